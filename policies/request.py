@@ -1,0 +1,62 @@
+"""One admission request as the rules see it: an AdmissionRequest (admission.k8s.io/v1) with its object left a plain dict."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from policies.json import Json, JsonObject
+
+
+class Operation(StrEnum):
+    CREATE = "CREATE"
+    UPDATE = "UPDATE"
+    DELETE = "DELETE"
+    CONNECT = "CONNECT"
+
+
+class Phase(StrEnum):
+    """Which door the request came through. A policy is evaluated behind exactly one of the two validating doors."""
+
+    MUTATE = "mutate"
+    FAIL = "validate-fail"  # policies whose failurePolicy is Fail
+    IGNORE = "validate-ignore"  # policies whose failurePolicy is Ignore
+
+
+@dataclass(frozen=True, slots=True)
+class GroupKind:
+    group: str
+    version: str
+    kind: str
+
+    def __str__(self) -> str:
+        return f"{self.group}/{self.version}/{self.kind}" if self.group else f"{self.version}/{self.kind}"
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    group: str
+    version: str
+    plural: str
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked. `review` is the AdmissionRequest as it came and is what CEL sees as `request`."""
+
+    uid: str
+    operation: Operation
+    kind: GroupKind
+    resource: Resource
+    subresource: str = ""
+    namespace: str = ""
+    name: str = ""
+    object: Json = None
+    old_object: Json = None
+    options: Json = None
+    user: JsonObject = field(default_factory=dict)
+    dry_run: bool = False
+    review: JsonObject = field(default_factory=dict)
+
+    @property
+    def subject(self) -> Json:
+        """The object that the request is about: the new one, or on DELETE the one that goes."""
+        return self.object if self.object is not None else self.old_object
