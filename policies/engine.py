@@ -1,0 +1,164 @@
+"""The decision: match, mutate, validate, enforce. Pure, total, deterministic.
+
+Every matching rule is evaluated and every failure reported. What can't be evaluated is a failure; what isn't known is
+asked for (`Needs`) or, where nobody can tell, undetermined; neither is ever allowed.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from hashlib import sha256
+
+import orjson
+
+from policies.cel import EvaluationError
+from policies.compiled import CompiledPolicy
+from policies.concerned import candidates
+from policies.correction import correct
+from policies.decision import Action, Decision, Inputs, Needs, Reason, Summary, Verdict
+from policies.facts.context import Situation
+from policies.facts.law import Law
+from policies.facts.unknown import Awaiting, Undetermined
+from policies.findings import Findings
+from policies.json import Json
+from policies.judgement import judge
+from policies.matching import Index, Match, key_of
+from policies.reasons import ReasonCode
+from policies.request import GroupKind, Operation, Phase, Request, Resource
+from policies.snapshot import Question, Snapshot
+
+_POD, _PODS = GroupKind("", "v1", "Pod"), Resource("", "v1", "pods")
+
+
+class RuleEngine:
+    """`Engine` over one immutable set of rules. Build it with `policies.loading.engine_for`."""
+
+    def __init__(
+        self, policies: Sequence[tuple[Match, CompiledPolicy]], law: Law, codes: Mapping[str, ReasonCode], version: str
+    ) -> None:
+        self._index = Index(sorted(policies, key=lambda entry: entry[1].name))
+        self._law = law
+        self._codes = codes
+        self._version = version
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 of the rules in force."""
+        return self._law.rulebook.digest
+
+    def decide(self, request: Request, phase: Phase, snapshot: Snapshot, now: datetime) -> Decision | Needs:
+        """What to answer. Never raises: a fault of ours is a denial that says so."""
+        findings = Findings(self._codes)
+        try:
+            return self._decide(request, phase, snapshot, now, findings)
+        except RecursionError:
+            return self._refused("too-complex", "the object is nested too deeply to be judged", request, snapshot)
+        except Exception as fault:  # noqa: BLE001  # total: whatever goes wrong is answered, and answered with no
+            return self._refused("internal-fault", f"{type(fault).__name__}: {fault}", request, snapshot)
+
+    def _decide(
+        self, request: Request, phase: Phase, snapshot: Snapshot, now: datetime, findings: Findings
+    ) -> Decision | Needs:
+        found = [entry for entry in candidates(self._index, request, key_of(request)) if _behind(phase, entry[1])]
+        situation = Situation(self._law, request, snapshot, now, self._admitted)
+        patch: Sequence[Json] = ()
+        document = request.object
+        if phase is Phase.MUTATE:
+            corrected = correct(found, situation, document, findings)
+            document, patch = corrected.object, tuple(corrected.operations)
+            evaluated = [policy for _, policy in found]
+        else:
+            evaluated = judge(found, situation.facts(document), findings)
+        if findings.questions:
+            return Needs(_distinct(findings.questions))
+        return Decision(
+            verdict=_verdict(findings.reasons, patch),
+            reasons=tuple(findings.reasons),
+            warnings=tuple(_warning(reason) for reason in findings.reasons if Action.WARN in reason.actions),
+            patch=() if _denies(findings.reasons) else tuple(patch),
+            annotations=tuple(findings.annotations),
+            policies=tuple(policy.name for policy in evaluated),
+            fail_closed=any(policy.fail_closed for policy in evaluated) or phase is not Phase.IGNORE,
+            summary=situation.facts(document).summary() if found else Summary(),
+            inputs=self._inputs(request, snapshot),
+        )
+
+    def _admitted(self, situation: Situation, pod: Json) -> Json:
+        """A template's pod as our own mutations will make it. Raises EvaluationError where they can't."""
+        request = _pod_request(situation.request, pod)
+        found = [entry for entry in candidates(self._index, request, key_of(request)) if entry[1].mutations]
+        findings = Findings(self._codes)
+        corrected = correct(found, situation.of_pod(request), pod, findings)
+        if findings.questions:
+            raise Awaiting(findings.questions[0])
+        for reason in findings.reasons:
+            if Action.DENY in reason.actions:
+                error = Undetermined if reason.undetermined else EvaluationError
+                raise error(f"its pods can't be corrected: policy `{reason.policy}`: {reason.message}")
+        return corrected.object
+
+    def _inputs(self, request: Request, snapshot: Snapshot) -> Inputs:
+        return Inputs(
+            request=request_digest(request),
+            snapshot=snapshot.digest,
+            policies=self._law.rulebook.digest,
+            data=self._law.data_digest,
+            engine=self._version,
+        )
+
+    def _refused(self, code: str, message: str, request: Request, snapshot: Snapshot) -> Decision:
+        known = self._codes[code]
+        reason = Reason(code, "bailiwick", message, fix=known.fix, controls=known.controls)
+        return Decision(Verdict.DENIED, (reason,), inputs=Inputs(snapshot=snapshot.digest, engine=self._version))
+
+
+def request_digest(request: Request) -> bytes:
+    """SHA-256 over the canonical JSON of the AdmissionRequest, its uid left out: equal questions, equal digests."""
+    asked = {key: value for key, value in request.review.items() if key != "uid"}
+    return sha256(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)).digest()
+
+
+def _behind(phase: Phase, policy: CompiledPolicy) -> bool:
+    """Each policy is evaluated behind exactly one of the two validating doors."""
+    if phase is Phase.MUTATE:
+        return bool(policy.mutations)
+    return bool(policy.checks or policy.annotations) and policy.fail_closed is (phase is Phase.FAIL)
+
+
+def _denies(reasons: Sequence[Reason]) -> bool:
+    return any(Action.DENY in reason.actions for reason in reasons)
+
+
+def _verdict(reasons: Sequence[Reason], patch: Sequence[Json]) -> Verdict:
+    denying = [reason for reason in reasons if Action.DENY in reason.actions]
+    if denying:
+        return Verdict.UNDETERMINED if all(reason.undetermined for reason in denying) else Verdict.DENIED
+    if any(Action.WARN in reason.actions for reason in reasons):
+        return Verdict.WARNED
+    return Verdict.MUTATED if patch else Verdict.ALLOWED
+
+
+def _warning(reason: Reason) -> str:
+    where = f" at {reason.path}" if reason.path else ""
+    return f"policy `{reason.policy}`{where}: {reason.message}"
+
+
+def _distinct(questions: Sequence[Question]) -> tuple[Question, ...]:
+    return tuple(sorted(set(questions), key=repr))
+
+
+def _pod_request(request: Request, pod: Json) -> Request:
+    gvk = {"group": "", "version": "v1", "kind": "Pod"}
+    gvr = {"group": "", "version": "v1", "resource": "pods"}
+    review = {**request.review, "kind": gvk, "resource": gvr, "operation": "CREATE", "subResource": "", "name": ""}
+    return replace(
+        request,
+        operation=Operation.CREATE,
+        kind=_POD,
+        resource=_PODS,
+        subresource="",
+        name="",
+        object=pod,
+        old_object=None,
+        review=review,
+    )

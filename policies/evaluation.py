@@ -1,0 +1,78 @@
+"""Running compiled expressions: names that are computed when touched, `variables` that are computed once, one budget.
+
+Outcomes are values: an expression gives its result or a `Failure`; nothing escapes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from policies.cel import Budget, CostExceeded, EvaluationError, Program
+from policies.facts.unknown import Awaiting, Undetermined
+from policies.snapshot import Question
+
+POLICY_BUDGET = 10_000_000  # cost units for one policy and one request: the API server's limit per binding
+MATCH_BUDGET = 2_500_000  # for all match conditions of one policy together
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why an expression has no value."""
+
+    code: str  # a reason code
+    message: str
+    question: Question | None = None  # I/O could still tell
+
+
+class Names(dict[str, object]):
+    """The names one policy sees: its own `variables` and `item`, and behind them the shared facts."""
+
+    def __init__(self, facts: Mapping[str, object], variables: Mapping[str, Program], budget: Budget) -> None:
+        super().__init__()
+        self.facts = facts
+        self.budget = budget
+        if variables:
+            self["variables"] = Variables(self, variables)
+
+    def __missing__(self, name: str) -> object:
+        return self.facts[name]
+
+
+class Variables(dict[str, object]):
+    """`variables.x`: evaluated at first use, then remembered; an error is remembered too."""
+
+    def __init__(self, names: Names, programs: Mapping[str, Program]) -> None:
+        super().__init__()
+        self._names, self._programs = names, programs
+        self._failed: dict[str, EvaluationError] = {}
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._programs
+
+    def __missing__(self, name: str) -> object:
+        if name in self._failed:
+            raise self._failed[name]
+        try:
+            value = self._programs[name].evaluate(self._names, Budget(parent=self._names.budget))
+        except EvaluationError as error:
+            self._failed[name] = error
+            raise
+        self[name] = value
+        return value
+
+
+def run(program: Program, names: Mapping[str, object], budget: Budget) -> object | Failure:
+    """The expression's value, or why there is none."""
+    try:
+        return program.evaluate(names, Budget(parent=budget))
+    except EvaluationError as error:
+        return failure_of(error)
+    except CostExceeded as error:
+        return Failure("too-complex", str(error))
+    except RecursionError:
+        return Failure("too-complex", "the object is nested too deeply to be judged")
+
+
+def failure_of(error: EvaluationError) -> Failure:
+    if isinstance(error, Awaiting):
+        return Failure("undetermined", str(error), error.question)
+    return Failure("undetermined" if isinstance(error, Undetermined) else "evaluation-error", str(error))
