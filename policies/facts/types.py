@@ -1,0 +1,122 @@
+"""The types of facts: what a policy may write. A misspelt field is an error when the policy is loaded.
+
+The fields are those that `policies.workloads` and `policies.facts.classification` fill; a test compares the two.
+"""
+
+from policies.cel.types import BOOL, DYN, INT, STRING, ObjectType, OpaqueType, list_of
+
+PLACE_SET = OpaqueType("bailiwick.PlaceSet")
+CLUSTER = OpaqueType("bailiwick.Cluster")
+
+IMAGE = ObjectType(
+    "bailiwick.Image",
+    fields={
+        "path": STRING,
+        "reference": STRING,
+        "registry": STRING,
+        "repository": STRING,
+        "tag": STRING,
+        "digest": STRING,
+        "pinned": BOOL,
+    },
+)
+MODEL = ObjectType(
+    "bailiwick.Model",
+    fields={
+        "path": STRING,
+        "reference": STRING,
+        "scheme": STRING,
+        "revision": STRING,
+        "digest": STRING,
+        "pinned": BOOL,
+    },
+)
+DEVICE = ObjectType(
+    "bailiwick.Device",
+    fields={
+        "path": STRING,
+        "resource": STRING,
+        "claim": STRING,
+        "count": INT,
+        "mechanism": STRING,
+        "level": STRING,
+    },
+)
+DESTINATION = ObjectType(
+    "bailiwick.Destination",
+    fields={
+        "path": STRING,
+        "host": STRING,
+        "bucket": STRING,
+        "cluster": STRING,
+        "kind": STRING,
+        "provider": STRING,
+        "region": STRING,
+        "what": STRING,
+    },
+)
+KEY = ObjectType(
+    "bailiwick.Key", fields={"path": STRING, "reference": STRING, "purpose": STRING, "places": PLACE_SET}
+)
+IDENTITY = ObjectType(
+    "bailiwick.Identity", fields={"path": STRING, "serviceAccount": STRING, "audience": STRING}
+)
+POD = ObjectType(
+    "bailiwick.Pod",
+    fields={
+        "path": STRING,
+        "metadata": DYN,
+        "spec": DYN,
+        "images": list_of(IMAGE),
+        "models": list_of(MODEL),
+        "devices": list_of(DEVICE),
+        "keys": list_of(KEY),
+        "isolation": STRING,
+        "runtime": STRING,
+        "planned": BOOL,
+    },
+)
+WORKLOAD = ObjectType(
+    "bailiwick.Workload",
+    fields={
+        "group": STRING,
+        "version": STRING,
+        "kind": STRING,
+        "known": BOOL,
+        "pods": list_of(POD),
+        "images": list_of(IMAGE),
+        "models": list_of(MODEL),
+        "devices": list_of(DEVICE),
+        "destinations": list_of(DESTINATION),
+        "keys": list_of(KEY),
+        "identities": list_of(IDENTITY),
+    },
+)
+DATA_CLASS = ObjectType(
+    "bailiwick.DataClass",
+    fields={
+        "name": STRING,
+        "known": BOOL,
+        "rank": INT,
+        "residency": BOOL,
+        "device": STRING,
+        "runtime": STRING,
+        "pinned": BOOL,
+        "regionKey": BOOL,
+        "assurance": STRING,
+    },
+)
+JURISDICTION = ObjectType("bailiwick.Jurisdiction", fields={"name": STRING, "known": BOOL})
+PLACE = ObjectType(
+    "bailiwick.Place",
+    fields={
+        "code": STRING,
+        "known": BOOL,
+        "provider": STRING,
+        "region": STRING,
+        "country": STRING,
+        "operator": STRING,
+        "operatedBy": STRING,
+        "controlledFrom": list_of(STRING),
+    },
+)
