@@ -53,16 +53,18 @@ class Approval:
     """One person's signed vote for exactly one action."""
 
     approver: str
-    signature: bytes
-    issued: datetime
+    nonce: bytes  # of the request; votes of different requests never add up
+    issued: datetime  # whole seconds, with a time zone
     expires: datetime
+    signature: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Quorum:
-    """Who approved, out of how many needed."""
+    """Who approved, out of how many needed. Whoever acts once on it remembers the nonce."""
 
     action: bytes
+    nonce: bytes
     approvers: tuple[str, ...]
     needed: int
 

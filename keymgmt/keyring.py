@@ -1,0 +1,323 @@
+"""The file keyring: one region's keys in one directory, the embedded default. It declares `assurance: software`.
+
+Guarantees: a change is whole or absent after a crash; a file changed without the key, belonging to another region or
+older than what was already seen is refused; a revoked or destroyed key does nothing; no secret shows in repr or errors.
+Leaves to others: where the key-encrypting key lies, and erasing old copies of the file from backups.
+"""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+
+from keymgmt import changes, material
+from keymgmt.approvals import ApprovalPolicy
+from keymgmt.canonical import from_base64url
+from keymgmt.document import (
+    LINEAGE_SIZE,
+    EntryDoc,
+    Head,
+    KeyringDoc,
+    derivation_of,
+    encode_document,
+    entry_of,
+    extends,
+    facts,
+    head_of,
+    parse_document,
+)
+from keymgmt.envelope import UnverifiedEnvelope, Wrap
+from keymgmt.errors import (
+    EnvelopeInvalid,
+    KeyDestroyed,
+    KeyRevoked,
+    KeyringInvalid,
+    KeyringRolledBack,
+    NoSuchKey,
+    SignerUnavailable,
+    UnlockFailed,
+)
+from keymgmt.keys import DEFAULT_PURPOSES, REGION_NAME, Algorithm, KeyFacts
+from keymgmt.locksmith import NONCE_SIZE, Locksmith
+from keymgmt.opening import RegionOpener
+from keymgmt.ports import Approval, Quorum
+from keymgmt.public import encode_public
+from keymgmt.sealing import RegionSealer
+from keymgmt.secret import Secret
+from keymgmt.states import MAY, Change, State, Use
+from keymgmt.store import KeyringFiles
+from keymgmt.unlock import Derivation, Unlock
+from keymgmt.wrapping import HpkeRecipient, Recipient, hpke_unwrap
+
+Entropy = Callable[[int], bytes]
+
+
+class FileKeyring:
+    """One region's keys. Make one with `create`, use one with `open`."""
+
+    assurance: Literal["software"] = "software"
+
+    def __init__(self, files: KeyringFiles, locksmith: Locksmith, document: KeyringDoc, entropy: Entropy) -> None:
+        self._files = files
+        self._locksmith = locksmith
+        self._entropy = entropy
+        self._document = document
+        self._openers: dict[str, X25519PrivateKey] = {}
+
+    def __repr__(self) -> str:
+        return f"FileKeyring(file:{self._files.keyring})"
+
+    @classmethod
+    def create(
+        cls,
+        directory: Path,
+        region: str,
+        *,
+        unlock: Unlock,
+        now: datetime,
+        jurisdiction: str = "",
+        purposes: Mapping[str, Algorithm] = DEFAULT_PURPOSES,
+        approvals: ApprovalPolicy | None = None,
+        entropy: Entropy = os.urandom,
+    ) -> "FileKeyring":
+        """Make a keyring with one active key for each purpose. Raises KeyringExists, KeyringUnsafe, UnlockFailed.
+
+        Without `approvals` its keys can be rotated and never be revoked or destroyed.
+        """
+        _check_name(region)
+        if not purposes:
+            raise KeyringInvalid("a keyring needs at least one purpose")
+        derivation = Derivation(salt=entropy(16)) if unlock.derives else None
+        lineage = entropy(LINEAGE_SIZE)
+        document = changes.new_document(
+            region, jurisdiction, lineage, derivation=derivation, approvals=approvals, now=now
+        )
+        files = KeyringFiles(directory, region)
+        keyring = cls(files, Locksmith(unlock.key(derivation), lineage), document, entropy)
+        for purpose, algorithm in purposes.items():
+            made = keyring._made(purpose, algorithm, version=1, state=State.ACTIVE, now=now)
+            keyring._document = changes.with_entry(keyring._document, made)
+        keyring._document = keyring._locksmith.sealed(keyring._document)
+        files.prepare()
+        with files.alone():
+            files.write_new(*_encoded(keyring._document))
+        return keyring
+
+    @classmethod
+    def open(
+        cls,
+        directory: Path,
+        region: str,
+        *,
+        unlock: Unlock,
+        seen: Head | None = None,
+        entropy: Entropy = os.urandom,
+    ) -> "FileKeyring":
+        """Open a keyring, checking every byte. `seen` is a `head` remembered elsewhere, to notice a restored file.
+
+        Raises KeyringMissing, KeyringUnsafe, KeyringInvalid, KeyringRolledBack, UnlockFailed.
+        """
+        _check_name(region)
+        files = KeyringFiles(directory, region)
+        document = parse_document(files.read(), str(files.keyring))
+        if document.region != region:
+            raise KeyringInvalid(f"`{files.keyring}` holds the keys of `{document.region}`, not of `{region}`")
+        locksmith = Locksmith(unlock.key(derivation_of(document)), from_base64url(document.lineage))
+        if not locksmith.is_authentic(document):
+            raise UnlockFailed(f"`{files.keyring}` does not open: wrong key, or the file was changed without it")
+        if seen is not None and not extends(document, seen):
+            raise _rolled_back(files, document)
+        return cls(files, locksmith, document, entropy)
+
+    @property
+    def region(self) -> str:
+        """The only region whose keys these are."""
+        return self._document.region
+
+    @property
+    def jurisdiction(self) -> str:
+        """As declared when the keyring was made; informative."""
+        return self._document.jurisdiction
+
+    @property
+    def generation(self) -> int:
+        """Grows with every change."""
+        return self._document.generation
+
+    @property
+    def head(self) -> Head:
+        """Generation and digest: remember it elsewhere and give it to `open` as `seen`."""
+        return head_of(self._document)
+
+    @property
+    def public_path(self) -> Path:
+        """The file from which others seal."""
+        return self._files.public
+
+    def keys(self) -> tuple[KeyFacts, ...]:
+        """Every version of every key, oldest first."""
+        return tuple(facts(self._document, entry) for entry in self._document.keys)
+
+    def signer(self, purpose: str, name: str) -> material.KeyringSigner:
+        """Signs with the active version of now, under a note name. Raises NoSuchKey."""
+        entry = self._active(purpose, Algorithm.ED25519)
+        key = material.signing_key(self._locksmith.unwrap(self._document, entry))
+        return material.KeyringSigner(
+            name, entry.key_id, from_base64url(entry.public), key, lambda: self._allow(entry.key_id)
+        )
+
+    def tagger(self, purpose: str) -> material.Tagger:
+        """Tags with the active version of now. Raises NoSuchKey."""
+        entry = self._active(purpose, Algorithm.HMAC)
+        secret = self._locksmith.unwrap(self._document, entry)
+        return material.Tagger(entry.key_id, secret, lambda: self._allow(entry.key_id))
+
+    def sealer(self) -> RegionSealer:
+        """Seals to the active keys, following rotations."""
+        return RegionSealer(self)
+
+    def opener(self) -> RegionOpener:
+        """Opens what was sealed to any version that is active or retired."""
+        return RegionOpener(self)
+
+    def recipient(self, purpose: str) -> Recipient:
+        """The public key to seal to. Raises NoSuchKey."""
+        key = facts(self._document, self._active(purpose, Algorithm.X25519))
+        return HpkeRecipient(key.id_bytes, X25519PublicKey.from_public_bytes(key.public))
+
+    def unwrap(self, envelope: UnverifiedEnvelope, purpose: str, info: bytes) -> Secret:
+        """The data key of an envelope. Raises EnvelopeInvalid, KeyRevoked, KeyDestroyed."""
+        for entry in self._document.keys:
+            if facts(self._document, entry).id_bytes == envelope.key_id:
+                break
+        else:
+            raise EnvelopeInvalid(f"region `{self.region}` never had the key that this envelope names")
+        if entry.purpose != purpose or entry.algorithm != Algorithm.X25519 or envelope.wrap != Wrap.HPKE_X25519:
+            raise EnvelopeInvalid(f"key `{entry.key_id}` is for `{entry.purpose}`, not for `{purpose}`")
+        _allow_opening(entry)
+        return hpke_unwrap(self._opener(entry), envelope.wrapped, info)
+
+    def rotate(self, purpose: str, now: datetime) -> KeyFacts:
+        """A new active version; the one before is retired. Raises NoSuchKey for a purpose never created."""
+
+        def apply(document: KeyringDoc) -> tuple[KeyringDoc, str]:
+            staged, key_id = self._staged(document, purpose, now)
+            return changes.activated(staged, key_id), key_id
+
+        return self._change(apply)
+
+    def stage(self, purpose: str, now: datetime) -> KeyFacts:
+        """A new version that others can learn of before it is used. Raises NoSuchKey."""
+        return self._change(lambda document: self._staged(document, purpose, now))
+
+    def activate(self, key_id: str) -> KeyFacts:
+        """Make a staged version the active one; the one before is retired. Raises NoSuchKey, TransitionRefused."""
+        return self._change(lambda document: (changes.activated(document, key_id), key_id))
+
+    def action(self, change: Change, key_id: str) -> bytes:
+        """What approvers sign to have a key revoked or destroyed: canonical JSON. Raises NoSuchKey."""
+        return changes.action_bytes(self._document, key_id, change)
+
+    def revoke(self, key_id: str, votes: Sequence[Approval], now: datetime) -> Quorum:
+        """Never use a key again. Raises NotApproved, NoSuchKey, TransitionRefused."""
+        return self._approved(Change.REVOKE, key_id, votes, now)
+
+    def destroy(self, key_id: str, votes: Sequence[Approval], now: datetime) -> Quorum:
+        """Drop a key's secret part, and with it all that was sealed to it. Raises as `revoke` does."""
+        return self._approved(Change.DESTROY, key_id, votes, now)
+
+    def refresh(self) -> bool:
+        """Take up what another process changed; True if it did. Raises as `open` does."""
+        before = self.generation
+        self._document = self._reread()
+        if self.generation == before:
+            return False
+        self._openers.clear()
+        return True
+
+    def _approved(self, change: Change, key_id: str, votes: Sequence[Approval], now: datetime) -> Quorum:
+        given: list[Quorum] = []
+
+        def apply(document: KeyringDoc) -> tuple[KeyringDoc, str]:
+            given.append(changes.approved_by(document, key_id, change, votes, now))
+            return changes.with_spent(changes.changed(document, key_id, change), given[0]), key_id
+
+        self._change(apply)
+        return given[0]
+
+    def _change(self, apply: Callable[[KeyringDoc], tuple[KeyringDoc, str]]) -> KeyFacts:
+        """Apply a change to what lies on disk now, under the lock; in memory only once it is on disk."""
+        with self._files.alone():
+            self._document = self._reread()
+            wanted, key_id = apply(self._document)
+            grown = self._locksmith.sealed(changes.next_generation(self._document, wanted))
+            self._files.write(*_encoded(grown))
+            self._document = grown
+        self._openers.clear()
+        return facts(grown, changes.entry_by_id(grown, key_id))
+
+    def _reread(self) -> KeyringDoc:
+        document = parse_document(self._files.read(), str(self._files.keyring))
+        if document.lineage != self._document.lineage or not self._locksmith.is_authentic(document):
+            raise KeyringInvalid(f"`{self._files.keyring}` was replaced or changed without its key; restore a backup")
+        if not extends(document, self.head):
+            raise _rolled_back(self._files, document)
+        return document
+
+    def _staged(self, document: KeyringDoc, purpose: str, now: datetime) -> tuple[KeyringDoc, str]:
+        last = changes.latest(document, purpose)
+        made = self._made(purpose, last.algorithm, version=last.version + 1, state=State.STAGED, now=now)
+        return changes.with_entry(document, made), made.key_id
+
+    def _made(self, purpose: str, algorithm: Algorithm, *, version: int, state: State, now: datetime) -> EntryDoc:
+        secret, public = material.new_secret(algorithm, self._entropy)
+        lineage = from_base64url(self._document.lineage)
+        key = KeyFacts(lineage, self.region, purpose, algorithm, version, now.replace(microsecond=0), state, public)
+        return entry_of(key, self._locksmith.wrap(secret, self._document, key, self._entropy(NONCE_SIZE)))
+
+    def _active(self, purpose: str, algorithm: Algorithm) -> EntryDoc:
+        for entry in self._document.keys:
+            if entry.purpose == purpose and Use.PRODUCE in MAY[entry.state]:
+                if entry.algorithm != algorithm:
+                    raise NoSuchKey(f"key for `{purpose}` is {entry.algorithm}, and {algorithm} was asked for")
+                return entry
+        raise changes.no_key(self._document, purpose)
+
+    def _allow(self, key_id: str) -> None:
+        state = changes.entry_by_id(self._document, key_id).state
+        if Use.PRODUCE not in MAY[state]:
+            raise SignerUnavailable(f"key `{key_id}` is {state}; ask the keyring for the active one")
+
+    def _opener(self, entry: EntryDoc) -> X25519PrivateKey:
+        key = self._openers.get(entry.key_id)
+        if key is None:
+            key = material.opening_key(self._locksmith.unwrap(self._document, entry))
+            self._openers[entry.key_id] = key
+        return key
+
+
+def _check_name(region: str) -> None:
+    if not REGION_NAME.fullmatch(region):
+        raise KeyringInvalid(f"`{region}` is no region name; use letters, digits, `.`, `_` and `-`")
+
+
+def _encoded(document: KeyringDoc) -> tuple[bytes, bytes]:
+    known = [facts(document, entry) for entry in document.keys]
+    return encode_document(document), encode_public(document.generation, document.jurisdiction, known)
+
+
+def _allow_opening(entry: EntryDoc) -> None:
+    if entry.state is State.DESTROYED:
+        raise KeyDestroyed(f"key `{entry.key_id}` was destroyed; what was sealed to it is gone")
+    if Use.OPEN not in MAY[entry.state]:
+        raise KeyRevoked(f"key `{entry.key_id}` is {entry.state} and opens nothing")
+
+
+def _rolled_back(files: KeyringFiles, document: KeyringDoc) -> KeyringRolledBack:
+    return KeyringRolledBack(
+        f"`{files.keyring}` is at generation {document.generation} and does not follow from what was seen; "
+        "find out who restored it before using it"
+    )

@@ -1,0 +1,76 @@
+"""What a key is, apart from its secret bytes: purpose, algorithm, version, state, and an id that proves itself.
+
+    key id = first 16 bytes of SHA-256(lp("bailiwick/key/v1", lineage, region, purpose, algorithm, version, created,
+             public)), lp = u16be length before each field; as text `bwk1.` and 22 characters of base64url
+
+The lineage is random and made with the keyring, so a key id is never used twice, and whoever changes a public key in a
+file changes its id too.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from keymgmt.canonical import fields, from_base64url, stamp, to_base64url
+from keymgmt.envelope import KEY_ID_SIZE
+from keymgmt.states import State
+
+KEY_ID_PREFIX = "bwk1."
+REGION_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
+PURPOSE_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+
+
+class Algorithm(StrEnum):
+    """What a key does."""
+
+    ED25519 = "ed25519"  # signs
+    X25519 = "hpke-x25519"  # seals and opens
+    HMAC = "hmac-sha256"  # tags
+
+
+DEFAULT_PURPOSES: dict[str, Algorithm] = {
+    "audit-checkpoint": Algorithm.ED25519,
+    "audit-archive": Algorithm.X25519,
+    "audit-tags": Algorithm.HMAC,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFacts:
+    """One version of a key as anybody may see it."""
+
+    lineage: bytes
+    region: str
+    purpose: str
+    algorithm: str
+    version: int
+    created: datetime
+    state: State
+    public: bytes  # raw public key; empty for a tagging key
+
+    @property
+    def id_bytes(self) -> bytes:
+        """The key id as envelopes carry it."""
+        parts = (self.region, self.purpose, self.algorithm, str(self.version), stamp(self.created))
+        encoded = fields(b"bailiwick/key/v1", self.lineage, *(part.encode() for part in parts), self.public)
+        return hashlib.sha256(encoded).digest()[:KEY_ID_SIZE]
+
+    @property
+    def key_id(self) -> str:
+        """The key id as text; public, may be logged."""
+        return KEY_ID_PREFIX + to_base64url(self.id_bytes)
+
+    @property
+    def address(self) -> str:
+        """Where the key is found, for people and errors."""
+        return f"{self.region}/{self.purpose}?version={self.version}"
+
+
+def parse_key_id(text: str) -> bytes:
+    """The 16 bytes of a key id. Raises ValueError."""
+    data = from_base64url(text.removeprefix(KEY_ID_PREFIX)) if text.startswith(KEY_ID_PREFIX) else b""
+    if len(data) != KEY_ID_SIZE:
+        raise ValueError(f"`{text}` is not a key id; one looks like `{KEY_ID_PREFIX}` and 22 characters")
+    return data

@@ -1,0 +1,166 @@
+"""The public part of a keyring: enough to seal and to verify, holding nothing secret.
+
+`<region>.public.json` can lie in a ConfigMap. Its key ids are hashes over the keys, so a pinned id cannot be kept while
+its key is exchanged; whoever needs more than that pins ids (`pins`) or guards the file.
+"""
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from keymgmt.canonical import from_base64url, json_bytes, moment, stamp, to_base64url
+from keymgmt.document import Encoded, Purpose, Region, Stamp
+from keymgmt.errors import KeyringInvalid, KeyringMissing, KeyringRolledBack, NoSuchKey
+from keymgmt.keys import Algorithm, KeyFacts
+from keymgmt.sealing import RegionSealer
+from keymgmt.states import MAY, State, Use
+from keymgmt.wrapping import HpkeRecipient, Recipient
+
+
+class _Key(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    key_id: str
+    purpose: Purpose
+    algorithm: Algorithm
+    version: Annotated[int, Field(ge=1)]
+    state: State
+    created: Stamp
+    public: Encoded
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    schema_: Literal["bailiwick.dev/keyring-public/v1"] = Field(alias="schema")
+    assurance: Literal["software"]
+    region: Region
+    jurisdiction: str
+    lineage: Encoded
+    generation: Annotated[int, Field(ge=1)]
+    keys: list[_Key]
+
+
+def encode_public(generation: int, jurisdiction: str, keys: Sequence[KeyFacts]) -> bytes:
+    """The file's bytes."""
+    return json_bytes(
+        {
+            "schema": "bailiwick.dev/keyring-public/v1",
+            "assurance": "software",
+            "region": keys[0].region,
+            "jurisdiction": jurisdiction,
+            "lineage": to_base64url(keys[0].lineage),
+            "generation": generation,
+            "keys": [_plain(key) for key in keys],
+        }
+    )
+
+
+def _plain(key: KeyFacts) -> dict[str, object]:
+    return {
+        "key_id": key.key_id,
+        "purpose": key.purpose,
+        "algorithm": key.algorithm,
+        "version": key.version,
+        "state": key.state.value,
+        "created": stamp(key.created),
+        "public": to_base64url(key.public),
+    }
+
+
+class PublicKeyring:
+    """Sealing and key facts without any secret and without any network."""
+
+    def __init__(self, document: _Document, keys: tuple[KeyFacts, ...], pins: frozenset[str], path: Path) -> None:
+        self._document = document
+        self._keys = keys
+        self._pins = pins
+        self._path = path
+
+    @classmethod
+    def load(cls, path: Path, pins: Collection[str] = ()) -> "PublicKeyring":
+        """Read a public part; with `pins`, seal only to keys with these ids. Raises KeyringMissing, KeyringInvalid."""
+        document, keys = _load(path)
+        return cls(document, keys, frozenset(pins), path)
+
+    def __repr__(self) -> str:
+        return f"PublicKeyring({self.region})"
+
+    @property
+    def region(self) -> str:
+        """The region whose keys these are."""
+        return self._document.region
+
+    @property
+    def jurisdiction(self) -> str:
+        """As declared when the keyring was made; informative."""
+        return self._document.jurisdiction
+
+    @property
+    def generation(self) -> int:
+        """Grows with every change of a key."""
+        return self._document.generation
+
+    def keys(self) -> tuple[KeyFacts, ...]:
+        """Every version of every key, oldest first."""
+        return self._keys
+
+    def sealer(self) -> RegionSealer:
+        """Seals to this region's public keys."""
+        return RegionSealer(self)
+
+    def refresh(self) -> bool:
+        """Read the file again; True when it grew. Raises KeyringRolledBack for an older or another keyring's."""
+        document, keys = _load(self._path)
+        known = self._document
+        if document.lineage != known.lineage or document.region != known.region:
+            raise KeyringRolledBack(f"`{self._path}` is another keyring's; restart if that was intended")
+        if document.generation < known.generation:
+            raise KeyringRolledBack(
+                f"`{self._path}` went back from generation {known.generation} to {document.generation}"
+            )
+        self._document, self._keys = document, keys
+        return document.generation > known.generation
+
+    def recipient(self, purpose: str) -> Recipient:
+        """The key to seal to. Raises NoSuchKey."""
+        for key in self._keys:
+            if key.purpose == purpose and Use.PRODUCE in MAY[key.state] and key.algorithm == Algorithm.X25519:
+                if self._pins and key.key_id not in self._pins:
+                    raise NoSuchKey(f"key `{key.key_id}` of {key.address} is not pinned; add its id after checking it")
+                return HpkeRecipient(key.id_bytes, X25519PublicKey.from_public_bytes(key.public))
+        raise NoSuchKey(f"region `{self.region}` has no active sealing key for `{purpose}`; rotate one in")
+
+
+def _load(path: Path) -> tuple[_Document, tuple[KeyFacts, ...]]:
+    try:
+        document = _Document.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise KeyringMissing(f"no public keys at `{path}`; copy the region's `.public.json` there") from None
+    except OSError as error:
+        raise KeyringInvalid(f"cannot read `{path}`: {error.strerror}") from error
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "document"
+        raise KeyringInvalid(f"`{path}` is no public part of a keyring: `{where}`: {first['msg'].lower()}") from None
+    keys = tuple(_facts(document, key) for key in document.keys)
+    for key, written in zip(keys, document.keys, strict=True):
+        if key.key_id != written.key_id or (key.algorithm != Algorithm.HMAC and len(key.public) != 32):
+            raise KeyringInvalid(f"`{path}`: key id of {key.address} does not fit the key")
+    return document, keys
+
+
+def _facts(document: _Document, key: _Key) -> KeyFacts:
+    return KeyFacts(
+        lineage=from_base64url(document.lineage),
+        region=document.region,
+        purpose=key.purpose,
+        algorithm=key.algorithm,
+        version=key.version,
+        created=moment(key.created),
+        state=key.state,
+        public=from_base64url(key.public),
+    )
