@@ -1,0 +1,69 @@
+"""What can go wrong with the log, one class for each thing that a caller can do about it."""
+
+
+class AuditError(Exception):
+    """Any failure of this package."""
+
+
+class RecordInvalid(AuditError):
+    """The fields don't fit the leaf's table: correct the caller, nothing was written."""
+
+
+class LogUnavailable(AuditError):
+    """The record is not durable: deny, unless every matching policy says `failurePolicy: Ignore`."""
+
+
+class LogBusy(LogUnavailable):
+    """Too many records wait for the disk: back off and try again."""
+
+
+class LogFull(LogUnavailable):
+    """The disk's reserve is reached: free space or add a volume; appends resume by themselves."""
+
+
+class LogPoisoned(LogUnavailable):
+    """The disk failed a write or a sync, what it holds is uncertain: restart the process to recover what is there."""
+
+
+class LogClosed(LogUnavailable):
+    """The log has been closed."""
+
+
+class LogRefused(AuditError):
+    """The log can't be opened as it is; the message says what was found and what to do."""
+
+
+class LogLocked(LogRefused):
+    """Another process writes this log: stop it, or give each writer a directory of its own."""
+
+
+class LogCorrupt(LogRefused):
+    """Bytes that had been durable are damaged: keep the directory as evidence and restore from the mirror."""
+
+
+class LogRolledBack(LogRefused):
+    """The directory holds less than what was already published (a restored snapshot?): bring the newer copy back."""
+
+
+class HeadMoved(AuditError):
+    """Another writer published meanwhile: stop, two histories would begin."""
+
+
+class MerkleError(AuditError):
+    """A hash, proof, tile, note or checkpoint does not hold."""
+
+
+class ProofInvalid(MerkleError):
+    """The proof does not connect what it should connect."""
+
+
+class NoteMalformed(MerkleError):
+    """The bytes are no signed note, verifier key, checkpoint or proof at all."""
+
+
+class SignatureInvalid(MerkleError):
+    """A known key's signature fails, or no known key signed."""
+
+
+class TileMalformed(MerkleError):
+    """A tile or entry bundle has the wrong size or framing."""

@@ -1,0 +1,139 @@
+"""One record: the canonical bytes of a leaf, before the log adds its counters.
+
+Guarantees that a record's bytes are UTF-8 JSON with sorted keys, no floats and no insignificant whitespace, at most
+65,535 bytes once the log has added `written`, and that they hold only fields of the table (`leaf.yaml`). The bytes
+are hashed and stored as they are and never serialised again. Personal values have no field here: they come as tags
+(`audit.tags`) or go into a sealed part (`sealed_bytes`).
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from audit.errors import RecordInvalid
+from audit.leaf import schemas
+from audit.shapes import Cuts, Shape, shape
+
+LEAF_LIMIT = 65_535  # tlog-tiles frames an entry by a 16-bit length
+WRITTEN_ROOM = 4_096  # kept free for what the log adds: counters, the tenant's chain, sealed parts
+SEALED_PARTS_LIMIT = 8
+SEALED_LIMIT = 8 << 20  # bytes of one sealed part; an admission review has 3 MiB
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A leaf without its counters. `body` is canonical JSON; the log inserts `written` as its last key."""
+
+    schema: str  # for example `bailiwick.decision/v1`
+    tenant: str  # keyed tag of the tenant, or empty: no counter per tenant then
+    body: bytes
+
+    def leaf(self, written: bytes) -> bytes:
+        """The leaf's bytes; `written` is the canonical value of the key of that name, which sorts after all others."""
+        return b'%b,"written":%b}' % (self.body[:-1], written)
+
+
+@dataclass(frozen=True, slots=True)
+class SealedPart:
+    """A ciphertext and the id of the key it is sealed to, for whoever has no envelope type of their own."""
+
+    key_id: str
+    ciphertext: bytes
+
+    def to_bytes(self) -> bytes:
+        return self.ciphertext
+
+
+def decision_record(fields: Mapping[str, object]) -> Record:
+    """The record of one answer. Raises RecordInvalid for an unknown field, a wrong type, or a missing one."""
+    return _record(shape("decision"), fields)
+
+
+def event_record(schema: str, fields: Mapping[str, object]) -> Record:
+    """A record of another schema by its short name, such as `policy-load`. Raises RecordInvalid."""
+    return _record(shape(schema), fields)
+
+
+def sealed_bytes(fields: Mapping[str, object]) -> bytes:
+    """Canonical plaintext of a decision's sealed part. Raises RecordInvalid for a field that the table doesn't seal."""
+    known = {field.name for field in schemas()["decision"].sealed}
+    for name in fields:
+        if name not in known:
+            raise RecordInvalid(f"a sealed part has no field `{name}`: known are {', '.join(sorted(known))}")
+    plain = _dumps(dict(fields) | {"schema": "bailiwick.sealed/v1"})
+    if len(plain) > SEALED_LIMIT:
+        raise RecordInvalid(
+            f"sealed part of {len(plain)} bytes is over {SEALED_LIMIT}: leave out what can be had again"
+        )
+    return plain
+
+
+def written_value(
+    boot: str, by: str, seq: int, sealed: Sequence[tuple[str, str, int]], tenant: tuple[int, str]
+) -> bytes:
+    """The canonical value of `written`. `sealed`: (key id, sha256, size); `tenant`: (seq, prev), seq 0 for none.
+
+    This is the plain form, which `audit.sequence` writes by hand for speed and is tested against.
+    """
+    value: dict[str, object] = {"boot": boot, "by": by, "seq": seq}
+    if sealed:
+        value["sealed"] = [{"key": key, "sha256": digest, "size": size} for key, digest, size in sealed]
+    if tenant[0]:
+        value["tenant"] = {"seq": tenant[0]} | ({"prev": tenant[1]} if tenant[1] else {})
+    return _dumps(value)
+
+
+def _record(shaped: Shape, fields: Mapping[str, object]) -> Record:
+    cuts: Cuts = {}
+    kept = shaped.checked(fields, cuts)
+    kept["schema"] = shaped.schema
+    if cuts:
+        kept["cut"] = cuts
+    body = _dumps(kept)
+    if len(body) > LEAF_LIMIT - WRITTEN_ROOM:
+        body = _shrunk(kept, cuts)
+    tags = kept.get("tags")
+    tenant = tags.get("tenant", "") if isinstance(tags, dict) else ""
+    return Record(shaped.schema, tenant, body)
+
+
+def _dumps(value: Mapping[str, object]) -> bytes:
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError as first:
+        try:
+            return orjson.dumps(_sayable(value), option=orjson.OPT_SORT_KEYS)
+        except (orjson.JSONEncodeError, RecursionError):
+            raise RecordInvalid(f"a value can't be written as JSON: {first}") from first
+
+
+def _sayable(value: Any) -> Any:
+    """Lone surrogates, which a hostile string may hold and UTF-8 can't, written as escapes."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, Mapping):
+        return {_sayable(key): _sayable(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_sayable(entry) for entry in value]
+    return value
+
+
+def _shrunk(kept: dict[str, object], cuts: Cuts) -> bytes:
+    """Halve the longest list until the leaf fits; `cut` keeps each full list's digest and count."""
+    kept["cut"] = cuts
+    while True:
+        body = _dumps(kept)
+        if len(body) <= LEAF_LIMIT - WRITTEN_ROOM:
+            return body
+        lists = {name: value for name, value in kept.items() if isinstance(value, list) and value}
+        if not lists:
+            raise RecordInvalid(f"a record of {len(body)} bytes has no list left to cut")
+        name = max(lists, key=lambda key: len(_dumps({"": lists[key]})))
+        full = lists[name]
+        if name not in cuts:
+            whole = _dumps({"": full})[4:-1]
+            cuts[name] = {"count": len(full), "sha256": hashlib.sha256(whole).hexdigest()}
+        kept[name] = full[: len(full) // 2]
