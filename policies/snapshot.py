@@ -116,7 +116,8 @@ class MemorySnapshot:
     """A snapshot in memory: from watches, manifests, a dump, or the archive.
 
     `complete` names the (group, kind) pairs it holds completely. `live` says that a resolver stands behind it: then an
-    unanswered question is `Pending`; otherwise it is answered with `Unknown`.
+    unanswered question is `Pending`, otherwise it is answered with `Unknown`; and since a watch lags behind, what a
+    live snapshot doesn't hold is asked for before anybody calls it absent.
     """
 
     objects: Mapping[tuple[str, str], Mapping[tuple[str, str], Json]] = field(default_factory=dict)
@@ -149,7 +150,9 @@ class MemorySnapshot:
         found = known.get((ref.namespace, ref.name))
         if found is not None:
             return found
-        return Absent() if (ref.group, ref.kind) in self.complete else Unknown(str(ref))
+        if (ref.group, ref.kind) in self.complete and not self.live:
+            return Absent()
+        return Unknown(str(ref))
 
     def list(self, query: Query) -> Sequence[Json] | Unknown:
         if (query.group, query.kind) not in self.complete:

@@ -1,0 +1,91 @@
+"""The API server, spoken to in plain dicts: credentials and TLS by the kubernetes client, its models left aside.
+
+The only socket to the cluster. Raises `ClusterUnavailable` for whatever keeps an answer from coming.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import orjson
+
+from policies.json import Json
+
+
+class ClusterUnavailable(Exception):
+    """The API server didn't answer, or not with what was asked for. `status` is its HTTP status, 0 without one."""
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
+        self.hint = "check the kubeconfig, the network and this identity's RBAC; `bailiwick doctor` looks at all three"
+
+
+class ApiServer:
+    """One cluster and one identity. Safe to use from several threads."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    @classmethod
+    def connect(cls, kubeconfig: str | None) -> "ApiServer":
+        """By kubeconfig, or as the pod that we are when it is None. No request is made yet."""
+        from kubernetes import client, config  # noqa: PLC0415  # half a second: only where a cluster is used
+
+        try:
+            if kubeconfig is not None:
+                return cls(config.new_client_from_config(config_file=kubeconfig))
+            configuration = client.Configuration()
+            config.load_incluster_config(configuration)
+        except (config.ConfigException, OSError) as error:
+            raise ClusterUnavailable(f"no way to the cluster: {error}") from error
+        return cls(client.ApiClient(configuration))
+
+    def get(self, path: str, query: Mapping[str, str] | None = None, timeout: float = 10.0) -> Json:
+        """The parsed answer to a GET. `timeout` in seconds for the whole request."""
+        return self._parsed("GET", path, query, None, timeout)
+
+    def post(self, path: str, body: Json, timeout: float = 10.0) -> Json:
+        return self._parsed("POST", path, None, body, timeout)
+
+    def put(self, path: str, body: Json, timeout: float = 10.0) -> Json:
+        return self._parsed("PUT", path, None, body, timeout)
+
+    def watch(self, path: str, query: Mapping[str, str], idle: float) -> Iterator[Json]:
+        """Watch events until the API server ends the stream; `idle` seconds of silence end it too."""
+        response = self._send("GET", path, query, None, (5.0, idle))
+        try:
+            rest = b""
+            for chunk in response.response.stream(64 * 1024):
+                *lines, rest = (rest + chunk).split(b"\n")
+                yield from (orjson.loads(line) for line in lines if line.strip())
+        except Exception as error:
+            raise ClusterUnavailable(f"watch of `{path}` broke: {type(error).__name__}") from error
+        finally:
+            response.response.close()
+
+    def _parsed(self, method: str, path: str, query: Mapping[str, str] | None, body: Json, timeout: float) -> Json:
+        response = self._send(method, path, query, body, timeout)
+        try:
+            return orjson.loads(response.read())
+        except Exception as error:
+            raise ClusterUnavailable(f"{method} `{path}`: the answer can't be read") from error
+
+    def _send(self, method: str, path: str, query: Mapping[str, str] | None, body: Json, timeout: Any) -> Any:
+        try:
+            verb, url, headers, payload, post = self._client.param_serialize(
+                method,
+                path,
+                query_params=list((query or {}).items()),
+                header_params={"Accept": "application/json", "Content-Type": "application/json"},
+                body=body,
+                auth_settings=["BearerToken"],
+            )
+            response = self._client.rest_client.request(
+                verb, url, headers=headers, body=payload, post_params=post, _request_timeout=timeout
+            )
+        except Exception as error:
+            raise ClusterUnavailable(f"{method} `{path}`: {type(error).__name__}: {error}") from error
+        if response.status >= 400:
+            message = orjson.loads(response.read() or b"{}").get("message", response.reason)
+            raise ClusterUnavailable(f"{method} `{path}`: {response.status}: {message}", response.status)
+        return response
