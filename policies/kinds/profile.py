@@ -1,0 +1,169 @@
+"""ClusterProfile: what the operator declares about the cluster and its surroundings. Facts rest on it."""
+
+from typing import Annotated, ClassVar, Literal
+
+from annotated_types import Len
+
+from policies.kinds.part import Part, Rule, some_of
+from policies.kinds.resource import Column, Registration, Resource
+from policies.kinds.words import (
+    Country,
+    DnsLabel,
+    Glob,
+    Items,
+    LabelName,
+    LabelValue,
+    Line,
+    ObjectName,
+    PlaceCode,
+    QualifiedName,
+    Text,
+    Unique,
+    described,
+    listed,
+    mapped,
+    required,
+)
+
+RegionCode = Annotated[
+    str,
+    Text(
+        "a region's code as its provider writes it",
+        "eu-central-1",
+        pattern=r"^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$",
+        most=63,
+    ),
+]
+Infrastructure = Annotated[
+    str,
+    Text(
+        "a namespace, or `<namespace>/<name>`",
+        "kube-system/nvidia-device-plugin",
+        pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(/[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?)?$",
+        most=317,
+    ),
+]
+
+
+class Provider(Part):
+    """A cloud that the cluster has nodes in."""
+
+    name: DnsLabel = required("The provider's name in the region data, for example `aws`.")
+    regions: Annotated[Items[RegionCode], Len(1, 128), Unique()] = required(
+        "The regions that the cluster uses. A node that claims to be in another one is in no known place."
+    )
+
+
+class Operator(Part):
+    """Who runs a site."""
+
+    name: Line = required("The operator's name.")
+    country: Country = required("The country whose law the operator is under.")
+
+
+class SiteMatch(Part):
+    """How nodes of a site are known. What is given must all match; of a list, one item."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (some_of("nodeNames", "providerIDs", "labels", "serials"),)
+
+    node_names: Annotated[Items[Glob], Len(0, 256), Unique()] = listed("Names of nodes; `*` stands for anything.")
+    provider_ids: Annotated[Items[Glob], Len(0, 256), Unique()] = listed(
+        "`spec.providerID` of nodes; `*` stands for anything.", alias="providerIDs"
+    )
+    labels: dict[QualifiedName, LabelValue] = mapped("Labels that kubelets can't set themselves, and their values.")
+    serials: Annotated[Items[Line], Len(0, 4096), Unique()] = listed("Serial numbers of machines or their controllers.")
+
+
+class Site(Part):
+    """A place of the operator's own: a data centre, a factory, a ship."""
+
+    name: DnsLabel = required("The site's name; it is its place code too.")
+    country: Country = required("The country that the site lies in.")
+    operator: Operator = required("Who runs the site.")
+    controlled_from: Annotated[Items[Country], Len(0, 64), Unique()] = listed(
+        "Countries from which the operator can be controlled; the operator's own country, when left out."
+    )
+    match: SiteMatch | None = described("How nodes of the site are known. None are, when left out.")
+
+
+class Located(Part):
+    """Hosts or registries, and where they are."""
+
+    match: Glob = required("A name; `*` stands for anything.")
+    place: PlaceCode = required("Where it is.")
+
+
+class DeclaredKey(Part):
+    """Keys, where they are kept and how well."""
+
+    match: Glob = required("A key's reference; `*` stands for anything.")
+    place: PlaceCode = required("Where the key is kept.")
+    assurance: Literal["software", "hsm"] | None = described("How well it is kept.")
+
+
+class DeclaredStorageClass(Part):
+    """Where the volumes of a storage class are, and under which key."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (some_of("place", "key"),)
+
+    name: ObjectName = required("The StorageClass.")
+    place: PlaceCode | None = described("Where its volumes are.")
+    key: Line | None = described("The reference of the key that encrypts them.")
+
+
+class ActorGroup(Part):
+    """Where the members of a group of users act from."""
+
+    group: Line = required("The group, as the API server sees it.")
+    place: PlaceCode = required("Where its members act from.")
+
+
+class Defaults(Part):
+    """What counts for namespaces without labels."""
+
+    data_class: LabelName | None = described("The data class.")
+    jurisdiction: LabelName | None = described("The jurisdiction.")
+
+
+class ClusterProfileSpec(Part):
+    """The cluster, its places, and what stands around it."""
+
+    cluster: LabelName = required("The cluster's name; every record carries it.")
+    place: PlaceCode | None = described("Where the control plane is.")
+    providers: Annotated[Items[Provider], Len(0, 32), Unique("name")] = listed(
+        "The clouds that the cluster has nodes in."
+    )
+    sites: Annotated[Items[Site], Len(0, 256), Unique("name")] = listed("Places of the operator's own.")
+    hosts: Annotated[Items[Located], Len(0, 1024), Unique("match")] = listed("Where hosts are, by name.")
+    registries: Annotated[Items[Located], Len(0, 1024), Unique("match")] = listed("Where registries are, by name.")
+    keys: Annotated[Items[DeclaredKey], Len(0, 1024), Unique("match")] = listed("Where keys are kept.")
+    storage_classes: Annotated[Items[DeclaredStorageClass], Len(0, 256), Unique("name")] = listed(
+        "Where volumes are, and under which key."
+    )
+    actor_groups: Annotated[Items[ActorGroup], Len(0, 1024), Unique("group")] = listed("Where users act from.")
+    infrastructure_namespaces: Annotated[Items[DnsLabel], Len(0, 256), Unique()] = listed(
+        "Namespaces of the cluster's own machinery, which the webhook leaves alone so that the cluster can start."
+    )
+    trusted_infrastructure: Annotated[Items[Infrastructure], Len(0, 256), Unique()] = listed(
+        "What may run beside a tenant on a node of its own: a namespace, or `<namespace>/<name>`."
+    )
+    defaults: Defaults | None = described("What counts for namespaces without labels.")
+
+
+class ClusterProfile(Resource):
+    """What the operator declares about the cluster."""
+
+    registration: ClassVar[Registration] = Registration(
+        plural="clusterprofiles",
+        short="cprof",
+        summary="A ClusterProfile declares what facts rest on: the cluster's providers and sites, where hosts, "
+        "registries, keys and volumes are, and what counts for namespaces without labels.",
+        columns=(
+            Column("Cluster", ".spec.cluster"),
+            Column("Place", ".spec.place"),
+            Column("Providers", ".spec.providers[*].name"),
+            Column("Sites", ".spec.sites[*].name", wide=True),
+        ),
+    )
+
+    spec: ClusterProfileSpec = required("The cluster, its places, and what stands around it.")
