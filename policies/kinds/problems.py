@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, ValidationError
 
 from policies.kinds.part import Part, field_of, fields_of, homes_of
 
@@ -67,8 +67,13 @@ def close(word: str, known: Sequence[str]) -> str:
     return by_lower[found[0]] if found else ""
 
 
-def finding(model: type[Part], error: ErrorDetails) -> Finding:
-    """What an error of pydantic means."""
+def findings_of(model: type[Part], invalid: ValidationError) -> list[Finding]:
+    """What pydantic found. A list that is only called short because its items are wrong is left out."""
+    errors = invalid.errors(include_url=False)
+    return [_finding(model, error) for error in errors if error["type"] != "too_short" or not error["input"]]
+
+
+def _finding(model: type[Part], error: ErrorDetails) -> Finding:
     path: Path = tuple(error["loc"])
     kind, value, context = error["type"], error["input"], error.get("ctx", {})
     if path and path[-1] == "[key]":
@@ -153,8 +158,8 @@ def _wrong_text(path: Path, value: Any, context: Mapping[str, Any]) -> Finding:
         return Finding(path, f"expected {context['words']}, not {shown(value)}", _type_hint("text", value))
     if len(value) > context["most"]:
         return Finding(path, f"expected at most {context['most']} characters, not {len(value)}")
-    slip = context["slips"].get(value) or (f"write `{value.upper()}`" if value.upper() in context["slips"] else "")
-    hint = slip or (f"for example `{context['example']}`" if context["example"] else "")
+    example = f"for example `{context['example']}`" if context["example"] else ""
+    hint = context["slips"].get(value.upper(), example)
     return Finding(path, f"expected {context['words']}, not {shown(value)}", hint)
 
 

@@ -12,7 +12,7 @@ from policies.kinds.dataclass import DataClass
 from policies.kinds.jurisdiction import Jurisdiction
 from policies.kinds.part import Part, Raw, children_of, unique_of
 from policies.kinds.policy import SovereigntyPolicy
-from policies.kinds.problems import Finding, KindInvalid, Path, Problem, close, field_path, finding, in_order, shown
+from policies.kinds.problems import Finding, KindInvalid, Path, Problem, close, field_path, findings_of, in_order, shown
 from policies.kinds.profile import ClusterProfile
 from policies.kinds.provenance import ModelProvenance
 from policies.kinds.resource import API_VERSION, GROUP, Resource
@@ -41,7 +41,7 @@ class Located(Protocol):
     @property
     def value(self) -> Mapping[str, Any]: ...
 
-    def position(self, path: Path) -> int:
+    def position(self, path: Path, /) -> int:
         """The 1-based line of the value at this path, or of what is nearest above it; 0 when there are no lines."""
         ...
 
@@ -54,7 +54,7 @@ class _Unplaced:
     def __init__(self, value: Raw) -> None:
         self.value = value
 
-    def position(self, path: Path) -> int:
+    def position(self, _path: Path) -> int:
         return 0
 
 
@@ -78,7 +78,7 @@ def parse(document: Located | Raw) -> Kind:
     except _NotOurs as unfit:
         findings = [unfit.finding]
     except ValidationError as invalid:  # a shape that `_findings` let through would be our own fault: still refused
-        findings = [finding(model, error) for error in invalid.errors()]
+        findings = findings_of(model, invalid)
     raise KindInvalid(_name_of(value), in_order(_placed(located, findings)))
 
 
@@ -106,7 +106,7 @@ def _findings(model: type[Resource], value: Raw) -> Iterator[Finding]:
     try:
         model.model_validate(value)
     except ValidationError as invalid:
-        found = [finding(model, error) for error in invalid.errors(include_url=False)]
+        found = findings_of(model, invalid)
     yield from found
     broken = {item.path for item in found}
     yield from _unmet(model, value, (), broken)

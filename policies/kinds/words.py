@@ -87,7 +87,7 @@ def moment(text: str) -> datetime:
 
 
 def end_of(text: str) -> datetime:
-    """The first moment at which something that `expires` so no longer holds: a bare date still counts as a whole day."""
+    """The first moment at which something that expires so no longer holds: a bare date counts as a whole day."""
     return moment(text) + timedelta(days=1) if len(text) == len("2026-01-01") else moment(text)
 
 
