@@ -1,0 +1,161 @@
+"""What a node selector says of places, read as the scheduler reads it: terms ORed, expressions ANDed.
+
+Only `PLACE_LABEL` counts. Kubelets may set `topology.kubernetes.io/*` and `kubernetes.io/hostname` on their own nodes,
+so a constraint on those narrows to nodes that *say* they are there; it is left out, which can only make a set larger.
+Whatever the API server would refuse (an operator that isn't one) narrows nothing here.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from policies.geography.place import PLACE_LABEL
+from policies.geography.placeset import ANYWHERE, NOWHERE, PLACED, UNPLACED, PlaceSet
+from policies.json import Json, JsonObject
+
+REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+REQUIRED_PATH = f"spec.affinity.nodeAffinity.{REQUIRED}"
+
+_UNLABELLED = PlaceSet(frozenset((UNPLACED,)))
+NodePlaces = Callable[[str], PlaceSet]  # from a node's name to where it may be
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """One thing that narrows where a pod can run: its path in the object, what it says, the places it leaves."""
+
+    path: str
+    says: str
+    places: PlaceSet
+
+    def __str__(self) -> str:
+        return f"`{self.path}` {self.says}: {self.places}"
+
+
+def anywhere(_: str) -> PlaceSet:
+    """For callers that know no nodes."""
+    return ANYWHERE
+
+
+def own_constraints(spec: JsonObject, nodes: NodePlaces = anywhere) -> Iterator[Constraint]:
+    """What a pod spec itself requires of places: its node selector, then its required node affinity."""
+    selector = spec.get("nodeSelector")
+    if isinstance(selector, dict) and isinstance(code := selector.get(PLACE_LABEL), str):
+        yield Constraint(f"spec.nodeSelector[{PLACE_LABEL}]", f"asks for {code}", PlaceSet.of((code,)))
+    required = required_affinity(spec)
+    if isinstance(required, dict):
+        places = terms_places(required.get("nodeSelectorTerms"), nodes)
+        if not (places.cofinite and not places.codes):
+            yield Constraint(REQUIRED_PATH, "allows", places)
+
+
+def required_affinity(spec: JsonObject) -> Json:
+    """The required node affinity, or None where there is none: then it constrains nothing."""
+    found: Json = spec
+    for name in ("affinity", "nodeAffinity", REQUIRED):
+        found = found.get(name) if isinstance(found, dict) else None
+        if found is None:
+            return None
+    return found
+
+
+def terms_places(terms: Json, nodes: NodePlaces = anywhere) -> PlaceSet:
+    """The union over the terms of a NodeSelector. No terms match nothing, as in the scheduler."""
+    if terms is None:
+        return NOWHERE
+    if not isinstance(terms, list):
+        return ANYWHERE
+    places = NOWHERE
+    for term in terms:
+        places = places | term_places(term, nodes)
+    return places
+
+
+def term_places(term: Json, nodes: NodePlaces = anywhere) -> PlaceSet:
+    """The places one term leaves. A term without expressions and fields matches nothing."""
+    if not term:
+        return NOWHERE
+    if not isinstance(term, dict):
+        return ANYWHERE
+    expressions, fields = term.get("matchExpressions"), term.get("matchFields")
+    if not expressions and not fields:
+        return NOWHERE
+    places = ANYWHERE
+    for expression in _mappings(expressions):
+        if expression.get("key") == PLACE_LABEL:
+            places = places & _expression(expression)
+    for expression in _mappings(fields):
+        places = places & _named(expression, nodes)
+    return _compared(places, expressions) if places.codes else places
+
+
+def _mappings(entries: Json) -> Iterator[JsonObject]:
+    if isinstance(entries, list):
+        for entry in entries:
+            if isinstance(entry, dict):
+                yield entry
+
+
+def _expression(expression: JsonObject) -> PlaceSet:
+    operator, values = expression.get("operator"), expression.get("values")
+    texts = _texts(values)
+    if operator == "In" and texts is not None:
+        return PlaceSet(texts)
+    if operator == "NotIn" and texts is not None:
+        return PlaceSet(texts, True)
+    if operator == "DoesNotExist":
+        return _UNLABELLED
+    # Gt and Lt hold for labels that are integers, so at least for labels; `_compared` does better on finite sets
+    return PLACED if operator in ("Exists", "Gt", "Lt") else ANYWHERE
+
+
+def _texts(values: Json) -> frozenset[str] | None:
+    """None where the API server would refuse the values: then they narrow nothing."""
+    if values is None:
+        return frozenset()
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        return None
+    return frozenset(values)
+
+
+def _named(expression: JsonObject, nodes: NodePlaces) -> PlaceSet:
+    """`matchFields`: the node by its name. `NotIn` excludes a node, never a place."""
+    names = _texts(expression.get("values"))
+    if expression.get("key") != "metadata.name" or expression.get("operator") != "In" or names is None:
+        return ANYWHERE
+    places = NOWHERE
+    for name in sorted(names):
+        places = places | nodes(name)
+    return places
+
+
+def _compared(places: PlaceSet, expressions: Json) -> PlaceSet:
+    """A finite set without the codes that a Gt or Lt refuses; place codes are seldom integers, sites may be."""
+    if places.cofinite:
+        return places
+    codes = places.codes
+    for expression in _mappings(expressions):
+        if expression.get("key") == PLACE_LABEL and expression.get("operator") in ("Gt", "Lt"):
+            bound, above = _bound(expression.get("values")), expression["operator"] == "Gt"
+            if bound is not None:
+                codes = frozenset(code for code in codes if _holds(code, bound, above=above))
+    return PlaceSet(codes)
+
+
+def _bound(values: Json) -> int | None:
+    return _integer(values[0]) if isinstance(values, list) and len(values) == 1 else None
+
+
+def _holds(code: str, bound: int, *, above: bool) -> bool:
+    value = _integer(code)
+    return value is not None and (value > bound if above else value < bound)
+
+
+def _integer(text: Json) -> int | None:
+    """As Go's ParseInt reads it: a sign and ASCII digits, 64 bits."""
+    if not isinstance(text, str) or len(text) > 64:
+        return None
+    digits = text[1:] if text[:1] in ("+", "-") else text
+    if not (digits.isascii() and digits.isdigit()):
+        return None
+    value = int(text)
+    return value if -(2**63) <= value < 2**63 else None

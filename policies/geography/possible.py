@@ -1,0 +1,166 @@
+"""Where the scheduler could put a pod: a set that holds every node it may ever bind to, also nodes not yet made.
+
+What narrows: the pod's node selector and required node affinity on `PLACE_LABEL`, `nodeName`, the node affinity of
+bound volumes, `allowedTopologies` of storage classes still to provision, and the node selector of a RuntimeClass.
+What never does: preferences, tolerations and taints, topology spread, inter-pod affinity, schedulerName, gates, and
+topology labels that kubelets may set. Each of them at most leaves fewer nodes, and leaving a constraint out can only
+make the set larger; a larger set is never admitted where the true one is not. For the same reason an unknown that
+could only narrow (a volume claim that nobody has seen) matters only when the rest is not admitted already: ask
+`Possible.under`. A scheduler that ignores affinity is stopped by the guard on bindings.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from policies.geography.affinity import Constraint, own_constraints, terms_places
+from policies.geography.constrain import intersection
+from policies.geography.geography import Geography
+from policies.geography.nodes import node_places
+from policies.geography.place import PLACE_LABEL
+from policies.geography.placeset import ANYWHERE, NOWHERE, PlaceSet
+from policies.json import Json, JsonObject
+from policies.snapshot import Absent, Pending, Ref, Snapshot, Unknown, lookup
+
+
+class Rule(Protocol):
+    """What a set of places is held against; see `JurisdictionRule`."""
+
+    admitted: frozenset[str]
+
+    def admits(self, places: PlaceSet) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Possible:
+    """An upper bound of the places, why it is that, and what could still make it smaller."""
+
+    places: PlaceSet
+    constraints: tuple[Constraint, ...]
+    unresolved: tuple[Unknown | Pending, ...]
+
+    def under(self, rule: Rule) -> PlaceSet | Unknown | Pending:
+        """The set, when it decides the matter; otherwise what has to be known first.
+
+        It decides when it is admitted, and when nothing in it is: no further constraint changes either.
+        """
+        if not self.unresolved or rule.admits(self.places):
+            return self.places
+        if (self.places & PlaceSet(rule.admitted)).empty:
+            return self.places
+        return next((open_ for open_ in self.unresolved if isinstance(open_, Pending)), self.unresolved[0])
+
+
+def possible(pod: JsonObject, snapshot: Snapshot, geography: Geography, namespace: str = "") -> Possible:
+    """Where this pod could run. `pod` has `metadata` and `spec`; `namespace` counts where the metadata has none."""
+    return _Search(pod, snapshot, geography, namespace).run()
+
+
+class _Search:
+    """One call of `possible`: collects constraints and what the snapshot could not tell."""
+
+    def __init__(self, pod: JsonObject, snapshot: Snapshot, geography: Geography, namespace: str) -> None:
+        spec = pod.get("spec")
+        self.spec: JsonObject = spec if isinstance(spec, dict) else {}
+        metadata = pod.get("metadata")
+        own = metadata.get("namespace") if isinstance(metadata, dict) else None
+        self.namespace = own if isinstance(own, str) and own else namespace
+        self.snapshot = snapshot
+        self.geography = geography
+        self.unresolved: list[Unknown | Pending] = []
+
+    def run(self) -> Possible:
+        if name := self.spec.get("nodeName"):
+            found = [self._bound(name)]
+            if not found[0].places.cofinite:  # the kubelet of that node checks the pod's own terms once more
+                found.extend(own_constraints(self.spec, self._node))
+        else:
+            found = [*own_constraints(self.spec, self._node), *self._runtime(), *self._volumes()]
+        return Possible(intersection(found), tuple(found), tuple(self.unresolved))
+
+    def _bound(self, name: Json) -> Constraint:
+        """Bound by its author, past the scheduler. A node that isn't there yet may come to be anywhere."""
+        places = self._node(name) if isinstance(name, str) else ANYWHERE
+        says = f"is {name}" if not places.cofinite else f"is {name}, which may be"
+        return Constraint("spec.nodeName", says, places)
+
+    def _node(self, name: str) -> PlaceSet:
+        node = self._get(Ref("", "Node", "", name))
+        return node_places(node, self.geography) if node is not None else ANYWHERE
+
+    def _runtime(self) -> Iterator[Constraint]:
+        name = self.spec.get("runtimeClassName")
+        if not isinstance(name, str) or not name:
+            return
+        found = self._get(Ref("node.k8s.io", "RuntimeClass", "", name))
+        code = _at(found, "scheduling", "nodeSelector", PLACE_LABEL)
+        if isinstance(code, str):
+            yield Constraint("spec.runtimeClassName", f"`{name}` asks for {code}", PlaceSet.of((code,)))
+
+    def _volumes(self) -> Iterator[Constraint]:
+        volumes = self.spec.get("volumes")
+        for index, volume in enumerate(volumes if isinstance(volumes, list) else ()):
+            if not isinstance(volume, dict):
+                continue
+            path = f"spec.volumes[{index}]"
+            if isinstance(claim := _at(volume, "persistentVolumeClaim", "claimName"), str):
+                yield from self._claim(path, claim)
+            elif isinstance(template := _at(volume, "ephemeral", "volumeClaimTemplate", "spec"), dict):
+                yield from self._unbound(path, template)
+
+    def _claim(self, path: str, name: str) -> Iterator[Constraint]:
+        if not self.namespace:
+            self.unresolved.append(Unknown(f"the namespace of PersistentVolumeClaim `{name}`"))
+            return
+        claim = self._get(Ref("", "PersistentVolumeClaim", self.namespace, name))
+        volume = _at(claim, "spec", "volumeName")
+        if not isinstance(volume, str) or not volume:
+            yield from self._unbound(path, _at(claim, "spec"))
+            return
+        found = self._get(Ref("", "PersistentVolume", "", volume))
+        required = _at(found, "spec", "nodeAffinity", "required")
+        if isinstance(required, dict):
+            places = terms_places(required.get("nodeSelectorTerms"), self._node)
+            if places != ANYWHERE:
+                yield Constraint(path, f"claim `{name}` is bound to volume `{volume}`", places)
+
+    def _unbound(self, path: str, claim: Json) -> Iterator[Constraint]:
+        """A claim still to be provisioned: its class says where that can be. The default class is nobody's promise."""
+        name = _at(claim, "storageClassName")
+        if not isinstance(name, str) or not name:
+            return
+        terms = _at(self._get(Ref("storage.k8s.io", "StorageClass", "", name)), "allowedTopologies")
+        places = topologies_places(terms)
+        if places != ANYWHERE:
+            yield Constraint(path, f"storage class `{name}` allows", places)
+
+    def _get(self, ref: Ref) -> Json:
+        """The object, or None: absent, or not known, which is remembered."""
+        found = lookup(self.snapshot, ref)
+        if isinstance(found, Unknown | Pending):
+            self.unresolved.append(found)
+        return None if isinstance(found, Absent | Unknown | Pending) else found
+
+
+def topologies_places(terms: Json) -> PlaceSet:
+    """What a StorageClass's `allowedTopologies` leaves: terms ORed; no terms allow all, an empty term nothing."""
+    if not isinstance(terms, list) or not terms:
+        return ANYWHERE
+    places = NOWHERE
+    for term in terms:
+        expressions = _at(term, "matchLabelExpressions")
+        if not isinstance(expressions, list) or not expressions:
+            continue
+        narrowed = ANYWHERE
+        for expression in expressions:
+            values = _at(expression, "values")
+            if _at(expression, "key") == PLACE_LABEL and isinstance(values, list):
+                narrowed = narrowed & PlaceSet.of(value for value in values if isinstance(value, str))
+        places = places | narrowed
+    return places
+
+
+def _at(value: Json, *path: str) -> Json:
+    for name in path:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value

@@ -1,0 +1,173 @@
+"""The regions of cloud providers, from compiled data: which there are and what place each is.
+
+`regions.yaml` is the source, `regions.json` its compiled form, read once per process and on first use. A pair that
+the data does not list has no place here; what that means is for the caller to decide (it is never allowed).
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache, lru_cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from policies.geography.place import Place, place_code
+
+COMPILED = Path(__file__).with_name("regions.json")
+
+
+@dataclass(frozen=True, slots=True)
+class CountrySet:
+    """A named set of countries. A member with an end date is one until that day, and that day included."""
+
+    name: str
+    countries: frozenset[str]
+    until: Mapping[str, str] = field(default_factory=dict)  # country -> ISO date; these are not in `countries`
+    partial: Mapping[str, str] = field(default_factory=dict)  # country -> what the partial decision covers; no member
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    name: str
+    display: str
+    provider_id: str  # pattern of spec.providerID; empty where its form is not known
+    zone: str  # pattern of the zones that lie where their region lies; `{region}` stands for the region
+    regions: Mapping[str, Place]  # by the provider's own spelling
+    matches: tuple[tuple[str, Place], ...]  # other spellings: pattern, place
+
+    def is_zone_of(self, zone: str, region: str) -> bool:
+        """Does this zone lie where its region lies? Yes where the provider has no other kind of zone."""
+        return not self.zone or pattern(self.zone.replace("{region}", re.escape(region))).match(zone) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Regions:
+    """Every place that the data knows, and nothing about any cluster."""
+
+    digest: bytes  # SHA-256 of the compiled data
+    as_of: str
+    sets: Mapping[str, CountrySet]
+    providers: Mapping[str, Provider]
+    places: Mapping[str, Place]  # by code, zones with a place of their own included
+    paired: Mapping[str, str]  # code -> code of the region that geo-redundant copies land in
+    hosts: tuple[Mapping[str, Any], ...]
+    registries: tuple[Mapping[str, Any], ...]
+    keys: tuple[Mapping[str, Any], ...]
+    csi_drivers: Mapping[str, Mapping[str, Any]]
+    _names: Mapping[tuple[str, str], Place]
+    _zones: Mapping[tuple[str, str], Place]
+
+    @classmethod
+    def builtin(cls) -> "Regions":
+        """The data that ships with the product; read once."""
+        return _builtin()
+
+    @classmethod
+    def parse(cls, compiled: bytes) -> "Regions":
+        """Takes what `policies.geography.compile` makes, and trusts it."""
+        data = orjson.loads(compiled)
+        names: dict[tuple[str, str], Place] = {}
+        zones: dict[tuple[str, str], Place] = {}
+        paired: dict[str, str] = {}
+        providers = {name: _provider(name, entry, names, zones, paired) for name, entry in data["providers"].items()}
+        return cls(
+            digest=sha256(compiled).digest(),
+            as_of=data["asOf"],
+            sets={name: _country_set(name, entry) for name, entry in data["sets"].items()},
+            providers=providers,
+            places={place.code: place for place in (*names.values(), *zones.values())},
+            paired=paired,
+            hosts=tuple(data["hosts"]),
+            registries=tuple(data["registries"]),
+            keys=tuple(data["keys"]),
+            csi_drivers=data["csiDrivers"],
+            _names=names,
+            _zones=zones,
+        )
+
+    def place(self, provider: str, region: str, zone: str | None = None) -> Place | None:
+        """The place of a region, or of a zone of it; None for what is not listed. Spelling is case-insensitive.
+
+        A zone that lies with its region is the region's place. One that lies elsewhere (an AWS Local Zone) is a place
+        of its own where the data lists it, and otherwise none: its region label says nothing about where it is.
+        """
+        found = self._names.get((provider, region.lower())) or self._matched(provider, region)
+        if found is None or not zone:
+            return found
+        apart = self._zones.get((provider, zone.lower()))
+        if apart is not None:
+            return apart if apart.region == found.region else None
+        return found if self.providers[provider].is_zone_of(zone, found.region) else None
+
+    def place_of_zone(self, provider: str, zone: str) -> Place | None:
+        """The place of a zone whose region nobody states; None unless the zone's name determines it."""
+        apart = self._zones.get((provider, zone.lower()))
+        known = self.providers.get(provider)
+        if apart is not None or known is None or not known.zone:
+            return apart
+        found = [place for region, place in known.regions.items() if known.is_zone_of(zone, region)]
+        return found[0] if len(found) == 1 else None
+
+    def _matched(self, provider: str, region: str) -> Place | None:
+        known = self.providers.get(provider)
+        if known is None:
+            return None
+        return next((place for match, place in known.matches if pattern(match).match(region)), None)
+
+
+@lru_cache(maxsize=4096)
+def pattern(text: str) -> re.Pattern[str]:
+    """An anchored, case-insensitive pattern of the data; compiled on first use, for a cold start compiles none."""
+    return re.compile(rf"(?:{text})\Z", re.IGNORECASE | re.ASCII)
+
+
+@cache
+def _builtin() -> Regions:
+    return Regions.parse(COMPILED.read_bytes())
+
+
+def _country_set(name: str, entry: Mapping[str, Any]) -> CountrySet:
+    until = entry.get("until", {})
+    return CountrySet(name, frozenset(entry["countries"]) - until.keys(), until, entry.get("partial", {}))
+
+
+def _provider(
+    name: str,
+    entry: Mapping[str, Any],
+    names: dict[tuple[str, str], Place],
+    zones: dict[tuple[str, str], Place],
+    paired: dict[str, str],
+) -> Provider:
+    regions: dict[str, Place] = {}
+    matches = []
+    for region, row in entry["regions"].items():
+        place = regions[region] = names[name, region.lower()] = _place(name, region, "", row, entry)
+        if key := row.get("key"):
+            names[name, key] = place
+        if match := row.get("match"):
+            matches.append((match, place))
+        if pair := row.get("pairedRegion"):
+            paired[place.code] = place_code(name, pair)
+        for zone, own in row.get("zones", {}).items():
+            zones[name, zone] = _place(name, region, zone, {**row, **own}, entry)
+    return Provider(name, entry["display"], entry.get("providerID", ""), entry.get("zone", ""), regions, tuple(matches))
+
+
+def _place(provider: str, region: str, zone: str, row: Mapping[str, Any], entry: Mapping[str, Any]) -> Place:
+    operator = entry["operators"][row.get("operator", "")]
+    return Place(
+        code=place_code(provider, zone or region),
+        provider=provider,
+        region=region,
+        zone=zone,
+        country=row["country"],
+        operator=operator["name"],
+        operator_country=operator["country"],
+        controlled_from=frozenset(operator["controlledFrom"]),
+        confidence=row["confidence"],
+        exposed_to=frozenset(operator["exposedTo"]),
+        location=row.get("location", ""),
+    )
