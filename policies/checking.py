@@ -5,27 +5,29 @@ case undetermined, which is a finding of its own kind.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from policies.decision import Action, Decision, Needs, Reason
+
+from policies.decision import Decision, Reason, Verdict
 from policies.json import Json, JsonObject
 from policies.manifests import Document
 from policies.patch import apply
 from policies.ports import Engine
+from policies.reasons import reason_codes
 from policies.request import GroupKind, Operation, Phase, Request, Resource
-from policies.snapshot import Ref, Snapshot
-from policies.workloads import kind_of, makes_pods
+from policies.snapshot import Snapshot
+from policies.workloads import is_workload, resource_of
 
 
 class Outcome(StrEnum):
-    """What a case comes to, worst last."""
+    """What a case comes to."""
 
     ALLOWED = "allowed"
-    NOT_JUDGED = "not judged"  # no workload, or a kind that the catalogue doesn't know, and no policy concerns it
     MUTATED = "mutated"
     WARNED = "warned"
+    NOT_JUDGED = "not judged"  # no policy concerns it: no workload, or a kind that nobody knows
     UNDETERMINED = "undetermined"
     DENIED = "denied"
 
@@ -40,8 +42,87 @@ class Case:
     reasons: tuple[Reason, ...] = ()
     patch: tuple[Json, ...] = ()
     policies: tuple[str, ...] = ()
-    decisions: tuple[Decision, ...] = field(default=(), repr=False)
 
     @property
     def violated(self) -> bool:
         return self.outcome in (Outcome.DENIED, Outcome.UNDETERMINED)
+
+
+def check(
+    documents: Iterable[Document], engine: Engine, snapshot: Snapshot, now: datetime, namespace: str = "default"
+) -> Iterator[Case]:
+    """A case for every document, in order. `namespace` is for objects that name none."""
+    for document in documents:
+        yield _case(document, engine, snapshot, now, namespace)
+
+
+def _case(document: Document, engine: Engine, snapshot: Snapshot, now: datetime, namespace: str) -> Case:
+    request = creation(document.value, namespace)
+    corrected = _decided(engine, request, Phase.MUTATE, snapshot, now)
+    decisions = [corrected]
+    if corrected.patch:
+        request = with_object(request, apply(request.object, corrected.patch))
+    if corrected.allowed:
+        decisions += [_decided(engine, request, phase, snapshot, now) for phase in (Phase.FAIL, Phase.IGNORE)]
+    policies = tuple(dict.fromkeys(name for decision in decisions for name in decision.policies))
+    reasons = tuple(dict.fromkeys(reason for decision in decisions for reason in decision.reasons))
+    known = is_workload(request.object)
+    outcome = _outcome(decisions) if policies or reasons else Outcome.NOT_JUDGED
+    return Case(document, outcome, known, reasons, corrected.patch, policies)
+
+
+def creation(found: JsonObject, namespace: str, uid: str = "") -> Request:
+    """The request that the API server would send for the creation of this object."""
+    group, _, version = str(found.get("apiVersion") or "").rpartition("/")
+    kind = GroupKind(group, version, str(found.get("kind") or ""))
+    plural, namespaced = resource_of(kind.group, kind.version, kind.kind)
+    metadata = found["metadata"] if isinstance(found.get("metadata"), dict) else {}
+    request = Request(
+        uid=uid,
+        operation=Operation.CREATE,
+        kind=kind,
+        resource=Resource(group, version, plural),
+        namespace=str(metadata.get("namespace") or namespace) if namespaced else "",
+        name=str(metadata.get("name") or ""),
+        dry_run=True,
+    )
+    return with_object(request, found)
+
+
+def with_object(request: Request, found: Json) -> Request:
+    """The same request about another version of the object; `review` is kept in step."""
+    kind, resource = request.kind, request.resource
+    review = {
+        "uid": request.uid,
+        "kind": {"group": kind.group, "version": kind.version, "kind": kind.kind},
+        "resource": {"group": resource.group, "version": resource.version, "resource": resource.plural},
+        "name": request.name,
+        "namespace": request.namespace,
+        "operation": str(request.operation),
+        "userInfo": {},
+        "object": found,
+        "dryRun": request.dry_run,
+    }
+    return replace(request, object=found, review=review)
+
+
+def _decided(engine: Engine, request: Request, phase: Phase, snapshot: Snapshot, now: datetime) -> Decision:
+    decision = engine.decide(request, phase, snapshot, now)
+    if isinstance(decision, Decision):
+        return decision
+    known = reason_codes()["undetermined"]
+    reasons = (Reason("undetermined", "", f"not known: {question}", fix=known.fix) for question in decision.questions)
+    return Decision(Verdict.UNDETERMINED, tuple(replace(reason, undetermined=True) for reason in reasons))
+
+
+_WORST_FIRST = (
+    (Verdict.DENIED, Outcome.DENIED),
+    (Verdict.UNDETERMINED, Outcome.UNDETERMINED),
+    (Verdict.WARNED, Outcome.WARNED),
+    (Verdict.MUTATED, Outcome.MUTATED),
+)
+
+
+def _outcome(decisions: Sequence[Decision]) -> Outcome:
+    verdicts = {decision.verdict for decision in decisions}
+    return next((outcome for verdict, outcome in _WORST_FIRST if verdict in verdicts), Outcome.ALLOWED)

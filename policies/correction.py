@@ -58,7 +58,9 @@ def _carry_out(
 ) -> None:
     operations = run(mutation.expression, names, names.budget)
     if isinstance(operations, Failure):
-        findings.failed(policy, Failure(operations.code, f"`{mutation.name}`: {operations.message}", operations.question))
+        findings.failed(
+            policy, Failure(operations.code, f"`{mutation.name}`: {operations.message}", operations.question)
+        )
         return
     try:
         after = apply(corrected.object, operations)  # type: ignore[arg-type]  # checked when the policy was loaded

@@ -30,9 +30,7 @@ Admitted = Callable[["Situation", Json], Json]  # a template's pod as our own mu
 class Situation:
     """What surrounds the object of one request."""
 
-    def __init__(
-        self, law: Law, request: Request, snapshot: Snapshot, now: datetime, admitted: Admitted
-    ) -> None:
+    def __init__(self, law: Law, request: Request, snapshot: Snapshot, now: datetime, admitted: Admitted) -> None:
         self.law, self.request, self.snapshot, self.now = law, request, snapshot, now
         self._admitted = admitted
 

@@ -55,12 +55,8 @@ DESTINATION = ObjectType(
         "what": STRING,
     },
 )
-KEY = ObjectType(
-    "bailiwick.Key", fields={"path": STRING, "reference": STRING, "purpose": STRING, "places": PLACE_SET}
-)
-IDENTITY = ObjectType(
-    "bailiwick.Identity", fields={"path": STRING, "serviceAccount": STRING, "audience": STRING}
-)
+KEY = ObjectType("bailiwick.Key", fields={"path": STRING, "reference": STRING, "purpose": STRING, "places": PLACE_SET})
+IDENTITY = ObjectType("bailiwick.Identity", fields={"path": STRING, "serviceAccount": STRING, "audience": STRING})
 POD = ObjectType(
     "bailiwick.Pod",
     fields={

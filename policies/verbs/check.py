@@ -1,0 +1,64 @@
+"""`bailiwick check`: reads, judges, tells. The judging is `policies.checking`, the reading `policies.store`."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from policies.checking import Case
+    from policies.manifests import Unreadable
+
+SLOW = 200  # objects: more take over a second with the start, and then progress is shown
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True)
+@click.option("--rules", "rules", multiple=True, metavar="PATH", help="Policies, jurisdictions, classes, profile.")
+@click.option("--cluster", "cluster", multiple=True, metavar="PATH", help="Objects of the cluster: namespaces, nodes.")
+@click.option("--namespace", "-n", default="default", show_default=True, help="For objects that name none.")
+@click.option("--packs/--no-packs", default=True, show_default=True, help="The built-in policies.")
+@click.option("-o", "--output", type=click.Choice(["table", "json", "yaml"]), default="table", show_default=True)
+def check(
+    paths: Sequence[str], rules: Sequence[str], cluster: Sequence[str], namespace: str, packs: bool, output: str
+) -> None:
+    """Judge manifests as the webhook would.
+
+    PATHS are files, folders, or `-` for standard input: multi-document YAML and JSON, Lists, and what kustomize and
+    Helm print. Rules and namespaces found among them count as given by --rules and --cluster.
+
+    Exits with 0 when everything holds, 1 when something is denied or can't be determined, 2 when something can't be
+    read (the rest is judged all the same).
+    """
+    from policies.checking import check as judge
+    from policies.loading import gather
+    from policies.verbs.rendering import render
+
+    given = gather(paths, rules, cluster, packs=packs)
+    judged = judge(given.documents, given.engine, given.snapshot, datetime.now(UTC), namespace)
+    with _progress(judged, len(given.documents)) as cases:
+        found = list(cases)
+    click.echo(render(found, given.unreadable, output), nl=False)
+    sys.exit(_exit_code(found, given.unreadable))
+
+
+def _exit_code(cases: "Sequence[Case]", unreadable: "Sequence[Unreadable]") -> int:
+    if unreadable:
+        return 2
+    return int(any(case.violated for case in cases))
+
+
+@contextmanager
+def _progress(cases: "Iterator[Case]", total: int) -> "Iterator[Iterator[Case]]":
+    """Progress on standard error, for people, and only where it takes long enough to be missed."""
+    if total < SLOW or not sys.stderr.isatty():
+        yield cases
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        yield iter(bar.track(cases, total=total, description="judging"))

@@ -1,0 +1,127 @@
+"""What a check found, as a table for people or as JSON and YAML for programs. Nothing here decides anything."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from io import StringIO
+from typing import Any
+
+from policies.checking import Case, Outcome
+from policies.decision import Reason
+from policies.manifests import Unreadable
+
+STYLES = {
+    Outcome.ALLOWED: "green",
+    Outcome.MUTATED: "cyan",
+    Outcome.WARNED: "yellow",
+    Outcome.NOT_JUDGED: "dim",
+    Outcome.UNDETERMINED: "magenta",
+    Outcome.DENIED: "bold red",
+}
+
+
+def render(cases: Sequence[Case], unreadable: Sequence[Unreadable], output: str) -> str:
+    """The whole report, ending in a newline. `output` is table, json or yaml."""
+    if output == "table":
+        return _table(cases, unreadable)
+    report = {
+        "cases": [_case(case) for case in cases],
+        "unreadable": [_unreadable(found) for found in unreadable],
+        "summary": dict(_counts(cases, unreadable)),
+    }
+    if output == "json":
+        import orjson
+
+        return orjson.dumps(report, option=orjson.OPT_INDENT_2).decode() + "\n"
+    import yaml
+
+    return str(yaml.dump(report, Dumper=yaml.CSafeDumper, sort_keys=False, allow_unicode=True))
+
+
+def _case(case: Case) -> dict[str, Any]:
+    found = case.document.value
+    metadata = found["metadata"] if isinstance(found.get("metadata"), dict) else {}
+    return {
+        "source": case.document.source,
+        "line": case.document.line,
+        "apiVersion": found.get("apiVersion"),
+        "kind": found.get("kind"),
+        "namespace": metadata.get("namespace") or "",
+        "name": metadata.get("name") or metadata.get("generateName") or "",
+        "outcome": str(case.outcome),
+        "known": case.known,
+        "policies": list(case.policies),
+        "reasons": [_reason(case, reason) for reason in case.reasons],
+        "patch": list(case.patch),
+    }
+
+
+def _reason(case: Case, reason: Reason) -> dict[str, Any]:
+    return {
+        "code": reason.code,
+        "policy": reason.policy,
+        "message": reason.message,
+        "path": reason.path,
+        "line": _line(case, reason),
+        "fix": reason.fix,
+        "controls": list(reason.controls),
+        "actions": [str(action) for action in reason.actions],
+    }
+
+
+def _line(case: Case, reason: Reason) -> int:
+    return case.document.line_of(reason.path) if reason.path else case.document.line
+
+
+def _unreadable(found: Unreadable) -> dict[str, Any]:
+    return {"source": found.source, "line": found.line, "message": found.message, "hint": found.hint}
+
+
+def _counts(cases: Sequence[Case], unreadable: Sequence[Unreadable]) -> Iterator[tuple[str, int]]:
+    counted = Counter(case.outcome for case in cases)
+    yield from ((str(outcome), counted[outcome]) for outcome in Outcome if counted[outcome])
+    if unreadable:
+        yield "unreadable", len(unreadable)
+
+
+def _table(cases: Sequence[Case], unreadable: Sequence[Unreadable]) -> str:
+    from rich.console import Console
+    from rich.text import Text
+
+    written = StringIO()
+    console = Console(file=written, highlight=False, soft_wrap=True, force_terminal=None)
+    for case in cases:
+        console.print(_headline(case), end="")
+        for reason in case.reasons:
+            console.print(_detail(case, reason), end="")
+    for found in unreadable:
+        line = f"{'unreadable':<13} {found.source}:{found.line}: {found.message}\n"
+        console.print(Text(line, style="bold red"), end="")
+        console.print(Text(f"{'':<13} fix: {found.hint}\n"), end="")
+    total = ", ".join(f"{count} {outcome}" for outcome, count in _counts(cases, unreadable))
+    console.print(Text(f"{total or 'nothing to judge'}\n", style="bold"), end="")
+    return written.getvalue()
+
+
+def _headline(case: Case) -> Any:
+    from rich.text import Text
+
+    shown = _case(case)
+    name = f"{shown['namespace']}/{shown['name']}" if shown["namespace"] else shown["name"]
+    text = Text(f"{case.outcome:<13} ", style=STYLES[case.outcome])
+    text.append(f"{shown['kind']} {name}", style="bold")
+    text.append(f"  {shown['source']}:{shown['line']}", style="dim")
+    if case.patch:
+        text.append(f"  corrected in {len(case.patch)} place{'s' if len(case.patch) > 1 else ''}", style="cyan")
+    if case.outcome is Outcome.NOT_JUDGED and not case.known:
+        text.append("  a kind that is not known", style="dim")
+    return text.append("\n")
+
+
+def _detail(case: Case, reason: Reason) -> Any:
+    from rich.text import Text
+
+    where = f"{reason.path} (line {_line(case, reason)}): " if reason.path else ""
+    text = Text(f"{'':<13} {reason.code}: {where}{reason.message}\n")
+    if reason.fix:
+        text.append(f"{'':<13} fix: {reason.fix}\n", style="dim")
+    return text

@@ -1,0 +1,143 @@
+"""Looks for what would keep the webhook from working: each finding says what is wrong and what to do next.
+
+Reads only; a cluster is asked no more than `serve` asks it. Every check is a function that yields findings, so that one
+that fails doesn't hide the others.
+"""
+
+import os
+import ssl
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+
+from webhook.apiserver import ApiServer, ClusterUnavailable
+from webhook.resources import FACTS, RULES
+
+SLOW_SYNC = 0.05  # seconds for one small fdatasync; every answer waits for one
+LOW_DISK = 1 << 30  # bytes free; the log stops taking records before its disk is full
+EARLY = timedelta(days=14)  # before a certificate ends
+
+
+class Health(StrEnum):
+    GOOD = "good"
+    WARNING = "warning"
+    BROKEN = "broken"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at. `hint` says what to do where it isn't good."""
+
+    subject: str
+    health: Health
+    detail: str
+    hint: str = ""
+
+
+Check = Callable[[], Iterator[Finding]]
+
+
+def examine(checks: Sequence[Check]) -> Iterator[Finding]:
+    """All findings of all checks. A check that fails itself is a finding."""
+    for check in checks:
+        try:
+            yield from check()
+        except Exception as fault:  # noqa: BLE001  # a doctor that collapses helps nobody
+            hint = str(getattr(fault, "hint", "report this as a fault of ours"))
+            yield Finding(check.__name__.strip("_"), Health.BROKEN, f"{type(fault).__name__}: {fault}", hint)
+
+
+def state_directory(directory: Path) -> Iterator[Finding]:
+    """Can the log be written durably and quickly here, and is there room?"""
+    directory.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=directory) as probe:
+        probe.write(b"\0" * 1024)
+        probe.flush()
+        started = time.monotonic()
+        os.fdatasync(probe.fileno())
+        took = time.monotonic() - started
+    health = Health.WARNING if took > SLOW_SYNC else Health.GOOD
+    yield Finding("sync", health, f"one fdatasync took {took * 1000:.1f} ms", "every answer waits for one: faster disk")
+    status = os.statvfs(directory)
+    free = status.f_bavail * status.f_frsize
+    health = Health.WARNING if free < LOW_DISK else Health.GOOD
+    yield Finding("disk", health, f"{free >> 20} MiB free in {directory}", "grow the volume, or prune old log shards")
+
+
+def certificate(path: Path, now: datetime) -> Iterator[Finding]:
+    """Is the serving certificate readable, in force, and for how long?"""
+    from cryptography import x509
+
+    found = x509.load_pem_x509_certificates(path.read_bytes())[0]
+    ends = found.not_valid_after_utc
+    if not found.not_valid_before_utc <= now < ends:
+        yield Finding("certificate", Health.BROKEN, f"not in force: ends {ends:%Y-%m-%d %H:%M}Z", "issue a new one")
+        return
+    health = Health.WARNING if ends - now < EARLY else Health.GOOD
+    yield Finding("certificate", health, f"in force until {ends:%Y-%m-%d %H:%M}Z", "renew it; it is reloaded by itself")
+
+
+def tls() -> Iterator[Finding]:
+    """Can this Python speak TLS 1.3?"""
+    health = Health.GOOD if ssl.HAS_TLSv1_3 else Health.BROKEN
+    yield Finding("tls", health, ssl.OPENSSL_VERSION, "use a Python built with OpenSSL 1.1.1 or later")
+
+
+def rules(compiled: Callable[[], str]) -> Check:
+    """Do all rules compile? `compiled` puts them together and describes them, or raises."""
+
+    def rules() -> Iterator[Finding]:
+        yield Finding("rules", Health.GOOD, compiled())
+
+    return rules
+
+
+def cluster(api: ApiServer) -> Iterator[Finding]:
+    """Does the API server answer, in a version that we know?"""
+    version = api.get("/version")
+    yield Finding("api server", Health.GOOD, str(version.get("gitVersion")))
+    for served in (*FACTS, *RULES):
+        yield from _readable(api, served.path(), served.plural)
+
+
+def _readable(api: ApiServer, path: str, plural: str) -> Iterator[Finding]:
+    try:
+        api.get(path, {"limit": "1"})
+    except ClusterUnavailable as error:
+        missing = error.status == 404
+        hint = "install the CRDs of the chart" if missing else f"grant get, list and watch on {plural}"
+        yield Finding(f"read {plural}", Health.BROKEN, str(error), hint)
+
+
+def registration(api: ApiServer, names: Sequence[str] = ("bailiwick",)) -> Iterator[Finding]:
+    """Is the webhook registered, and does it fail closed?"""
+    for kind in ("mutatingwebhookconfigurations", "validatingwebhookconfigurations"):
+        items = api.get(f"/apis/admissionregistration.k8s.io/v1/{kind}").get("items") or ()
+        ours = [one for one in items if one["metadata"]["name"] in names]
+        if not ours:
+            yield Finding(kind, Health.WARNING, "none of ours", "register the webhook; until then nothing is guarded")
+        for found in ours:
+            hooks = found.get("webhooks") or ()
+            ignoring = [hook["name"] for hook in hooks if hook.get("failurePolicy") == "Ignore"]
+            detail = f", open on failure: {', '.join(ignoring)}" if ignoring else ""
+            yield Finding(kind, Health.GOOD, f"`{found['metadata']['name']}`{detail}")
+
+
+def places(api: ApiServer, label: str) -> Iterator[Finding]:
+    """Do the nodes say where they are?"""
+    nodes = api.get("/api/v1/nodes", {"limit": "500"}).get("items") or ()
+    silent = [node["metadata"]["name"] for node in nodes if label not in (node["metadata"].get("labels") or {})]
+    if silent:
+        shown = ", ".join(silent[:5]) + (" ..." if len(silent) > 5 else "")
+        hint = f"label them with `{label}`; pods of classes with residency can't run there"
+        yield Finding("node places", Health.WARNING, f"{len(silent)} of {len(nodes)} without a place: {shown}", hint)
+    else:
+        yield Finding("node places", Health.GOOD, f"{len(nodes)} nodes, all with a place")
+
+
+def moment() -> datetime:
+    return datetime.now(UTC)
