@@ -5,7 +5,6 @@ share bytes.
 """
 
 import base64
-import binascii
 from datetime import UTC, datetime
 
 import orjson
@@ -56,7 +55,7 @@ def from_base64url(text: str) -> bytes:
     """The only accepted inverse of `to_base64url`. Raises ValueError for any other spelling of the same bytes."""
     try:
         data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-    except binascii.Error:
+    except ValueError:  # binascii.Error is one
         raise ValueError("not base64url") from None
     if to_base64url(data) != text:
         raise ValueError("not canonical base64url")

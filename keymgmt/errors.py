@@ -56,6 +56,10 @@ class KeyringUnsafe(KeyManagementError):
     """Others can read or change the files. Correct owner and mode, then ask who had access."""
 
 
+class KeyringUnwritable(KeyManagementError):
+    """The change could not be stored, and has not happened. Free the disk or the directory, then repeat it."""
+
+
 class KeyringInvalid(KeyManagementError):
     """The file is not a keyring, belongs to another region, or was changed by somebody without the key."""
 

@@ -5,6 +5,7 @@ older than what was already seen is refused; a revoked or destroyed key does not
 Leaves to others: where the key-encrypting key lies, and erasing old copies of the file from backups.
 """
 
+import contextlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -36,6 +37,7 @@ from keymgmt.errors import (
     KeyRevoked,
     KeyringInvalid,
     KeyringRolledBack,
+    KeyringUnwritable,
     NoSuchKey,
     SignerUnavailable,
     UnlockFailed,
@@ -103,7 +105,8 @@ class FileKeyring:
         keyring._document = keyring._locksmith.sealed(keyring._document)
         files.prepare()
         with files.alone():
-            files.write_new(*_encoded(keyring._document))
+            files.write_new(encode_document(keyring._document))
+            files.publish(_public(keyring._document))
         return keyring
 
     @classmethod
@@ -130,7 +133,11 @@ class FileKeyring:
             raise UnlockFailed(f"`{files.keyring}` does not open: wrong key, or the file was changed without it")
         if seen is not None and not extends(document, seen):
             raise _rolled_back(files, document)
-        return cls(files, locksmith, document, entropy)
+        keyring = cls(files, locksmith, document, entropy)
+        if files.published() != _public(document):  # a crash came between the two files
+            with contextlib.suppress(KeyringUnwritable):  # sealers that use a retired key do no harm
+                keyring.publish()
+        return keyring
 
     @property
     def region(self) -> str:
@@ -238,6 +245,12 @@ class FileKeyring:
         self._openers.clear()
         return True
 
+    def publish(self) -> None:
+        """Write the public part again, as the keyring on disk says. Raises KeyringUnwritable."""
+        with self._files.alone():
+            self._document = self._reread()
+            self._files.publish(_public(self._document))
+
     def _approved(self, change: Change, key_id: str, votes: Sequence[Approval], now: datetime) -> Quorum:
         given: list[Quorum] = []
 
@@ -254,9 +267,10 @@ class FileKeyring:
             self._document = self._reread()
             wanted, key_id = apply(self._document)
             grown = self._locksmith.sealed(changes.next_generation(self._document, wanted))
-            self._files.write(*_encoded(grown))
+            self._files.write(encode_document(grown))
             self._document = grown
-        self._openers.clear()
+            self._openers.clear()
+            self._files.publish(_public(grown))
         return facts(grown, changes.entry_by_id(grown, key_id))
 
     def _reread(self) -> KeyringDoc:
@@ -304,9 +318,9 @@ def _check_name(region: str) -> None:
         raise KeyringInvalid(f"`{region}` is no region name; use letters, digits, `.`, `_` and `-`")
 
 
-def _encoded(document: KeyringDoc) -> tuple[bytes, bytes]:
+def _public(document: KeyringDoc) -> bytes:
     known = [facts(document, entry) for entry in document.keys]
-    return encode_document(document), encode_public(document.generation, document.jurisdiction, known)
+    return encode_public(document.generation, document.jurisdiction, known)
 
 
 def _allow_opening(entry: EntryDoc) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from keymgmt.errors import KeyringExists, KeyringMissing, KeyringUnsafe
+from keymgmt.errors import KeyringExists, KeyringMissing, KeyringUnsafe, KeyringUnwritable
 
 LARGEST = 8 * 1024 * 1024  # bytes; thousands of key versions
 
@@ -27,13 +27,15 @@ class KeyringFiles:
 
     def prepare(self) -> None:
         """Make the directory 0700, or check that nobody else can write there."""
-        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with _writing(self.directory, "nothing was changed"):
+            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._check_directory()
 
     @contextmanager
     def alone(self) -> Iterator[None]:
         """Hold the lock; the kernel frees it if we die."""
-        handle = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        with _writing(self._lock, "nothing was changed"):
+            handle = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
             yield
@@ -55,21 +57,41 @@ class KeyringFiles:
                 raise KeyringUnsafe(f"`{self.keyring}` must be a file of your own with mode 600")
             return file.read(LARGEST)
 
-    def write_new(self, keyring: bytes, public: bytes) -> None:
+    def write_new(self, keyring: bytes) -> None:
         """Write the first generation. Raises KeyringExists rather than replace one."""
         if self.keyring.exists() or self.keyring.is_symlink():
             raise KeyringExists(f"keyring `{self.keyring}` exists already; it is never overwritten")
-        self.write(keyring, public)
+        self.write(keyring)
 
-    def write(self, keyring: bytes, public: bytes) -> None:
-        """Replace both files; the public part last, so that it never names a key that is not stored."""
-        _replace(self.keyring, keyring, 0o600)
-        _replace(self.public, public, 0o644)
+    def write(self, keyring: bytes) -> None:
+        """Replace the keyring. Raises KeyringUnwritable, and then the old one is still there."""
+        with _writing(self.keyring, "nothing was changed"):
+            _replace(self.keyring, keyring, 0o600)
+
+    def publish(self, public: bytes) -> None:
+        """Replace the public part; always after the keyring, so that it never names a key that is not stored."""
+        with _writing(self.public, "the keyring itself has changed; publish again"):
+            _replace(self.public, public, 0o644)
+
+    def published(self) -> bytes | None:
+        """The public part, if it can be read."""
+        try:
+            return self.public.read_bytes()
+        except OSError:
+            return None
 
     def _check_directory(self) -> None:
         status = self.directory.stat()
         if status.st_uid != os.geteuid() or status.st_mode & 0o077:
             raise KeyringUnsafe(f"directory `{self.directory}` must be your own with mode 700")
+
+
+@contextmanager
+def _writing(path: Path, so: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise KeyringUnwritable(f"cannot write `{path}`: {error.strerror}; {so}") from error
 
 
 def _replace(path: Path, data: bytes, mode: int) -> None:
