@@ -126,13 +126,13 @@ def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def build(program: str, *, report: Report = say, root: Path = HERE) -> Path:
+def build(program: str, *, report: Report = say, root: Path = HERE, cache: Path | None = None) -> Path:
     """Return the folder that holds `program`'s binaries, building them first when they are not in the cache.
 
     Raise GoMissing without a `go` command, BuildFailed when the build ends with an error.
     """
     wanted = recipe(program, root)
-    home = cache_root() / f"{program}-{wanted.digest(_go_version(wanted.folder))}"
+    home = (cache or cache_root()) / f"{program}-{wanted.digest(_go_version(wanted.folder))}"
     if home.is_dir():
         return home
     home.parent.mkdir(parents=True, exist_ok=True)
@@ -145,7 +145,7 @@ def build(program: str, *, report: Report = say, root: Path = HERE) -> Path:
 def _go_version(folder: Path) -> str:
     """Go's version and platform, for the toolchain that the folder's go.mod selects."""
     try:
-        done = subprocess.run(["go", "version"], cwd=folder, env=_environment(), capture_output=True, text=True)
+        done = _go(folder, "version")
     except FileNotFoundError as error:
         raise GoMissing(
             "the test bed is built with Go, and there is no `go` command; "
@@ -154,6 +154,12 @@ def _go_version(folder: Path) -> str:
     if done.returncode != 0:
         raise BuildFailed(f"`go version` failed: {done.stderr.strip()}")
     return done.stdout.strip()
+
+
+def _go(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["go", *arguments], cwd=folder, env=_environment(), capture_output=True, text=True, check=False
+    )
 
 
 def _environment() -> dict[str, str]:
@@ -237,8 +243,7 @@ class _Progress:
 
 
 def _module_folder(folder: Path, module: str) -> Path:
-    asked = ["go", "list", "-m", "-f", "{{.Dir}}", module]
-    done = subprocess.run(asked, cwd=folder, env=_environment(), capture_output=True, text=True)
+    done = _go(folder, "list", "-m", "-f", "{{.Dir}}", module)
     if done.returncode != 0:
         raise BuildFailed(f"cannot find the module `{module}`: {done.stderr.strip()}")
     return Path(done.stdout.strip())

@@ -1,4 +1,4 @@
-"""A throw-away certificate authority for the bed's servers, and the service account key. Nothing here is for production."""
+"""A throw-away certificate authority for the bed's servers, and the service account key; not for production."""
 
 from __future__ import annotations
 
@@ -34,6 +34,8 @@ class Authority:
         self._name = _name(name)
         constraints = x509.BasicConstraints(ca=True, path_length=0)
         draft = _draft(self._name, self._name, self._key).add_extension(constraints, critical=True)
+        draft = draft.add_extension(_authority_usage(), critical=True)
+        draft = draft.add_extension(x509.SubjectKeyIdentifier.from_public_key(self._key.public_key()), critical=False)
         signed = draft.sign(self._key, hashes.SHA256())
         self.bundle = folder / "ca.crt"
         self.bundle.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
@@ -44,7 +46,9 @@ class Authority:
         usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
         alternatives = x509.SubjectAlternativeName([_host(h) for h in hosts])
         draft = _draft(_name(name), self._name, key).add_extension(alternatives, critical=False)
-        signed = draft.add_extension(usage, critical=False).sign(self._key, hashes.SHA256())
+        issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+        draft = draft.add_extension(usage, critical=False).add_extension(issuer, critical=False)
+        signed = draft.sign(self._key, hashes.SHA256())
         pair = Pair(self._folder / f"{name}.crt", write_key(self._folder / f"{name}.key", key))
         pair.certificate.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
         return pair
@@ -53,9 +57,7 @@ class Authority:
 def service_account_keys(folder: Path) -> Pair:
     """The key pair that signs service account tokens and checks them."""
     key = ec.generate_private_key(ec.SECP256R1())
-    public = key.public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
+    public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     pair = Pair(folder / "service-accounts.pub", write_key(folder / "service-accounts.key", key))
     pair.certificate.write_bytes(public)
     return pair
@@ -85,6 +87,13 @@ def _draft(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKe
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(hours=1))  # clocks differ
         .not_valid_after(now + LIFETIME)
+    )
+
+
+def _authority_usage() -> x509.KeyUsage:
+    others = ("digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement")
+    return x509.KeyUsage(
+        key_cert_sign=True, crl_sign=True, encipher_only=False, decipher_only=False, **dict.fromkeys(others, False)
     )
 
 

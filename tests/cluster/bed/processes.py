@@ -1,6 +1,7 @@
 """The bed's servers as processes: started in groups of their own, their output in log files, none left behind.
 
-A server that ends when it shouldn't is reported with the last lines of what it wrote. Orphans are the reaper's business.
+A server that ends when it shouldn't is reported with the last lines of what it wrote. Orphans are the
+reaper's business.
 """
 
 from __future__ import annotations
@@ -30,7 +31,13 @@ class Server:
         self.name, self.log = name, log
         with log.open("a") as sink:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, cwd=folder, start_new_session=True
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=sink,
+                cwd=folder,
+                env=_environment(folder),
+                start_new_session=True,
             )
         self.group = self._process.pid
 
@@ -60,13 +67,16 @@ class Server:
 
 
 class Household:
-    """All servers of one bed. Stops them in reverse order; if this process dies first, the reaper does it."""
+    """All servers of one bed, stopped in reverse order.
 
-    def __init__(self, folder: Path) -> None:
+    If this process dies before that, the reaper stops them and removes the folder `remove`.
+    """
+
+    def __init__(self, folder: Path, *, remove: Path) -> None:
         self._folder = folder
         self._servers: dict[str, Server] = {}
         self._reaper = subprocess.Popen(
-            [sys.executable, "-S", Path(__file__).with_name("reaper.py"), folder],
+            [sys.executable, "-S", Path(__file__).with_name("reaper.py"), remove],
             stdin=subprocess.PIPE,
             text=True,
             start_new_session=True,
@@ -107,6 +117,11 @@ class Household:
         self._reaper.stdin.flush()
 
 
+def _environment(folder: Path) -> dict[str, str]:
+    """What a server may know of the machine: no proxies, no home folder with settings in it."""
+    return {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(folder)}
+
+
 class Port:
     """A TCP port of the loopback address, kept ours for as long as this object is open.
 
@@ -125,7 +140,9 @@ class Port:
         self._socket.close()
 
 
-def wait_until(probe: Callable[[], bool], *, seconds: float, what: str, check: Callable[[], None] | None = None) -> None:
+def wait_until(
+    probe: Callable[[], bool], *, seconds: float, what: str, check: Callable[[], None] | None = None
+) -> None:
     """Return when `probe` answers true; raise BedError after `seconds`, or at once when `check` raises."""
     deadline = time.monotonic() + seconds
     pause = 0.02
