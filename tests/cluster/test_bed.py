@@ -208,11 +208,16 @@ def test_warnings_and_errors(control_plane: Cluster, namespace: str) -> None:
 
 
 def test_restart(local_control_plane: ControlPlane, add_node: AddNode, namespace: str) -> None:
-    """After a restart of the API server objects are still there, new flags hold, and pods are scheduled again."""
+    """After a restart of the API server objects are still there, new flags hold, and pods are scheduled again.
+
+    Flags that it refuses are an error with its own words, and another restart mends that.
+    """
     add_node("steady")
     pods = f"/api/v1/namespaces/{namespace}/pods"
     local_control_plane.request("POST", pods, pod("before")).ok()
     try:
+        with pytest.raises(BedError, match=r"kube-apiserver ended with[^$]*unknown flag: --no-such-flag"):
+            local_control_plane.restart_apiserver("--no-such-flag")
         local_control_plane.restart_apiserver("--runtime-config=autoscaling/v1=false")
         assert local_control_plane.request("GET", "/apis/autoscaling/v1").status == 404
         assert local_control_plane.request("GET", f"{pods}/before").status == 200

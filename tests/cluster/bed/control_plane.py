@@ -91,7 +91,8 @@ class ControlPlane(Cluster):
 
     def audit_events(self) -> list[Json]:
         """All events in the audit log so far."""
-        return [json.loads(line) for line in self.audit_log.read_text().splitlines()]
+        written, _, _ = self.audit_log.read_text().rpartition("\n")  # the last line may be half there
+        return [json.loads(line) for line in written.splitlines()]
 
     def credentials(self, user: User | None) -> list[tuple[str, str]]:
         """A user of the token file comes with the own token, everybody else is impersonated."""
@@ -152,7 +153,7 @@ class ControlPlane(Cluster):
         self._start_followers()
 
     def stop_server(self, name: str) -> None:
-        """Stop one server, to see what happens without it."""
+        """Stop one server, to see what happens without it; `restart_apiserver` brings back any but etcd."""
         self._household.stop(name, grace=STOP_WITHIN)
 
     def pid(self, name: str) -> int:

@@ -90,10 +90,10 @@ class Household:
         return server
 
     def stop(self, name: str, *, grace: float = GRACE) -> None:
-        """Stop one server."""
-        server = self._servers.pop(name)
-        server.stop(grace=grace)
-        self._tell(-server.group)
+        """Stop one server, if it is there."""
+        if server := self._servers.pop(name, None):
+            server.stop(grace=grace)
+            self._tell(-server.group)
 
     def stop_all(self, *, grace: float = GRACE) -> None:
         """Stop everything, last started first, and then the reaper; harmless when done twice."""
