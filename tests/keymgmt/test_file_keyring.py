@@ -8,6 +8,7 @@ import stat
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -195,16 +196,16 @@ def edits(document: dict[str, Any]) -> list[tuple[str, Callable[[dict[str, Any]]
             case _:
                 return None
 
-    found: list[tuple[str, Callable[[dict[str, Any]], object]]] = [
-        (name, lambda doc, name=name: doc.__setitem__(name, other(doc[name]))) for name in document
-    ]
+    def set_at(doc: Any, path: tuple[Any, ...]) -> None:
+        for step in path[:-1]:
+            doc = doc[step]
+        doc[path[-1]] = other(doc[path[-1]])
+
+    paths: list[tuple[Any, ...]] = [(name,) for name in document]
+    paths += [("keys", n, name) for n, entry in enumerate(document["keys"]) for name in entry]
+    found: list[tuple[str, Callable[[dict[str, Any]], object]]] = [(str(p), partial(set_at, path=p)) for p in paths]
     found += [
-        (f"keys.{n}.{name}", lambda doc, n=n, name=name: doc["keys"][n].__setitem__(name, other(doc["keys"][n][name])))
-        for n, entry in enumerate(document["keys"])
-        for name in entry
-    ]
-    found += [
-        ("revoked key made active", lambda doc: doc["keys"][0].__setitem__("state", "retired")),
+        ("active key retired", lambda doc: doc["keys"][0].__setitem__("state", "retired")),
         ("key dropped", lambda doc: doc["keys"].pop()),
         ("key doubled", lambda doc: doc["keys"].append(doc["keys"][0])),
         ("keys swapped", lambda doc: doc["keys"].reverse()),
