@@ -5,7 +5,6 @@ Run from the root of the checkout: `python tests/vectors/envelopes/generate.py`.
 
 import hashlib
 import json
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
@@ -14,14 +13,12 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parents[2]))
-
-from keymgmt.canonical import binding_bytes  # noqa: E402
-from keymgmt.envelope import NONCE_SIZE, parse_envelope  # noqa: E402
-from keymgmt.keyring import FileKeyring  # noqa: E402
-from keymgmt.keys import Algorithm  # noqa: E402
-from keymgmt.ports import Binding  # noqa: E402
-from keymgmt.unlock import KeyFile  # noqa: E402
+from keymgmt.canonical import binding_bytes
+from keymgmt.envelope import NONCE_SIZE, parse_envelope
+from keymgmt.keyring import FileKeyring
+from keymgmt.keys import Algorithm
+from keymgmt.ports import Binding
+from keymgmt.unlock import KeyFile
 
 NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
 BOUND = Binding(region="eu-de", jurisdiction="DE", purpose="audit-archive", cluster="prod-1", tenant="clinic")
