@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).resolve().parent
 from keymgmt.canonical import binding_bytes
 from keymgmt.envelope import NONCE_SIZE, parse_envelope
 from keymgmt.keyring import FileKeyring
@@ -20,6 +19,7 @@ from keymgmt.keys import Algorithm
 from keymgmt.ports import Binding
 from keymgmt.unlock import KeyFile
 
+HERE = Path(__file__).resolve().parent
 NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
 BOUND = Binding(region="eu-de", jurisdiction="DE", purpose="audit-archive", cluster="prod-1", tenant="clinic")
 
