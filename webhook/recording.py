@@ -1,0 +1,200 @@
+"""A decision into its record and its sealed part (design §9; fields: `audit/leaf.yaml`).
+
+Guarantees that nothing personal stands in the leaf in clear, and that the data of a Secret goes nowhere: not into the
+leaf, not into the sealed part. What is sealed is one part for each call, bound to region, cluster and namespace, and to
+the region's public key; no network is touched.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+import orjson
+
+from audit.ports import Envelope
+from audit.record import Record, decision_record, sealed_bytes
+from audit.tags import salted
+from keymgmt.ports import Binding, Sealer
+from policies.decision import Decision, Inputs, Reason, Summary
+from policies.json import Json
+from policies.request import Request
+from webhook.judge import Call
+
+PURPOSE = "audit-archive"
+SALT_BYTES = 16
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"  # kubectl's copy of the object, data and all
+_SECRET_FIELDS = ("data", "stringData")
+
+
+class Tags(Protocol):
+    """Keyed tags for what is personal: `audit.tags.Tagger`."""
+
+    def of(
+        self,
+        *,
+        tenant: str = "",
+        user: str = "",
+        groups: Sequence[str] = (),
+        address: str = "",
+        name: str = "",
+        object_digest: bytes = b"",
+    ) -> dict[str, object]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Whereabouts:
+    """Whose records these are."""
+
+    cluster: str
+    region: str  # whose keys sign and seal
+    jurisdiction: str  # the region's, part of what an envelope is bound to
+
+
+class DecisionRecording:
+    """`judge.Recording` over a sealer, tags, and a source of salts."""
+
+    def __init__(self, where: Whereabouts, sealer: Sealer, tags: Tags, entropy: Callable[[int], bytes]) -> None:
+        self._where = where
+        self._sealer = sealer
+        self._tags = tags
+        self._entropy = entropy
+
+    def __call__(
+        self, call: Call, decision: Decision, decision_id: str, now: datetime, latency: float
+    ) -> tuple[Record, Sequence[Envelope]]:
+        """The record and its one sealed part. `latency` in seconds. Raises what the sealer raises."""
+        salt = self._entropy(SALT_BYTES)
+        request = call.request
+        fields: dict[str, object] = {
+            "time": now,
+            "cluster": self._where.cluster,
+            "region": self._where.region,
+            "engine": decision.inputs.engine,
+            "id": decision_id,
+            "phase": call.phase.value,
+            "latency_us": round(max(latency, 0.0) * 1e6),
+            "digests": _digests(decision.inputs, salt),
+            "tags": self._tagged(call, decision),
+            **_asked(request),
+            **_decided(decision),
+            **_summary(decision.summary),
+        }
+        binding = Binding(self._where.region, self._where.jurisdiction, PURPOSE, self._where.cluster, request.namespace)
+        sealed = self._sealer.seal(sealed_bytes(_sealed(call, decision, salt)), binding)
+        return decision_record(fields), (sealed,)
+
+    def _tagged(self, call: Call, decision: Decision) -> dict[str, object]:
+        user = call.request.user
+        return self._tags.of(
+            tenant=call.request.namespace,
+            user=user.get("username", ""),
+            groups=user.get("groups") or (),
+            address=call.address,
+            name=call.request.name,
+            # equal behind both validating doors, whose calls have different uids: this joins their records
+            object_digest=decision.inputs.request,
+        )
+
+
+def _asked(request: Request) -> dict[str, object]:
+    return {
+        "uid": request.uid,
+        "namespace": request.namespace,
+        "gvk": f"{request.kind.group}/{request.kind.version}/{request.kind.kind}",
+        "operation": request.operation.value,
+        "subresource": request.subresource,
+    }
+
+
+def _decided(decision: Decision) -> dict[str, object]:
+    return {
+        "policies": decision.policies,
+        "verdict": decision.verdict.value,
+        "reasons": [_reason(reason) for reason in decision.reasons],
+        "waivers": decision.waivers,
+    }
+
+
+def _reason(reason: Reason) -> dict[str, object]:
+    return {"code": reason.code, "policy": reason.policy, "actions": [action.value for action in reason.actions]}
+
+
+def _summary(summary: Summary) -> dict[str, object]:
+    return {
+        "data_class": summary.data_class,
+        "jurisdiction": summary.jurisdiction,
+        "places": summary.places,
+        "isolation": summary.isolation,
+        "models": summary.models,
+        "images": summary.images,
+        "keys": summary.keys,
+    }
+
+
+def _digests(inputs: Inputs, salt: bytes) -> dict[str, str]:
+    named = {
+        "request": inputs.request,
+        "snapshot": inputs.snapshot,
+        "policies": inputs.policies,
+        "data": inputs.data,
+    }
+    return {name: salted(salt, digest) for name, digest in named.items() if digest}
+
+
+def _sealed(call: Call, decision: Decision, salt: bytes) -> dict[str, object]:
+    secret = _is_secret(call.request)
+    messages = {
+        "reasons": [{"message": r.message, "path": r.path, "fix": r.fix} for r in decision.reasons],
+        "warnings": decision.warnings,
+    }
+    return {
+        "salt": salt.hex(),
+        "name": call.request.name,
+        "address": call.address,
+        "user": call.request.user,
+        "messages": messages,
+        "patch": [_without_data(step) for step in decision.patch] if secret else decision.patch,
+        "inputs": {"review": _withheld(call.request) if secret else orjson.Fragment(call.body)},
+    }
+
+
+def _is_secret(request: Request) -> bool:
+    """By any of its names: what is asked for, how it was matched, and what the object says of itself."""
+    if request.kind.kind == "Secret" or request.resource.plural == "secrets":
+        return True
+    return any(found is not None and found.get("kind") == "Secret" for found in (request.object, request.old_object))
+
+
+def _withheld(request: Request) -> Mapping[str, Json]:
+    """The AdmissionReview of a Secret without what makes it one. Its keys stay, its values don't."""
+    asked = {
+        **request.review,
+        "object": _emptied(request.object),
+        "oldObject": _emptied(request.old_object),
+    }
+    return {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": asked, "withheld": "data"}
+
+
+def _emptied(found: Json) -> Json:
+    if not isinstance(found, dict):
+        return found
+    kept = dict(found)
+    for name in _SECRET_FIELDS:
+        if name in kept:
+            kept[name] = dict.fromkeys(kept[name]) if isinstance(kept[name], dict) else None
+    metadata = kept.get("metadata")
+    if isinstance(metadata, dict):
+        annotations = metadata.get("annotations")
+        if isinstance(annotations, dict) and LAST_APPLIED in annotations:
+            kept["metadata"] = {**metadata, "annotations": {**annotations, LAST_APPLIED: None}}
+    return kept
+
+
+def _without_data(step: Json) -> Json:
+    """A patch's step without the values that it puts into a Secret: into its data, or into the whole object."""
+    path = step.get("path", "") if isinstance(step, dict) else ""
+    harmless = isinstance(path, str) and path.startswith(
+        ("/metadata/labels", "/metadata/finalizers", "/type", "/immutable")
+    )
+    return step if harmless or "value" not in step else {**step, "value": None}
