@@ -64,7 +64,7 @@ def _compact(value: dict[str, Any]) -> dict[str, Any]:
         "schema": value["schema"],
         "asOf": value["asOf"],
         "sets": {
-            name: {key: entry[key] for key in ("countries", "until", "partial") if key in entry}
+            name: {key: entry[key] for key in ("countries", "since", "until", "partial") if key in entry}
             for name, entry in value["sets"].items()
         },
         "providers": {name: _provider(entry) for name, entry in value["providers"].items()},

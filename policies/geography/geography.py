@@ -1,5 +1,6 @@
 """The places one cluster can speak of: what the data knows, and what its ClusterProfile declares."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
@@ -61,10 +62,13 @@ class Geography:
         """Where geo-redundant copies of a place's data land, if its provider pairs regions and that one is known."""
         return self.regions.places.get(self.regions.paired.get(place.code, ""))
 
+    def declarations(self, group: str) -> Sequence[JsonObject]:
+        """The entries of one list of the profile: `hosts`, `registries`, `keys`, `storageClasses` ..."""
+        return (self.profile or {}).get(group) or ()
+
     def declared_for(self, group: str, text: str) -> JsonObject | None:
-        """The first entry of the profile's `hosts`, `registries` or `keys` whose glob fits."""
-        entries = (self.profile or {}).get(group) or ()
-        return next((entry for entry in entries if fnmatchcase(text, entry["match"])), None)
+        """The first entry of such a list whose glob fits the whole text."""
+        return next((entry for entry in self.declarations(group) if fnmatchcase(text, entry["match"])), None)
 
     def _regions_declared(self, profile: JsonObject) -> list[Place]:
         found: list[Place] = []

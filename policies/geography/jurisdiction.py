@@ -5,7 +5,7 @@ accepts, and be known well enough. What nobody states counts as refused wherever
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from difflib import get_close_matches
@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from policies.geography.geography import Geography
 from policies.geography.place import DECLARED, Place
 from policies.geography.placeset import PlaceSet
-from policies.geography.regions import Regions
+from policies.geography.regions import CountrySet, Regions
 from policies.json import JsonObject
 
 DEFAULT_CONFIDENCE = ("verified", "code")
@@ -40,13 +40,13 @@ class Transfer:
     """A lawful way out of a jurisdiction: where to, for what, on which legal basis, and until when."""
 
     name: str
+    sets: tuple[CountrySet, ...]  # membership is that of the day in question
     countries: frozenset[str]
     places: frozenset[str]
     what: frozenset[str]  # kinds of data; `*` is every kind
     basis: str
     reference: str
     last_day: date | None  # the last day (UTC) on the whole of which it is in force; None: no end
-    dated: Mapping[str, date]  # countries of a set that are members until a day
 
     def covers(self, to: Place, what: str, on: date) -> bool:
         """May this kind of data go there on that day?"""
@@ -54,8 +54,9 @@ class Transfer:
             return False
         if not self.what & {what, "*"}:
             return False
-        until = self.dated.get(to.country)
-        return to.code in self.places or to.country in self.countries or (until is not None and on <= until)
+        if to.code in self.places or to.country in self.countries:
+            return True
+        return any(to.country in members.on(on) for members in self.sets)
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,7 +186,7 @@ def _countries(names: Iterable[str], field: str, regions: Regions) -> frozenset[
     found: set[str] = set()
     for name in names:
         if name in regions.sets:
-            found |= regions.sets[name].countries
+            found |= regions.sets[name].lasting
         elif re.fullmatch(r"[A-Z]{2}", name):
             found.add(name)
         else:
@@ -198,21 +199,15 @@ def _transfers(entries: Iterable[JsonObject], regions: Regions) -> Iterator[Tran
     for index, entry in enumerate(entries):
         field, to = f"spec.transfers[{index}]", entry.get("to") or {}
         names = [*(to.get("sets") or ()), *(to.get("countries") or ())]
-        dated = {
-            country: date.fromisoformat(until)
-            for name in names
-            if name in regions.sets
-            for country, until in regions.sets[name].until.items()
-        }
         yield Transfer(
             name=entry.get("name") or f"transfer {index + 1}",
-            countries=_countries(names, f"{field}.to", regions),
+            sets=tuple(regions.sets[name] for name in names if name in regions.sets),
+            countries=_countries((name for name in names if name not in regions.sets), f"{field}.to", regions),
             places=frozenset(to.get("places") or ()),
             what=frozenset(entry.get("what") or ()),
             basis=entry.get("basis") or "",
             reference=entry.get("reference") or "",
             last_day=_last_day(entry.get("expires"), f"{field}.expires"),
-            dated=dated,
         )
 
 

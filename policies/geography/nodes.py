@@ -95,6 +95,8 @@ def _by_provider(node: JsonObject, provider: Provider, geography: Geography) -> 
         return f"the label's zone `{zone}` is not where `spec.providerID` says"
     if (other := says.get("region")) and geography.place(provider.name, other) != place:
         return f"the label's region `{region}` is not the region `{other}` of `spec.providerID`"
+    if (realm := says.get("realm")) and provider.realms.get(place.code) != realm:
+        return f"`{place}` is not in realm `{realm}` of `spec.providerID`"
     if not geography.is_declared(provider.name, place):
         return f"`{place}` is not declared in the ClusterProfile"
     return place

@@ -26,7 +26,8 @@ from policies.snapshot import Absent, Pending, Ref, Snapshot, Unknown, lookup
 class Rule(Protocol):
     """What a set of places is held against; see `JurisdictionRule`."""
 
-    admitted: frozenset[str]
+    @property
+    def admitted(self) -> frozenset[str]: ...
 
     def admits(self, places: PlaceSet) -> bool: ...
 

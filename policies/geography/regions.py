@@ -7,6 +7,7 @@ the data does not list has no place here; what that means is for the caller to d
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from functools import cache, lru_cache
 from hashlib import sha256
 from pathlib import Path
@@ -21,12 +22,25 @@ COMPILED = Path(__file__).with_name("regions.json")
 
 @dataclass(frozen=True, slots=True)
 class CountrySet:
-    """A named set of countries. A member with an end date is one until that day, and that day included."""
+    """A named set of countries; members may have a first and a last day."""
 
     name: str
     countries: frozenset[str]
-    until: Mapping[str, str] = field(default_factory=dict)  # country -> ISO date; these are not in `countries`
-    partial: Mapping[str, str] = field(default_factory=dict)  # country -> what the partial decision covers; no member
+    since: Mapping[str, str] = field(default_factory=dict)  # country -> ISO date
+    until: Mapping[str, str] = field(default_factory=dict)  # country -> ISO date, that day included
+    partial: Mapping[str, str] = field(default_factory=dict)  # country -> what a partial decision covers; no members
+
+    @property
+    def lasting(self) -> frozenset[str]:
+        """The members without an end: those that may count where there is no date to hold them against."""
+        return self.countries - self.until.keys()
+
+    def on(self, day: date) -> frozenset[str]:
+        """The members of that day. Dates in ISO form sort as they follow each other."""
+        text = day.isoformat()
+        early = {country for country, first in self.since.items() if text < first}
+        late = {country for country, last in self.until.items() if text > last}
+        return self.countries - early - late
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +51,7 @@ class Provider:
     zone: str  # pattern of the zones that lie where their region lies; `{region}` stands for the region
     regions: Mapping[str, Place]  # by the provider's own spelling
     matches: tuple[tuple[str, Place], ...]  # other spellings: pattern, place
+    realms: Mapping[str, str]  # code -> realm, where a provider's identifiers name one
 
     def is_zone_of(self, zone: str, region: str) -> bool:
         """Does this zone lie where its region lies? Yes where the provider has no other kind of zone."""
@@ -130,8 +145,8 @@ def _builtin() -> Regions:
 
 
 def _country_set(name: str, entry: Mapping[str, Any]) -> CountrySet:
-    until = entry.get("until", {})
-    return CountrySet(name, frozenset(entry["countries"]) - until.keys(), until, entry.get("partial", {}))
+    countries = frozenset(entry["countries"])
+    return CountrySet(name, countries, entry.get("since", {}), entry.get("until", {}), entry.get("partial", {}))
 
 
 def _provider(
@@ -143,17 +158,28 @@ def _provider(
 ) -> Provider:
     regions: dict[str, Place] = {}
     matches = []
+    realms = {}
     for region, row in entry["regions"].items():
         place = regions[region] = names[name, region.lower()] = _place(name, region, "", row, entry)
         if key := row.get("key"):
             names[name, key] = place
+        if realm := row.get("realm"):
+            realms[place.code] = realm
         if match := row.get("match"):
             matches.append((match, place))
         if pair := row.get("pairedRegion"):
             paired[place.code] = place_code(name, pair)
         for zone, own in row.get("zones", {}).items():
             zones[name, zone] = _place(name, region, zone, {**row, **own}, entry)
-    return Provider(name, entry["display"], entry.get("providerID", ""), entry.get("zone", ""), regions, tuple(matches))
+    return Provider(
+        name=name,
+        display=entry["display"],
+        provider_id=entry.get("providerID", ""),
+        zone=entry.get("zone", ""),
+        regions=regions,
+        matches=tuple(matches),
+        realms=realms,
+    )
 
 
 def _place(provider: str, region: str, zone: str, row: Mapping[str, Any], entry: Mapping[str, Any]) -> Place:

@@ -138,7 +138,8 @@ _DOCUMENT = _fields(
         "asOf": _DATE,
         "sets": _mapping(
             _fields(
-                {"countries": _list(_COUNTRY)}, {"until": _mapping(_DATE), "partial": _mapping(_TEXT), "source": _TEXT}
+                {"countries": _list(_COUNTRY)},
+                {"since": _mapping(_DATE), "until": _mapping(_DATE), "partial": _mapping(_TEXT), "source": _TEXT},
             )
         ),
         "providers": _mapping(_PROVIDER, _NAME),
@@ -171,6 +172,8 @@ def _across(value: dict[str, Any]) -> Iterator[Fault]:
     for group in ("hosts", "registries", "keys"):
         for index, row in enumerate(value.get(group, [])):
             yield from _known_provider(value, row.get("provider"), (group, index, "provider"))
+            if group != "keys":
+                yield from _host(row, (group, index, "match"))
     for driver, row in value.get("csiDrivers", {}).items():
         for provider in row["providers"]:
             yield from _known_provider(value, provider, ("csiDrivers", driver, "providers"))
@@ -183,6 +186,15 @@ def _region(provider: dict[str, Any], region: str, row: dict[str, Any], path: Pa
         match = its.get("match")
         if match and other != region and re.fullmatch(match, region, re.IGNORECASE):
             yield (*path,), f"`{dotted(path)}` is also matched by region `{other}`"
+
+
+def _host(row: dict[str, Any], path: Path) -> Iterator[Fault]:
+    """A pattern ends in two plain labels, by which it is found; a place needs a provider and `{region}`."""
+    ending = row["match"].split(".")[-2:]
+    if len(ending) < 2 or not all(re.fullmatch(r"[a-z0-9-]+", label) for label in ending):
+        yield path, f"`{dotted(path)}` is `{row['match']}`: expected a lower-case name that ends in two plain labels"
+    if ("provider" in row) is not ("{region}" in row["match"]) or ("provider" in row) is ("spans" in row):
+        yield path, f"`{dotted(path)}`: a row has a `provider` and `{{region}}` in its `match`, or else `spans`"
 
 
 def _known_provider(value: dict[str, Any], name: str | None, path: Path) -> Iterator[Fault]:

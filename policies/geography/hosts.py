@@ -1,0 +1,115 @@
+"""Where a host or a registry is, by what the ClusterProfile declares, else by its name where the provider's names tell.
+
+A name is evidence of a region only where the provider spells it right before its own domain; what stands further left
+may be chosen by a customer (a bucket called `x.eu-central-1`) and proves nothing. DNS is not asked.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+from functools import lru_cache
+from typing import Any
+
+from policies.geography.geography import Geography
+from policies.geography.located import Located
+from policies.geography.regions import pattern
+from policies.json import JsonObject
+
+_LABEL = "[a-z0-9_-]+"
+_HOST = re.compile(r"[a-z0-9_](?:[a-z0-9._-]*[a-z0-9_-])?", re.ASCII)
+
+
+def place_of_host(reference: str, geography: Geography) -> Located:
+    """`reference` is a host name, with or without scheme, port and path. Names are matched without case."""
+    return _locate(reference, geography, "hosts", (geography.regions.hosts,))
+
+
+def place_of_registry(reference: str, geography: Geography) -> Located:
+    """As `place_of_host`, for a registry's name; the profile's `registries` and the registries known come first."""
+    return _locate(reference, geography, "registries", (geography.regions.registries, geography.regions.hosts))
+
+
+def host_of(reference: str) -> str:
+    """The host name of a reference, in lower case, or empty: `https://user@Host:443/path` gives `host`."""
+    return _split(reference)[1]
+
+
+def declared_host(reference: str, geography: Geography, group: str) -> JsonObject | None:
+    """The first entry whose glob fits.
+
+    A glob is held against the host alone, unless it has a path (then against `host/path`) or a scheme (then against
+    `scheme://host/path`): `*.example.com` must not fit a path that ends in it.
+    """
+    scheme, host, path = _split(reference)
+    texts = {0: host, 1: host + path, 2: f"{scheme}://{host}{path}"}
+    for entry in geography.declarations(group):
+        glob = entry["match"]
+        if fnmatchcase(texts[2 if "://" in glob else 1 if "/" in glob else 0], glob):
+            return entry
+    return None
+
+
+def _split(reference: str) -> tuple[str, str, str]:
+    """Scheme, host and the rest. A backslash ends the host, as browsers read it; others refuse it."""
+    scheme, found, rest = reference.partition("://")
+    if not found:
+        scheme, rest = "", reference
+    authority = re.split(r"[/?#\\]", rest, maxsplit=1)[0]
+    path, host = rest[len(authority) :], authority.rpartition("@")[2]
+    if host.startswith("["):
+        return scheme, host.partition("]")[0].removeprefix("[").lower(), path
+    return scheme.lower(), host.partition(":")[0].removesuffix(".").lower(), path
+
+
+def _locate(reference: str, geography: Geography, group: str, tables: Sequence[Sequence[Mapping[str, Any]]]) -> Located:
+    declared = declared_host(reference, geography, group)
+    if declared is not None:
+        return Located(geography.by_code(declared["place"]), f"the ClusterProfile declares `{declared['match']}`")
+    host = host_of(reference)
+    if inside := _inside(host):
+        return Located(None, f"`{host}` {inside}: declare it in `spec.{group}` of the ClusterProfile")
+    for rows in tables:
+        found = _by_name(host, rows, geography)
+        if found is not None:
+            return found
+    return Located(None, f"nothing says where `{host}` is: declare it in `spec.{group}` of the ClusterProfile")
+
+
+def _inside(host: str) -> str:
+    if not _HOST.fullmatch(host):
+        return "is no host name"
+    if "." not in host or host.endswith((".svc", ".cluster.local")) or ".svc." in host:
+        return "is a service of this cluster, which may stand for anything"
+    if host.rpartition(".")[2].isdigit():
+        return "is an address, and addresses move"
+    return ""
+
+
+def _by_name(host: str, rows: Sequence[Mapping[str, Any]], geography: Geography) -> Located | None:
+    """The first row that gives a place; else the first that says why there is none."""
+    ending = ".".join(host.rsplit(".", 2)[-2:])
+    spans: str | None = None
+    for row in rows:
+        if not row["match"].endswith(ending):
+            continue
+        match = pattern(_regex(row["match"])).match(host)
+        if match is None:
+            continue
+        if "spans" in row:
+            spans = spans or row["spans"]
+            continue
+        region = match["region"]
+        place = geography.place(row["provider"], row.get("regions", {}).get(region, region))
+        if place is not None:
+            return Located(place, f"`{host}` is named after region `{region}` of {row['provider']}")
+    if spans is None:
+        return None
+    return Located(None, f"`{host}` has no one place ({spans}): declare a name of your own in the ClusterProfile")
+
+
+@lru_cache(maxsize=1024)
+def _regex(match: str) -> str:
+    """From the patterns of the data: `**.` any labels, `*` one label or part of one, `{region}` likewise."""
+    text = re.escape(match).replace(r"\{region\}", f"(?P<region>{_LABEL})")
+    text = re.sub(r"^\\\*\\\*\\\.", rf"(?:{_LABEL}\\.)*", text)
+    return text.replace(r"\*", _LABEL)

@@ -1,0 +1,18 @@
+"""Where something other than a node is, and how that is known."""
+
+from dataclasses import dataclass
+
+from policies.geography.place import Place
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """A place, or None and the reason: then `because` says what to declare in the ClusterProfile."""
+
+    place: Place | None
+    because: str
+    assurance: str = ""  # of a key, as declared: `software` or `hsm`
+
+    @property
+    def code(self) -> str:
+        return self.place.code if self.place else ""

@@ -1,0 +1,180 @@
+"""Where volumes, storage classes, buckets and backups are: the place of the data, not of the pods that use it."""
+
+from collections.abc import Iterable, Iterator
+
+from policies.geography.geography import Geography
+from policies.geography.hosts import declared_host, place_of_host
+from policies.geography.located import Located
+from policies.geography.place import PLACE_LABEL, REGION_LABEL, ZONE_LABEL, Place
+from policies.json import Json, JsonObject
+
+# S3-compatible stores repeat region names of AWS, so a bare region is AWS's only where no endpoint is given
+_AWS = ("aws", "aws-cn", "aws-us-gov", "aws-eusc")
+_LOCAL = ("kubernetes.io/no-provisioner",)  # volumes that are part of a node
+_KEY_PARAMETERS = (
+    "kmsKeyId",  # EBS
+    "encryptionKmsKeyId",  # EFS and FSx
+    "disk-encryption-kms-key",  # Compute Engine
+    "diskEncryptionSetID",  # Azure
+    "kms-key-id",  # OCI
+    "encryptionKey",  # IBM
+)
+
+
+def place_of_storage_class(storage_class: JsonObject, geography: Geography) -> Located:
+    """Declared in the profile's `storageClasses`, or the one place that all its `allowedTopologies` lie in."""
+    name = _text(storage_class, "metadata", "name")
+    if declared := _declared(name, geography):
+        return declared
+    terms = [_at(term, "matchLabelExpressions") for term in _list(storage_class.get("allowedTopologies"))]
+    found = _one_place(_text(storage_class, "provisioner"), terms, geography)
+    if found is not None:
+        return Located(found, f"its `allowedTopologies` all lie in `{found}`")
+    return Located(None, f"class `{name}` may provision in several places: {_declare_class(name)}")
+
+
+def key_of_storage_class(storage_class: JsonObject, geography: Geography) -> str:
+    """The reference of the key its volumes are encrypted with, or empty: its own, else the declared one."""
+    parameters = storage_class.get("parameters")
+    for name in _KEY_PARAMETERS:
+        if reference := _text(parameters, name):
+            return reference
+    entry = _class_entry(_text(storage_class, "metadata", "name"), geography)
+    return (entry.get("key") or "") if entry else ""
+
+
+def place_of_volume(volume: JsonObject, geography: Geography) -> Located:
+    """A PersistentVolume, by its node affinity and CSI driver, by its server, or by its declared class.
+
+    When the class is declared in one place and the volume says another, there is none.
+    """
+    spec = volume.get("spec") or {}
+    found = _volume_itself(spec, geography)
+    declared = _declared(_text(spec, "storageClassName"), geography)
+    if found.place and declared and declared.place != found.place:
+        return Located(None, f"{found.because}, but its class is declared in `{declared.code}`")
+    return found if found.place or declared is None else declared
+
+
+def place_of_bucket(
+    geography: Geography, *, reference: str = "", provider: str = "", region: str = "", endpoint: str = ""
+) -> Located:
+    """A bucket by its reference (`s3://name`, as declared in the profile's `hosts`), its endpoint, or its region.
+
+    An endpoint outweighs a region, for S3-compatible stores ignore the region; when both name places they must agree.
+    """
+    if reference and (entry := declared_host(reference, geography, "hosts")):
+        return Located(geography.by_code(entry["place"]), f"the ClusterProfile declares `{entry['match']}`")
+    if endpoint:
+        return _by_endpoint(endpoint, region, geography)
+    if not region:
+        return Located(None, _declare_bucket(reference, "its region is not stated"))
+    providers = _AWS if provider in ("aws", "s3") else (provider,)
+    place = next(filter(None, (geography.place(name, region) for name in providers)), None)
+    if place is None:
+        return Located(None, _declare_bucket(reference, f"`{region}` is no known region of `{provider}`"))
+    return Located(place, f"it is in region `{region}` of {place.provider}")
+
+
+def place_of_backup_location(location: JsonObject, geography: Geography) -> Located:
+    """A Velero BackupStorageLocation: its plugin, `config.region` and `config.s3Url`."""
+    spec = location.get("spec") or {}
+    plugin = _text(spec, "provider").removeprefix("velero.io/")
+    scheme = {"aws": "s3", "gcp": "gs", "azure": "azure"}.get(plugin, plugin)
+    bucket = _text(spec, "objectStorage", "bucket")
+    endpoint = _text(spec, "config", "s3Url") or _text(spec, "config", "storageAccountURI")
+    region = _text(spec, "config", "region")
+    return place_of_bucket(
+        geography, reference=f"{scheme}://{bucket}", provider=plugin, region=region, endpoint=endpoint
+    )
+
+
+def _by_endpoint(endpoint: str, region: str, geography: Geography) -> Located:
+    found = place_of_host(endpoint, geography)
+    if found.place and region and found.place.provider:
+        stated = geography.place(found.place.provider, region)
+        if stated is not None and stated != found.place:
+            return Located(None, f"endpoint `{endpoint}` is in `{found.place}`, its region says `{stated}`")
+    return found
+
+
+def _volume_itself(spec: JsonObject, geography: Geography) -> Located:
+    name = _text(spec, "storageClassName")
+    driver = _LOCAL[0] if "local" in spec or "hostPath" in spec else _text(spec, "csi", "driver")
+    terms = [
+        _at(term, "matchExpressions") for term in _list(_at(spec, "nodeAffinity", "required", "nodeSelectorTerms"))
+    ]
+    place = _one_place(driver, terms, geography)
+    if place is not None:
+        return Located(place, f"its node affinity ties it to `{place}`")
+    if server := _text(spec, "nfs", "server") or _text(spec, "csi", "volumeAttributes", "server"):
+        return place_of_host(server, geography)
+    what = f"driver `{driver}`" if driver else "it"
+    return Located(None, f"{what} does not tie the volume to one place: {_declare_class(name)}")
+
+
+def _one_place(driver: str, terms: Iterable[Json], geography: Geography) -> Place | None:
+    """The place that every term lies in; None when one lies elsewhere, or doesn't say."""
+    places = {place for term in terms for place in (_term_places(driver, term, geography) or {None})}
+    return places.pop() if len(places) == 1 else None
+
+
+def _term_places(driver: str, expressions: Json, geography: Geography) -> set[Place | None]:
+    """The places of one term: expressions are ANDed, so each that speaks of places must speak of the same."""
+    found: set[Place | None] = set()
+    for expression in _list(expressions):
+        if _text(expression, "operator") in ("", "In"):  # a TopologySelectorTerm has no operator
+            values = [value for value in _list(_at(expression, "values")) if isinstance(value, str)]
+            found.update(_values_places(driver, _text(expression, "key"), values, geography))
+    return found
+
+
+def _values_places(driver: str, key: str, values: list[str], geography: Geography) -> Iterator[Place | None]:
+    """Where nodes must be is where the data is only for volumes on the node or of a zone; others come from afar."""
+    row = {"providers": ()} if driver in _LOCAL else geography.regions.csi_drivers.get(driver)
+    if row is None:
+        return
+    if key == PLACE_LABEL:
+        yield from (geography.by_code(value) for value in values)
+        return
+    zonal, regional = (ZONE_LABEL, *row.get("zones", ())), (REGION_LABEL, *row.get("regions", ()))
+    for value in values if key in zonal or key in regional else ():
+        kind = geography.regions.place_of_zone if key in zonal else geography.place
+        yield next(filter(None, (kind(provider, value) for provider in row["providers"])), None)
+
+
+def _declared(name: str, geography: Geography) -> Located | None:
+    entry = _class_entry(name, geography)
+    if entry is None or not entry.get("place"):
+        return None
+    return Located(geography.by_code(entry["place"]), f"the ClusterProfile declares storage class `{name}`")
+
+
+def _class_entry(name: str, geography: Geography) -> JsonObject | None:
+    entries = geography.declarations("storageClasses")
+    return next((entry for entry in entries if name and entry["name"] == name), None)
+
+
+def _declare_class(name: str) -> str:
+    return (
+        f"declare class `{name}` in `spec.storageClasses` of the ClusterProfile" if name else "give it a storage class"
+    )
+
+
+def _declare_bucket(reference: str, why: str) -> str:
+    return f"{why}: state it, or declare `{reference or 'the bucket'}` in `spec.hosts` of the ClusterProfile"
+
+
+def _at(value: Json, *path: str) -> Json:
+    for name in path:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
+def _text(value: Json, *path: str) -> str:
+    found = _at(value, *path)
+    return found if isinstance(found, str) else ""
+
+
+def _list(value: Json) -> list[Json]:
+    return value if isinstance(value, list) else []
