@@ -1,0 +1,28 @@
+"""Any catalogued object as what it boils down to: pods, images, models, devices, destinations, keys, identities."""
+
+from policies.workloads.affinity import AffinityMalformed, require, require_all
+from policies.workloads.catalogue import Catalogue, Entry, kind_of
+from policies.workloads.devices import isolation_constraint, level_with_handler, rank, runtime_level, runtime_rank
+from policies.workloads.extract import extract, rebase
+from policies.workloads.images import parse_image
+from policies.workloads.lazy import whole
+from policies.workloads.references import parse_model
+
+__all__ = [
+    "AffinityMalformed",
+    "Catalogue",
+    "Entry",
+    "extract",
+    "isolation_constraint",
+    "kind_of",
+    "level_with_handler",
+    "parse_image",
+    "parse_model",
+    "rank",
+    "rebase",
+    "require",
+    "require_all",
+    "runtime_level",
+    "runtime_rank",
+    "whole",
+]

@@ -1,0 +1,155 @@
+"""Command lines as words: lists, shell scripts inside a list, and variables filled in where their value is known.
+
+Guarantees: linear in the text, never raises; every word keeps the path of the element that it stands in. It reads
+scripts as far as quoting and simple variables go; what a program computes stays unknown.
+"""
+
+import posixpath
+import re
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from policies.json import JsonObject
+from policies.workloads.images import listed
+
+END = "\n"  # a word that ends a command: newline, `;`, `&&`, `|`
+
+
+class Word(NamedTuple):
+    text: str
+    path: str
+
+
+_KUBERNETES = re.compile(r"\$(?:\$|\(([\w.-]+)\))")  # `$$` is an escaped dollar
+_SHELL = re.compile(r"\$(?:\{(\w+)(?::?-([^}]*))?\}|(\w+))")
+_WORD = re.compile(r"""(?:[^\s"'\\;|&()<>]|\\.|"(?:[^"\\]|\\.)*"|'[^']*')+|\n|[;|&()<>]+|["'\\]""", re.DOTALL)
+_QUOTED = re.compile(r"""\\(\n)|\\(.)|"((?:[^"\\]|\\.)*)"|'([^']*)'""", re.DOTALL)
+_ESCAPED = re.compile(r'\\([\\"$`\n])')
+_ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
+_OPEN = re.compile(r"\$[A-Za-z_({]|`")
+_GROWTH = 1 << 16  # characters that filling in may add per container: variables can double each other for ever
+
+
+class Variables:
+    """What is known of a container's variables."""
+
+    __slots__ = ("_budget", "known")
+
+    def __init__(self) -> None:
+        self.known: dict[str, str] = {}
+        self._budget = _GROWTH
+
+    def expand(self, text: str) -> str:
+        """`$(NAME)` filled in as Kubernetes does; unknown names stay as they are written."""
+        return self._filled(_KUBERNETES, text, lambda match: self.known.get(match[1], match[0]) if match[1] else "$")
+
+    def fill(self, text: str) -> str:
+        """`$NAME`, `${NAME}` and `${NAME:-default}` filled in as a shell does."""
+
+        def value(match: re.Match[str]) -> str:
+            default = match[0] if match[2] is None else match[2]
+            return self.known.get(match[1] or match[3], default)
+
+        return self._filled(_SHELL, text, value)
+
+    def _filled(self, pattern: re.Pattern[str], text: str, value: Callable[[re.Match[str]], str]) -> str:
+        if "$" not in text:
+            return text
+        parts: list[str] = []
+        at = 0
+        for match in pattern.finditer(text):
+            filled = value(match)
+            self._budget -= max(len(filled) - len(match[0]), 0)
+            if self._budget < 0:
+                return text
+            parts += [text[at : match.start()], filled]
+            at = match.end()
+        return "".join(parts) + text[at:]
+
+
+def environment_of(container: JsonObject) -> Variables:
+    """The variables whose value stands in the object, later ones built from earlier ones as the kubelet does."""
+    variables = Variables()
+    for variable in listed(container.get("env")):
+        if isinstance(variable, dict) and isinstance(name := variable.get("name"), str):
+            value = variable.get("value")
+            if isinstance(value, str) and not variable.get("valueFrom"):
+                variables.known[name] = variables.expand(value)
+            else:
+                variables.known.pop(name, None)
+    return variables
+
+
+def words_of(container: JsonObject, where: str, variables: Variables) -> list[Word]:
+    """The words of `command` and `args`, scripts taken apart; `where` is the container's path with its dot."""
+    words: list[Word] = []
+    for field in ("command", "args"):
+        said = container.get(field)
+        if isinstance(said, str):
+            words += split(said, f"{where}{field}", variables)
+        for index, text in enumerate(listed(said)):
+            if isinstance(text, str):
+                words += _element(variables.expand(text), f"{where}{field}[{index}]", variables)
+    return words
+
+
+def _element(text: str, path: str, variables: Variables) -> Iterator[Word]:
+    """One element of a list: a word as it is, or a script when it holds more than one word."""
+    if text and text[0] not in "{[<" and (" " in text or "\n" in text or "\t" in text):
+        yield from split(text, path, variables)
+    else:
+        yield Word(variables.fill(text), path)
+
+
+def split(script: str, path: str, variables: Variables) -> Iterator[Word]:
+    """The words of a shell script. Assignments are remembered for the words behind them."""
+    for match in _WORD.finditer(script):
+        raw = match[0]
+        if raw == "\n" or raw[0] in ";|&()<>":
+            yield Word(END, path)
+            continue
+        text = variables.fill(_unquoted(raw))
+        assigned = _ASSIGNMENT.fullmatch(text)
+        if assigned:
+            variables.known[assigned[1]] = assigned[2]
+        if text:
+            yield Word(text, path)
+
+
+def _unquoted(raw: str) -> str:
+    if '"' not in raw and "'" not in raw and "\\" not in raw:
+        return raw
+    return _QUOTED.sub(_plain, raw)
+
+
+def _plain(match: re.Match[str]) -> str:
+    joined, escaped, double, single = match.groups()
+    if joined:
+        return ""
+    if double is not None:
+        return _ESCAPED.sub(r"\1", double)
+    return escaped if escaped is not None else single
+
+
+def program(word: str) -> str:
+    """The name of a program without its directory."""
+    return posixpath.basename(word)
+
+
+def is_open(text: str) -> bool:
+    """Whether something in the text couldn't be filled in: then nobody can say what it names."""
+    return _OPEN.search(text) is not None
+
+
+def flag(text: str) -> tuple[str, str | None]:
+    """The name of a flag, with `_` read as `-`, and its value where it is joined by `=`; name empty for no flag."""
+    if text[:1] != "-" or len(text) < 2:
+        return "", None
+    name, joined, value = text.partition("=")
+    return name.replace("_", "-"), value if joined else None
+
+
+def value_after(words: list[Word], index: int) -> Word | None:
+    """The value of the flag at `index` when it stands in the next word."""
+    following = words[index + 1] if index + 1 < len(words) else None
+    return None if following is None or following.text == END or following.text.startswith("--") else following

@@ -1,0 +1,116 @@
+"""The catalogue: for each kind, where it keeps pods, images, models, devices, destinations, keys and identities.
+
+Guarantees: looked up by group, version and kind; versions of one kind are told apart; a kind's paths are compiled once,
+when it is first met. A deployer's file is merged over ours whole or not at all.
+What a kind's objects mean is `extract`'s business.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from typing import Any
+
+import orjson
+
+from policies.workloads.paths import Paths
+from policies.workloads.tables import HERE
+
+COMPILED = HERE / "catalogue.json"
+
+Row = Mapping[str, Any]  # one entry as the compiled file holds it
+
+
+@dataclass(frozen=True)
+class Template:
+    """Where one PodSpec-shaped object stands, and what its pods keep of the object around it."""
+
+    template: str  # path of the object that holds the spec; empty for the object itself
+    spec: str = "spec"  # path of the spec below it; empty when it is the spec itself
+    metadata: str = "template"  # where labels and annotations stand: template, object, beside, object+beside, none
+    lacks: tuple[str, ...] = ()  # PodSpec fields the kind's own schema drops
+    planned: str = ""  # `always`: a controller plans by the template; `queued`: it does when a queue is named
+
+    @cached_property
+    def steps(self) -> tuple[str, ...]:
+        return tuple(self.spec.split(".")) if self.spec else ()
+
+    def lacks_none_of(self, spec: Mapping[str, Any]) -> bool:
+        return not any(name in spec for name in self.lacks)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One kind in one of its shapes: versions with the same paths share an entry."""
+
+    group: str
+    kind: str
+    row: Row = field(repr=False)
+
+    @property
+    def systems(self) -> tuple[str, ...]:
+        return tuple(self.row.get("systems", ()))
+
+    @property
+    def makes_pods(self) -> bool:
+        """Whether objects of the kind lead to pods, by a template or in a controller's code."""
+        return bool(self.row.get("pods") or self.row.get("containers"))
+
+    @cached_property
+    def templates(self) -> Paths[Template]:
+        return Paths((one["template"], Template(**one)) for one in self.row.get("pods", ()))
+
+    @cached_property
+    def containers(self) -> Paths[None]:
+        return Paths((path, None) for path in self.row.get("containers", ()))
+
+    def paths(self, fact: str) -> Paths[Row]:
+        """The paths of one fact outside of pods; the tag of a path is its row in the catalogue."""
+        return self._facts[fact] if fact in self._facts else self._compile(fact)
+
+    @cached_property
+    def _facts(self) -> dict[str, Paths[Row]]:
+        return {}
+
+    def _compile(self, fact: str) -> Paths[Row]:
+        rows = [one if isinstance(one, dict) else {"path": one} for one in self.row.get(fact, ())]
+        compiled: Paths[Row] = Paths((one["path"], one) for one in rows)
+        self._facts[fact] = compiled
+        return compiled
+
+
+class Catalogue:
+    """All kinds. Immutable but for what it has compiled already."""
+
+    def __init__(self, kinds: Mapping[str, list[Row]]) -> None:
+        self._kinds = kinds
+        self._entries: dict[tuple[str, int], Entry] = {}
+
+    @classmethod
+    def of(cls, compiled: bytes) -> "Catalogue":
+        """The catalogue that a compiled file holds."""
+        return cls(orjson.loads(compiled))
+
+    def kind_of(self, group: str, version: str, kind: str) -> Entry | None:
+        """The entry of a kind, or None: unknown. A version the catalogue doesn't know is read as the newest it does."""
+        rows = self._kinds.get(name := f"{group}/{kind}")
+        if not rows:
+            return None
+        index = next((index for index, row in enumerate(rows) if version in row["versions"]), 0)
+        entry = self._entries.get((name, index))
+        if entry is None:
+            entry = self._entries[name, index] = Entry(group, kind, rows[index])
+        return entry
+
+    def __len__(self) -> int:
+        return len(self._kinds)
+
+
+@cache
+def builtin() -> Catalogue:
+    """The catalogue that ships with the product."""
+    return Catalogue.of(COMPILED.read_bytes())
+
+
+def kind_of(group: str, version: str, kind: str) -> Entry | None:
+    """The built-in catalogue's entry of a kind, or None."""
+    return builtin().kind_of(group, version, kind)

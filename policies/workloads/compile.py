@@ -1,0 +1,177 @@
+"""`python -m policies.workloads.compile --write`: the YAML data in the form that is read at run time.
+
+Guarantees: what doesn't follow the catalogue's form is refused with file, line and hint; nothing is written then.
+The compiled files are derived: edit the YAML, never them.
+"""
+
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+import yaml
+
+from policies.workloads.catalogue import COMPILED as CATALOGUE
+from policies.workloads.paths import PathMalformed, parse
+from policies.workloads.tables import COMPILED as TABLES
+from policies.workloads.tables import HERE, SOURCES
+
+RUN_TIME = ("pods", "containers", "images", "models", "devices", "destinations", "keys", "identities", "embedded")
+_KEYED = ("group", "kind")
+_TEXT = ("system", "plural", "scope", "storage", "notes", "source", "commit", "verified")
+_LISTS = (*RUN_TIME, "versions", "deprecated", "unserved", "opaque", "placement", "planning")
+_LINE = "\0line"  # no YAML key of ours
+
+
+class CatalogueMalformed(ValueError):
+    """A catalogue file can't be used; the message names file, line and what to do. Correct the file."""
+
+
+def compiled_catalogue(text: str, name: str = "catalogue.yaml") -> bytes:
+    """The run-time form of a catalogue. Raises CatalogueMalformed."""
+    return orjson.dumps(kinds_of(entries(text, name)), option=orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE)
+
+
+def compiled_tables(sources: Mapping[str, str]) -> bytes:
+    """The run-time form of the tables, one member for each file."""
+    tables = {name: _load(text, f"{name}.yaml", yaml.SafeLoader) for name, text in sources.items()}
+    return orjson.dumps(tables, option=orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE)
+
+
+def entries(text: str, name: str) -> list[dict[str, Any]]:
+    """The entries of a catalogue file, each checked. Raises CatalogueMalformed."""
+    loaded = _load(text, name, _Lines)
+    if not isinstance(loaded, list):
+        raise CatalogueMalformed(f"{name}:1: a catalogue is a list of kinds: begin each with `- group:`")
+    for entry in loaded:
+        if not isinstance(entry, dict):
+            raise CatalogueMalformed(f"{name}: `{entry}` is no entry: write `- group:`, `kind:` and `versions:`")
+        line = entry.pop(_LINE, 1)
+        for problem in _problems(entry):
+            raise CatalogueMalformed(f"{name}:{line}: {entry.get('kind', 'entry')}: {problem}")
+    return [_bare(entry) for entry in loaded]
+
+
+def kinds_of(listed: Iterable[Mapping[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """Entries of one kind joined, then told apart by version: what a version lacks, it doesn't have."""
+    joined: dict[str, dict[str, dict[str, Any]]] = {}
+    for entry in listed:
+        versions = joined.setdefault(f"{entry['group']}/{entry['kind']}", {})
+        for version in entry["versions"]:
+            _join(versions.setdefault(version, {"systems": []}), entry, version)
+    return {name: _shapes(versions) for name, versions in joined.items()}
+
+
+def _join(target: dict[str, Any], entry: Mapping[str, Any], version: str) -> None:
+    absent = frozenset(entry.get("absent", {}).get(version, ()))
+    if entry.get("system") and entry["system"] not in target["systems"]:
+        target["systems"].append(entry["system"])
+    for fact in RUN_TIME:
+        rows = target.setdefault(fact, [])
+        rows += [row for row in entry.get(fact, ()) if row not in rows and _path_of(row) not in absent]
+
+
+def _shapes(versions: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """Versions with equal paths share a row; the first stands for versions nobody has listed."""
+    shapes: list[dict[str, Any]] = []
+    for version, rows in versions.items():
+        row = {key: value for key, value in rows.items() if value}
+        shape = next((one for one in shapes if {**one, "versions": None} == {**row, "versions": None}), None)
+        if shape is None:
+            shapes.append({**row, "versions": [version]})
+        else:
+            shape["versions"].append(version)
+    return shapes
+
+
+def _path_of(row: Any) -> str:
+    if not isinstance(row, dict):
+        return str(row)
+    if "template" in row:
+        return ".".join(part for part in (row["template"], row.get("spec", "")) if part)
+    return str(row.get("path", ""))
+
+
+def _problems(entry: Mapping[str, Any]) -> Iterable[str]:
+    for key in _KEYED:
+        if not isinstance(entry.get(key), str):
+            yield f"`{key}` must be text: write `{key}: ...` (the core group is `''`)"
+            return
+    if not isinstance(entry.get("versions"), list) or not entry["versions"]:
+        yield "`versions` must be a list such as [v1]"
+        return
+    for key in entry:
+        if key not in (*_KEYED, *_TEXT, *_LISTS, "absent", "served"):
+            yield f"`{key}` is no field of an entry: use one of {', '.join(sorted((*_KEYED, *_TEXT, *_LISTS)))}"
+    for fact in RUN_TIME:
+        rows = entry.get(fact, ())
+        if not isinstance(rows, list | tuple):
+            yield f"`{fact}` must be a list"
+            return
+        for row in rows:
+            yield from _row_problems(fact, row)
+
+
+def _row_problems(fact: str, row: Any) -> Iterable[str]:
+    if isinstance(row, dict) and fact == "pods" and "template" not in row:
+        yield "an entry of `pods` needs `template`, the path of the object that holds the pod's spec"
+        return
+    if not isinstance(row, str) and not (isinstance(row, dict) and all(isinstance(key, str) for key in row)):
+        yield f"`{fact}` holds `{row}`: write a path, or an object with `path`"
+        return
+    try:
+        parse(_path_of({key: value for key, value in row.items() if key != _LINE} if isinstance(row, dict) else row))
+    except PathMalformed as malformed:
+        yield str(malformed)
+
+
+class _Lines(yaml.SafeLoader):
+    """Keeps the line of each mapping, so that an error can name it."""
+
+
+def _with_line(loader: _Lines, node: yaml.MappingNode) -> dict[Any, Any]:
+    loader.flatten_mapping(node)
+    found: dict[Any, Any] = loader.construct_mapping(node, deep=True)
+    found[_LINE] = node.start_mark.line + 1
+    return found
+
+
+_Lines.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _with_line)
+
+
+def _bare(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _bare(inner) for key, inner in value.items() if key != _LINE}
+    return [_bare(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _load(text: str, name: str, loader: Any) -> Any:
+    try:
+        return yaml.load(text, Loader=loader)  # noqa: S506  both loaders are safe ones
+    except yaml.MarkedYAMLError as bad:
+        line = bad.problem_mark.line + 1 if bad.problem_mark else 1
+        raise CatalogueMalformed(f"{name}:{line}: not readable as YAML: {bad.problem}: correct the syntax") from bad
+
+
+def outputs(read: Callable[[Path], str] = lambda path: path.read_text(encoding="utf-8")) -> dict[Path, bytes]:
+    """What the compiled files must hold."""
+    return {
+        CATALOGUE: compiled_catalogue(read(HERE / "catalogue.yaml")),
+        TABLES: compiled_tables({name: read(HERE / f"{name}.yaml") for name in SOURCES}),
+    }
+
+
+def main(arguments: list[str]) -> int:
+    stale = [path for path, wanted in outputs().items() if not path.exists() or path.read_bytes() != wanted]
+    if "--write" in arguments:
+        for path in stale:
+            path.write_bytes(outputs()[path])
+        return 0
+    for path in stale:
+        sys.stderr.write(f"error: {path.name} doesn't agree with its YAML\nhint: add --write\n")
+    return 1 if stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

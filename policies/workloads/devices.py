@@ -1,0 +1,326 @@
+"""What accelerators a pod asks for, or helps itself to, and how well each is kept apart from others.
+
+Guarantees: the level of a device is the weakest thing that could satisfy the request, as far as the object alone shows;
+without positive proof it is `unknown`. Ways round the device plugin are devices too, of level `shared`.
+What only the cluster knows (claims, RuntimeClasses, node labels, neighbours) is left to `claims` and to the caller.
+"""
+
+import posixpath
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache, lru_cache
+from typing import Any
+
+from policies.json import Json, JsonObject
+from policies.workloads.affinity import AffinityMalformed, implies, is_empty, require_all, required_terms
+from policies.workloads.images import containers_of, listed
+from policies.workloads.paths import member
+from policies.workloads.tables import glob, table
+
+Device = dict[str, Any]  # path, resource, claim, count, mechanism, level
+Holds = Callable[[JsonObject], bool]  # whether a required node affinity expression is proven
+
+UNKNOWN, SHARED = "unknown", "shared"
+
+
+def device(path: str, mechanism: str, level: str, *, resource: str = "", claim: str = "", count: int = 1) -> Device:
+    return {
+        "path": path,
+        "resource": resource,
+        "claim": claim,
+        "count": count,
+        "mechanism": mechanism,
+        "level": level,
+    }
+
+
+@cache
+def _ranks() -> Mapping[str, int]:
+    return {level: rank for rank, level in enumerate(table("devices")["levels"])}
+
+
+def rank(level: str) -> int:
+    """The order of levels: `unknown` is 0. A word that is no level counts as unknown."""
+    return _ranks().get(level, 0)
+
+
+def weakest(levels: Iterable[str]) -> str:
+    """The lowest of the levels; empty when there are none: a pod without devices has no level."""
+    return min(levels, key=rank, default="")
+
+
+def devices_of_pod(metadata: JsonObject, spec: JsonObject, meta_at: str, spec_at: str) -> list[Device]:
+    """All devices of a pod, requested or taken. `meta_at` and `spec_at` are paths, with a dot where not empty."""
+    holds = proofs_of(spec)
+    found: list[Device] = []
+    for at, container in containers_of(spec):
+        found += devices_of_container(container, f"{spec_at}{at}.", holds)
+    found += _pod_resources(spec, spec_at, holds)
+    found += _claims(spec, spec_at)
+    found += _metadata(metadata, meta_at)
+    found += _pod_bypasses(spec, spec_at)
+    return found
+
+
+def devices_of_container(container: JsonObject, where: str, holds: Holds) -> Iterator[Device]:
+    """Devices of anything container-shaped: resources, environment, privileges, mounts."""
+    for field in ("resources", "computeResources"):
+        resources = container.get(field)
+        if isinstance(resources, dict):
+            yield from devices_of_resources(resources, f"{where}{field}", holds)
+    yield from _container_bypasses(container, where)
+
+
+def devices_of_resources(resources: JsonObject, where: str, holds: Holds) -> Iterator[Device]:
+    """Devices of a `resources` object: limits first, requests where the limit doesn't say the same."""
+    limits, requests = resources.get("limits"), resources.get("requests")
+    limits = limits if isinstance(limits, dict) else {}
+    asked = requests if isinstance(requests, dict) else {}
+    if any(isinstance(name, str) and "/" in name for name in (*limits, *asked)):
+        merged = {**asked, **limits}
+        yield from devices_of_map(limits, f"{where}.limits", holds, beside=merged)
+        only = {name: value for name, value in asked.items() if name not in limits}
+        yield from devices_of_map(only, f"{where}.requests", holds, beside=merged)
+
+
+def devices_of_map(
+    quantities: JsonObject, where: str, holds: Holds, *, beside: JsonObject | None = None
+) -> Iterator[Device]:
+    """Devices of a map from resource names to quantities. A quantity of zero asks for nothing."""
+    beside = quantities if beside is None else beside
+    for name, quantity in quantities.items():
+        row = resource_row(name) if isinstance(name, str) and "/" in name else None
+        if row is None:
+            continue
+        count = count_of(quantity)
+        if count:
+            mechanism, level = _worth(name, row, beside, holds)
+            yield device(member(where, name), mechanism, level, resource=name, count=count)
+
+
+@lru_cache(maxsize=2048)
+def resource_row(name: str) -> Any:
+    """The first row of the table that matches a resource name, or None: not an accelerator."""
+    for pattern, row in _rows("resources"):
+        if pattern.fullmatch(name):
+            return row
+    return None
+
+
+@cache
+def _rows(section: str) -> tuple[tuple[re.Pattern[str], Any], ...]:
+    return tuple((glob([row["match"]]), row) for row in table("devices")[section])
+
+
+def count_of(quantity: Json) -> int:
+    """A Kubernetes quantity as a whole number; what can't be read counts as one: it may be something."""
+    if isinstance(quantity, bool):
+        return 1
+    if isinstance(quantity, int):
+        return max(quantity, 0)
+    text = str(quantity)
+    match = re.fullmatch(r"([0-9]{1,18})(k|M|G|Ki|Mi|Gi)?", text)
+    if match:
+        scale = {None: 1, "k": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
+        return int(match[1]) * scale[match[2]]
+    return 0 if re.fullmatch(r"0*\.?0*(e[0-9]+)?", text) else 1
+
+
+def _worth(name: str, row: Any, beside: JsonObject, holds: Holds) -> tuple[str, str]:
+    for rule in table("devices")["together"]:
+        exact = all(key in beside and count_of(beside[key]) == value for key, value in rule["needs"].items())
+        if name in rule["covers"] and exact and not any(key in beside for key in rule["without"]):
+            return rule["mechanism"], rule["level"]
+    for rule in table("devices")["split"]:
+        if name in rule["covers"] and any(key in beside for key in rule["when"]):
+            return rule["mechanism"], rule["level"]
+    for proof in row.get("proofs", ()):
+        if all(holds({**need, "key": need["key"].format(resource=name)}) for need in proof["needs"]):
+            return row["mechanism"], proof["level"]
+    return row["mechanism"], row["level"]
+
+
+def proofs_of(spec: JsonObject) -> Holds:
+    """Tells whether every node the pod can be scheduled to fulfils an expression. Wrong types prove nothing."""
+    selector = spec.get("nodeSelector")
+    selector = selector if isinstance(selector, dict) else {}
+
+    @cache
+    def terms() -> list[list[Json]]:
+        try:
+            required = required_terms(spec) or []
+        except AffinityMalformed:
+            return []
+        if not all(term is None or isinstance(term, dict) for term in required):
+            return []
+        return [listed(term.get("matchExpressions")) for term in required if not is_empty(term)]
+
+    def holds(need: JsonObject) -> bool:
+        value = selector.get(need["key"])
+        if isinstance(value, str) and implies({"key": need["key"], "operator": "In", "values": [value]}, need):
+            return True
+        said = terms()
+        return bool(said) and all(any(isinstance(one, dict) and implies(one, need) for one in term) for term in said)
+
+    return holds
+
+
+def unproven(_: JsonObject) -> bool:
+    """`Holds` for things outside a pod: nothing is proven."""
+    return False
+
+
+def _pod_resources(spec: JsonObject, spec_at: str, holds: Holds) -> Iterator[Device]:
+    for field in ("resources", "overhead"):
+        resources = spec.get(field)
+        if isinstance(resources, dict):
+            yield from devices_of_resources(resources, f"{spec_at}{field}", holds)
+
+
+def _claims(spec: JsonObject, spec_at: str) -> Iterator[Device]:
+    for index, claim in enumerate(listed(spec.get("resourceClaims"))):
+        if not isinstance(claim, dict):
+            continue
+        # Manifests from before 1.31 write `source`; the API server drops it today, but a file may still say it.
+        source = claim.get("source")
+        merged = {**source, **claim} if isinstance(source, dict) else claim
+        where = f"{spec_at}resourceClaims[{index}]"
+        if isinstance(name := merged.get("resourceClaimName"), str):
+            yield device(where, "dra-claim", SHARED, claim=name)  # any other pod may name the same claim
+        elif isinstance(name := merged.get("resourceClaimTemplateName"), str):
+            yield device(where, "dra-template", UNKNOWN, claim=name)
+
+
+def _metadata(metadata: JsonObject, meta_at: str) -> Iterator[Device]:
+    for field in ("annotations", "labels"):
+        said = metadata.get(field)
+        if isinstance(said, dict):
+            yield from devices_of_annotations(said, f"{meta_at}{field}")
+
+
+def devices_of_annotations(said: JsonObject, where: str) -> Iterator[Device]:
+    """Devices asked for by annotations or labels, without any resource."""
+    for key, value in said.items():
+        row = _annotation_row(key) if isinstance(key, str) else None
+        if row is not None:
+            level = row.get("values", {}).get(value, row["level"]) if isinstance(value, str) else row["level"]
+            yield device(member(where, key), row["mechanism"], level)
+
+
+@lru_cache(maxsize=2048)
+def _annotation_row(key: str) -> Any:
+    for pattern, row in _rows("metadata"):
+        if pattern.fullmatch(key):
+            return row
+    return None
+
+
+def _container_bypasses(container: JsonObject, where: str) -> Iterator[Device]:
+    bypasses = table("devices")["bypasses"]
+    variables = bypasses["environment"]
+    for index, variable in enumerate(listed(container.get("env"))):
+        harmless = variables.get(variable.get("name")) if isinstance(variable, dict) else None
+        if harmless is not None and (variable.get("valueFrom") or variable.get("value", "") not in harmless):
+            yield device(f"{where}env[{index}]", "environment", SHARED, count=0)
+    security = container.get("securityContext")
+    if isinstance(security, dict) and security.get("privileged") not in (None, False):
+        yield device(f"{where}securityContext.privileged", "privileged", SHARED, count=0)
+    for index, mount in enumerate(listed(container.get("volumeMounts"))):
+        path = mount.get("mountPath") if isinstance(mount, dict) else None
+        if isinstance(path, str) and _below(path, tuple(bypasses["mount_paths"])):
+            yield device(f"{where}volumeMounts[{index}]", "mount", SHARED, count=0)
+
+
+def _pod_bypasses(spec: JsonObject, spec_at: str) -> Iterator[Device]:
+    bypasses = table("devices")["bypasses"]
+    for field in bypasses["pod"]:
+        if spec.get(field) not in (None, False):
+            yield device(f"{spec_at}{field}", field, SHARED, count=0)
+    for index, volume in enumerate(listed(spec.get("volumes"))):
+        source = volume.get("hostPath") if isinstance(volume, dict) else None
+        path = source.get("path") if isinstance(source, dict) else None
+        if isinstance(path, str) and opens_devices(path):
+            yield device(f"{spec_at}volumes[{index}].hostPath.path", "host-path", SHARED, count=0)
+
+
+def opens_devices(path: str) -> bool:
+    """Whether a path of the node shows device files or the sockets that hand them out. Links aren't followed."""
+    guarded = table("devices")["bypasses"]["host_paths"]
+    normal = _normal(path)
+    holder = normal.rstrip("/") + "/"
+    return any(normal.startswith(one) or one.startswith(holder) for one in guarded)
+
+
+def _below(path: str, guarded: tuple[str, ...]) -> bool:
+    normal = _normal(path)
+    return any(normal == one or normal.startswith(one + "/") for one in guarded)
+
+
+def _normal(path: str) -> str:
+    return posixpath.normpath("/" + path.lstrip("/"))
+
+
+@cache
+def _handlers() -> tuple[tuple[re.Pattern[str], Any], ...]:
+    return _rows("handlers")
+
+
+def _handler_row(handler: str) -> Any:
+    return next((row for pattern, row in _handlers() if pattern.fullmatch(handler)), {})
+
+
+def runtime_level(handler: str) -> str:
+    """The runtime isolation of a RuntimeClass handler: container, sandboxed, virtualized or confidential.
+
+    The name of a RuntimeClass says nothing: look its `handler` up. An unknown handler is a plain container.
+    """
+    return str(_handler_row(handler).get("level", "container"))
+
+
+def runtime_rank(level: str) -> int:
+    """The order of runtime levels: `container` is 0. A word that is no level counts as that."""
+    levels = table("devices")["runtime_levels"]
+    return int(levels.index(level)) if level in levels else 0
+
+
+def level_with_handler(found: JsonObject, spec: JsonObject, handler: str) -> str:
+    """The level of a device once the handler of the pod's RuntimeClass is known.
+
+    Passed-through GPUs become confidential in a confidential VM on nodes whose GPUs are proven to be in that mode.
+    """
+    row = _handler_row(handler)
+    if found["mechanism"] != "passthrough" or found["level"] == UNKNOWN:
+        return str(found["level"])
+    proven = proofs_of(spec)
+    if row.get("device") == "confidential" and all(map(proven, table("devices")["constraints"]["confidential"])):
+        return "confidential"
+    return str(found["level"]) if row.get("device") else UNKNOWN
+
+
+def isolation_constraint(pod: JsonObject, level: str, *, prefix: str = "") -> list[dict[str, Json]]:
+    """RFC 6902 operations that make `level` true for device plugin requests of `pod`, as far as node labels can.
+
+    None when every request has the level already, or when nothing that is added could lift one to it: a claim, a
+    fraction or a bypass isn't bettered by a node. Raises AffinityMalformed.
+    """
+    spec = pod.get("spec")
+    if not isinstance(spec, dict):
+        return []
+    metadata = pod.get("metadata")
+    wanted: list[JsonObject] = []
+    for found in devices_of_pod(metadata if isinstance(metadata, dict) else {}, spec, "metadata.", "spec."):
+        if rank(found["level"]) < rank(level) and found["resource"]:
+            wanted += _needs(found["resource"], level)
+    unique = {repr(one): one for one in wanted}
+    return require_all(pod, list(unique.values()), prefix=prefix)
+
+
+def _needs(resource: str, level: str) -> list[JsonObject]:
+    """The expressions of the weakest proof that reaches the level."""
+    proofs = [one for one in (resource_row(resource) or {}).get("proofs", ()) if rank(one["level"]) >= rank(level)]
+    best = min(proofs, key=lambda one: rank(one["level"]), default=None)
+    if best is None:
+        if level == "confidential" and (resource_row(resource) or {}).get("mechanism") == "passthrough":
+            return list(table("devices")["constraints"]["confidential"])
+        return []
+    return [{**need, "key": need["key"].format(resource=resource)} for need in best["needs"]]

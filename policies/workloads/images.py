@@ -1,0 +1,93 @@
+"""Image references, read as container runtimes read them, and the places in a pod spec that hold one.
+
+Guarantees: `parse_image` never raises; what can't be a reference has an empty registry and is never pinned. Pinned
+means a whole SHA-256 digest; a tag beside it changes nothing. What a registry really serves is not looked at.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from policies.json import Json, JsonObject
+
+Image = dict[str, Any]  # path, reference, registry, repository, tag, digest, pinned
+
+DEFAULT_REGISTRY = "docker.io"
+
+_NAME = re.compile(r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*)*")
+_DOMAIN = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
+_TAG = re.compile(r"[A-Za-z0-9_][\w.-]{0,127}", re.ASCII)
+_DIGEST = re.compile(r"[a-z0-9]+(?:[+._-][a-z0-9]+)*:[0-9a-fA-F]{32,}")
+_SHA256 = re.compile(r"sha256:[0-9a-f]{64}")
+_LONGEST = 4096  # no runtime takes a longer reference; longer text isn't searched by pattern
+
+
+def is_pinned(digest: str) -> bool:
+    """Whether a digest names one content for ever: SHA-256, whole, lower case as OCI writes it."""
+    return _SHA256.fullmatch(digest) is not None
+
+
+def parse_image(reference: str, path: str = "") -> Image:
+    """The parts of a reference with the runtimes' defaults filled in: `docker.io`, `library/`, tag `latest`."""
+    name, _, digest = reference.partition("@")
+    head, slash, last = name.rpartition("/")
+    last, colon, tag = last.partition(":")
+    name = head + slash + last
+    first, slash, rest = name.partition("/")
+    if slash and ("." in first or ":" in first or first == "localhost" or first.lower() != first):
+        registry, repository = ("docker.io" if first == "index.docker.io" else first), rest
+    else:
+        registry, repository = DEFAULT_REGISTRY, name
+    if registry == DEFAULT_REGISTRY and "/" not in repository:
+        repository = "library/" + repository
+    if not _sound(registry, repository, tag if colon else "-", digest if "@" in reference else None, len(reference)):
+        registry, repository, tag, digest = "", reference, "", ""
+    elif not tag and not digest:
+        tag = "latest"
+    return {
+        "path": path,
+        "reference": reference,
+        "registry": registry,
+        "repository": repository,
+        "tag": tag,
+        "digest": digest,
+        "pinned": bool(digest) and is_pinned(digest),
+    }
+
+
+def _sound(registry: str, repository: str, tag: str, digest: str | None, length: int) -> bool:
+    return (
+        length <= _LONGEST
+        and _NAME.fullmatch(repository) is not None
+        and _DOMAIN.fullmatch(registry) is not None
+        and (tag == "-" or _TAG.fullmatch(tag) is not None)
+        and (digest is None or _DIGEST.fullmatch(digest) is not None)
+    )
+
+
+def containers_of(spec: JsonObject) -> Iterator[tuple[str, JsonObject]]:
+    """Every container of a pod spec, of all three lists, with its path below the spec."""
+    for listed in ("containers", "initContainers", "ephemeralContainers"):
+        containers = spec.get(listed)
+        if isinstance(containers, list):
+            for index, container in enumerate(containers):
+                if isinstance(container, dict):
+                    yield f"{listed}[{index}]", container
+
+
+def images_of_spec(spec: JsonObject, where: str) -> Iterator[Image]:
+    """Images of containers and image volumes. `where` is the path of the spec, with its dot where it isn't empty."""
+    for at, container in containers_of(spec):
+        image = container.get("image")
+        if isinstance(image, str) and image:
+            yield parse_image(image, f"{where}{at}.image")
+    for index, volume in enumerate(listed(spec.get("volumes"))):
+        source = volume.get("image") if isinstance(volume, dict) else None
+        reference = source.get("reference") if isinstance(source, dict) else None
+        if isinstance(reference, str) and reference:
+            yield parse_image(reference, f"{where}volumes[{index}].image.reference")
+
+
+def listed(value: Json) -> list[Json]:
+    """A list as it is; anything else has no elements."""
+    return value if isinstance(value, list) else []

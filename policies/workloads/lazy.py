@@ -1,0 +1,72 @@
+"""Dicts whose values are computed when they are first asked for, and then kept.
+
+Guarantees: to a reader it is a dict: `[]`, `in`, `get`, iteration and equality see every key. Code that reads a dict's
+memory directly (a C extension such as orjson) sees only what was computed: give it `whole(value)`.
+"""
+
+from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping, ValuesView
+from typing import Any
+
+
+class Lazy(dict[str, Any]):
+    """A dict with `given` values at once and `later` values on first access."""
+
+    __slots__ = ("_later",)
+
+    def __init__(self, given: Mapping[str, Any], later: Mapping[str, Callable[[], Any]]) -> None:
+        super().__init__(given)
+        self._later = later
+
+    def __missing__(self, key: str) -> Any:
+        compute = self._later.get(key)
+        if compute is None:
+            raise KeyError(key)
+        value = self[key] = compute()
+        return value
+
+    def __contains__(self, key: object) -> bool:
+        return dict.__contains__(self, key) or key in self._later
+
+    def get(self, key: str, default: Any = None) -> Any:
+        try:
+            return self[key]
+        except KeyError:
+            return default
+
+    def whole(self) -> dict[str, Any]:
+        """Itself, with everything computed."""
+        for key in self._later:
+            self[key]
+        return self
+
+    def __iter__(self) -> Iterator[str]:
+        return dict.__iter__(self.whole())
+
+    def __len__(self) -> int:
+        return dict.__len__(self.whole())
+
+    def __eq__(self, other: object) -> bool:
+        return dict.__eq__(self.whole(), other)
+
+    __hash__ = None
+
+    def __repr__(self) -> str:
+        return dict.__repr__(self.whole())
+
+    def keys(self) -> KeysView[str]:  # type: ignore[override]
+        return dict.keys(self.whole())
+
+    def values(self) -> ValuesView[Any]:  # type: ignore[override]
+        return dict.values(self.whole())
+
+    def items(self) -> ItemsView[str, Any]:  # type: ignore[override]
+        return dict.items(self.whole())
+
+
+def whole(value: Any) -> Any:
+    """The value as plain dicts and lists, everything computed."""
+    if isinstance(value, Lazy):
+        return {key: whole(inner) for key, inner in value.items()}
+    if isinstance(value, list) and any(isinstance(one, Lazy) for one in value):
+        return [whole(one) for one in value]
+    return value

@@ -1,0 +1,133 @@
+"""Catalogue paths, compiled once into a tree that is walked along an object.
+
+    spec.containers[].image          every element of a list
+    spec.limits{}                    every value of a map; the key matters
+    metadata.annotations["a.b/c"]    one literal key
+
+Guarantees: paths with a common beginning are walked once; a branch that an object lacks costs one look-up; nothing
+raises, whatever the object holds (a value of an unexpected type simply has no parts). Null counts as absent.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Generic, NamedTuple, TypeVar
+
+from policies.json import Json
+
+Tag = TypeVar("Tag")
+
+EACH, EVERY = "[]", "{}"
+
+_STEP = re.compile(r'\[\]|\{\}|\["((?:[^"\\]|\\.)*)"\]|\.?([^.\[\]{}"]+)')
+_PLAIN = re.compile(r"[A-Za-z_$][\w$-]*")
+
+
+class PathMalformed(ValueError):
+    """A path of the catalogue can't be read: correct it in the YAML file."""
+
+
+class Found(NamedTuple, Generic[Tag]):
+    """One value that a path led to: where it is, what it is, the nearest map key on the way, and the path's tag."""
+
+    path: str
+    value: Json
+    key: str
+    tag: Tag
+
+
+def parse(path: str) -> list[str]:
+    """The steps of a path; `[]` and `{}` stand for themselves, a literal key that reads so is written `["[]"]`.
+
+    Raises PathMalformed.
+    """
+    steps: list[str] = []
+    at = 0
+    while match := _STEP.match(path, at):
+        literal, plain = match.groups()
+        if literal is not None:
+            steps.append("." + literal.replace('\\"', '"').replace("\\\\", "\\"))
+        else:
+            steps.append(match[0] if plain is None else "." + plain)
+        at = match.end()
+    if at != len(path) or path.startswith("."):
+        raise PathMalformed(f'path `{path}` can\'t be read from character {at + 1}: write a.b, a[], a{{}} or a["k"]')
+    return steps
+
+
+def member(path: str, key: str) -> str:
+    """The path of a map's value: `path.key`, or `path["key"]` where the key needs quotes."""
+    if _PLAIN.fullmatch(key):
+        return f"{path}.{key}" if path else key
+    quoted = key.replace("\\", "\\\\").replace('"', '\\"')
+    return f'{path}["{quoted}"]'
+
+
+def pointer(path: str) -> str:
+    """The RFC 6901 JSON Pointer of a concrete path, such as `spec.tasks[0].template`."""
+    parts = re.findall(r'\[(\d+)\]|\["((?:[^"\\]|\\.)*)"\]|\.?([^.\[\]"]+)', path)
+    keys = (index or plain or quoted.replace('\\"', '"').replace("\\\\", "\\") for index, quoted, plain in parts)
+    return "".join("/" + key.replace("~", "~0").replace("/", "~1") for key in keys)
+
+
+@dataclass(slots=True)
+class _Node(Generic[Tag]):
+    tags: tuple[Tag, ...]
+    members: tuple[tuple[str, str, "_Node[Tag]"], ...]  # key, how it is written after a path, what follows
+    each: "_Node[Tag] | None"
+    every: "_Node[Tag] | None"
+
+
+class Paths(Generic[Tag]):
+    """Many tagged paths as one tree."""
+
+    __slots__ = ("_root",)
+
+    def __init__(self, tagged: Iterable[tuple[str, Tag]]) -> None:
+        self._root = _tree([(parse(path), tag) for path, tag in tagged])
+
+    def find(self, value: Json, prefix: str = "") -> list[Found[Tag]]:
+        """Everything the paths lead to, in the order of the paths and then of the object."""
+        found: list[Found[Tag]] = []
+        _walk(self._root, value, prefix, "", found)
+        return found
+
+    def __bool__(self) -> bool:
+        root = self._root
+        return bool(root.tags or root.members or root.each or root.every)
+
+    def __iter__(self) -> Iterator[Tag]:
+        pending = [self._root]
+        while pending:
+            node = pending.pop()
+            yield from node.tags
+            pending += [child for _, _, child in node.members] + [one for one in (node.each, node.every) if one]
+
+
+def _tree(tagged: list[tuple[list[str], Tag]]) -> _Node[Tag]:
+    tags = tuple(tag for steps, tag in tagged if not steps)
+    branches: dict[str, list[tuple[list[str], Tag]]] = {}
+    for steps, tag in tagged:
+        if steps:
+            branches.setdefault(steps[0], []).append((steps[1:], tag))
+    each, every = branches.pop(EACH, None), branches.pop(EVERY, None)
+    members = tuple((step[1:], member("x", step[1:])[1:], _tree(below)) for step, below in branches.items())
+    return _Node(tags, members, _tree(each) if each else None, _tree(every) if every else None)
+
+
+def _walk(node: _Node[Tag], value: Json, path: str, key: str, found: list[Found[Tag]]) -> None:
+    """Depth is bounded by the longest path, never by the object."""
+    found += [Found(path, value, key, tag) for tag in node.tags]
+    if isinstance(value, dict):
+        for name, written, child in node.members:
+            inner = value.get(name)
+            if inner is not None:
+                _walk(child, inner, path + written if path else written.lstrip("."), key, found)
+        if node.every is not None:
+            for name, inner in value.items():
+                if inner is not None and isinstance(name, str):
+                    _walk(node.every, inner, member(path, name), name, found)
+    elif node.each is not None and isinstance(value, list):
+        for index, inner in enumerate(value):
+            if inner is not None:
+                _walk(node.each, inner, f"{path}[{index}]", key, found)

@@ -1,0 +1,49 @@
+"""Pods in objects nobody has catalogued: found by the shape of their containers.
+
+Guarantees: every PodSpec-shaped object is found however deep it lies; linear in the object; never raises.
+"""
+
+from collections.abc import Iterator
+
+from policies.json import Json, JsonObject
+from policies.workloads.paths import member
+
+_Trail = tuple["_Trail", str | int] | None  # paths are spelled out only for what is found
+
+
+def looks_like_pod_spec(value: Json) -> bool:
+    """Whether a value holds containers as a pod spec does."""
+    if not isinstance(value, dict):
+        return False
+    containers = value.get("containers")
+    return isinstance(containers, list) and any(_is_container(one) for one in containers)
+
+
+def pod_specs(value: Json) -> Iterator[tuple[str, JsonObject, Json]]:
+    """Every PodSpec-shaped object outside `status`, as its path, itself, and the object that holds it."""
+    pending: list[tuple[_Trail, Json, Json]] = [(None, value, None)]
+    while pending:
+        trail, one, holder = pending.pop()
+        if isinstance(one, dict):
+            if looks_like_pod_spec(one):
+                yield _spelled(trail), one, holder
+                continue
+            inner = [((trail, key), below, one) for key, below in one.items() if isinstance(below, dict | list)]
+            pending += reversed([row for row in inner if trail is not None or row[0][1] not in ("metadata", "status")])
+        elif isinstance(one, list):
+            pending += reversed([((trail, at), below, one) for at, below in enumerate(one)])
+
+
+def _is_container(value: Json) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("name"), str) and ("image" in value or "command" in value)
+
+
+def _spelled(trail: _Trail) -> str:
+    parts: list[str | int] = []
+    while trail is not None:
+        trail, part = trail
+        parts.append(part)
+    path = ""
+    for part in reversed(parts):
+        path = f"{path}[{part}]" if isinstance(part, int) else member(path, str(part))
+    return path
