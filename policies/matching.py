@@ -37,11 +37,14 @@ class Rule:
 
     def fits(self, request: Request) -> bool:
         """The part that depends on the single request: scope and resource names."""
-        if self.scope == "Namespaced" and not request.namespace:
-            return False
-        if self.scope == "Cluster" and request.namespace and request.kind.kind != "Namespace":
+        if self.scope != "*" and _in_namespace(request) is not (self.scope == "Namespaced"):
             return False
         return not self.names or request.name in self.names
+
+
+def _in_namespace(request: Request) -> bool:
+    """Requests about a Namespace carry its own name as their namespace, and are cluster-scoped all the same."""
+    return bool(request.namespace) and (request.resource.group, request.resource.plural) != ("", "namespaces")
 
 
 def _has(allowed: frozenset[str], value: str) -> bool:

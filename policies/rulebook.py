@@ -1,6 +1,6 @@
 """Everything the operator has decided, as one immutable value with a digest: policies, jurisdictions, classes, profile."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -8,18 +8,12 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from policies.json import JsonObject
+
 if TYPE_CHECKING:
     from policies.kinds import (
-        ClusterProfile,
-        DataClass,
-        Jurisdiction,
-        ModelProvenance,
-        SovereigntyPolicy,
-        TrustPolicy,
-        Waiver,
+        Kind,
     )
-
-    Kind = SovereigntyPolicy | Jurisdiction | DataClass | TrustPolicy | ClusterProfile | ModelProvenance | Waiver
 
 
 class RulesInvalid(Exception):
@@ -42,6 +36,11 @@ class Rulebook:
 
     def of_kind(self, kind: str) -> "tuple[Kind, ...]":
         return tuple(self.objects[key] for key in sorted(self.objects) if key[0] == kind)
+
+    def specs(self, kind: str) -> "Iterator[tuple[str, JsonObject]]":
+        """Name and spec, in the JSON form in which the object was written, sorted by name."""
+        for found in self.of_kind(kind):
+            yield found.metadata.name, found.model_dump(mode="json", by_alias=True, exclude_none=True)["spec"]
 
     @cached_property
     def digest(self) -> bytes:

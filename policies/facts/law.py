@@ -1,10 +1,82 @@
-"""What the operator has declared, compiled for the rules: geography, jurisdictions, data classes, the cluster's profile."""
+"""What the operator has declared, compiled for the rules: geography, jurisdictions, data classes, defaults."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from functools import cached_property
 from hashlib import sha256
 
-from policies.geography import Geography, JurisdictionRule
-from policies.json import Json, JsonObject
-from policies.rulebook import Rulebook
+from policies.facts.classification import DataClassFact, JurisdictionFact, data_class_fact, undefined_class
+from policies.geography import Geography, JurisdictionInvalid, JurisdictionRule, ProfileInvalid, Regions
+from policies.json import JsonObject
+from policies.rulebook import Rulebook, RulesInvalid
+from policies.workloads import catalogue_digest
+
+
+@dataclass(frozen=True)
+class Law:
+    """Immutable; one value for each set of rules in force."""
+
+    rulebook: Rulebook
+    geography: Geography
+    rules: Mapping[str, JurisdictionRule]
+    classes: Mapping[str, DataClassFact]
+    default_class: str
+    default_jurisdiction: str
+
+    @classmethod
+    def of(cls, rulebook: Rulebook, regions: Regions | None = None) -> "Law":
+        """Raises RulesInvalid with everything that doesn't fit together."""
+        problems: list[str] = []
+        profile = _profile(rulebook, problems)
+        geography = _geography(profile, regions or Regions.builtin(), problems)
+        rules = {name: _rule(name, spec, geography, problems) for name, spec in rulebook.specs("Jurisdiction")}
+        if problems:
+            raise RulesInvalid(problems)
+        defaults = profile.get("defaults") or {}
+        return cls(
+            rulebook,
+            geography,
+            {name: rule for name, rule in rules.items() if rule is not None},
+            {name: data_class_fact(name, spec) for name, spec in rulebook.specs("DataClass")},
+            str(defaults.get("dataClass") or ""),
+            str(defaults.get("jurisdiction") or ""),
+        )
+
+    def data_class(self, name: str) -> DataClassFact:
+        """The class of that name, or the declared default for no name. One nobody defined asks for everything."""
+        name = name or self.default_class
+        return self.classes.get(name) or undefined_class(name)
+
+    def jurisdiction(self, name: str, on: date) -> JurisdictionFact:
+        name = name or self.default_jurisdiction
+        return JurisdictionFact(name, self.rules.get(name), on)
+
+    @cached_property
+    def data_digest(self) -> bytes:
+        """SHA-256 over the data that facts are computed from: regions and catalogue."""
+        return sha256(self.geography.regions.digest + catalogue_digest()).digest()
+
+
+def _profile(rulebook: Rulebook, problems: list[str]) -> JsonObject:
+    profiles = dict(rulebook.specs("ClusterProfile"))
+    if len(profiles) > 1:
+        names = ", ".join(f"`{name}`" for name in sorted(profiles))
+        problems.append(f"one ClusterProfile describes one cluster, here are {names}: keep one of them")
+    return next(iter(profiles.values()), {})
+
+
+def _geography(profile: JsonObject, regions: Regions, problems: list[str]) -> Geography:
+    try:
+        return Geography(regions, profile)
+    except ProfileInvalid as error:
+        problems.append(f"ClusterProfile: {error}")
+        return Geography(regions)
+
+
+def _rule(name: str, spec: JsonObject, geography: Geography, problems: list[str]) -> JurisdictionRule | None:
+    try:
+        return JurisdictionRule.of(spec, geography)
+    except JurisdictionInvalid as error:
+        problems.append(f"Jurisdiction `{name}`: {error}")
+        return None

@@ -100,6 +100,7 @@ DATA_CLASS = ObjectType(
         "pinned": BOOL,
         "regionKey": BOOL,
         "assurance": STRING,
+        "egress": BOOL,
     },
 )
 JURISDICTION = ObjectType("bailiwick.Jurisdiction", fields={"name": STRING, "known": BOOL})

@@ -1,0 +1,64 @@
+"""The webhook as a process of its own, the one a cluster would call: started, waited for, and told to go."""
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from webhook.demo.client import Asker, WebhookFailed
+
+START = 30.0  # seconds until it must be ready
+STOP = 15.0  # seconds for draining and flushing
+
+
+class Process:
+    """`bailiwick serve` on a free port of this machine, its state in `directory`."""
+
+    def __init__(self, directory: Path, arguments: Sequence[str]) -> None:
+        self.directory = directory
+        self.port = _free_port()
+        self.ca = directory / "tls" / "ca.crt"
+        self._output = (directory / "serve.log").open("wb")
+        command = [sys.executable, "-m", "bailiwick", "serve", "--port", str(self.port), "--state", str(directory)]
+        self._process = subprocess.Popen(  # noqa: S603  # our own command, no shell
+            [*command, *arguments], stdout=self._output, stderr=subprocess.STDOUT
+        )
+
+    def ready(self) -> Asker:
+        """A connection, once the webhook says that it is ready. Raises WebhookFailed with what it wrote."""
+        until = time.monotonic() + START
+        while time.monotonic() < until and self._process.poll() is None:
+            try:
+                asker = Asker(self.port, self.ca)
+                if asker.get("/readyz")[0] == 200:
+                    return asker
+            except OSError:  # not listening yet, or no CA yet
+                pass
+            time.sleep(0.05)
+        self.stop()
+        raise WebhookFailed(f"the webhook did not become ready:\n{self.written()}")
+
+    def stop(self) -> int:
+        """SIGTERM: it drains, flushes its log and leaves. The exit code."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+        try:
+            code = self._process.wait(STOP)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            code = self._process.wait()
+        self._output.close()
+        return code
+
+    def written(self) -> str:
+        return (self.directory / "serve.log").read_text(errors="replace")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,104 @@
+"""`bailiwick demo`: the main job on real input with embedded defaults, told as a story."""
+
+import shutil
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from policies.manifests import Document
+    from webhook.demo.story import Story
+
+
+@click.command()
+@click.option("--state", type=click.Path(path_type=Path), default=Path(".demo"), show_default=True, help="Made anew.")
+@click.option("--examples", type=click.Path(path_type=Path, exists=True), help="Another folder like the quickstart.")
+def demo(state: Path, examples: Path | None) -> None:
+    """Watch real inference manifests being admitted, corrected and refused, and check the record of it.
+
+    No cluster and no Vault: a webhook process is started on this machine and asked what an API server would ask.
+    """
+    from rich.console import Console
+
+    from webhook.demo.client import WebhookFailed
+    from webhook.demo.process import Process
+    from webhook.demo.story import Story
+
+    started = time.monotonic()
+    given = examples or quickstart()
+    _fresh(state)
+    story = Story(Console(highlight=False, width=min(Console().width, 120)))
+    process = Process(state, ["--rules", str(given / "rules"), "--snapshot", str(given / "cluster")])
+    try:
+        asker = process.ready()
+        story.opening(given / "rules", time.monotonic() - started, process.port)
+        counted: Counter[str] = Counter()
+        for document in _documents(given / "manifests"):
+            told = asker.create(document.value)
+            story.chapter(document.value, _comment(document), told)
+            counted["refused" if not told.allowed else "corrected" if told.patch else "admitted"] += 1
+    except WebhookFailed as failed:
+        raise click.ClickException(str(failed)) from failed
+    finally:
+        code = process.stop()
+    if code != 0:
+        raise click.ClickException(f"the webhook left with exit code {code}: see {state / 'serve.log'}")
+    _proof(story, state)
+    report = _report(state)
+    story.closing(dict(counted), report, time.monotonic() - started)
+
+
+def quickstart() -> Path:
+    """The folder of examples that the demo shows: beside the packages, or installed with them."""
+    installed = Path(__file__).parents[1] / "quickstart"
+    return installed if installed.is_dir() else Path(__file__).parents[2] / "examples" / "quickstart"
+
+
+def _fresh(state: Path) -> None:
+    """An empty directory; only one that a demo made before is ever emptied."""
+    mark = state / ".bailiwick-demo"
+    if state.exists() and any(state.iterdir()) and not mark.exists():
+        raise click.UsageError(f"`{state}` is not empty and no demo's: name another with --state")
+    shutil.rmtree(state, ignore_errors=True)
+    state.mkdir(parents=True)
+    mark.touch()
+
+
+def _documents(folder: Path) -> "Iterator[Document]":
+    from policies.manifests import Document
+    from policies.store import load_documents
+
+    for found in load_documents([str(folder)]):
+        if not isinstance(found, Document):
+            raise click.ClickException(f"{found.source}:{found.line}: {found.message}")
+        yield found
+
+
+def _comment(document: "Document") -> str:
+    """The sentence at the top of the example's file, for its first object."""
+    lines = Path(document.source).read_text().splitlines()[: document.line - 1]
+    return " ".join(line.lstrip("# ") for line in lines if line.startswith("#")) if "---" not in lines else ""
+
+
+def _proof(story: "Story", state: Path) -> None:
+    """The log is verified; then a copy of it is tampered with, and the same verification finds it."""
+    from audit.verbs.verify import verified
+
+    story.log("the log of these decisions", *_told(verified(state / "log")))
+    with tempfile.TemporaryDirectory() as scratch:
+        copy = Path(scratch) / "log"
+        shutil.copytree(state / "log", copy)
+        where = _tamper(copy)
+        good, lines = _told(verified(copy))
+        story.log("the same log, one byte changed by somebody", good, [f"changed: {where}", *lines])
+    if good:
+        raise click.ClickException("the tampering was not found: this is a fault of ours")
+
+
+def _told(report: "Sequence[str] | object") -> tuple[bool, list[str]]:
+    raise NotImplementedError
