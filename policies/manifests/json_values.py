@@ -52,9 +52,9 @@ def _constant(text: str) -> Any:
 _DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_int=_int, parse_float=_float, parse_constant=_constant)
 
 
-def json_values(text: str) -> Iterator[tuple[int, int, Any]]:
-    """The values in a stretch of text, each with where its own text begins and ends. Raises Fault at a bad one."""
-    start = _after_blanks(text, 0)
+def json_values(text: str, start: int = 0) -> Iterator[tuple[int, int, Any]]:
+    """The values in a text from `start` on, each with where its own text begins and ends. Raises Fault at a bad one."""
+    start = _after_blanks(text, start)
     while start < len(text):
         try:
             value, end = _DECODER.raw_decode(text, start)

@@ -66,6 +66,8 @@ def _places(steps: Iterator[_Step]) -> Iterator[tuple[Path, int]]:
     for step in steps:
         if step.sign == "}":
             stack.pop()
+            if not stack:
+                return
             continue
         parent = stack[-1] if stack else None
         if parent and not parent.is_list and parent.key is None:
@@ -75,6 +77,8 @@ def _places(steps: Iterator[_Step]) -> Iterator[tuple[Path, int]]:
         yield path, line
         if step.sign != ".":
             stack.append(_Open(path, step.sign == "["))
+        elif parent is None:
+            return
 
 
 def _next_place(parent: _Open | None, line: int) -> tuple[Path, int]:

@@ -16,8 +16,8 @@ from policies.manifests.yaml_values import Fault, yaml_values
 # Nothing else can begin a line with these: text inside quotes and block scalars must be indented or is a mistake.
 _MARKER = re.compile(rb"^(?:---|\.\.\.)(?=[ \t\r\n]|\Z)", re.MULTILINE)
 _ONLY_DIRECTIVES = re.compile(rb"(?:[ \t]*(?:#[^\n]*)?\r?\n|%[^\n]*\n)*\Z")
-_ORIGIN = re.compile(rb"(?:(?:---[ \t]*|[ \t]*#[^\n]*|[ \t\r]*)\n)*?# Source: ([^\r\n]+)")
-_LOOKS_LIKE_JSON = re.compile(rb"\s*\{")
+_ORIGIN = re.compile(rb"(?:(?:---[ \t]*|[ \t]*#[^\n]*|[ \t\r]*)\n)*# Source: ([^\r\n]+)")
+_BEFORE_JSON = re.compile(r"(?:---(?=[ \t\r\n])|[ \t]*#[^\n]*\n|[ \t\r\n])*(?=\{)")
 _NEXT_JSON = re.compile(r"^\{", re.MULTILINE)
 _BOMS = ((b"\xff\xfe", "UTF-16"), (b"\xfe\xff", "UTF-16"))
 
@@ -75,8 +75,9 @@ def _read(chunk: _Chunk) -> Iterator[Document | Unreadable]:
         fault = Fault("the text is not UTF-8", before.count(b"\n"), column, "save it as UTF-8")
         yield chunk.unreadable(fault)
         return
-    if _LOOKS_LIKE_JSON.match(chunk.text):
-        yield from _read_json(chunk, text)
+    before = _BEFORE_JSON.match(text)
+    if before:
+        yield from _read_json(chunk, text, before.end())
     else:
         yield from _read_yaml(chunk)
 
@@ -92,23 +93,22 @@ def _read_yaml(chunk: _Chunk) -> Iterator[Document | Unreadable]:
         yield chunk.unreadable(fault)
 
 
-def _read_json(chunk: _Chunk, text: str) -> Iterator[Document | Unreadable]:
+def _read_json(chunk: _Chunk, text: str, start: int) -> Iterator[Document | Unreadable]:
     """JSON values one after the other; what begins with a brace and is no JSON may still be YAML."""
-    start, count = 0, 0
+    count = 0
     while True:
         try:
-            for begin, end, value in json_values(text[start:]):
+            for begin, end, value in json_values(text, start):
                 count += 1
-                part = text[start + begin : start + end].encode()
-                line = chunk.line + text.count("\n", 0, start + begin)
+                part = text[begin:end].encode()
+                line = chunk.line + text.count("\n", 0, begin)
                 yield _document(value, chunk.source, line, Lines(part, line, json=True))
         except Fault as fault:
             if not count:
                 yield from _yaml_instead(chunk, fault)
                 return
-            skipped = text.count("\n", 0, start)
-            yield chunk.unreadable(Fault(fault.message, fault.line + skipped, fault.column, fault.hint))
-            following = _NEXT_JSON.search(text, _offset(text, fault.line + skipped + 1))
+            yield chunk.unreadable(fault)
+            following = _NEXT_JSON.search(text, _offset(text, fault.line + 1))
             if not following:
                 return
             start = following.start()
