@@ -66,7 +66,7 @@ def table_digest() -> bytes:
 
 @cache
 def _table() -> dict[str, Any]:
-    import yaml  # noqa: PLC0415 — only a process that writes or explains records pays for it
+    import yaml  # here, since only a process that writes or explains records should pay for it
 
     loaded: dict[str, Any] = yaml.safe_load(TABLE.read_bytes())
     return loaded

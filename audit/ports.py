@@ -17,7 +17,10 @@ class Position:
 
 
 class Envelope(Protocol):
-    """A sealed part of a record: ciphertext that this package stores and never opens."""
+    """A sealed part of a record: ciphertext that this package stores and never opens.
+
+    One with a `key_id` (text) has it named in the leaf, so that it can be told what is under a key without the archive.
+    """
 
     def to_bytes(self) -> bytes: ...
 

@@ -5,34 +5,43 @@ belongs to a region and a period; destroying it ends all linking. Tags are still
 """
 
 import hashlib
-import hmac
 from collections.abc import Sequence
-
-from audit.errors import RecordInvalid
+from typing import Protocol
 
 TAG_BYTES = 16  # a 128-bit tag: no two of 2^40 values meet by chance
 _REMEMBERED = 8_192  # a cluster's service accounts come again and again; HMAC is the dearest part of a record
+_REMEMBERED_LENGTH = 1_024  # characters; longer values are nobody's daily ones
+
+
+class KeyedHash(Protocol):
+    """HMAC-SHA256 under a key that stays where it is kept; keymgmt's taggers are such."""
+
+    @property
+    def key_id(self) -> str: ...
+
+    def __call__(self, value: bytes) -> bytes: ...
 
 
 class Tagger:
-    """Makes tags under one key. Remembers recent ones in memory, since the same identities come all the time."""
+    """Makes the tags of records. Remembers recent ones in memory, since the same identities come all the time.
 
-    def __init__(self, key: bytes, key_id: str) -> None:
-        if len(key) < 32:
-            raise RecordInvalid(f"a tag key needs at least 32 bytes, got {len(key)}")
-        self._key = key
+    Make a new one when the key changes. Raises whatever the keyed hash raises.
+    """
+
+    def __init__(self, keyed: KeyedHash) -> None:
+        self._keyed = keyed
         self._known: dict[tuple[str, str], str] = {}
-        self.key_id = key_id
+        self.key_id = keyed.key_id
 
     def tag(self, kind: str, value: str) -> str:
-        """32 hex digits of HMAC-SHA256(key, kind ‖ 0x00 ‖ value): `kind` keeps a user apart from an equal group."""
+        """32 hex digits of HMAC(kind ‖ 0x00 ‖ value): `kind` keeps a user apart from a group of the same name."""
         known = self._known.get((kind, value))
         if known is None:
             message = f"{kind}\x00{value}".encode("utf-8", "backslashreplace")
-            known = hmac.digest(self._key, message, "sha256")[:TAG_BYTES].hex()
+            known = self._keyed(message)[:TAG_BYTES].hex()
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()
-            if len(value) < 1024:
+            if len(value) <= _REMEMBERED_LENGTH:
                 self._known[kind, value] = known
         return known
 
@@ -57,8 +66,7 @@ class Tagger:
         if name:
             made["name"] = self.tag("name", name)
         if object_digest:
-            message = b"object\x00" + object_digest
-            made["object"] = hmac.digest(self._key, message, "sha256")[:TAG_BYTES].hex()
+            made["object"] = self._keyed(b"object\x00" + object_digest)[:TAG_BYTES].hex()
         return made
 
 

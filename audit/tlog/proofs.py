@@ -120,7 +120,7 @@ def verify_extension(old: int, new: int, proof: Sequence[bytes], old_root: bytes
 def _verify_consistency(old: int, new: int, proof: Sequence[bytes], old_root: bytes, new_root: bytes) -> None:
     if not 0 <= old <= new:
         raise ProofInvalid(f"a tree of {new} leaves does not extend one of {old}")
-    _check_hashes((old_root, new_root, *proof))
+    _check_hashes(proof)
     if old == new:
         if proof:
             raise ProofInvalid(f"a proof between equal sizes is empty, got {len(proof)} hashes")

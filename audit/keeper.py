@@ -1,0 +1,170 @@
+"""The log's second thread: publishes and signs in its rhythm, makes space in advance, watches the disk, beats.
+
+Guarantees that its failures never touch an acknowledged record: what can't be published is kept and tried again, what
+can't be signed now is signed later, and only a disk that reads back something else, or a second history, stops the log.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from audit.errors import HeadMoved, LogBusy, LogCorrupt, LogFull, LogUnavailable
+from audit.publisher import Pair, Publisher
+from audit.store import FileSystem
+
+CATCH_UP_SECONDS = 0.2  # between two publications at most this often, however many records come
+
+
+class Rhythm(Protocol):
+    """The settings that concern the keeper."""
+
+    @property
+    def reserve_bytes(self) -> int: ...
+    @property
+    def publish_seconds(self) -> float: ...
+    @property
+    def publish_leaves(self) -> int: ...
+    @property
+    def heartbeat_seconds(self) -> float: ...
+    @property
+    def unpublished(self) -> int: ...
+
+
+class Kept(Protocol):
+    """The log, as its keeper sees it."""
+
+    def beat(self, unsigned_seconds: float) -> None: ...
+
+    def poison(self, error: Exception) -> None: ...
+
+
+class Keeper:
+    """Looks after one log. `refuses` is why appends must wait, `trouble` what lags behind without harm yet."""
+
+    def __init__(
+        self,
+        log: Kept,
+        publisher: Publisher,
+        *,
+        prepare: Callable[[], None],
+        files: FileSystem,
+        directory: Path,
+        rhythm: Rhythm,
+    ) -> None:
+        self.publisher = publisher
+        self.refuses: LogUnavailable | None = None
+        self.trouble: Exception | None = None
+        self._prepare = prepare
+        self._files = files
+        self._directory = directory
+        self._rhythm = rhythm
+        self._log = log
+        self._waiting: list[Pair] = []
+        self._guard = threading.Lock()
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._unsigned_since: float | None = None
+        self._thread = threading.Thread(target=self._run, name="audit-keeper", daemon=True)
+
+    @property
+    def published(self) -> int:
+        """Records under the head."""
+        return self.publisher.size
+
+    @property
+    def signed(self) -> int:
+        """Records under the signed checkpoint."""
+        return self.publisher.signed_size
+
+    def unsigned_seconds(self) -> float:
+        """Age of the oldest record that no signed checkpoint covers; 0 when all are covered."""
+        since = self._unsigned_since
+        return time.monotonic() - since if since is not None else 0.0
+
+    def resume(self, tail: Sequence[Pair], durable: int) -> None:
+        """Take up what is durable; `tail` begins at the publisher's boundary. Raises LogRefused."""
+        self.publisher.resume(tail, durable)
+        done = self.publisher.size % 256
+        self._waiting = list(tail[done:])
+        if self._waiting or self.publisher.signed_size < self.publisher.size:
+            self._unsigned_since = time.monotonic()
+
+    def start(self) -> None:
+        """Begin to work."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Publish and sign what there is, then end. For the log, once nothing is appended any more."""
+        self._stopping.set()
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def take(self, pairs: Sequence[Pair]) -> None:
+        """Durable records to be published; for the writer's thread, never blocks for long."""
+        with self._guard:
+            self._waiting += pairs
+            waiting = len(self._waiting)
+        if self._unsigned_since is None:
+            self._unsigned_since = time.monotonic()
+        if waiting >= self._rhythm.unpublished:
+            self.refuses = LogBusy(f"{waiting} records wait to be published: {self.trouble or 'the disk is slow'}")
+        if waiting >= self._rhythm.publish_leaves:
+            self._wake.set()
+
+    def check_space(self) -> None:
+        """Refuse appends while the disk's free space is below the reserve. Also forgets a backlog that is gone."""
+        free = self._files.free_bytes(self._directory)
+        if free < self._rhythm.reserve_bytes:
+            self.refuses = LogFull(f"{free >> 20} MiB are free, the reserve is {self._rhythm.reserve_bytes >> 20} MiB")
+        elif len(self._waiting) < self._rhythm.unpublished:
+            self.refuses = None
+
+    def _run(self) -> None:
+        beat_at = time.monotonic() + self._rhythm.heartbeat_seconds
+        while not self._stopping.is_set():
+            self._wake.wait(self._rhythm.publish_seconds)
+            self._wake.clear()
+            begun = time.monotonic()
+            self._work()
+            if self._rhythm.heartbeat_seconds and begun >= beat_at:
+                beat_at = begun + self._rhythm.heartbeat_seconds
+                self._log.beat(self.unsigned_seconds())
+            self._stopping.wait(min(CATCH_UP_SECONDS, self._rhythm.publish_seconds))
+        self._work()
+
+    def _work(self) -> None:
+        """One round. What fails for now is `trouble`, and is tried again in the next."""
+        try:
+            self.check_space()
+            self._publish()
+            self._sign()
+            if not self._stopping.is_set():
+                self._prepare()
+        except (LogCorrupt, HeadMoved) as error:
+            self._log.poison(error)
+        except Exception as error:  # noqa: BLE001 — a signer may raise anything; nothing of it harms durable records
+            self.trouble = error
+        else:
+            self.trouble = None
+
+    def _publish(self) -> None:
+        with self._guard:
+            pairs, self._waiting = self._waiting, []
+        if not pairs:
+            return
+        try:
+            self.publisher.publish(pairs)
+        except BaseException:
+            with self._guard:
+                self._waiting = [*pairs, *self._waiting]
+            raise
+
+    def _sign(self) -> None:
+        begun = time.monotonic()
+        self.publisher.sign()
+        with self._guard:
+            behind = bool(self._waiting) or self.publisher.signed_size < self.publisher.size
+            self._unsigned_since = begun if behind else None

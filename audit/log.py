@@ -1,0 +1,386 @@
+"""The log on files: an append returns once its record is durable, in one order, with one writer.
+
+Guarantees: nothing is acknowledged before `fdatasync` of the record and its sealed parts; a failed sync ends all
+acknowledging for good; what was acknowledged is found again by the next `open`, or that refuses with the reason; the
+queue is bounded and nothing in it is ever dropped silently. Two threads serve a log: the writer, which commits
+whatever waits as one batch, and the keeper (`audit.keeper`), which publishes. Leaves to others: which records are
+written, what a caller does when an append is refused, and where the head is kept for good.
+"""
+
+import asyncio
+import contextlib
+import errno
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
+
+import orjson
+
+from audit.committer import Committed, Committer
+from audit.counters import Counters
+from audit.errors import (
+    LogBusy,
+    LogClosed,
+    LogFull,
+    LogLocked,
+    LogPoisoned,
+    LogRefused,
+    LogUnavailable,
+    RecordInvalid,
+)
+from audit.heads import FileHead, Head
+from audit.keeper import Keeper
+from audit.layout import HEAD, LOCK, archive_of, wal_of
+from audit.leaf import table_digest
+from audit.ports import Envelope, Position, Signer
+from audit.publisher import Publisher, Source
+from audit.record import SEALED_PARTS_LIMIT, Record, event_record
+from audit.recovery import recover_segments
+from audit.segment_writer import SyncFailed
+from audit.segments import Frame
+from audit.store import Disk, FileSystem
+from audit.tlog.notes import VerifierKey
+
+Clock = Callable[[], datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Who writes: said in every record that the log writes of itself, and in `written` of all."""
+
+    name: str  # stable over restarts, for example the pod's ordinal name
+    boot: str  # new with every run
+    cluster: str
+    region: str
+    engine: str = ""  # version of the software
+
+
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    """Bounds and rhythms."""
+
+    waiting: int = 4096  # appends in the queue; one more is LogBusy
+    batch: int = 256  # records made durable by one sync, at most
+    segment_bytes: int = 16 << 20
+    reserve_bytes: int = 512 << 20  # free space below which appends are refused
+    publish_seconds: float = 1.0  # a record is under a signed checkpoint about this long after its append
+    publish_leaves: int = 256  # so many new records are published sooner
+    heartbeat_seconds: float = 60.0  # 0 for none
+    unpublished: int = 1 << 18  # records that may wait for publication before appends are refused
+
+
+@dataclass(frozen=True, slots=True)
+class LogStatus:
+    """For metrics and readiness."""
+
+    size: int
+    published: int
+    signed: int
+    unsigned_seconds: float  # age of the oldest record that no signed checkpoint covers
+    waiting: int
+    refused: int
+    trouble: str  # why the log is not healthy or lags behind; empty when all is well
+
+
+class FileLog:
+    """A log in a directory. Made by `open`; one per directory, for as many threads and event loops as there are."""
+
+    @classmethod
+    def open(
+        cls,
+        directory: Path,
+        *,
+        origin: str,
+        signer: Signer,
+        clock: Clock,
+        writer: Writer,
+        settings: LogSettings | None = None,
+        files: FileSystem | None = None,
+        head: Head | None = None,
+    ) -> "FileLog":
+        """Recover, lock and start; a start record is durable when this returns, in a new log after a genesis record.
+
+        Blocks on the disk. Raises LogLocked, LogCorrupt, LogRolledBack, LogUnavailable, and LogRefused for the rest.
+        """
+        files = files or Disk()
+        head = head or FileHead(files, directory / HEAD)
+        source = Source(files, directory, origin, signer, head)
+        log = cls(source, clock, writer, settings or LogSettings())
+        try:
+            log._start()
+        except BaseException:
+            log._release()
+            raise
+        return log
+
+    def __init__(self, source: Source, clock: Clock, writer: Writer, settings: LogSettings) -> None:
+        self._source = source
+        self._clock = clock
+        self._writer = writer
+        self._settings = settings
+        self._counters = Counters(writer.name, writer.boot)
+        self._committer = Committer(
+            source.files, source.directory, source.origin, settings.segment_bytes, self._counters
+        )
+        self._queue: SimpleQueue[Any] = SimpleQueue()
+        self._lock: int | None = None
+        self._refusal: LogUnavailable | None = None  # why appends are refused for good
+        self._refused = 0
+        self._size = 0
+        self._thread = threading.Thread(target=self._run, name="audit-writer", daemon=True)
+        self._ended = False  # set before the writer looks into the queue for the last time
+        self._keeper = Keeper(
+            self,
+            Publisher(source),
+            prepare=self._committer.prepare,
+            files=source.files,
+            directory=source.directory,
+            rhythm=settings,
+        )
+
+    # — appending —
+
+    async def append(self, record: Record, sealed: Sequence[Envelope] = ()) -> Position:
+        """Return once the record and its sealed parts are durable.
+
+        Raises LogBusy, LogFull, LogPoisoned, LogClosed (all LogUnavailable), RecordInvalid for too many parts. A caller
+        that stops waiting doesn't undo the append.
+        """
+        if self._refusal is not None or self._queue.qsize() >= self._settings.waiting or self._keeper.refuses:
+            raise self._refuse()
+        if len(sealed) > SEALED_PARTS_LIMIT:
+            raise RecordInvalid(f"a record has at most {SEALED_PARTS_LIMIT} sealed parts, got {len(sealed)}")
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Position] = loop.create_future()
+        self._queue.put((record, sealed, future, loop))
+        if self._ended:
+            self._sweep()
+        return await future
+
+    def append_now(self, record: Record, sealed: Sequence[Envelope] = ()) -> Position:
+        """The same for a thread without an event loop; blocks."""
+        if self._refusal is not None or self._queue.qsize() >= self._settings.waiting or self._keeper.refuses:
+            raise self._refuse()
+        if len(sealed) > SEALED_PARTS_LIMIT:
+            raise RecordInvalid(f"a record has at most {SEALED_PARTS_LIMIT} sealed parts, got {len(sealed)}")
+        return self._append_own(record, sealed).result()
+
+    def healthy(self) -> bool:
+        """Whether an append may succeed now."""
+        return self._refusal is None and not self._keeper.refuses and self._thread.is_alive()
+
+    def status(self) -> LogStatus:
+        """The state of things, cheap enough for every scrape."""
+        keeper = self._keeper
+        trouble = str(self._refusal or keeper.refuses or keeper.trouble or "")
+        return LogStatus(
+            self._size,
+            keeper.published,
+            keeper.signed,
+            keeper.unsigned_seconds(),
+            self._queue.qsize(),
+            self._refused,
+            trouble,
+        )
+
+    async def close(self) -> None:
+        """Make durable what waits, write a stop record, publish, sign, let go. Appends from here on are LogClosed."""
+        await asyncio.to_thread(self.close_now)
+
+    def close_now(self) -> None:
+        """The same for a thread without an event loop."""
+        if isinstance(self._refusal, LogClosed):
+            return
+        if self._refusal is None:
+            with contextlib.suppress(LogUnavailable):
+                self._append_own(self._event("stop", {"refused": self._refused, "reason": "closed"})).result()
+        self._refusal = self._refusal or LogClosed("the log is closed")
+        self._queue.put(None)
+        self._thread.join()
+        self._keeper.stop()
+        self._refusal = LogClosed("the log is closed")
+        self._release()
+
+    # — what the keeper asks of the log —
+
+    def beat(self, unsigned_seconds: float) -> None:
+        """Put a heartbeat into the queue; nobody waits for it."""
+        if self._refusal is None:
+            self._append_own(self._event("heartbeat", {"refused": self._refused, "unsigned_s": int(unsigned_seconds)}))
+
+    def poison(self, error: Exception) -> None:
+        """Acknowledge nothing any more."""
+        if not isinstance(self._refusal, LogPoisoned):
+            self._refusal = LogPoisoned(f"the log has stopped for good: {error}; restart to recover what is durable")
+
+    # — starting —
+
+    def _start(self) -> None:
+        files, directory, origin = self._source.files, self._source.directory, self._source.origin
+        try:
+            files.make_directory(directory)
+            self._take_lock()
+            tail: list[Frame] = []
+            boundary = self._keeper.publisher.boundary()
+            records = recover_segments(
+                files, wal_of(directory), "log", origin, begin=boundary, counters=self._counters, found=tail.append
+            )
+            parts = recover_segments(files, archive_of(directory), "archive", origin)
+            pairs = [(frame.hash, frame.data) for frame in tail]
+            self._keeper.resume(pairs, records.size)
+            self._committer.create()
+            self._committer.resume(records, parts)
+            self._committer.prepare()
+        except (OSError, SyncFailed) as error:
+            raise LogRefused(f"the log in `{directory.name}` can't be opened: {error}") from error
+        self._size = records.size
+        self._thread.start()
+        self._keeper.check_space()
+        if self._keeper.refuses:
+            refusal = self._keeper.refuses
+            self._stop_threads()
+            raise refusal
+        self._say_start(records.size, records.last.torn if records.last else 0, records.last_leaf)
+        self._keeper.start()
+
+    def _say_start(self, size: int, torn: int, last_leaf: bytes) -> None:
+        try:
+            if size == 0:
+                key = VerifierKey.ed25519(self._source.signer.name, self._source.signer.public_key)
+                genesis: dict[str, object] = {
+                    "origin": self._source.origin,
+                    "log_key": str(key),
+                    "table": table_digest().hex(),
+                }
+                self._append_own(self._event("genesis", genesis)).result()
+            clean = size == 0 or (last_leaf != b"" and orjson.loads(last_leaf)["schema"].startswith("bailiwick.stop/"))
+            start = self._event("start", {"found": size, "torn": torn, "clean": clean})
+            self._append_own(start).result()
+        except BaseException:
+            self._stop_threads()
+            raise
+
+    def _stop_threads(self) -> None:
+        self._refusal = self._refusal or LogClosed("the log did not start")
+        self._queue.put(None)
+        self._thread.join()
+
+    def _take_lock(self) -> None:
+        self._lock = self._source.files.open(self._source.directory / LOCK, create=True)
+        if not self._source.files.lock(self._lock):
+            raise LogLocked(f"another process writes the log in `{self._source.directory.name}`: stop it first")
+
+    def _release(self) -> None:
+        self._committer.close()
+        if self._lock is not None:
+            self._source.files.close(self._lock)
+            self._lock = None
+
+    def _event(self, schema: str, fields: dict[str, object]) -> Record:
+        who = {"cluster": self._writer.cluster, "region": self._writer.region, "engine": self._writer.engine}
+        return event_record(schema, {"time": self._clock(), **who, **fields})
+
+    # — the writer's thread —
+
+    def _append_own(self, record: Record, sealed: Sequence[Envelope] = ()) -> "Future[Position]":
+        future: Future[Position] = Future()
+        self._queue.put((record, sealed, future, None))
+        if self._ended:
+            self._sweep()
+        return future
+
+    def _run(self) -> None:
+        """Commit whatever waits, until None comes; INVARIANT: every item taken is answered."""
+        queue, limit = self._queue, self._settings.batch
+        while not self._ended:
+            batch = [queue.get()]
+            with contextlib.suppress(Empty):
+                while len(batch) < limit:
+                    batch.append(queue.get_nowait())
+            if None in batch:
+                self._ended = True
+                batch = [item for item in batch if item is not None] + self._drained()
+            if batch:
+                self._serve(batch)
+
+    def _drained(self) -> list[Any]:
+        """What is left in the queue."""
+        rest = []
+        with contextlib.suppress(Empty):
+            while True:
+                rest.append(self._queue.get_nowait())
+        return [item for item in rest if item is not None]
+
+    def _sweep(self) -> None:
+        """Answer what came in after the writer's last look."""
+        _answer(self._drained(), LogClosed("the log is closed"))
+
+    def _serve(self, batch: list[Any]) -> None:
+        if isinstance(self._refusal, LogPoisoned):
+            _answer(batch, self._refusal)
+            return
+        try:
+            committed = self._committer.commit([(item[0], item[1]) for item in batch])
+        except OSError as error:
+            if error.errno not in _TRANSIENT:
+                self.poison(error)
+            _answer(batch, self._refusal or LogFull(f"the disk is full: {error}"))
+        except Exception as error:  # noqa: BLE001 — whatever it is, nobody may be left waiting, and nothing acknowledged
+            self.poison(error)
+            _answer(batch, self._refusal or LogUnavailable(str(error)))
+        else:
+            self._size = committed.first + len(committed.pairs)
+            self._keeper.take(committed.pairs)
+            _acknowledge(batch, committed, self._source.origin)
+
+    def _refuse(self) -> LogUnavailable:
+        self._refused += 1
+        if self._refusal is not None:
+            return type(self._refusal)(str(self._refusal))
+        if self._keeper.refuses:
+            return type(self._keeper.refuses)(str(self._keeper.refuses))
+        return LogBusy(f"{self._settings.waiting} appends wait for the disk already: try again")
+
+
+_TRANSIENT = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+def _acknowledge(batch: list[Any], committed: Committed, origin: str) -> None:
+    """Answer everybody with one call into each event loop."""
+    loops: dict[Any, list[tuple[Any, int, bytes]]] = {}
+    for index, (item, pair) in enumerate(zip(batch, committed.pairs, strict=True), committed.first):
+        if item[3] is None:
+            item[2].set_result(Position(origin, index, pair[0]))
+        else:
+            loops.setdefault(item[3], []).append((item[2], index, pair[0]))
+    for loop, waiting in loops.items():
+        _call(loop, _resolve, waiting, origin)
+
+
+def _resolve(waiting: list[tuple[Any, int, bytes]], origin: str) -> None:
+    for future, index, digest in waiting:
+        if not future.done():
+            future.set_result(Position(origin, index, digest))
+
+
+def _answer(batch: list[Any], error: LogUnavailable) -> None:
+    for _, _, future, loop in batch:
+        if loop is None:
+            future.set_exception(type(error)(str(error)))
+        else:
+            _call(loop, _reject, future, type(error)(str(error)))
+
+
+def _reject(future: Any, error: Exception) -> None:
+    if not future.done():
+        future.set_exception(error)
+
+
+def _call(loop: Any, function: Callable[..., None], *arguments: Any) -> None:
+    with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits there any more
+        loop.call_soon_threadsafe(function, *arguments)

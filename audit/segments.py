@@ -1,0 +1,169 @@
+"""The bytes of a segment: a header, then batches of frames; zeros, or nothing, after the last batch.
+
+    header   8 magic | u32 n | u32 crc32 of the state | n bytes of state, JSON
+    batch    8 magic | u64 first index | u32 count | u32 b | u32 crc32 of the body | u32 crc32 of what is before | body
+    body     b bytes: count times  u32 length | 32 hash | bytes
+
+Integers are big-endian. One batch is what one sync made durable: it is valid as a whole or it never was. A damaged
+batch is *torn* when no valid batch follows (the next batch is only written once the one before is durable), and
+*corrupt* otherwise. The hash of a frame is the leaf hash in a log, plain SHA-256 in an archive.
+"""
+
+import struct
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+from zlib import crc32
+
+import orjson
+
+from audit.errors import LogCorrupt
+from audit.tlog.merkle import HASH_SIZE, leaf_hash
+
+HEADER_MAGIC = b"\xf7BWSEG\x01\n"
+BATCH_MAGIC = b"\xf7BWBAT\x01\n"
+_HEADER = struct.Struct(">8sII")
+_BATCH = struct.Struct(">8sQIIII")
+_UNSIGNED = struct.Struct(">I")
+BATCH_HEADER_SIZE = _BATCH.size
+FRAME_OVERHEAD = _UNSIGNED.size + HASH_SIZE
+
+Hasher = Callable[[bytes], bytes]
+
+
+def archive_hash(data: bytes) -> bytes:
+    """The address of a sealed part."""
+    return sha256(data).digest()
+
+
+HASHERS: Mapping[str, Hasher] = {"log": leaf_hash, "archive": archive_hash}
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One record, or one sealed part, at its index."""
+
+    index: int
+    hash: bytes
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Where a batch lies in its segment, and which indices it holds."""
+
+    first: int
+    count: int
+    begin: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """The first bytes of a segment that are no valid batch. `corrupt`: valid batches follow, so these were durable."""
+
+    offset: int
+    message: str
+    corrupt: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """What a segment holds. `end` is the offset after its last valid batch."""
+
+    batches: tuple[Batch, ...]
+    end: int
+    next_index: int
+    damage: Damage | None
+
+
+def segment_name(first: int) -> str:
+    """The file's name; names sort like indices."""
+    return f"{first:020d}.seg"
+
+
+def segment_first(name: str) -> int | None:
+    """The first index in a segment by its name, None for other files."""
+    stem, dot, suffix = name.partition(".")
+    return int(stem) if suffix == "seg" and dot and len(stem) == 20 and stem.isdecimal() else None
+
+
+def header_bytes(state: Mapping[str, Any]) -> bytes:
+    """The header: `state` has at least `first`, `kind` and `origin`."""
+    body = orjson.dumps(state, option=orjson.OPT_SORT_KEYS)
+    return _HEADER.pack(HEADER_MAGIC, len(body), crc32(body)) + body
+
+
+def parse_header(data: bytes, name: str) -> tuple[dict[str, Any], int]:
+    """The state and the offset of the first batch. Raises LogCorrupt."""
+    if len(data) < _HEADER.size:
+        raise LogCorrupt(f"segment `{name}` is cut short in its header")
+    magic, length, checksum = _HEADER.unpack_from(data)
+    body = data[_HEADER.size : _HEADER.size + length]
+    if magic != HEADER_MAGIC or len(body) != length or crc32(body) != checksum:
+        raise LogCorrupt(f"segment `{name}` has a damaged header")
+    state = orjson.loads(body)
+    if segment_first(name) != state["first"]:
+        raise LogCorrupt(f"segment `{name}` says that it begins with {state['first']}")
+    return state, _HEADER.size + length
+
+
+def frame_parts(data: bytes, digest: bytes) -> tuple[bytes, bytes, bytes]:
+    """The three pieces of a frame, to be joined with those of its batch."""
+    return _UNSIGNED.pack(len(data)), digest, data
+
+
+def batch_bytes(first: int, count: int, parts: Sequence[bytes]) -> bytes:
+    """A batch of the joined pieces of its frames."""
+    body = b"".join(parts)
+    head = _BATCH.pack(BATCH_MAGIC, first, count, len(body), crc32(body), 0)[:-4]
+    return b"".join((head, _UNSIGNED.pack(crc32(head)), body))
+
+
+def scan(data: bytes, begin: int, first: int) -> Scan:
+    """Walk the batches from offset `begin`, where index `first` is expected. Hashes are not recomputed here."""
+    batches = []
+    at, index = begin, first
+    while (batch := _batch_at(data, at, index)) is not None:
+        batches.append(batch)
+        at, index = batch.end, batch.first + batch.count
+    return Scan(tuple(batches), at, index, _damage(data, at, index))
+
+
+def frames(data: bytes, batch: Batch) -> Iterator[Frame]:
+    """The frames of a valid batch. Raises LogCorrupt when they don't fill it, which no writer does."""
+    at, end = batch.begin + BATCH_HEADER_SIZE, batch.end
+    for index in range(batch.first, batch.first + batch.count):
+        begin = at + FRAME_OVERHEAD
+        if begin > end:
+            raise LogCorrupt(f"batch at offset {batch.begin} ends within frame {index}")
+        (length,) = _UNSIGNED.unpack_from(data, at)
+        digest, at = data[begin - HASH_SIZE : begin], begin + length
+        yield Frame(index, digest, data[begin:at])
+    if at != end:
+        raise LogCorrupt(f"batch at offset {batch.begin} has {end - at} bytes after its last frame")
+
+
+def _batch_at(data: bytes, at: int, index: int | None) -> Batch | None:
+    if len(data) - at < BATCH_HEADER_SIZE or not data.startswith(BATCH_MAGIC, at):
+        return None
+    _, first, count, length, body_crc, head_crc = _BATCH.unpack_from(data, at)
+    begin = at + BATCH_HEADER_SIZE
+    if crc32(data[at : begin - 4]) != head_crc or (index is not None and first != index) or count == 0:
+        return None
+    if len(data) < begin + length or crc32(memoryview(data)[begin : begin + length]) != body_crc:
+        return None
+    return Batch(first, count, at, begin + length)
+
+
+def _damage(data: bytes, at: int, index: int) -> Damage | None:
+    if data.count(0, at) == len(data) - at:  # zeros made in advance, or the end of the file
+        return None
+    found = data.find(BATCH_MAGIC, at + 1)
+    while found >= 0:
+        later = _batch_at(data, found, None)
+        if later is not None and later.first >= index:
+            return Damage(at, f"record {index} is damaged and record {later.first} after it is not", corrupt=True)
+        found = data.find(BATCH_MAGIC, found + 1)
+    return Damage(at, f"bytes after record {index - 1} are no whole batch", corrupt=False)
