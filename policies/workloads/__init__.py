@@ -1,9 +1,9 @@
 """Any catalogued object as what it boils down to: pods, images, models, devices, destinations, keys, identities."""
 
 from policies.workloads.affinity import AffinityMalformed, require, require_all
-from policies.workloads.catalogue import Catalogue, Entry, kind_of
+from policies.workloads.catalogue import Catalogue, Entry, catalogue_digest, kind_of, resource_of
 from policies.workloads.devices import isolation_constraint, level_with_handler, rank, runtime_level, runtime_rank
-from policies.workloads.extract import extract, rebase
+from policies.workloads.extract import PodFact, Workload, extract, is_workload, rebase
 from policies.workloads.images import parse_image
 from policies.workloads.lazy import whole
 from policies.workloads.references import parse_model
@@ -12,7 +12,11 @@ __all__ = [
     "AffinityMalformed",
     "Catalogue",
     "Entry",
+    "PodFact",
+    "Workload",
+    "catalogue_digest",
     "extract",
+    "is_workload",
     "isolation_constraint",
     "kind_of",
     "level_with_handler",
@@ -22,6 +26,7 @@ __all__ = [
     "rebase",
     "require",
     "require_all",
+    "resource_of",
     "runtime_level",
     "runtime_rank",
     "whole",

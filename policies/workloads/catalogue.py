@@ -8,12 +8,14 @@ What a kind's objects mean is `extract`'s business.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
+from hashlib import sha256
 from typing import Any
 
 import orjson
 
 from policies.workloads.paths import Paths
-from policies.workloads.tables import HERE
+from policies.workloads.tables import COMPILED as TABLES
+from policies.workloads.tables import HERE, table
 
 COMPILED = HERE / "catalogue.json"
 
@@ -109,6 +111,34 @@ class Catalogue:
 def builtin() -> Catalogue:
     """The catalogue that ships with the product."""
     return Catalogue.of(COMPILED.read_bytes())
+
+
+def resource_of(group: str, version: str, kind: str) -> tuple[str, bool]:
+    """The plural of a kind, and whether its objects lie in namespaces.
+
+    Nobody but the API server knows this of a kind that isn't catalogued: its plural is then guessed from its name.
+    """
+    entry = kind_of(group, version, kind)
+    if entry is not None and "plural" in entry.row:
+        return entry.row["plural"], entry.row.get("namespaced", True)
+    plural = table("facts")["inert"].get(group, {}).get(kind)
+    if plural is not None:
+        return plural.rstrip("!"), not plural.endswith("!")
+    lower = kind.lower()
+    if lower.endswith(("s", "x", "z", "ch", "sh")):
+        return lower + "es", True
+    if lower.endswith("y") and lower[-2:-1] not in ("a", "e", "i", "o", "u"):
+        return lower[:-1] + "ies", True
+    return lower + "s", True
+
+
+@cache
+def catalogue_digest() -> bytes:
+    """SHA-256 over all data that facts depend on: the catalogue and the tables."""
+    digest = sha256(b"bailiwick/catalogue/v1\0")
+    for path in (COMPILED, TABLES):
+        digest.update(sha256(path.read_bytes()).digest())
+    return digest.digest()
 
 
 def kind_of(group: str, version: str, kind: str) -> Entry | None:

@@ -60,6 +60,7 @@ def kinds_of(listed: Iterable[Mapping[str, Any]]) -> dict[str, list[dict[str, An
         versions = joined.setdefault(f"{entry['group']}/{entry['kind']}", {})
         for version in entry["versions"]:
             _join(versions.setdefault(version, {"systems": []}), entry, version)
+            _name(versions[version], entry)
     return {name: _shapes(versions) for name, versions in joined.items()}
 
 
@@ -72,11 +73,19 @@ def _join(target: dict[str, Any], entry: Mapping[str, Any], version: str) -> Non
         rows += [row for row in entry.get(fact, ()) if row not in rows and _path_of(row) not in absent]
 
 
+def _name(target: dict[str, Any], entry: Mapping[str, Any]) -> None:
+    """How the API server calls the kind: its plural, and whether its objects lie in namespaces."""
+    if entry.get("plural"):
+        target.setdefault("plural", entry["plural"])
+    if entry.get("scope") == "Cluster":
+        target["namespaced"] = False
+
+
 def _shapes(versions: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
     """Versions with equal paths share a row; the first stands for versions nobody has listed."""
     shapes: list[dict[str, Any]] = []
     for version, rows in versions.items():
-        row = {key: value for key, value in rows.items() if value}
+        row = {key: value for key, value in rows.items() if value or value is False}
         shape = next((one for one in shapes if {**one, "versions": None} == {**row, "versions": None}), None)
         if shape is None:
             shapes.append({**row, "versions": [version]})

@@ -28,7 +28,7 @@ from policies.workloads.structure import pod_specs
 from policies.workloads.tables import table
 
 Workload = dict[str, Any]  # group, version, kind, known, pods, images, models, devices, destinations, keys, identities
-Pod = dict[str, Any]  # path, pointer, planned, metadata, spec, images, models, devices, keys, isolation, runtime
+PodFact = dict[str, Any]  # path, pointer, planned, metadata, spec, images, models, devices, keys, isolation, runtime
 Mutate = Callable[[dict[str, Any]], JsonObject]  # a synthetic Pod to the Pod it will be
 
 
@@ -42,7 +42,20 @@ def extract(subject: Json, mutate: Mutate | None = None, catalogue: Catalogue | 
     group, version, kind = type_of(subject)
     entry = (catalogue or builtin()).kind_of(group, version, kind)
     facts = _Facts(subject, entry, mutate)
-    return Lazy({"group": group, "version": version, "kind": kind, "known": entry is not None}, facts.later())
+    known = entry is not None or is_inert(group, kind)
+    return Lazy({"group": group, "version": version, "kind": kind, "known": known}, facts.later())
+
+
+def is_workload(subject: Json) -> bool:
+    """Whether the catalogue knows the object's kind, or its shape shows that it makes pods."""
+    subject = subject if isinstance(subject, dict) else {}
+    entry = builtin().kind_of(*type_of(subject))
+    return entry is not None or next(iter(pod_specs(subject)), None) is not None
+
+
+def is_inert(group: str, kind: str) -> bool:
+    """Whether a kind belongs to the API server itself and can neither make pods nor name anything of interest."""
+    return kind in table("facts")["inert"].get(group, ())
 
 
 def type_of(subject: JsonObject) -> tuple[str, str, str]:
@@ -60,17 +73,23 @@ class _Facts:
         self._entry = entry
         self._mutate = mutate
         self._own: dict[str, list[Any]] = {}
-        self._pods: list[Pod] | None = None
+        self._pods: list[PodFact] | None = None
 
     def later(self) -> dict[str, Callable[[], Any]]:
         listed = ("images", "models", "devices", "destinations", "keys", "identities")
         return {"pods": self.pods, **{fact: partial(self._all, fact) for fact in listed}}
 
-    def pods(self) -> list[Pod]:
+    def pods(self) -> list[PodFact]:
         if self._pods is None:
-            found = _catalogued(self._subject, self._entry) if self._entry is not None else _shaped(self._subject)
+            found = self._found()
             self._pods = [self._pod(*one) for one in found]
         return self._pods
+
+    def _found(self) -> "Iterable[_Place]":
+        if self._entry is not None:
+            return _catalogued(self._subject, self._entry)
+        group, _, kind = type_of(self._subject)
+        return () if is_inert(group, kind) else _shaped(self._subject)
 
     def _all(self, fact: str) -> list[Any]:
         own = self.own(fact)
@@ -87,7 +106,7 @@ class _Facts:
             self._own[fact] = [] if self._entry is None or reader is None else reader(self._subject, self._entry)
         return self._own[fact]
 
-    def _pod(self, path: str, template: Template, holder: JsonObject, spec: JsonObject) -> Pod:
+    def _pod(self, path: str, template: Template, holder: JsonObject, spec: JsonObject) -> PodFact:
         spec_at = ".".join(part for part in (path, template.spec) if part)
         synthetic = {"metadata": _metadata(self._subject, template, holder), "spec": _kept(spec, template)}
         made = _Pod(synthetic, spec_at, path, self)
@@ -116,7 +135,7 @@ class _Pod:
         self._meta_dot = (path + "." if path else "") + "metadata."
         self._facts = facts
         self._pod: JsonObject | None = None
-        self.whole: Pod = {}
+        self.whole: PodFact = {}
 
     def later(self) -> dict[str, Callable[[], Any]]:
         return {
