@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-
 from policies.decision import Decision, Reason, Verdict
 from policies.json import Json, JsonObject
 from policies.manifests import Document
@@ -17,8 +16,9 @@ from policies.patch import apply
 from policies.ports import Engine
 from policies.reasons import reason_codes
 from policies.request import GroupKind, Operation, Phase, Request, Resource
+from policies.resources import resource_of
 from policies.snapshot import Snapshot
-from policies.workloads import is_workload, resource_of
+from policies.workloads import kind_of
 
 
 class Outcome(StrEnum):
@@ -66,7 +66,7 @@ def _case(document: Document, engine: Engine, snapshot: Snapshot, now: datetime,
         decisions += [_decided(engine, request, phase, snapshot, now) for phase in (Phase.FAIL, Phase.IGNORE)]
     policies = tuple(dict.fromkeys(name for decision in decisions for name in decision.policies))
     reasons = tuple(dict.fromkeys(reason for decision in decisions for reason in decision.reasons))
-    known = is_workload(request.object)
+    known = kind_of(request.kind.group, request.kind.version, request.kind.kind) is not None
     outcome = _outcome(decisions) if policies or reasons else Outcome.NOT_JUDGED
     return Case(document, outcome, known, reasons, corrected.patch, policies)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from policies.compiled import CompiledPolicy, Mutation
 from policies.concerned import concerned
 from policies.evaluation import Failure, Names, run
-from policies.facts.context import Facts, Situation
+from policies.facts.context import Situation
 from policies.findings import Findings
 from policies.json import Json
 from policies.matching import Match

@@ -17,7 +17,7 @@ class ReasonCode:
 @cache
 def reason_codes() -> Mapping[str, ReasonCode]:
     """Every code by its id, in the order of the file."""
-    import yaml  # noqa: PLC0415  # only where reasons are made, not at every start
+    import yaml  # only where reasons are made, not at every start
 
     rows = yaml.load(files("policies").joinpath("reasons.yaml").read_text(), Loader=yaml.CSafeLoader)
     return {id: ReasonCode(id, row["sentence"], row["fix"], tuple(row["controls"])) for id, row in rows.items()}

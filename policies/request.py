@@ -1,4 +1,4 @@
-"""One admission request as the rules see it: an AdmissionRequest (admission.k8s.io/v1), its object left a plain dict."""
+"""One admission request as the rules see it: an AdmissionRequest (admission.k8s.io/v1), its object a plain dict."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum

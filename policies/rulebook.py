@@ -1,4 +1,4 @@
-"""Everything the operator has decided, as one immutable value with a digest: policies, jurisdictions, classes, profile."""
+"""Everything the operator has decided, as one immutable value with a digest."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass

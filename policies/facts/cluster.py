@@ -10,17 +10,19 @@ from typing import TYPE_CHECKING
 from policies.facts.classification import KEY_ANNOTATION, JurisdictionFact
 from policies.facts.unknown import fetch, known
 from policies.geography import NOWHERE, UNPLACED, PlaceSet, UnknownPlace, conflict, constrain, place_of_node, possible
-from policies.geography.things import Where, where_is_destination, where_is_key
+from policies.geography.hosts import place_of_host
+from policies.geography.keys import place_of_key
+from policies.geography.located import Located
+from policies.geography.storage import key_of_storage_class, place_of_bucket
 from policies.json import Json, JsonObject
-from policies.matching import labels_of
-from policies.patch import pointer
-from policies.snapshot import Ref, lookup
-from policies.workloads import isolation_constraint, runtime_level
+from policies.snapshot import Ref
+from policies.workloads import isolation_constraint, rebase, runtime_level
 
 if TYPE_CHECKING:
     from policies.facts.context import Situation
 
 Operations = list[dict[str, Json]]
+_NONE: frozenset[str] = frozenset()
 
 
 class Cluster:
@@ -29,38 +31,35 @@ class Cluster:
     def __init__(self, situation: "Situation") -> None:
         self._situation = situation
         self._geography = situation.law.geography
-        self._places: dict[int, PlaceSet] = {}
+        self._places: dict[int, tuple[JsonObject, PlaceSet]] = {}  # by identity; the pod is kept, so ids stay its own
 
     def places(self, pod: JsonObject) -> PlaceSet:
         """Where the pod could run: an upper bound, also for nodes that don't exist yet."""
         remembered = self._places.get(id(pod))
         if remembered is None:
-            namespace = self._situation.request.namespace
-            found = possible(pod, self._situation.snapshot, self._geography, namespace)
-            rule = self._situation.jurisdiction.rule
-            remembered = self._places[id(pod)] = found.places if rule is None else known(found.under(rule))
-        return remembered
+            remembered = self._places[id(pod)] = (pod, self._possible(pod))
+        return remembered[1]
 
     def conflict(self, pod: JsonObject, jurisdiction: JurisdictionFact) -> str:
         """Why the pod, kept inside, could be nowhere; empty when it could be somewhere."""
         return conflict(pod, _codes(jurisdiction)) or ""
 
     def constrain(self, workload: JsonObject, jurisdiction: JurisdictionFact) -> Operations:
-        """What keeps the workload's own pod, and templates that a controller plans by, inside."""
+        """What keeps the workload's own pod, and templates that a controller plans by, inside the jurisdiction."""
         codes = _codes(jurisdiction)
         return [
             operation
-            for pod, prefix in _corrected_here(workload)
-            for operation in _below(prefix, constrain(pod, codes) if not conflict(pod, codes) else ())
+            for pod in _corrected_here(workload)
+            if not conflict(pod, codes)
+            for operation in rebase(pod, constrain(pod, codes))
         ]
 
     def isolate(self, workload: JsonObject, level: str) -> Operations:
         """What makes the asked level of GPU isolation true of the nodes that the pods can run on."""
         return [
             operation
-            for pod, prefix in _corrected_here(workload)
-            if pod["devices"]
-            for operation in isolation_constraint(pod, level, prefix=prefix)
+            for pod in _corrected_here(workload)
+            for operation in rebase(pod, isolation_constraint(pod, level))
         ]
 
     def place_of_node(self, name: str) -> PlaceSet:
@@ -82,34 +81,68 @@ class Cluster:
         return list(workload["keys"]) or list(self._inherited_keys())
 
     def key(self, reference: str) -> JsonObject:
-        return _whereabouts(where_is_key(reference, self._geography))
+        """Where the key is that a reference names."""
+        return _whereabouts(place_of_key(reference, self._geography))
 
     def destination(self, destination: JsonObject) -> JsonObject:
-        return _whereabouts(where_is_destination(destination, self._geography))
+        """Where a destination is: a bucket by what it says of itself and what is declared, a host by its name."""
+        if destination["bucket"]:
+            return _whereabouts(
+                place_of_bucket(
+                    self._geography,
+                    reference=f"{destination['scheme']}://{destination['bucket']}",
+                    provider=destination["provider"],
+                    region=destination["region"],
+                    endpoint=destination["host"],
+                )
+            )
+        return _whereabouts(place_of_host(destination["host"], self._geography))
 
     def summary(self, pods: Iterable[JsonObject]) -> tuple[str, ...]:
-        """Places of all pods together, for the record; empty where they aren't known."""
-        places, seen = NOWHERE, False
+        """Places of all pods together as far as rules asked for them, for the record."""
+        places = NOWHERE
         for pod in pods:
-            places, seen = places | self._places.get(id(pod), NOWHERE), True
-        return places.tokens if seen else ()
+            places = places | self._places[id(pod)][1] if id(pod) in self._places else places
+        return places.tokens
+
+    def _possible(self, pod: JsonObject) -> PlaceSet:
+        found = possible(pod, self._situation.snapshot, self._geography, self._situation.request.namespace)
+        rule = self._situation.jurisdiction.rule
+        return found.places if rule is None else known(found.under(rule))
 
     def _inherited_keys(self) -> Iterator[JsonObject]:
         request = self._situation.request
         if request.kind.kind == "PersistentVolumeClaim":
-            yield from self._keys_of_storage_class(request.object)
+            yield from self._key_of_claim(request.object)
             return
-        annotations = (self._situation.namespace_object or {}).get("metadata", {}).get("annotations") or {}
-        if reference := annotations.get(KEY_ANNOTATION):
+        metadata = (self._situation.namespace_object or {}).get("metadata") or {}
+        if reference := (metadata.get("annotations") or {}).get(KEY_ANNOTATION):
             yield {"path": "", "reference": str(reference), "purpose": "namespace"}
 
-    def _keys_of_storage_class(self, claim: Json) -> Iterator[JsonObject]:
+    def _key_of_claim(self, claim: Json) -> Iterator[JsonObject]:
+        """The key of the claim's storage class. The default class is nobody's promise."""
         name = ((claim or {}).get("spec") or {}).get("storageClassName")
         if not isinstance(name, str) or not name:
-            return  # the default class is nobody's promise
-        for declared in (self._geography.profile or {}).get("storageClasses") or ():
-            if declared["name"] == name and declared.get("key"):
-                yield {"path": "spec.storageClassName", "reference": declared["key"], "purpose": "volume"}
-                return
-        found = fetch(self._situation.snapshot, Ref("storage.k8s.io", "StorageClass", "", name))
-        yield from ({**key, "path": "spec.storageClassName"} for key in _keys_of(found))
+            return
+        declared = any(one["name"] == name for one in (self._geography.profile or {}).get("storageClasses") or ())
+        bare = {"metadata": {"name": name}}
+        found = bare if declared else fetch(self._situation.snapshot, Ref("storage.k8s.io", "StorageClass", "", name))
+        if reference := key_of_storage_class(found or bare, self._geography):
+            yield {"path": "spec.storageClassName", "reference": reference, "purpose": "volume"}
+
+
+def _corrected_here(workload: JsonObject) -> Iterator[JsonObject]:
+    """The pods that are corrected where they stand: a Pod itself, and templates that a controller plans by."""
+    return (pod for pod in workload["pods"] if pod["path"] == "" or pod["planned"])
+
+
+def _codes(jurisdiction: JurisdictionFact) -> frozenset[str]:
+    return jurisdiction.rule.codes() if jurisdiction.rule is not None else _NONE
+
+
+def _whereabouts(located: Located) -> JsonObject:
+    return {
+        "places": PlaceSet.of((located.code,)) if located.place else PlaceSet.of((UNPLACED,)),
+        "unknown": "" if located.place else located.because,
+        "assurance": located.assurance,
+    }

@@ -4,10 +4,10 @@
 mutated object gets new `Facts` over the same situation.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import Any
 
 from policies.cel import EvaluationError
 from policies.decision import Summary
@@ -19,10 +19,8 @@ from policies.json import Json
 from policies.matching import labels_of
 from policies.request import Request
 from policies.snapshot import Ref, Snapshot
-from policies.workloads import Workload, extract
-
-if TYPE_CHECKING:
-    from policies.workloads import PodFact
+from policies.workloads import extract
+from policies.workloads.devices import weakest
 
 Admitted = Callable[["Situation", Json], Json]  # a template's pod as our own mutations will make it
 
@@ -40,43 +38,46 @@ class Situation:
     def of_pod(self, request: Request) -> "Situation":
         """The same surroundings for a pod that one of the object's templates makes."""
         inner = Situation(self.law, request, self.snapshot, self.now, self._admitted)
-        for name in ("labelled", "data_class", "jurisdiction", "cluster"):
-            if name in self.__dict__:
-                inner.__dict__[name] = self.__dict__[name]
+        shared = ("namespace_object", "labelled", "data_class", "jurisdiction")
+        inner.__dict__.update({name: self.__dict__[name] for name in shared if name in self.__dict__})
         return inner
 
-    def admitted(self, pod: Json) -> Json:
-        return self._admitted(self, pod)
+    def workload(self, document: Json) -> Any:
+        """What the object boils down to; its templates' pods as they will be once they are admitted."""
+        if self.request.kind.kind == "Pod" and not self.request.kind.group:
+            return extract(document)
+        return extract(document, lambda pod: self._admitted(self, pod))
 
     @cached_property
     def namespace_object(self) -> Json:
         """The Namespace of a namespaced request, else None. Raises Undetermined where it isn't known."""
-        name = self.request.namespace
-        if not name or self.request.kind.kind == "Namespace":
+        if not self._in_namespace:
             return None
-        found = fetch(self.snapshot, Ref("", "Namespace", "", name))
+        found = fetch(self.snapshot, Ref("", "Namespace", "", self.request.namespace))
         if found is None:
-            raise EvaluationError(f"namespace `{name}` does not exist")
+            raise EvaluationError(f"namespace `{self.request.namespace}` does not exist")
         return found
 
     @cached_property
     def labelled(self) -> Json:
         """What carries the class and jurisdiction labels: the namespace, or an object outside any namespace itself."""
-        if self.request.namespace and self.request.kind.kind != "Namespace":
-            return self.namespace_object
-        return self.request.subject or {}
+        return self.namespace_object if self._in_namespace else self.request.subject or {}
 
     @cached_property
     def data_class(self) -> DataClassFact:
-        return self.law.data_class(str(labels_of(self.labelled).get(CLASS_LABEL) or ""))
+        return self.law.data_class(_label(self.labelled, CLASS_LABEL))
 
     @cached_property
     def jurisdiction(self) -> JurisdictionFact:
-        return self.law.jurisdiction(str(labels_of(self.labelled).get(JURISDICTION_LABEL) or ""))
+        return self.law.jurisdiction(_label(self.labelled, JURISDICTION_LABEL), self.now.date())
 
     @cached_property
     def cluster(self) -> Cluster:
-        return Cluster(self.law, self)
+        return Cluster(self)
+
+    @property
+    def _in_namespace(self) -> bool:
+        return bool(self.request.namespace) and self.request.kind.kind != "Namespace"
 
 
 class Facts(dict[str, object]):
@@ -87,25 +88,48 @@ class Facts(dict[str, object]):
         self.situation = situation
 
     def __missing__(self, name: str) -> object:
-        compute = _FACTS.get(name)
+        compute = FACTS.get(name)
         if compute is None:
             raise EvaluationError(f"undeclared reference to `{name}`")
         value = self[name] = compute(self)
         return value
 
-    @property
-    def workload(self) -> Workload:
-        return self["workload"]  # type: ignore[return-value]
-
     def summary(self) -> Summary:
         """What registers and queries need of a decision. What isn't known stays empty: a summary never decides."""
-        workload, situation = self.workload, self.situation
+        workload: Any = self["workload"]
+        try:
+            return self._summary(workload)
+        except EvaluationError:
+            return Summary()
+
+    def _summary(self, workload: Any) -> Summary:
+        situation = self.situation
         return Summary(
-            data_class=_or_empty(lambda: str(situation.data_class["name"])),
-            jurisdiction=_or_empty(lambda: situation.jurisdiction["name"]),
-            places=situation.cluster.summary(workload),
-            isolation=min((pod["isolation"] for pod in workload["pods"] if pod["isolation"]), key=_rank, default=""),
-            models=_distinct(model["reference"] for model in workload["models"]),
-            images=_distinct(image["reference"] for image in workload["images"]),
-            keys=_distinct(key["reference"] for key in workload["keys"]),
+            data_class=str(situation.data_class["name"]),
+            jurisdiction=str(situation.jurisdiction["name"]),
+            places=situation.cluster.summary(workload["pods"]),
+            isolation=weakest(pod["isolation"] for pod in workload["pods"] if pod["isolation"]),
+            models=_references(workload["models"]),
+            images=_references(workload["images"]),
+            keys=_references(workload["keys"]),
         )
+
+
+FACTS: Mapping[str, Callable[[Facts], object]] = {
+    "oldObject": lambda facts: facts.situation.request.old_object,
+    "request": lambda facts: facts.situation.request.review,
+    "namespaceObject": lambda facts: facts.situation.namespace_object,
+    "params": lambda facts: None,
+    "workload": lambda facts: facts.situation.workload(facts["object"]),
+    "dataClass": lambda facts: facts.situation.data_class,
+    "jurisdiction": lambda facts: facts.situation.jurisdiction,
+    "cluster": lambda facts: facts.situation.cluster,
+}
+
+
+def _label(found: Json, key: str) -> str:
+    return str(labels_of(found).get(key) or "")
+
+
+def _references(found: Iterable[Any]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(one["reference"] for one in found))

@@ -48,6 +48,7 @@ DESTINATION = ObjectType(
         "path": STRING,
         "host": STRING,
         "bucket": STRING,
+        "scheme": STRING,
         "cluster": STRING,
         "kind": STRING,
         "provider": STRING,
@@ -61,6 +62,7 @@ POD = ObjectType(
     "bailiwick.Pod",
     fields={
         "path": STRING,
+        "pointer": STRING,
         "metadata": DYN,
         "spec": DYN,
         "images": list_of(IMAGE),

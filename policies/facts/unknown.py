@@ -5,8 +5,8 @@ into an admission.
 """
 
 from policies.cel import EvaluationError
-from policies.snapshot import Absent, Lookup, Pending, Question, Ref, Snapshot, Unknown, lookup
 from policies.json import Json
+from policies.snapshot import Absent, Lookup, Pending, Question, Ref, Snapshot, Unknown, lookup
 
 
 class Undetermined(EvaluationError):

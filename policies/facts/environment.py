@@ -1,0 +1,115 @@
+"""What Bailiwick adds to the API server's CEL: the typed facts and the functions over them, as one table."""
+
+from collections.abc import Callable
+from functools import cache
+
+from policies.cel import Environment, EvaluationError
+from policies.cel.functions import Function, free, method
+from policies.cel.library.patch import JSON_PATCH
+from policies.cel.types import BOOL, INT, STRING, CelType, list_of
+from policies.facts.classification import JurisdictionFact
+from policies.facts.cluster import Cluster
+from policies.facts.types import (
+    CLUSTER,
+    DATA_CLASS,
+    DESTINATION,
+    JURISDICTION,
+    KEY,
+    PLACE,
+    PLACE_SET,
+    POD,
+    WHEREABOUTS,
+    WORKLOAD,
+)
+from policies.geography import Place, PlaceSet, Regions
+from policies.json import JsonObject
+from policies.workloads import rank as device_rank
+from policies.workloads import runtime_rank
+
+JSON_PATCHES = list_of(JSON_PATCH)
+
+# What a call costs, in the units of the API server's budget: a tenth of a microsecond each.
+_PLACES, _CORRECTION, _LOOKUP = 200, 500, 20
+
+
+@cache
+def environment(kubernetes: tuple[int, int] = (1, 36)) -> Environment:
+    """The admission environment of that Kubernetes version, with our facts."""
+    facts: dict[str, CelType] = {
+        "workload": WORKLOAD,
+        "dataClass": DATA_CLASS,
+        "jurisdiction": JURISDICTION,
+        "cluster": CLUSTER,
+    }
+    return Environment.admission(kubernetes, patches=True).extend(variables=facts, functions=_FUNCTIONS)
+
+
+def _admits(jurisdiction: JurisdictionFact, places: PlaceSet) -> bool:
+    return jurisdiction.rule is not None and jurisdiction.rule.admits(places)
+
+
+def _refusals(jurisdiction: JurisdictionFact, places: PlaceSet) -> list[str]:
+    if jurisdiction.rule is None:
+        return [f"jurisdiction `{jurisdiction['name']}` is not defined"]
+    return jurisdiction.rule.refusals(places)
+
+
+def _transfers(jurisdiction: JurisdictionFact, places: PlaceSet, what: str) -> bool:
+    """Is every place of a finite set reached by a transfer that is in force today?"""
+    rule = jurisdiction.rule
+    if rule is None or places.cofinite or not places.codes:
+        return False
+    return all(rule.transfer(rule.geography.by_code(code), what, jurisdiction.on) for code in places.codes)
+
+
+def _place(provider: str, region: str) -> JsonObject:
+    found = Regions.builtin().place(provider, region)
+    return _shown(found, f"{provider}.{region}")
+
+
+def _shown(place: Place | None, code: str) -> JsonObject:
+    """A place as CEL reads it; one that nobody knows has no country and no operator."""
+    return {
+        "code": place.code if place else code,
+        "known": place is not None,
+        "provider": place.provider if place else "",
+        "region": place.region if place else "",
+        "country": place.country if place else "",
+        "operator": place.operator if place else "",
+        "operatedBy": place.operator_country if place else "",
+        "controlledFrom": sorted(place.controlled_from) if place else [],
+    }
+
+
+def _rank(ranks: Callable[[str], int], what: str) -> Callable[[str], int]:
+    def rank(level: str) -> int:
+        try:
+            return ranks(level)
+        except KeyError as unknown:
+            raise EvaluationError(f"`{level}` is no level of {what} isolation") from unknown
+
+    return rank
+
+
+def _asks(name: str, args: list[CelType], result: CelType, call: Callable[..., object], cost: int) -> Function:
+    """A method of `cluster`."""
+    return Function(name, [method([CLUSTER, *args], result, call)], cost=cost)
+
+
+_FUNCTIONS = (
+    Function("admits", [method([JURISDICTION, PLACE_SET], BOOL, _admits)], cost=_LOOKUP),
+    Function("refusals", [method([JURISDICTION, PLACE_SET], list_of(STRING), _refusals)], cost=_LOOKUP),
+    Function("transfers", [method([JURISDICTION, PLACE_SET, STRING], BOOL, _transfers)], cost=_LOOKUP),
+    Function("place", [free([STRING, STRING], PLACE, _place)], cost=_LOOKUP),
+    Function("isolation", [free([STRING], INT, _rank(device_rank, "device"))]),
+    Function("runtimeIsolation", [free([STRING], INT, _rank(runtime_rank, "runtime"))]),
+    _asks("places", [POD], PLACE_SET, Cluster.places, _PLACES),
+    _asks("conflict", [POD, JURISDICTION], STRING, Cluster.conflict, _PLACES),
+    _asks("constrain", [WORKLOAD, JURISDICTION], JSON_PATCHES, Cluster.constrain, _CORRECTION),
+    _asks("isolate", [WORKLOAD, STRING], JSON_PATCHES, Cluster.isolate, _CORRECTION),
+    _asks("placeOfNode", [STRING], PLACE_SET, Cluster.place_of_node, _PLACES),
+    _asks("runtime", [POD], STRING, Cluster.runtime, _LOOKUP),
+    _asks("keys", [WORKLOAD], list_of(KEY), Cluster.keys, _PLACES),
+    _asks("whereIsKey", [STRING], WHEREABOUTS, Cluster.key, _LOOKUP),
+    _asks("whereIs", [DESTINATION], WHEREABOUTS, Cluster.destination, _LOOKUP),
+)
