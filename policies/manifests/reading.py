@@ -75,9 +75,9 @@ def _read(chunk: _Chunk) -> Iterator[Document | Unreadable]:
         fault = Fault("the text is not UTF-8", before.count(b"\n"), column, "save it as UTF-8")
         yield chunk.unreadable(fault)
         return
-    before = _BEFORE_JSON.match(text)
-    if before:
-        yield from _read_json(chunk, text, before.end())
+    blanks = _BEFORE_JSON.match(text)
+    if blanks:
+        yield from _read_json(chunk, text, blanks.end())
     else:
         yield from _read_yaml(chunk)
 

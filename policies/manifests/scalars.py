@@ -1,7 +1,7 @@
 """What a plain YAML scalar means to kubectl, which is YAML 1.1 as Go's yaml v2 has it.
 
-`yes`, `on`, `y` and their like are booleans, `017` is 15, `1e3` is 1000; dates and `1:30` stay text. A number that is
-whole is an int when it fits 64 bits, as it comes out of the JSON that kubectl makes of it.
+`yes`, `on`, `y` and their like are booleans, `017` is 15, `1e3` is 1000; dates and `1:30` stay text. `whole`
+and `key` say what becomes of a value on its way into JSON.
 """
 
 import base64
@@ -9,6 +9,7 @@ import binascii
 import math
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 
 Scalar = str | int | float | bool | None
 
@@ -36,6 +37,8 @@ HINTS = frozenset("+-.0123456789yYnNtTfFoO~")  # first characters of all that is
 _INT = re.compile(r"([-+]?)(?:0[xX]([0-9a-fA-F]+)|0[bB]([01]+)|0[oO]?([0-7]+)|(0|[1-9][0-9]*))", re.ASCII)
 _BASES = (16, 2, 8, 10)
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?", re.ASCII)
+_POINT_FIRST = re.compile(r"\.[0-9](?:_?[0-9])*(?:[eE][-+]?[0-9](?:_?[0-9])*)?", re.ASCII)
+_DATE = re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[Tt ]|\Z)", re.ASCII)
 _MOST_DIGITS = 4000  # Python refuses to read longer ones; as floats they are infinite anyway
 _TAGS = "tag:yaml.org,2002:"
 
@@ -59,8 +62,10 @@ def tagged(tag: str, text: str) -> Scalar:
     if name in ("str", "binary"):
         return text if name == "str" else _decoded(text)
     value = plain(text)
-    if name == _name_of(value) or (name == "float" and isinstance(value, int) and not isinstance(value, bool)):
+    if name == _name_of(value) or (name == "timestamp" and _DATE.match(text)):
         return value
+    if name == "float" and _name_of(value) == "int":
+        return float(value or 0)
     raise ScalarRefused(f"`{text}` can't be read as `!!{name}`")
 
 
@@ -76,12 +81,20 @@ def key(value: Scalar) -> str:
 
 
 def whole(number: float) -> int | float:
-    """The number as JSON's reader gets it: an int when it has no fraction and fits 64 bits."""
-    return int(number) if number.is_integer() and -(2.0**63) <= number < 2.0**63 else number
+    """The number as it comes out of the JSON that kubectl sends: an int when it has no fraction and fits 64 bits.
+
+    Go writes the shortest digits that give the number again and fills up with zeros, so a large one is rounded there.
+    """
+    if not number.is_integer() or abs(number) >= 2.0**64:
+        return number
+    value = int(number) if abs(number) < 2.0**53 else int(Decimal(repr(number)))
+    return value if -(2**63) <= value < 2**63 else number
 
 
 def _number(text: str) -> Scalar:
-    bare = text.replace("_", "") if text[0] != "." else text
+    if text[0] == "." and not _POINT_FIRST.fullmatch(text):
+        return text
+    bare = text.replace("_", "")
     match = _INT.fullmatch(bare)
     if match and len(bare) < _MOST_DIGITS:
         value = _integer(match)
@@ -92,7 +105,7 @@ def _number(text: str) -> Scalar:
     if not _FLOAT.fullmatch(bare):
         return text
     number = float(bare)
-    return text if math.isinf(number) else whole(number)
+    return text if math.isinf(number) else number
 
 
 def _integer(match: re.Match[str]) -> int:

@@ -19,7 +19,7 @@ from yaml.events import (
 )
 from yaml.reader import ReaderError
 
-from policies.manifests.scalars import HINTS, Scalar, ScalarRefused, key, plain, tagged
+from policies.manifests.scalars import HINTS, Scalar, ScalarRefused, key, plain, tagged, whole
 
 MOST_DEEP = 200  # levels; Kubernetes objects have some 20, and JSON writers stop at 254
 MOST_VALUES = 400_000  # values that a document with aliases may expand to
@@ -53,8 +53,7 @@ class _Reader:
     """Builds the values of one document after the other."""
 
     parser: Any  # CParser, whose events are typed too widely to be of use
-    anchors: dict[str, tuple[Any, int]] = field(default_factory=dict)
-    open_anchors: set[str] = field(default_factory=set)
+    anchors: dict[str, tuple[Any, int] | _Frame] = field(default_factory=dict)  # a frame: its collection is still open
     weight: int = 0
 
     def documents(self) -> Iterator[tuple[int, Any]]:
@@ -62,7 +61,7 @@ class _Reader:
         event = self.parser.get_event()
         while event is not None:
             if type(event) is DocumentStartEvent:
-                self.anchors, self.open_anchors, self.weight = {}, set(), 0
+                self.anchors, self.weight = {}, 0
                 first = self.parser.get_event()
                 yield first.start_mark.line, self._value(first)
             event = self.parser.get_event()
@@ -86,12 +85,10 @@ class _Reader:
             if not stack:
                 return value
             frame = stack[-1]
-            if type(frame.value) is list:
-                frame.value.append(value)
-            elif frame.key is _NO_KEY:
+            if type(frame.value) is dict and frame.key is _NO_KEY:
                 frame.key = self._key(frame, event, value)
             else:
-                self._put(frame, event, value)
+                self._put(frame, event, whole(value) if type(value) is float else value)
             event = get_event()
 
     def _scalar(self, event: ScalarEvent) -> Any:
@@ -108,24 +105,24 @@ class _Reader:
     def _open(self, stack: list[_Frame], event: Any) -> None:
         if len(stack) >= MOST_DEEP:
             raise _fault(event, f"nested more than {MOST_DEEP} levels deep")
-        if event.anchor is not None:
-            self.anchors.pop(event.anchor, None)
-            self.open_anchors.add(event.anchor)
+        frame = _Frame({} if type(event) is MappingStartEvent else [], event.anchor, self.weight)
         self.weight += 1
-        stack.append(_Frame({} if type(event) is MappingStartEvent else [], event.anchor, self.weight - 1))
+        stack.append(frame)
+        if event.anchor is not None:
+            self.anchors[event.anchor] = frame
 
     def _close(self, frame: _Frame) -> Any:
-        if frame.anchor is not None:
-            self.open_anchors.discard(frame.anchor)
+        if frame.anchor is not None and self.anchors[frame.anchor] is frame:  # else the name has been taken over inside
             self.anchors[frame.anchor] = (frame.value, self.weight - frame.weight)
         return frame.value
 
     def _alias(self, event: AliasEvent) -> Any:
-        if event.anchor in self.open_anchors:
-            raise _fault(event, f"the anchor `{event.anchor}` contains itself")
-        if event.anchor not in self.anchors:
+        meant = self.anchors.get(event.anchor or "")
+        if meant is None:
             raise _fault(event, f"unknown anchor `{event.anchor}`", "put text that begins with `*` in quotes")
-        value, weight = self.anchors[event.anchor]
+        if isinstance(meant, _Frame):
+            raise _fault(event, f"the anchor `{event.anchor}` contains itself")
+        value, weight = meant
         self.weight += weight
         if self.weight > MOST_VALUES:
             raise _fault(event, f"aliases expand to more than {MOST_VALUES} values")
@@ -145,6 +142,9 @@ class _Reader:
         return name
 
     def _put(self, frame: _Frame, event: Any, value: Any) -> None:
+        if type(frame.value) is list:
+            frame.value.append(value)
+            return
         name, frame.key = frame.key, _NO_KEY
         if name is _MERGE:
             if frame.explicit is None:
@@ -173,7 +173,7 @@ def yaml_values(text: bytes) -> Iterator[tuple[int, Any]]:
 
 
 def scalar_of(event: ScalarEvent) -> Scalar:
-    """The value of a scalar. Raises ScalarRefused."""
+    """What a scalar means in YAML, before it becomes JSON. Raises ScalarRefused."""
     text: str = event.value
     if event.tag is not None and event.tag != "!":
         return tagged(event.tag, text)
