@@ -1,0 +1,214 @@
+"""The rim where manifests come in: files, folders, standard input. Parsing is `policies.manifests`, kinds `policies.kinds`.
+
+Guarantees: what can't be read is reported with its place and the rest is still read; folders are walked in a fixed
+order; nothing is read twice; no file is larger than `MOST_BYTES`. Kustomizations and Helm charts are named, not
+misread: what they would give is only known once they are rendered.
+"""
+
+import os
+import stat
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from policies.kinds import Kind, KindInvalid, Problem, is_ours, parse
+from policies.manifests import Document, Unreadable, read_documents
+
+MOST_BYTES = 64 * 2**20  # of one file; kubectl's largest request is a twentieth of it
+STDIN = "-"
+
+_SUFFIXES = (".yaml", ".yml", ".json")
+_KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml", "Kustomization")
+_CHART = "Chart.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What lay in some places: our kinds, every other object, and all that is wrong with either."""
+
+    kinds: tuple[Kind, ...]
+    objects: tuple[Document, ...]
+    problems: tuple[Problem, ...]
+    unreadable: tuple[Unreadable, ...]
+
+
+def load_documents(paths: Sequence[str], stdin: BinaryIO | None = None) -> Iterator[Document | Unreadable]:
+    """Every Kubernetes object in these files and folders; `-` is standard input. Never raises for what it finds there.
+
+    Folders are walked to their ends for *.yaml, *.yml and *.json; a file that is named itself may be called anything.
+    """
+    walk = _Walk()
+    for path in paths:
+        for found in _stdin(stdin) if path == STDIN else walk.named(Path(path)):
+            yield _object(found) if isinstance(found, Document) else found
+
+
+def load_kinds(paths: Sequence[str], stdin: BinaryIO | None = None) -> Loaded:
+    """The objects of our kinds in these places, parsed, and the others as they are."""
+    kinds: list[Kind] = []
+    objects: list[Document] = []
+    problems: list[Problem] = []
+    unreadable: list[Unreadable] = []
+    first: dict[tuple[str, str, str], str] = {}
+    for found in load_documents(paths, stdin):
+        if isinstance(found, Unreadable):
+            unreadable.append(found)
+        elif not is_ours(found.value):
+            objects.append(found)
+        else:
+            try:
+                kind = parse(found)
+            except KindInvalid as invalid:
+                problems += invalid.problems
+                continue
+            identity = (kind.kind, kind.metadata.namespace or "", kind.metadata.name)
+            where = first.setdefault(identity, f"{found.source}:{found.line}")
+            if where != f"{found.source}:{found.line}":
+                problems.append(_double(found, kind, where))
+            else:
+                kinds.append(kind)
+    return Loaded(tuple(kinds), tuple(objects), tuple(problems), tuple(unreadable))
+
+
+def _double(found: Document, kind: Kind, where: str) -> Problem:
+    message = f"{kind.kind} `{kind.metadata.name}` is there already, at {where}"
+    return Problem(found.source, found.position(("metadata", "name")), "metadata.name", message, "keep one of the two")
+
+
+def _object(document: Document) -> Document | Unreadable:
+    """Only what says its kind is an object. A kustomization says one, but it is a recipe."""
+    version, kind = document.value.get("apiVersion"), document.value.get("kind")
+    if isinstance(version, str) and version.startswith("kustomize.config.k8s.io/"):
+        return _kustomization(Path(document.source), document.line)
+    missing = [
+        name for name, value in (("apiVersion", version), ("kind", kind)) if not isinstance(value, str) or not value
+    ]
+    if not missing:
+        return document
+    words = " and ".join(f"`{name}`" for name in missing)
+    message = f"no Kubernetes object: {words} {'is' if len(missing) == 1 else 'are'} missing"
+    return Unreadable(document.source, document.line, 1, message, "leave it out, or move it elsewhere")
+
+
+def _stdin(stdin: BinaryIO | None) -> Iterator[Document | Unreadable]:
+    try:
+        data = (stdin or sys.stdin.buffer).read(MOST_BYTES + 1)
+    except OSError as error:
+        yield _failed(STDIN, error)
+        return
+    yield from _read(data, STDIN)
+
+
+def _read(data: bytes, source: str) -> Iterator[Document | Unreadable]:
+    if len(data) > MOST_BYTES:
+        yield Unreadable(source, 0, 0, f"larger than {MOST_BYTES // 2**20} MiB", "divide it")
+        return
+    yield from read_documents(data, source)
+
+
+@dataclass(slots=True)
+class _Walk:
+    """One walk over places that may overlap or lead into each other."""
+
+    seen: set[tuple[int, int]] = field(default_factory=set)  # device and inode of files and folders
+
+    def named(self, path: Path) -> Iterator[Document | Unreadable]:
+        """What somebody asked for by name."""
+        try:
+            folder = path.is_dir()
+            path.stat()
+        except OSError as error:
+            yield _failed(str(path), error)
+            return
+        recipe = None if folder else _recipe_around(path)
+        if folder:
+            yield from self._folder(path, (), covered=False)
+        elif recipe:
+            yield recipe
+        else:
+            yield from self._file(path)
+
+    def _folder(
+        self, path: Path, above: tuple[tuple[int, int], ...], *, covered: bool
+    ) -> Iterator[Document | Unreadable]:
+        """A folder and all below it. One that is covered belongs to a recipe: only further recipes count in it."""
+        try:
+            identity = _identity(path)
+            names = sorted(os.listdir(path))
+        except OSError as error:
+            yield _failed(str(path), error)
+            return
+        if identity in above:
+            yield Unreadable(str(path), 0, 0, "leads back to a folder above it", "remove the symbolic link")
+            return
+        if identity in self.seen:
+            return
+        self.seen.add(identity)
+        recipe = _recipe_in(path, names)
+        if recipe:
+            yield recipe
+        chart = _CHART in names  # what lies below a chart is the chart's own
+        for name in () if chart else (name for name in names if not name.startswith(".")):
+            below = path / name
+            if below.is_dir():
+                yield from self._folder(below, (*above, identity), covered=covered or recipe is not None)
+            elif not covered and recipe is None and name.endswith(_SUFFIXES):
+                yield from self._file(below, only_regular=True)
+
+    def _file(self, path: Path, *, only_regular: bool = False) -> Iterator[Document | Unreadable]:
+        try:
+            found = path.stat()
+            if only_regular and not stat.S_ISREG(found.st_mode):
+                yield Unreadable(str(path), 0, 0, "not a file", "name it as an argument to read it all the same")
+                return
+            if stat.S_ISREG(found.st_mode):
+                if (found.st_dev, found.st_ino) in self.seen:
+                    return
+                self.seen.add((found.st_dev, found.st_ino))
+            with path.open("rb") as opened:
+                data = opened.read(MOST_BYTES + 1)
+        except OSError as error:
+            yield _failed(str(path), error)
+            return
+        yield from _read(data, str(path))
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_dev, found.st_ino
+
+
+def _recipe_in(path: Path, names: Sequence[str]) -> Unreadable | None:
+    """What a folder has to be rendered by, if it isn't manifests."""
+    if _CHART in names:
+        return _chart(path)
+    kustomization = next((name for name in _KUSTOMIZATIONS if name in names), None)
+    return _kustomization(path / kustomization, 0) if kustomization else None
+
+
+def _recipe_around(path: Path) -> Unreadable | None:
+    """The same for a single file: a recipe itself, or a template of a chart."""
+    if path.name in _KUSTOMIZATIONS:
+        return _kustomization(path, 0)
+    if path.name == _CHART:
+        return _chart(path.parent)
+    chart = next((folder.parent for folder in path.absolute().parents if folder.name == "templates"), None)
+    return _chart(chart) if chart and (chart / _CHART).is_file() else None
+
+
+def _kustomization(path: Path, line: int) -> Unreadable:
+    hint = f"render it first: `kustomize build {path.parent} | bailiwick check -`"
+    return Unreadable(str(path), line, 0, "a kustomization gives manifests only when it is rendered", hint)
+
+
+def _chart(path: Path) -> Unreadable:
+    hint = f"render it first: `helm template {path} | bailiwick check -`"
+    return Unreadable(str(path), 0, 0, "a Helm chart gives manifests only when it is rendered", hint)
+
+
+def _failed(source: str, error: OSError) -> Unreadable:
+    words = (error.strerror or str(error)).lower()
+    hint = "look at the spelling" if isinstance(error, FileNotFoundError) else ""
+    return Unreadable(source, 0, 0, f"can't be read: {words}", hint)
