@@ -1,11 +1,11 @@
-"""The rim where manifests come in: files, folders, standard input. Parsing is `policies.manifests`, kinds `policies.kinds`.
+"""The rim where manifests come in: files, folders, standard input.
 
 Guarantees: what can't be read is reported with its place and the rest is still read; folders are walked in a fixed
 order; nothing is read twice; no file is larger than `MOST_BYTES`. Kustomizations and Helm charts are named, not
-misread: what they would give is only known once they are rendered.
+misread: what they would give is only known once they are rendered. Parsing is left to `policies.manifests` and
+`policies.kinds`.
 """
 
-import os
 import stat
 import sys
 from collections.abc import Iterator, Sequence
@@ -19,6 +19,7 @@ from policies.manifests import Document, Unreadable, read_documents
 MOST_BYTES = 64 * 2**20  # of one file; kubectl's largest request is a twentieth of it
 STDIN = "-"
 
+_Identity = tuple[int, int]  # device and inode
 _SUFFIXES = (".yaml", ".yml", ".json")
 _KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 _CHART = "Chart.yaml"
@@ -82,9 +83,8 @@ def _object(document: Document) -> Document | Unreadable:
     version, kind = document.value.get("apiVersion"), document.value.get("kind")
     if isinstance(version, str) and version.startswith("kustomize.config.k8s.io/"):
         return _kustomization(Path(document.source), document.line)
-    missing = [
-        name for name, value in (("apiVersion", version), ("kind", kind)) if not isinstance(value, str) or not value
-    ]
+    said = (("apiVersion", version), ("kind", kind))
+    missing = [name for name, value in said if not isinstance(value, str) or not value]
     if not missing:
         return document
     words = " and ".join(f"`{name}`" for name in missing)
@@ -112,14 +112,14 @@ def _read(data: bytes, source: str) -> Iterator[Document | Unreadable]:
 class _Walk:
     """One walk over places that may overlap or lead into each other."""
 
-    seen: set[tuple[int, int]] = field(default_factory=set)  # device and inode of files and folders
+    seen: set[_Identity] = field(default_factory=set)
 
     def named(self, path: Path) -> Iterator[Document | Unreadable]:
         """What somebody asked for by name."""
         try:
             folder = path.is_dir()
             path.stat()
-        except OSError as error:
+        except (OSError, ValueError) as error:
             yield _failed(str(path), error)
             return
         recipe = None if folder else _recipe_around(path)
@@ -130,32 +130,29 @@ class _Walk:
         else:
             yield from self._file(path)
 
-    def _folder(
-        self, path: Path, above: tuple[tuple[int, int], ...], *, covered: bool
-    ) -> Iterator[Document | Unreadable]:
+    def _folder(self, path: Path, above: tuple[_Identity, ...], *, covered: bool) -> Iterator[Document | Unreadable]:
         """A folder and all below it. One that is covered belongs to a recipe: only further recipes count in it."""
         try:
             identity = _identity(path)
-            names = sorted(os.listdir(path))
+            entries = sorted((entry.name, entry.is_dir()) for entry in path.iterdir() if not entry.name.startswith("."))
         except OSError as error:
             yield _failed(str(path), error)
             return
         if identity in above:
             yield Unreadable(str(path), 0, 0, "leads back to a folder above it", "remove the symbolic link")
-            return
         if identity in self.seen:
             return
         self.seen.add(identity)
-        recipe = _recipe_in(path, names)
+        recipe = _recipe_in(path, [name for name, _ in entries])
         if recipe:
             yield recipe
-        chart = _CHART in names  # what lies below a chart is the chart's own
-        for name in () if chart else (name for name in names if not name.startswith(".")):
-            below = path / name
-            if below.is_dir():
-                yield from self._folder(below, (*above, identity), covered=covered or recipe is not None)
-            elif not covered and recipe is None and name.endswith(_SUFFIXES):
-                yield from self._file(below, only_regular=True)
+        if (_CHART, False) in entries:
+            return  # what lies below a chart is the chart's own
+        for name, folder in entries:
+            if folder:
+                yield from self._folder(path / name, (*above, identity), covered=covered or recipe is not None)
+            elif not covered and not recipe and name.endswith(_SUFFIXES):
+                yield from self._file(path / name, only_regular=True)
 
     def _file(self, path: Path, *, only_regular: bool = False) -> Iterator[Document | Unreadable]:
         try:
@@ -175,7 +172,7 @@ class _Walk:
         yield from _read(data, str(path))
 
 
-def _identity(path: Path) -> tuple[int, int]:
+def _identity(path: Path) -> _Identity:
     found = path.stat()
     return found.st_dev, found.st_ino
 
@@ -208,7 +205,7 @@ def _chart(path: Path) -> Unreadable:
     return Unreadable(str(path), 0, 0, "a Helm chart gives manifests only when it is rendered", hint)
 
 
-def _failed(source: str, error: OSError) -> Unreadable:
-    words = (error.strerror or str(error)).lower()
+def _failed(source: str, error: OSError | ValueError) -> Unreadable:
+    words = (getattr(error, "strerror", "") or str(error)).lower()
     hint = "look at the spelling" if isinstance(error, FileNotFoundError) else ""
     return Unreadable(source, 0, 0, f"can't be read: {words}", hint)
