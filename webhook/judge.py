@@ -115,6 +115,7 @@ class Judge:
         self._clock = clock
         self._observer = observer
         self._limits = limits or Limits()
+        reason_codes()  # reads the table now instead of during the first fault
 
     async def rule(self, call: Call) -> Ruling:
         """The ruling, by the call's deadline as far as pure code lets it. Never raises."""

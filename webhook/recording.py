@@ -14,6 +14,7 @@ import orjson
 
 from audit.ports import Envelope
 from audit.record import Record, decision_record, sealed_bytes
+from audit.shapes import shape
 from audit.tags import salted
 from keymgmt.ports import Binding, Sealer
 from policies.decision import Decision, Inputs, Reason, Summary
@@ -59,6 +60,7 @@ class DecisionRecording:
         self._sealer = sealer
         self._tags = tags
         self._entropy = entropy
+        shape("decision")  # reads and compiles the table now instead of during the first request
 
     def __call__(
         self, call: Call, decision: Decision, decision_id: str, now: datetime, latency: float

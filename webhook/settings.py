@@ -66,7 +66,7 @@ class Settings:
     """Everything the webhook process is told."""
 
     tls: Tls
-    host: str = "0.0.0.0"  # noqa: S104  # a pod's address isn't known beforehand
+    host: str | None = None  # address to listen on; None is every address, IPv4 and IPv6
     port: int = 8443  # 0 takes a free one
     probes_port: int | None = None  # plain HTTP for /livez, /readyz, /metrics: a kubelet has no client certificate
     body: BodyLimits = field(default_factory=BodyLimits)

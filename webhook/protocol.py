@@ -1,0 +1,201 @@
+"""HTTP/1.1 on one connection, with a limit on everything a client can be slow or greedy with.
+
+uvicorn speaks the protocol; what is added here is that each state a connection can be in has a deadline, kept by one
+sweep over all connections instead of timers for each request, and that headers and connections are bounded.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from enum import Enum
+from typing import Any, Protocol
+
+import httptools
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from webhook.settings import ConnectionLimits
+
+SWEEP = 0.5  # seconds between looks at all connections: deadlines are kept to this grain
+_ANSWER = 60.0  # seconds; the doors answer within 30, the rest is for a client that is slow to read
+_TIMED_OUT = (
+    b"HTTP/1.1 408 Request Timeout\r\ncontent-type: text/plain\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"
+)
+_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+
+
+class Observer(Protocol):
+    def connection_cut(self, reason: str) -> None: ...
+
+
+class State(Enum):
+    """What a connection waits for."""
+
+    FIRST = "first-request"
+    IDLE = "idle"
+    HEADERS = "headers"
+    BODY = "body"
+    ANSWER = "answer"
+    CLOSING = "closing"
+
+
+_RESTING = (State.FIRST, State.IDLE)
+
+
+class Connections:
+    """All open connections of one listener."""
+
+    def __init__(self, limits: ConnectionLimits, observer: Observer) -> None:
+        self.limits = limits
+        self.observer = observer
+        self.draining = False
+        self.open: set[GuardedProtocol] = set()
+        self.tasks: set[asyncio.Task[None]] = set()  # requests under way, also those whose client has gone
+
+    def opened(self, connection: "GuardedProtocol") -> None:
+        """Admit a connection; at the limit, the one that has been idle longest makes room, or this one leaves."""
+        if len(self.open) >= self.limits.connections:
+            resting = [other for other in self.open if other.state in _RESTING]
+            leaving = min(resting, key=lambda other: other.since, default=connection)
+            leaving.cut("too-many")
+        self.open.add(connection)
+
+    def sweep(self, now: float) -> None:
+        """End every connection whose deadline has passed."""
+        for connection in [found for found in self.open if found.deadline <= now]:
+            connection.expire()
+
+    def drain(self) -> None:
+        """End connections at rest; the others end with their answer."""
+        self.draining = True
+        for connection in [found for found in self.open if found.state in _RESTING]:
+            connection.end()
+
+    def abort(self) -> None:
+        """End everything now."""
+        for connection in tuple(self.open):
+            connection.transport.abort()
+
+    async def watch(self) -> None:
+        """Sweep until cancelled."""
+        while True:
+            await asyncio.sleep(SWEEP)
+            self.sweep(time.monotonic())
+
+
+class GuardedProtocol(HttpToolsProtocol):
+    """One connection. `deadline` and `since` are monotonic seconds."""
+
+    def __init__(self, config: Config, server_state: ServerState, connections: Connections) -> None:
+        super().__init__(config, server_state, {})
+        self.guard = connections
+        self.state = State.FIRST
+        self.since = time.monotonic()
+        self.deadline = self.since + connections.limits.first_request
+        self._header_bytes = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        super().connection_made(transport)
+        self.guard.opened(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.guard.open.discard(self)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        in_headers = self.state is State.HEADERS
+        try:
+            self.parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            self.guard.observer.connection_cut("no-http")
+            self.send_400_response("Invalid HTTP request received.")
+            self._enter(State.CLOSING, self.guard.limits.closing)
+            return
+        if in_headers and self.state is State.HEADERS:
+            self._header_bytes += len(data)
+            if self._header_bytes > self.guard.limits.header_bytes:
+                self.cut("headers-too-large", _TOO_LARGE)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._header_bytes = 0
+        self._enter(State.HEADERS, self.guard.limits.headers)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self.state is State.HEADERS:  # trailers behind a chunked body are of no use to anybody here
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._enter(State.BODY, self.guard.limits.body)
+        super().on_headers_complete()
+        if self.guard.draining:
+            self.cycle.keep_alive = False
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        if self.cycle.response_complete:
+            self._rest()
+        else:
+            self._enter(State.ANSWER, _ANSWER)
+
+    def on_response_complete(self) -> None:
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            self._enter(State.CLOSING, self.guard.limits.closing)
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        elif self.state is State.ANSWER:
+            self._rest()
+
+    def expire(self) -> None:
+        """The deadline has passed: say so where somebody may be listening, and end."""
+        if self.state is State.CLOSING:
+            self.transport.abort()
+        elif self.state in _RESTING:
+            self.end()
+        else:
+            said = f"the {self.state.value} took too long".encode("ascii")
+            self.cut(f"{self.state.value}-timeout", _TIMED_OUT % (len(said), said))
+
+    def cut(self, reason: str, last_words: bytes = b"") -> None:
+        """End the connection for something its client did or didn't do."""
+        self.guard.observer.connection_cut(reason)
+        answering = self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete
+        if last_words and not answering:
+            self.transport.write(last_words)
+        self.end()
+
+    def end(self) -> None:
+        """Close in good order; what the peer doesn't end in time is aborted by the sweep."""
+        self._enter(State.CLOSING, self.guard.limits.closing)
+        self.transport.close()
+
+    def _rest(self) -> None:
+        self._enter(State.IDLE, self.guard.limits.idle)
+
+    def _enter(self, state: State, seconds: float) -> None:
+        self.state = state
+        self.since = time.monotonic()
+        self.deadline = self.since + seconds
+
+
+def protocol_factory(app: Callable[..., Any], connections: Connections) -> Callable[[], GuardedProtocol]:
+    """For `create_server`. No access log, no headers of uvicorn's own, no lifespan: they cost time on every request."""
+    config = Config(
+        app,
+        http=GuardedProtocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        date_header=False,
+    )
+    config.load()
+    state = ServerState()
+    state.tasks = connections.tasks
+    return lambda: GuardedProtocol(config, state, connections)
