@@ -21,12 +21,12 @@ _HOST = re.compile(r"[a-z0-9_](?:[a-z0-9._-]*[a-z0-9_-])?", re.ASCII)
 
 def place_of_host(reference: str, geography: Geography) -> Located:
     """`reference` is a host name, with or without scheme, port and path. Names are matched without case."""
-    return _locate(reference, geography, "hosts", (geography.regions.hosts,))
+    return locate(reference, geography, "hosts", (geography.regions.hosts,))
 
 
 def place_of_registry(reference: str, geography: Geography) -> Located:
     """As `place_of_host`, for a registry's name; the profile's `registries` and the registries known come first."""
-    return _locate(reference, geography, "registries", (geography.regions.registries, geography.regions.hosts))
+    return locate(reference, geography, "registries", (geography.regions.registries, geography.regions.hosts))
 
 
 def host_of(reference: str) -> str:
@@ -61,7 +61,8 @@ def _split(reference: str) -> tuple[str, str, str]:
     return scheme.lower(), host.partition(":")[0].removesuffix(".").lower(), path
 
 
-def _locate(reference: str, geography: Geography, group: str, tables: Sequence[Sequence[Mapping[str, Any]]]) -> Located:
+def locate(reference: str, geography: Geography, group: str, tables: Sequence[Sequence[Mapping[str, Any]]]) -> Located:
+    """By the profile's list of that name, then by the tables of the data in their order."""
     declared = declared_host(reference, geography, group)
     if declared is not None:
         return Located(geography.by_code(declared["place"]), f"the ClusterProfile declares `{declared['match']}`")
@@ -70,8 +71,10 @@ def _locate(reference: str, geography: Geography, group: str, tables: Sequence[S
         return Located(None, f"`{host}` {inside}: declare it in `spec.{group}` of the ClusterProfile")
     for rows in tables:
         found = _by_name(host, rows, geography)
-        if found is not None:
+        if isinstance(found, Located):
             return found
+        if found is not None:
+            return Located(None, f"`{host}` has no one place ({found}): name another, or declare it in `spec.{group}`")
     return Located(None, f"nothing says where `{host}` is: declare it in `spec.{group}` of the ClusterProfile")
 
 
@@ -85,8 +88,8 @@ def _inside(host: str) -> str:
     return ""
 
 
-def _by_name(host: str, rows: Sequence[Mapping[str, Any]], geography: Geography) -> Located | None:
-    """The first row that gives a place; else the first that says why there is none."""
+def _by_name(host: str, rows: Sequence[Mapping[str, Any]], geography: Geography) -> Located | str | None:
+    """The first row that gives a place; else what the first row says that knows why there is none."""
     ending = ".".join(host.rsplit(".", 2)[-2:])
     spans: str | None = None
     for row in rows:
@@ -102,9 +105,7 @@ def _by_name(host: str, rows: Sequence[Mapping[str, Any]], geography: Geography)
         place = geography.place(row["provider"], row.get("regions", {}).get(region, region))
         if place is not None:
             return Located(place, f"`{host}` is named after region `{region}` of {row['provider']}")
-    if spans is None:
-        return None
-    return Located(None, f"`{host}` has no one place ({spans}): declare a name of your own in the ClusterProfile")
+    return spans
 
 
 @lru_cache(maxsize=1024)

@@ -3,12 +3,12 @@
 import re
 
 from policies.geography.geography import Geography
-from policies.geography.hosts import place_of_host
+from policies.geography.hosts import locate
 from policies.geography.located import Located
 from policies.geography.place import Place
 from policies.geography.regions import pattern
 
-_ARN = re.compile(r"(?:aws-?kms:/*)?arn:(?P<partition>[a-z-]+):kms:(?P<region>[a-z0-9-]*):\d*:(?P<key>.+)", re.ASCII)
+_ARN = re.compile(r"(?:aws-?kms:/*)?arn:(?P<partition>aws[a-z-]*):kms:(?P<region>[a-z0-9-]*):\d*:(?P<key>.+)", re.ASCII)
 _GCP = re.compile(
     r"(?:gcp-?kms:/+|//cloudkms\.googleapis\.com/|https://cloudkms\.googleapis\.com/v1/)?"
     r"projects/[^/]+/locations/(?P<location>[a-z0-9-]+)/keyRings/.+",
@@ -32,8 +32,7 @@ def place_of_key(reference: str, geography: Geography) -> Located:
         if match := pattern(row["match"]).match(reference):
             return _by_row(row["provider"], match, geography)
     if reference.startswith(("http://", "https://")):
-        found = place_of_host(reference, geography)
-        return found if found.place else Located(None, f"{found.because} (a key: in `spec.keys`)")
+        return locate(reference, geography, "keys", (geography.regions.hosts,))
     return Located(None, f"key `{reference}` does not say where it is: {_DECLARE}")
 
 

@@ -51,24 +51,24 @@ def dotted(path: Path) -> str:
     return text or "the document"
 
 
-def _lines(name: str, node: yaml.Node, path: Path) -> Iterator[tuple[Path, int]]:
-    yield path, node.start_mark.line + 1
+def _lines(name: str, node: yaml.Node, path: Path, above: frozenset[int] = frozenset()) -> Iterator[tuple[Path, int]]:
+    """Each field with its line. A field's own line is that of its key."""
+    if path == () or isinstance(path[-1], int):
+        yield path, node.start_mark.line + 1
+    if id(node) in above:
+        raise RegionsInvalid(f"{name}:{node.start_mark.line + 1}: `{dotted(path)}` contains itself: write it out")
+    above |= {id(node)}
     if isinstance(node, yaml.MappingNode):
         seen = set()
         for key, value in node.value:
+            at = f"{name}:{key.start_mark.line + 1}"
+            if not isinstance(key, yaml.ScalarNode):
+                raise RegionsInvalid(f"{at}: a key is no plain text")
             if key.value in seen:
-                at = f"{name}:{key.start_mark.line + 1}"
                 raise RegionsInvalid(f"{at}: `{dotted((*path, key.value))}` is there twice: keep one")
             seen.add(key.value)
             yield (*path, key.value), key.start_mark.line + 1
-            yield from _below(name, value, (*path, key.value))
+            yield from _lines(name, value, (*path, key.value), above)
     elif isinstance(node, yaml.SequenceNode):
         for index, value in enumerate(node.value):
-            yield from _lines(name, value, (*path, index))
-
-
-def _below(name: str, node: yaml.Node, path: Path) -> Iterator[tuple[Path, int]]:
-    """As `_lines`, but a field's own line is its key's."""
-    lines = _lines(name, node, path)
-    next(lines)
-    yield from lines
+            yield from _lines(name, value, (*path, index), above)
