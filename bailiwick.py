@@ -1,4 +1,6 @@
-"""The `bailiwick` command: verbs, found by name and imported only when called, so that a cold start stays short.
+"""The `bailiwick` command and the composition root: settings -> parts -> app.
+
+Verbs are found by name and imported only when called, so that a cold start stays short.
 
 Exit codes: 0 holds, 1 violations, 2 usage or unreadable input, 3 our own failure. A user's mistake never shows a stack
 trace: it shows what is wrong and what to do next.
@@ -18,7 +20,7 @@ HOLDS, VIOLATIONS, USAGE, FAULT = 0, 1, 2, 3
 # verb: (module:command, one line for --help). Nothing here is imported until the verb is called.
 VERBS = {
     "check": ("policies.verbs.check:check", "judge manifests as the webhook would"),
-    "serve": ("webhook.verbs.serve:serve", "run the admission webhook"),
+    "serve": ("bailiwick:serve", "run the admission webhook"),
     "demo": ("webhook.verbs.demo:demo", "watch real manifests being judged, no cluster needed"),
     "doctor": ("webhook.verbs.doctor:doctor", "look for what would keep the webhook from working, and say what to do"),
     "audit": ("audit.verbs:audit", "verify and export the log of decisions"),
@@ -71,6 +73,39 @@ def completion(shell: str) -> None:
     found = get_completion_class(shell)
     assert found is not None  # the three shells of the choice are click's own
     click.echo(found(command, {}, "bailiwick", "_BAILIWICK_COMPLETE").source())
+
+
+@click.command()
+@click.option("--rules", multiple=True, metavar="PATH", help="Policies, jurisdictions, classes, profile; repeatable.")
+@click.option("--snapshot", multiple=True, metavar="PATH", help="Objects of the cluster, where none is watched.")
+@click.option("--kubeconfig", metavar="FILE", help="Watch this cluster.")
+@click.option("--in-cluster", is_flag=True, help="Watch the cluster that this pod runs in.")
+@click.option("--state", default="state", show_default=True, metavar="DIR", help="Keys, certificates and the log.")
+@click.option("--region", default="local", show_default=True, help="Whose keys sign and seal.")
+@click.option("--cluster-name", default="cluster", show_default=True, help="Stands in every record.")
+@click.option("--writer", default="webhook-0", show_default=True, help="This replica, stable over restarts.")
+@click.option("--host", default=None, help="Address to listen on; every address by default.")
+@click.option("--port", default=8443, show_default=True)
+@click.option("--probes-port", type=int, default=None, help="Plain HTTP for probes and metrics.")
+@click.option("--name", "names", multiple=True, metavar="DNS", help="Names for the self-made certificate.")
+@click.option("--certificate", metavar="FILE", help="Serve with this certificate (PEM), reloaded when it changes.")
+@click.option("--key", metavar="FILE", help="Its private key (PEM).")
+@click.option("--client-ca", metavar="FILE", help="Serve only clients with a certificate of this authority.")
+@click.option("--tls12", is_flag=True, help="Allow TLS 1.2 too.")
+@click.option("--packs/--no-packs", default=True, show_default=True, help="The built-in policies.")
+@click.option("--linger", default=5.0, show_default=True, help="Seconds of answering on after SIGTERM.")
+def serve(**options: Any) -> None:
+    """Run the admission webhook until SIGTERM.
+
+    With no certificate given, an authority and a certificate are made in the state directory: `tls/ca.crt` there is
+    the caBundle of the registration.
+    """
+    import logging
+
+    from webhook.composition import Options, run
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    run(Options(version=__version__, **options))
 
 
 def main() -> None:

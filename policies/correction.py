@@ -45,11 +45,14 @@ def _one_pass(
     """Whether anything changed. Each policy sees what the ones before it did."""
     before = corrected.object
     for entry in mutating:
-        facts = situation.facts(corrected.object)
-        for policy, names in concerned((entry,), facts, findings):
+        for policy, names in concerned((entry,), situation.facts(corrected.object), findings):
             for mutation in policy.mutations:
-                _carry_out(policy, mutation, names, corrected, findings)
-                names = Names(situation.facts(corrected.object), policy.variables, names.budget)
+                seen = (
+                    names
+                    if names.facts["object"] is corrected.object
+                    else names.over(situation.facts(corrected.object))
+                )
+                _carry_out(policy, mutation, seen, corrected, findings)
     return corrected.object is not before
 
 

@@ -46,15 +46,20 @@ class RuleEngine:
         """SHA-256 of the rules in force."""
         return self._law.rulebook.digest
 
+    @property
+    def policies(self) -> int:
+        """How many policies are in force."""
+        return len(self._index)
+
     def decide(self, request: Request, phase: Phase, snapshot: Snapshot, now: datetime) -> Decision | Needs:
         """What to answer. Never raises: a fault of ours is a denial that says so."""
         findings = Findings(self._codes)
         try:
             return self._decide(request, phase, snapshot, now, findings)
         except RecursionError:
-            return self._refused("too-complex", "the object is nested too deeply to be judged", request, snapshot)
+            return self._refused("too-complex", "the object is nested too deeply to be judged", snapshot)
         except Exception as fault:  # noqa: BLE001  # total: whatever goes wrong is answered, and answered with no
-            return self._refused("internal-fault", f"{type(fault).__name__}: {fault}", request, snapshot)
+            return self._refused("internal-fault", f"{type(fault).__name__}: {fault}", snapshot)
 
     def _decide(
         self, request: Request, phase: Phase, snapshot: Snapshot, now: datetime, findings: Findings
@@ -106,7 +111,7 @@ class RuleEngine:
             engine=self._version,
         )
 
-    def _refused(self, code: str, message: str, request: Request, snapshot: Snapshot) -> Decision:
+    def _refused(self, code: str, message: str, snapshot: Snapshot) -> Decision:
         known = self._codes[code]
         reason = Reason(code, "bailiwick", message, fix=known.fix, controls=known.controls)
         return Decision(Verdict.DENIED, (reason,), inputs=Inputs(snapshot=snapshot.digest, engine=self._version))

@@ -30,8 +30,13 @@ class Names(dict[str, object]):
         super().__init__()
         self.facts = facts
         self.budget = budget
+        self._variables = variables
         if variables:
             self["variables"] = Variables(self, variables)
+
+    def over(self, facts: Mapping[str, object]) -> "Names":
+        """The same policy's names over the facts of an object that was changed meanwhile, with the same budget."""
+        return Names(facts, self._variables, self.budget)
 
     def __missing__(self, name: str) -> object:
         return self.facts[name]

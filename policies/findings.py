@@ -1,4 +1,4 @@
-"""What comes to light while a request is judged: failed rules, open questions, annotations. All of it, not the first."""
+"""What comes to light while a request is judged: failed rules, open questions, annotations; all of it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,16 +23,17 @@ class Findings:
 
     def violated(self, policy: CompiledPolicy, code: str, message: str, path: str = "", fix: str = "") -> None:
         """A rule of the policy doesn't hold: what happens is the policy's validationActions."""
-        self._add(policy, code, message, path, fix, policy.actions)
+        self._add(policy, code, message, path, fix=fix, actions=policy.actions)
 
     def failed(self, policy: CompiledPolicy, failure: Failure, path: str = "") -> None:
         """A rule couldn't be evaluated: a denial under `failurePolicy: Fail`, a warning under `Ignore`."""
         if failure.question is not None:
             self.questions.append(failure.question)
-        self._add(policy, failure.code, failure.message, path, "", DENY if policy.fail_closed else WARN)
+        actions = DENY if policy.fail_closed else WARN
+        self._add(policy, failure.code, failure.message, path, fix="", actions=actions)
 
     def _add(
-        self, policy: CompiledPolicy, code: str, message: str, path: str, fix: str, actions: tuple[Action, ...]
+        self, policy: CompiledPolicy, code: str, message: str, path: str, *, fix: str, actions: tuple[Action, ...]
     ) -> None:
         known = self.codes.get(code)
         reason = Reason(

@@ -133,6 +133,9 @@ class Index(Generic[T]):
         self._entries = tuple(entries)
         self._known: dict[Key, tuple[tuple[Match, T], ...]] = {}
 
+    def __len__(self) -> int:
+        return len(self._entries)
+
     def candidates(self, key: Key) -> tuple[tuple[Match, T], ...]:
         found = self._known.get(key)
         if found is None:

@@ -30,7 +30,7 @@ class Loaded:
     """What lay in some places: our kinds, every other object, and all that is wrong with either."""
 
     kinds: tuple[Kind, ...]
-    objects: tuple[Document, ...]
+    others: tuple[Document, ...]
     problems: tuple[Problem, ...]
     unreadable: tuple[Unreadable, ...]
 
@@ -49,7 +49,7 @@ def load_documents(paths: Sequence[str], stdin: BinaryIO | None = None) -> Itera
 def load_kinds(paths: Sequence[str], stdin: BinaryIO | None = None) -> Loaded:
     """The objects of our kinds in these places, parsed, and the others as they are."""
     kinds: list[Kind] = []
-    objects: list[Document] = []
+    others: list[Document] = []
     problems: list[Problem] = []
     unreadable: list[Unreadable] = []
     first: dict[tuple[str, str, str], str] = {}
@@ -57,7 +57,7 @@ def load_kinds(paths: Sequence[str], stdin: BinaryIO | None = None) -> Loaded:
         if isinstance(found, Unreadable):
             unreadable.append(found)
         elif not is_ours(found.value):
-            objects.append(found)
+            others.append(found)
         else:
             try:
                 kind = parse(found)
@@ -70,7 +70,7 @@ def load_kinds(paths: Sequence[str], stdin: BinaryIO | None = None) -> Loaded:
                 problems.append(_double(found, kind, where))
             else:
                 kinds.append(kind)
-    return Loaded(tuple(kinds), tuple(objects), tuple(problems), tuple(unreadable))
+    return Loaded(tuple(kinds), tuple(others), tuple(problems), tuple(unreadable))
 
 
 def _double(found: Document, kind: Kind, where: str) -> Problem:

@@ -119,7 +119,7 @@ FACTS: Mapping[str, Callable[[Facts], object]] = {
     "oldObject": lambda facts: facts.situation.request.old_object,
     "request": lambda facts: facts.situation.request.review,
     "namespaceObject": lambda facts: facts.situation.namespace_object,
-    "params": lambda facts: None,
+    "params": lambda _: None,  # a SovereigntyPolicy has no paramKind
     "workload": lambda facts: facts.situation.workload(facts["object"]),
     "dataClass": lambda facts: facts.situation.data_class,
     "jurisdiction": lambda facts: facts.situation.jurisdiction,

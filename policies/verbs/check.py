@@ -34,10 +34,11 @@ def check(
     read (the rest is judged all the same).
     """
     from policies.checking import check as judge
-    from policies.loading import gather
+    from policies.gathering import gather
     from policies.verbs.rendering import render
+    from policies.version import version
 
-    given = gather(paths, rules, cluster, packs=packs)
+    given = gather(paths, rules, cluster, version(), packs=packs)
     judged = judge(given.documents, given.engine, given.snapshot, datetime.now(UTC), namespace)
     with _progress(judged, len(given.documents)) as cases:
         found = list(cases)

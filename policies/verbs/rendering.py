@@ -8,6 +8,8 @@ from typing import Any
 from policies.checking import Case, Outcome
 from policies.decision import Reason
 from policies.manifests import Unreadable
+from policies.patch import parse_pointer
+from policies.workloads.paths import pointer
 
 STYLES = {
     Outcome.ALLOWED: "green",
@@ -69,7 +71,16 @@ def _reason(case: Case, reason: Reason) -> dict[str, Any]:
 
 
 def _line(case: Case, reason: Reason) -> int:
-    return case.document.line_of(reason.path) if reason.path else case.document.line
+    """Where the reason's path is written, or the nearest above it."""
+    value, steps = case.document.value, []
+    for part in parse_pointer(pointer(reason.path)) if reason.path else ():
+        step = int(part) if isinstance(value, list) and part.isdigit() else part
+        try:
+            value = value[step]
+        except (KeyError, IndexError, TypeError):
+            break  # our own correction put it there
+        steps.append(step)
+    return case.document.position(tuple(steps)) or case.document.line
 
 
 def _unreadable(found: Unreadable) -> dict[str, Any]:

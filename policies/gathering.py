@@ -1,0 +1,75 @@
+"""What a command line was given, put together: rules, snapshot and documents to judge. Reads through `store`."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from policies.engine import RuleEngine
+from policies.json import JsonObject
+from policies.kinds import Kind, KindInvalid, Problem, parse
+from policies.loading import engine_for, rulebook_of
+from policies.manifests import Document, Unreadable
+from policies.packs import builtin
+from policies.ports import Engine
+from policies.rulebook import RulesInvalid
+from policies.snapshot import MemorySnapshot
+from policies.store import Loaded, load_kinds
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Everything a check needs."""
+
+    engine: Engine
+    snapshot: MemorySnapshot
+    documents: tuple[Document, ...]
+    unreadable: tuple[Unreadable, ...]
+
+
+def gather(
+    paths: Sequence[str], rules: Sequence[str], cluster: Sequence[str], version: str, packs: bool = True
+) -> Given:
+    """Rules and cluster objects among the documents count as such, and are judged all the same.
+
+    Raises RulesInvalid with every problem of every rule.
+    """
+    judged, ruled, held = (load_kinds(given) for given in (paths, rules, cluster))
+    engine = engine_of((ruled, held, judged), version, packs=packs)
+    snapshot = MemorySnapshot.of(
+        found.value for loaded in (held, ruled, judged) for found in loaded.others if _is_object(found)
+    )
+    unreadable = tuple(found for loaded in (ruled, held, judged) for found in loaded.unreadable)
+    return Given(engine, snapshot, tuple(judged.others), unreadable)
+
+
+def engine_of(layers: Sequence[Loaded], version: str, *, packs: bool = True) -> RuleEngine:
+    """An engine of the built-in packs and what was loaded. Raises RulesInvalid."""
+    problems = [str(problem) for loaded in layers for problem in loaded.problems]
+    if problems:
+        raise RulesInvalid(problems)
+    return engine_for(rulebook_of(builtin() if packs else (), *(loaded.kinds for loaded in layers)), version)
+
+
+def parsed(objects: Iterable[JsonObject]) -> Loaded:
+    """Objects of our kinds as an API server gave them."""
+    kinds: list[Kind] = []
+    problems: list[Problem] = []
+    for found in objects:
+        try:
+            kinds.append(parse(found))
+        except KindInvalid as invalid:
+            problems.extend(
+                replace(problem, source=f"{found['kind']} `{invalid.name}`") for problem in invalid.problems
+            )
+    return Loaded(tuple(kinds), (), tuple(problems), ())
+
+
+def objects_of(paths: Sequence[str]) -> Iterator[JsonObject]:
+    """The objects in files and folders that a snapshot can hold. What can't be read is not known."""
+    return (found.value for found in load_kinds(paths).others if _is_object(found))
+
+
+def _is_object(found: Document) -> bool:
+    """Only what has a name can be looked up."""
+    metadata = found.value.get("metadata")
+    named = isinstance(metadata, dict) and isinstance(metadata.get("name"), str)
+    return named and isinstance(found.value.get("apiVersion"), str) and isinstance(found.value.get("kind"), str)

@@ -1,0 +1,89 @@
+"""The rules in force: built-in packs, files, and the cluster's own objects, compiled anew when one changes.
+
+What can't be put in force whole leaves the rules of before in force, and is said in readiness, metrics and the log.
+"""
+
+import logging
+import threading
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from policies.gathering import engine_of, parsed
+from policies.json import JsonObject
+from policies.rulebook import RulesInvalid
+from policies.store import load_kinds
+from webhook.resources import Served
+from webhook.views import View
+
+if TYPE_CHECKING:
+    from policies.engine import RuleEngine
+
+logger = logging.getLogger("bailiwick.webhook")
+_SETTLE = 0.3  # seconds after a change: a `kubectl apply` of ten objects compiles once
+
+
+class Asked(Protocol):
+    """Where rules come from; `webhook.composition.Options` is such."""
+
+    @property
+    def version(self) -> str: ...
+
+    @property
+    def rules(self) -> Sequence[str]: ...
+
+    @property
+    def packs(self) -> bool: ...
+
+
+class Rules:
+    """Holds the engine in force. Files are read once; the cluster's objects are followed."""
+
+    def __init__(self, asked: Asked, view: View) -> None:
+        """Raises RulesInvalid where the first rules of all can't be put in force."""
+        self._asked = asked
+        self._view = view
+        self._files = load_kinds(asked.rules)
+        self._engine: RuleEngine = self._compiled(())
+        self._pending: threading.Timer | None = None
+        self._lock = threading.Lock()
+        self._seen = view.rules is None  # have the cluster's own rules been put in force once?
+        self.refused = ""
+        if view.rules is not None:
+            view.rules.on_change(self._changed)
+
+    def engine(self) -> "RuleEngine":
+        return self._engine
+
+    @property
+    def count(self) -> int:
+        return self._engine.policies
+
+    def hindrance(self) -> str | None:
+        """Newer rules that are refused don't make the webhook unready: the ones in force go on being enforced."""
+        return None if self._seen else "the cluster's policies are not compiled yet"
+
+    def _changed(self, _: Served) -> None:
+        with self._lock:
+            if self._pending is not None:
+                self._pending.cancel()
+            self._pending = threading.Timer(_SETTLE, self._renew)
+            self._pending.daemon = True
+            self._pending.start()
+
+    def _renew(self) -> None:
+        followed = self._view.rules
+        assert followed is not None  # only a live view tells of changes
+        if followed.missing():
+            return  # the rest is still being listed, and will tell
+        held = followed.snapshot().objects
+        try:
+            self._engine = self._compiled([found for kind in held.values() for found in kind.values()])
+        except RulesInvalid as invalid:
+            self.refused = str(invalid)
+            logger.error("newer rules are refused, the ones before stay in force:\n%s", invalid)  # noqa: TRY400
+            return
+        self.refused, self._seen = "", True
+        logger.info("%d policies in force, rules %s", self.count, self._engine.digest.hex()[:16])
+
+    def _compiled(self, objects: Sequence[JsonObject]) -> "RuleEngine":
+        return engine_of((self._files, parsed(objects)), self._asked.version, packs=self._asked.packs)
