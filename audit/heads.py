@@ -21,6 +21,10 @@ class TreeHead:
     size: int
     root: bytes
 
+    def to_bytes(self) -> bytes:
+        """The head as a file."""
+        return orjson.dumps({"root": self.root.hex(), "size": self.size}) + b"\n"
+
 
 class Head(Protocol):
     """Remembers the last published tree head, for one writer at a time."""
@@ -56,6 +60,5 @@ class FileHead:
         found = self.read()
         if found != old:
             raise HeadMoved(f"the head is at {found.size if found else 0} records, expected {old.size if old else 0}")
-        value = {"root": new.root.hex(), "size": new.size}
-        write_file(self._files, self._path, orjson.dumps(value) + b"\n")
+        write_file(self._files, self._path, new.to_bytes())
         self._files.sync_directory(self._path.parent)

@@ -103,9 +103,13 @@ def parse_header(data: bytes, name: str) -> tuple[dict[str, Any], int]:
     body = data[_HEADER.size : _HEADER.size + length]
     if magic != HEADER_MAGIC or len(body) != length or crc32(body) != checksum:
         raise LogCorrupt(f"segment `{name}` has a damaged header")
-    state = orjson.loads(body)
-    if segment_first(name) != state["first"]:
-        raise LogCorrupt(f"segment `{name}` says that it begins with {state['first']}")
+    try:
+        state = orjson.loads(body)
+        first, _, _ = int(state["first"]), str(state["kind"]), str(state["origin"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise LogCorrupt(f"segment `{name}` has a header that says nothing") from error
+    if segment_first(name) != first:
+        raise LogCorrupt(f"segment `{name}` says that it begins with {first}")
     return state, _HEADER.size + length
 
 

@@ -1,0 +1,130 @@
+"""Checks the published files against the records: every bundle and tile that is there, and that none is missing."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from audit.errors import NoteMalformed
+from audit.findings import Findings
+from audit.store import FileSystem
+from audit.tlog.merkle import Frontier, complete_root, root_hash
+from audit.tlog.tiles import ENTRIES, TILE_HEIGHT, TILE_WIDTH, bundle_bytes, parse_tile_path, tile_path
+
+Place = tuple[int | str, int]  # level or `entries`, index
+
+
+class TileCheck:
+    """Takes the leaf hashes in order, 256 at a time, and compares each published file with what it must hold."""
+
+    def __init__(
+        self, files: FileSystem, directory: Path, published: int, sizes: Sequence[int], found: Findings
+    ) -> None:
+        self._files = files
+        self._directory = directory
+        self._published = published
+        self._findings = found
+        self._present = _present_files(files, directory, found)
+        self._levels: list[list[bytes]] = []
+        self._frontier = Frontier()
+        self._sizes = set(sizes)
+        self.roots: dict[int, bytes] = {0: Frontier().root()}  # at each of `sizes` that was reached
+
+    @property
+    def size(self) -> int:
+        """Records taken in."""
+        return self._frontier.size
+
+    def group(self, hashes: list[bytes], entries: list[bytes] | None) -> None:
+        """The next 256 leaves, or the last fewer ones; `entries` when they came from elsewhere than the bundles."""
+        index, first = self.size // TILE_WIDTH, self.size
+        if entries is not None:
+            self._compare(ENTRIES, index, len(entries), entries)
+        else:
+            self._present.pop((ENTRIES, index), None)
+        self._compare(0, index, len(hashes), hashes)
+        self._roots_within(first, hashes)
+        if len(hashes) == TILE_WIDTH:
+            root = complete_root(hashes)
+            self._frontier.append_subtree(root, TILE_HEIGHT)
+            self._carry(0, root)
+        else:
+            for value in hashes:
+                self._frontier.append(value)
+
+    def finish(self) -> None:
+        """Compare the unfinished tiles, then report what lies there and belongs to no record."""
+        for level, hashes in enumerate(self._levels, 1):
+            if hashes:
+                self._compare(level, self.size >> (TILE_HEIGHT * (level + 1)), len(hashes), hashes)
+        for (place, index), widths in sorted(self._present.items(), key=str):
+            for width in sorted(widths):
+                self._findings.problem(tile_path(place, index, width), "belongs to no record of the log")
+
+    def _roots_within(self, first: int, hashes: list[bytes]) -> None:
+        wanted = [size for size in self._sizes if first < size <= first + len(hashes)]
+        if wanted:
+            frontier = Frontier(self._frontier.size, self._frontier.peaks())
+            for value in hashes:
+                frontier.append(value)
+                if frontier.size in wanted:
+                    self.roots[frontier.size] = frontier.root()
+
+    def _carry(self, level: int, root: bytes) -> None:
+        if level == len(self._levels):
+            self._levels.append([])
+        hashes = self._levels[level]
+        hashes.append(root)
+        if len(hashes) == TILE_WIDTH:
+            self._compare(level + 1, (self.size >> (TILE_HEIGHT * (level + 2))) - 1, TILE_WIDTH, hashes)
+            self._levels[level] = []
+            self._carry(level + 1, root_hash(hashes))
+
+    def _compare(self, level: int | str, index: int, count: int, parts: list[bytes]) -> None:
+        """Every file of this tile that is there, and one that must be there."""
+        widths = self._present.pop((level, index), set())
+        height = 0 if level == ENTRIES else int(level) * TILE_HEIGHT
+        needed = min(TILE_WIDTH, (self._published >> height) - index * TILE_WIDTH)
+        if needed > 0 and needed not in widths and TILE_WIDTH not in widths:
+            self._findings.problem(tile_path(level, index, needed), "is missing")
+        for width in sorted(widths):
+            self._compare_file(level, index, width, parts[:width] if width <= count else None)
+
+    def _compare_file(self, level: int | str, index: int, width: int, parts: list[bytes] | None) -> None:
+        path = tile_path(level, index, width)
+        if parts is None:
+            self._findings.problem(path, "holds more records than the log has")
+            return
+        expected = bundle_bytes(parts) if level == ENTRIES else b"".join(parts)
+        data = self._files.read(self._directory / path)
+        if data != expected:
+            self._findings.problem(path, _difference(data, expected, level, index))
+
+
+def _difference(data: bytes, expected: bytes, level: int | str, index: int) -> str:
+    if len(data) != len(expected):
+        return f"has {len(data)} bytes, the records make {len(expected)}"
+    at = next(place for place, (left, right) in enumerate(zip(data, expected, strict=True)) if left != right)
+    if level == 0:
+        return f"differs from the records at byte {at}: hash of record {index * TILE_WIDTH + at // 32}"
+    return f"differs from the records at byte {at}"
+
+
+def _present_files(files: FileSystem, directory: Path, findings: Findings) -> dict[Place, set[int]]:
+    found: dict[Place, set[int]] = {}
+    for path in _walk(files, directory, "tile"):
+        try:
+            level, index, width = parse_tile_path(path)
+        except NoteMalformed:
+            findings.problem(path, "is no file of a log")
+        else:
+            found.setdefault((level, index), set()).add(width)
+    return found
+
+
+def _walk(files: FileSystem, directory: Path, path: str) -> Iterator[str]:
+    try:
+        names = files.names(directory / path)
+    except NotADirectoryError:
+        yield path
+        return
+    for name in names:
+        yield from _walk(files, directory, f"{path}/{name}")
