@@ -10,6 +10,7 @@ from policies.kinds.part import Part, Raw, Rule, some_of, star_alone
 from policies.kinds.resource import Column, Registration, Resource
 from policies.kinds.words import (
     Country,
+    CountryOrSet,
     CountrySet,
     DnsLabel,
     Expiry,
@@ -52,7 +53,10 @@ def _disjoint(part: Raw) -> bool:
 
 
 class Parties(Part):
-    """Whose hands are acceptable, by country: those of `countries` (all, when empty) without those of `except`."""
+    """Whose hands are acceptable, by country: those of `countries` (all, when empty) without those of `except`.
+
+    The name of a set stands for its members.
+    """
 
     rules: ClassVar[tuple[Rule, ...]] = (
         some_of("countries", "except"),
@@ -64,8 +68,10 @@ class Parties(Part):
         ),
     )
 
-    countries: Annotated[Items[Country], Len(0, 256), Unique()] = listed("Only parties from these countries.")
-    except_: Annotated[Items[Country], Len(0, 256), Unique()] = listed("No party from these countries.", alias="except")
+    countries: Annotated[Items[CountryOrSet], Len(0, 256), Unique()] = listed("Only parties from these countries.")
+    except_: Annotated[Items[CountryOrSet], Len(0, 256), Unique()] = listed(
+        "No party from these countries.", alias="except"
+    )
 
 
 class Transfer(Part):

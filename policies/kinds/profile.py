@@ -49,8 +49,9 @@ class Provider(Part):
     """A cloud that the cluster has nodes in."""
 
     name: DnsLabel = required("The provider's name in the region data, for example `aws`.")
-    regions: Annotated[Items[RegionCode], Len(1, 128), Unique()] = required(
-        "The regions that the cluster uses. A node that claims to be in another one is in no known place."
+    regions: Annotated[Items[RegionCode], Len(0, 128), Unique()] = listed(
+        "The regions that the cluster uses; a node that claims to be in another one is in no known place. All regions "
+        "that the region data knows, when left out."
     )
 
 
@@ -70,7 +71,10 @@ class SiteMatch(Part):
     provider_ids: Annotated[Items[Glob], Len(0, 256), Unique()] = listed(
         "`spec.providerID` of nodes; `*` stands for anything.", alias="providerIDs"
     )
-    labels: dict[QualifiedName, LabelValue] = mapped("Labels that kubelets can't set themselves, and their values.")
+    labels: dict[QualifiedName, LabelValue] = mapped(
+        "Labels and their values. Only labels below `node-restriction.kubernetes.io` prove anything by themselves, "
+        "because kubelets can't set those."
+    )
     serials: Annotated[Items[Line], Len(0, 4096), Unique()] = listed("Serial numbers of machines or their controllers.")
 
 
@@ -79,9 +83,9 @@ class Site(Part):
 
     name: DnsLabel = required("The site's name; it is its place code too.")
     country: Country = required("The country that the site lies in.")
-    operator: Operator = required("Who runs the site.")
+    operator: Operator | None = described("Who runs the site. Unknown, when left out.")
     controlled_from: Annotated[Items[Country], Len(0, 64), Unique()] = listed(
-        "Countries from which the operator can be controlled; the operator's own country, when left out."
+        "Countries from which the operator can be controlled. Unknown, when left out."
     )
     match: SiteMatch | None = described("How nodes of the site are known. None are, when left out.")
 

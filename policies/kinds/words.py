@@ -18,15 +18,15 @@ _TIME = r"T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,9})?(Z|[+-]([01][0
 _DATE = r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
 # ISO 3166-1 alpha-2, by first letter, and XK, which the EU uses for Kosovo. A list, because `UK` in an `except` would
 # otherwise be a hole that nobody sees.
-_COUNTRY = (
-    r"^(A[DEFGILMOQRSTUWXZ]|B[ABDEFGHIJLMNOQRSTVWYZ]|C[ACDFGHIKLMNORUVWXYZ]|D[EJKMOZ]|E[CEGHRST]|F[IJKMOR]"
+_ISO = (
+    r"(A[DEFGILMOQRSTUWXZ]|B[ABDEFGHIJLMNOQRSTVWYZ]|C[ACDFGHIKLMNORUVWXYZ]|D[EJKMOZ]|E[CEGHRST]|F[IJKMOR]"
     r"|G[ABDEFGHILMNPQRSTUWY]|H[KMNRTU]|I[DELMNOQRST]|J[EMOP]|K[EGHIMNPRWYZ]|L[ABCIKRSTUVY]"
     r"|M[ACDEFGHKLMNOPQRSTUVWXYZ]|N[ACEFGILOPRUZ]|OM|P[AEFGHKLMNRSTWY]|QA|R[EOSUW]|S[ABCDEGHIJKLMNORSTVXYZ]"
-    r"|T[CDFGHJKLMNORTVWZ]|U[AGMSYZ]|V[ACEGINU]|W[FS]|XK|Y[ET]|Z[AMW])$"
+    r"|T[CDFGHJKLMNORTVWZ]|U[AGMSYZ]|V[ACEGINU]|W[FS]|XK|Y[ET]|Z[AMW])"
 )
+_CODE_SLIPS = {"UK": "the code of the United Kingdom is `GB`", "EL": "the code of Greece is `GR`"}
 _COUNTRY_SLIPS = {
-    "UK": "the code of the United Kingdom is `GB`",
-    "EL": "the code of Greece is `GR`",
+    **_CODE_SLIPS,
     "EU": "the EU is a set of countries: name it in `sets`",
     "EEA": "the EEA is a set of countries: name it in `sets`",
 }
@@ -102,7 +102,17 @@ def _real(text: str) -> str:
 _ANY_DAY = "timestamp(self.size() == 10 ? self + 'T00:00:00Z' : self) >= timestamp('0001-01-01T00:00:00Z')"
 
 Country = Annotated[
-    str, Text("an ISO 3166-1 alpha-2 country code", "DE", pattern=_COUNTRY, most=2, slips=_COUNTRY_SLIPS)
+    str, Text("an ISO 3166-1 alpha-2 country code", "DE", pattern=rf"^{_ISO}$", most=2, slips=_COUNTRY_SLIPS)
+]
+CountryOrSet = Annotated[
+    str,
+    Text(
+        "an ISO 3166-1 alpha-2 country code or the name of a set of countries",
+        "EEA",
+        pattern=rf"^({_ISO}|EU|[A-Z][A-Z0-9_]{{2,62}})$",
+        most=63,
+        slips=_CODE_SLIPS,
+    ),
 ]
 CountrySet = Annotated[
     str, Text("the name of a set of countries, in capitals", "EEA", pattern=r"^[A-Z][A-Z0-9_]{0,62}$", most=63)
