@@ -70,3 +70,7 @@ class KeyringRolledBack(KeyManagementError):
 
 class UnlockFailed(KeyManagementError):
     """The key that protects the keyring is missing, malformed or the wrong one."""
+
+
+class KeyServiceError(KeyManagementError):
+    """The region's key service gave no result; what it is, and what to do, is in the subclass."""

@@ -320,7 +320,7 @@ def _check_name(region: str) -> None:
 
 def _public(document: KeyringDoc) -> bytes:
     known = [facts(document, entry) for entry in document.keys]
-    return encode_public(document.generation, document.jurisdiction, known)
+    return encode_public(document.generation, document.jurisdiction, known, "software")
 
 
 def _allow_opening(entry: EntryDoc) -> None:

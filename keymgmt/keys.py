@@ -28,6 +28,7 @@ class Algorithm(StrEnum):
     ED25519 = "ed25519"  # signs
     X25519 = "hpke-x25519"  # seals and opens
     HMAC = "hmac-sha256"  # tags
+    RSA_OAEP = "rsa-4096-oaep"  # seals here, opens in a key service
 
 
 DEFAULT_PURPOSES: dict[str, Algorithm] = {
@@ -48,7 +49,7 @@ class KeyFacts:
     version: int
     created: datetime
     state: State
-    public: bytes  # raw public key; empty for a tagging key
+    public: bytes  # raw public key, SPKI as DER for RSA; empty for a tagging key
 
     @property
     def id_bytes(self) -> bytes:

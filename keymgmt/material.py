@@ -30,6 +30,8 @@ def public_of(algorithm: Algorithm, secret: Secret) -> bytes:
             return opening_key(secret).public_key().public_bytes_raw()
         case Algorithm.HMAC:
             return b""
+        case Algorithm.RSA_OAEP:
+            raise KeyringInvalid("a file keyring makes no RSA keys; seal with `hpke-x25519`")
 
 
 def signing_key(secret: Secret) -> Ed25519PrivateKey:

@@ -8,7 +8,6 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from keymgmt.canonical import from_base64url, json_bytes, moment, stamp, to_base64url
@@ -17,7 +16,9 @@ from keymgmt.errors import KeyringInvalid, KeyringMissing, KeyringRolledBack, No
 from keymgmt.keys import Algorithm, KeyFacts
 from keymgmt.sealing import RegionSealer
 from keymgmt.states import MAY, State, Use
-from keymgmt.wrapping import HpkeRecipient, Recipient
+from keymgmt.wrapping import Recipient, recipient_of
+
+Assurance = Literal["software", "service"]  # in our own files, or in a key service that never hands keys out
 
 
 class _Key(BaseModel):
@@ -36,7 +37,7 @@ class _Document(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     schema_: Literal["bailiwick.dev/keyring-public/v1"] = Field(alias="schema")
-    assurance: Literal["software"]
+    assurance: Assurance
     region: Region
     jurisdiction: str
     lineage: Encoded
@@ -44,12 +45,12 @@ class _Document(BaseModel):
     keys: list[_Key]
 
 
-def encode_public(generation: int, jurisdiction: str, keys: Sequence[KeyFacts]) -> bytes:
+def encode_public(generation: int, jurisdiction: str, keys: Sequence[KeyFacts], assurance: Assurance) -> bytes:
     """The file's bytes."""
     return json_bytes(
         {
             "schema": "bailiwick.dev/keyring-public/v1",
-            "assurance": "software",
+            "assurance": assurance,
             "region": keys[0].region,
             "jurisdiction": jurisdiction,
             "lineage": to_base64url(keys[0].lineage),
@@ -108,6 +109,11 @@ class PublicKeyring:
         """Every version of every key, oldest first."""
         return self._keys
 
+    @property
+    def assurance(self) -> Assurance:
+        """What protects the private halves, as the keyring declares it."""
+        return self._document.assurance
+
     def sealer(self) -> RegionSealer:
         """Seals to this region's public keys."""
         return RegionSealer(self)
@@ -128,10 +134,13 @@ class PublicKeyring:
     def recipient(self, purpose: str) -> Recipient:
         """The key to seal to. Raises NoSuchKey."""
         for key in self._keys:
-            if key.purpose == purpose and Use.PRODUCE in MAY[key.state] and key.algorithm == Algorithm.X25519:
-                if self._pins and key.key_id not in self._pins:
-                    raise NoSuchKey(f"key `{key.key_id}` of {key.address} is not pinned; add its id after checking it")
-                return HpkeRecipient(key.id_bytes, X25519PublicKey.from_public_bytes(key.public))
+            if key.purpose != purpose or Use.PRODUCE not in MAY[key.state]:
+                continue
+            found = recipient_of(key)
+            if found is not None and self._pins and key.key_id not in self._pins:
+                raise NoSuchKey(f"key `{key.key_id}` of {key.address} is not pinned; add its id after checking it")
+            if found is not None:
+                return found
         raise NoSuchKey(f"region `{self.region}` has no active sealing key for `{purpose}`; rotate one in")
 
 
@@ -148,9 +157,16 @@ def _load(path: Path) -> tuple[_Document, tuple[KeyFacts, ...]]:
         raise KeyringInvalid(f"`{path}` is no public part of a keyring: `{where}`: {first['msg'].lower()}") from None
     keys = tuple(_facts(document, key) for key in document.keys)
     for key, written in zip(keys, document.keys, strict=True):
-        if key.key_id != written.key_id or (key.algorithm != Algorithm.HMAC and len(key.public) != 32):
+        if key.key_id != written.key_id or not _is_well_formed(key):
             raise KeyringInvalid(f"`{path}`: key id of {key.address} does not fit the key")
     return document, keys
+
+
+def _is_well_formed(key: KeyFacts) -> bool:
+    try:
+        return recipient_of(key) is not None or len(key.public) == (0 if key.algorithm == Algorithm.HMAC else 32)
+    except ValueError:
+        return False
 
 
 def _facts(document: _Document, key: _Key) -> KeyFacts:

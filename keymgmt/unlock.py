@@ -98,7 +98,7 @@ class Passphrase:
     derives = True
 
     def key(self, derivation: Derivation | None) -> Secret:
-        from cryptography.hazmat.primitives.kdf.argon2 import Argon2id  # noqa: PLC0415  # only people need it
+        from cryptography.hazmat.primitives.kdf.argon2 import Argon2id  # only people need it
 
         if derivation is None:
             raise UnlockFailed("this keyring is not protected by a passphrase; give its key file")

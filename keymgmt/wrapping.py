@@ -13,9 +13,11 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
+from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from keymgmt.envelope import Wrap
 from keymgmt.errors import EnvelopeInvalid
+from keymgmt.keys import Algorithm, KeyFacts
 from keymgmt.secret import Secret
 
 SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
@@ -65,6 +67,20 @@ class OaepRecipient:
     def wrap_key(self, data_key: Secret, info: bytes) -> bytes:  # noqa: ARG002  # OAEP has no place for it
         """512 bytes."""
         return self.public.encrypt(data_key.reveal(), OAEP)
+
+
+def recipient_of(key: KeyFacts) -> Recipient | None:
+    """What to seal to, or None for a key that is for something else. Raises ValueError for a malformed key."""
+    match key.algorithm:
+        case Algorithm.X25519:
+            return HpkeRecipient(key.id_bytes, X25519PublicKey.from_public_bytes(key.public))
+        case Algorithm.RSA_OAEP:
+            public = load_der_public_key(key.public)
+            if not isinstance(public, RSAPublicKey) or public.key_size != 4096:
+                raise ValueError("not an RSA-4096 key")
+            return OaepRecipient(key.id_bytes, public)
+        case _:
+            return None
 
 
 def hpke_unwrap(private: X25519PrivateKey, wrapped: bytes, info: bytes) -> Secret:

@@ -1,0 +1,291 @@
+"""A region's keys in Vault or OpenBao Transit: they sign and open there, and seal here.
+
+Guarantees: before the first use, and at every refresh, the server has shown that it is this region's and that its keys
+cannot be exported; sealing needs no network; an envelope of another region causes no call; a signature is verified
+before it is handed out. It declares `assurance: service`.
+"""
+
+import base64
+import binascii
+import re
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from keymgmt.envelope import UnverifiedEnvelope, Wrap
+from keymgmt.errors import (
+    EnvelopeInvalid,
+    KeyManagementError,
+    KeyRevoked,
+    KeyServiceError,
+    NoSuchKey,
+    SignerUnavailable,
+)
+from keymgmt.keys import Algorithm, KeyFacts
+from keymgmt.opening import RegionOpener
+from keymgmt.public import encode_public
+from keymgmt.sealing import RegionSealer
+from keymgmt.secret import Secret
+from keymgmt.states import MAY, State, Use
+from keymgmt.transit.connection import Answer, VaultConnection
+from keymgmt.transit.errors import AnswerInvalid, Refusal, RequestRefused, Sealed, Standby, Uninitialized, WrongServer
+from keymgmt.transit.facts import generation_of, lineage_of, merged, parse_health, parse_key
+from keymgmt.transit.login import Login
+from keymgmt.transit.session import VaultSession
+from keymgmt.transit.site import TransitSite
+from keymgmt.wrapping import DATA_KEY_SIZE, Recipient, recipient_of
+
+SIGNATURE = re.compile(r"vault:v([1-9][0-9]{0,8}):([A-Za-z0-9+/]+={0,2})")
+AGAIN_AFTER = 10.0  # seconds between refreshes that strangers can cause with unknown key ids
+
+
+class TransitKeyring:
+    """One region's keys, as its key service shows them."""
+
+    assurance: Literal["service"] = "service"
+
+    def __init__(
+        self, session: VaultSession, keys: tuple[KeyFacts, ...], lineage: bytes, clock: Callable[[], float]
+    ) -> None:
+        self._session = session
+        self._site = session.connection.site
+        self._keys = keys
+        self._lineage = lineage
+        self._generation = generation_of(keys)
+        self._clock = clock
+        self._looked = clock()
+        self._lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"TransitKeyring({self._site.url}/{self._site.mount}, {self.region})"
+
+    @classmethod
+    def connect(
+        cls,
+        site: TransitSite,
+        login: Login,
+        *,
+        known: Sequence[KeyFacts] = (),
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> "TransitKeyring":
+        """Log in and read the keys. `known` are facts seen earlier, to notice a restored server.
+
+        Raises KeyServiceError by kind, KeyUnfit, KeyringRolledBack.
+        """
+        session = VaultSession(VaultConnection(site, clock=clock, sleep=sleep), login, clock=clock)
+        lineage = _checked_server(session.connection)
+        return cls(session, merged(site.region, known, _read(session, lineage)), lineage, clock)
+
+    @property
+    def region(self) -> str:
+        """The only region whose keys these are."""
+        return self._site.region
+
+    @property
+    def generation(self) -> int:
+        """Grows when a key is rotated, or a version of it withdrawn."""
+        return self._generation
+
+    def keys(self) -> tuple[KeyFacts, ...]:
+        """Every version known of every key, as of the last refresh."""
+        return self._keys
+
+    def public_document(self) -> bytes:
+        """What `<region>.public.json` holds: enough for `PublicKeyring` to seal without any network."""
+        return encode_public(self.generation, "", self._keys, self.assurance)
+
+    def sealer(self) -> RegionSealer:
+        """Seals to the region's RSA key, here."""
+        return RegionSealer(self)
+
+    def opener(self) -> RegionOpener:
+        """Opens through the key service."""
+        return RegionOpener(self)
+
+    def signer(self, purpose: str, name: str) -> "TransitSigner":
+        """Signs through the key service with the version that is active now. Raises NoSuchKey."""
+        key = self._active(purpose)
+        if key.algorithm != Algorithm.ED25519:
+            raise NoSuchKey(f"key {key.address} is {key.algorithm}, and signing needs ed25519")
+        return TransitSigner(name, key, self)
+
+    def refresh(self) -> bool:
+        """Read the keys again; True when they changed. Raises as `connect` does, and then nothing has changed."""
+        with self._lock:
+            self._looked = self._clock()
+            lineage = _checked_server(self._session.connection)
+            if lineage != self._lineage:
+                raise WrongServer(f"`{self._site.url}` is another cluster than before; find out who replaced it")
+            found = merged(self.region, self._keys, _read(self._session, lineage))
+            if found == self._keys:
+                return False
+            self._keys, self._generation = found, max(generation_of(found), self._generation + 1)
+            return True
+
+    def recipient(self, purpose: str) -> Recipient:
+        """The public key to seal to. Raises NoSuchKey."""
+        key = self._active(purpose)
+        found = recipient_of(key)
+        if found is None:
+            raise NoSuchKey(f"key {key.address} is {key.algorithm}, and sealing needs rsa-4096")
+        return found
+
+    def unwrap(self, envelope: UnverifiedEnvelope, purpose: str, info: bytes) -> Secret:  # noqa: ARG002  # OAEP has none
+        """The data key, from the key service. Raises EnvelopeInvalid, KeyRevoked, KeyServiceError."""
+        key = self._known(envelope.key_id)
+        if key.purpose != purpose or key.algorithm != Algorithm.RSA_OAEP or envelope.wrap != Wrap.RSA_OAEP_4096:
+            raise EnvelopeInvalid(f"key `{key.key_id}` is for `{key.purpose}`, not for `{purpose}`")
+        if Use.OPEN not in MAY[key.state]:
+            raise KeyRevoked(f"key `{key.key_id}` is {key.state} and opens nothing")
+        return self._decrypted(key, envelope.wrapped)
+
+    def sign(self, key: KeyFacts, message: bytes) -> bytes:
+        """64 bytes, verified. Raises SignerUnavailable, and KeyServiceError as its cause."""
+        known = self._by_id(key.id_bytes)
+        if known is None or known.state is not State.ACTIVE:
+            raise SignerUnavailable(f"key `{key.key_id}` is no longer active; ask the keyring for the active one")
+        failure: KeyManagementError
+        try:
+            return self._signed(key, message)
+        except KeyServiceError as error:
+            failure = error
+        raise SignerUnavailable(f"key `{key.key_id}` signed nothing: {failure}") from failure
+
+    def _signed(self, key: KeyFacts, message: bytes) -> bytes:
+        name, data = self._site.keys[key.purpose], base64.b64encode(message).decode()
+        answer = self._session.ask(
+            lambda transit: transit.sign_data(
+                name, hash_input=data, key_version=key.version, mount_point=self._site.mount
+            )
+        )
+        found = SIGNATURE.fullmatch(_text(answer, "signature"))
+        if found is None or int(found[1]) != key.version:
+            raise AnswerInvalid(f"`{self._site.url}` answered with no signature of version {key.version}")
+        try:
+            signature = base64.b64decode(found[2], validate=True)
+            Ed25519PublicKey.from_public_bytes(key.public).verify(signature, message)
+        except (binascii.Error, InvalidSignature):
+            raise AnswerInvalid(f"`{self._site.url}` answered with a signature that does not verify") from None
+        return signature
+
+    def _decrypted(self, key: KeyFacts, wrapped: bytes) -> Secret:
+        name = self._site.keys[key.purpose]
+        ciphertext = f"vault:v{key.version}:{base64.b64encode(wrapped).decode()}"
+        refused: KeyManagementError
+        try:
+            answer = self._session.ask(
+                lambda transit: transit.decrypt_data(name, ciphertext=ciphertext, mount_point=self._site.mount)
+            )
+        except RequestRefused as error:
+            refused = _unopened(key, error)
+        else:
+            data_key = _data_key(answer)
+            del answer  # no frame of an error shall hold it
+            if len(data_key) != DATA_KEY_SIZE:
+                raise AnswerInvalid(f"`{self._site.url}` answered a decryption with something that is no data key")
+            return data_key
+        raise refused
+
+    def _known(self, key_id: bytes) -> KeyFacts:
+        """The key of an id; looks again when it may have been rotated in, but not at every stranger's call."""
+        found = self._by_id(key_id)
+        if found is None and self._clock() - self._looked >= AGAIN_AFTER:
+            self.refresh()
+            found = self._by_id(key_id)
+        if found is None:
+            raise EnvelopeInvalid(f"region `{self.region}` never had the key that this envelope names")
+        return found
+
+    def _by_id(self, key_id: bytes) -> KeyFacts | None:
+        return next((key for key in self._keys if key.id_bytes == key_id), None)
+
+    def _active(self, purpose: str) -> KeyFacts:
+        for key in self._keys:
+            if key.purpose == purpose and key.state is State.ACTIVE:
+                return key
+        known = ", ".join(sorted(self._site.keys))
+        raise NoSuchKey(f"region `{self.region}` has no active key for `{purpose}`; it has keys for: {known}")
+
+
+@dataclass(frozen=True, slots=True)
+class TransitSigner:
+    """Signs with one version of a key, for as long as the server does."""
+
+    name: str
+    key: KeyFacts
+    _keyring: TransitKeyring
+
+    @property
+    def public_key(self) -> bytes:
+        """32 raw bytes."""
+        return self.key.public
+
+    @property
+    def key_id(self) -> str:
+        """The key's id, public."""
+        return self.key.key_id
+
+    def sign(self, message: bytes) -> bytes:
+        """64 bytes of Ed25519. Raises SignerUnavailable."""
+        return self._keyring.sign(self.key, message)
+
+
+def _checked_server(connection: VaultConnection) -> bytes:
+    """The lineage of a server that is up, pinned and not replicating its keys elsewhere. Raises KeyServiceError."""
+    site = connection.site
+    status, answer = connection.health()
+    health = parse_health(site, answer)
+    if status == 501 or not health.initialized:
+        raise Uninitialized(f"`{site.url}` was never initialised; initialise and unseal it")
+    if health.sealed:
+        raise Sealed(f"`{site.url}` is sealed; unseal it")
+    if status not in {200, 429, 473}:
+        raise Standby(f"`{site.url}` is a standby that serves nothing (status {status}); name the active node")
+    if not health.cluster_id or (site.cluster_id and health.cluster_id != site.cluster_id):
+        raise WrongServer(f"`{site.url}` is not the cluster that is pinned for `{site.region}`; find out who answers")
+    modes = {health.replication_performance_mode, health.replication_dr_mode} - {"disabled", "unknown", ""}
+    if modes and not site.local_mount:
+        raise WrongServer(f"`{site.url}` replicates, so keys of `{site.region}` may lie elsewhere; mount with -local")
+    return lineage_of(site, health.cluster_id)
+
+
+def _read(session: VaultSession, lineage: bytes) -> tuple[KeyFacts, ...]:
+    site = session.connection.site
+    found: list[KeyFacts] = []
+    for purpose, name in site.keys.items():
+        found += parse_key(site, purpose, lineage, _read_key(session, name))
+    return tuple(found)
+
+
+def _read_key(session: VaultSession, name: str) -> Answer:
+    mount = session.connection.site.mount
+    return session.ask(lambda transit: transit.read_key(name, mount_point=mount))
+
+
+def _unopened(key: KeyFacts, error: RequestRefused) -> KeyManagementError:
+    match error.why:
+        case Refusal.TOO_OLD:
+            return KeyRevoked(f"key `{key.key_id}` is withdrawn: {error.why}")
+        case Refusal.NOT_DECRYPTED:
+            return EnvelopeInvalid("the data key does not open: changed, or sealed for something else")
+        case _:
+            return error
+
+
+def _data_key(answer: dict[str, object]) -> Secret:
+    try:
+        return Secret(base64.b64decode(_text(answer, "plaintext"), validate=True))
+    except ValueError:
+        return Secret(b"")
+
+
+def _text(answer: dict[str, object], name: str) -> str:
+    data = answer.get("data")
+    text = data.get(name) if isinstance(data, dict) else None
+    return text if isinstance(text, str) else ""
