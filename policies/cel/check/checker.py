@@ -1,0 +1,448 @@
+"""The checker: gives every node its type and every call its overloads, or raises CheckError where the API server refuses.
+
+The rules are cel-go's with homogeneous literals and numbers comparable over their types. Macros are judged as what they
+expand to. What literals mean (a duration, a pattern) is judged afterwards, in literals.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+from policies.cel import ast
+from policies.cel.check.names import did_you_mean, signature, written
+from policies.cel.check.unify import Substitution, assignable, assignable_all, most_general, substitute, unwrapped
+from policies.cel.environment import Environment
+from policies.cel.errors import CheckError
+from policies.cel.functions import Function, Overload
+from policies.cel.library.patch import OpenObjectType
+from policies.cel.types import (
+    BOOL,
+    BYTES,
+    DOUBLE,
+    DURATION,
+    DYN,
+    INT,
+    NULL,
+    STRING,
+    TIMESTAMP,
+    TYPE,
+    UINT,
+    CelType,
+    Kind,
+    ObjectType,
+    list_of,
+    map_of,
+    optional_of,
+    parameter,
+    type_of,
+)
+from policies.cel.values import UInt
+
+_LITERALS = {bool: BOOL, int: INT, UInt: UINT, float: DOUBLE, str: STRING, bytes: BYTES, type(None): NULL}
+_A, _B = parameter("A"), parameter("B")
+_TYPE_NAMES = {
+    "bool": BOOL,
+    "bytes": BYTES,
+    "double": DOUBLE,
+    "google.protobuf.Duration": DURATION,
+    "int": INT,
+    "list": list_of(_A),
+    "map": map_of(_A, _B),
+    "null_type": NULL,
+    "string": STRING,
+    "google.protobuf.Timestamp": TIMESTAMP,
+    "type": TYPE,
+    "uint": UINT,
+    "optional_type": optional_of(_A),
+}
+
+
+@dataclass(slots=True)
+class Checked:
+    """What the checker found. Nodes go by `id()`: the tree must be kept alive."""
+
+    tree: ast.Node
+    type: CelType = DYN
+    types: dict[int, CelType] = field(default_factory=dict)
+    overloads: dict[int, tuple[Function, tuple[Overload, ...]]] = field(default_factory=dict)
+    names: dict[int, str] = field(default_factory=dict)  # identifiers and selections that are one variable
+    constants: dict[int, CelType] = field(default_factory=dict)  # identifiers that are types
+
+
+def check(tree: ast.Node, source: str, environment: Environment) -> Checked:
+    """Raises CheckError at the first node that can't be typed."""
+    return _Checker(source, environment).run(tree)
+
+
+class _Checker:
+    def __init__(self, source: str, environment: Environment) -> None:
+        self.source = source
+        self.environment = environment
+        self.functions = environment.all_functions()
+        self.bound: Substitution = {}
+        self.fresh = 0
+        self.scopes: list[dict[str, CelType]] = []
+
+    def run(self, tree: ast.Node) -> Checked:
+        self.found = Checked(tree)
+        self.check(tree)
+        self.found.types = {key: substitute(self.bound, type_, True) for key, type_ in self.found.types.items()}
+        self.found.type = self.found.types[id(tree)]
+        return self.found
+
+    def fail(self, node: object, message: str, hint: str = "") -> NoReturn:
+        raise CheckError(message, self.source, getattr(node, "at", 0), hint)
+
+    def check(self, node: ast.Node) -> CelType:
+        match node:
+            case ast.Literal():
+                found = _LITERALS[type(node.value)]
+            case ast.Ident():
+                found = self.ident(node)
+            case ast.Select():
+                found = self.select(node)
+            case ast.Has():
+                self.field(node, node.operand, node.field, False)
+                found = BOOL
+            case ast.Index():
+                found = self.index(node)
+            case ast.Call():
+                found = self.call(node)
+            case ast.Logic():
+                found = self.logic(node)
+            case ast.Conditional():
+                parts = [self.check(part) for part in (node.condition, node.then, node.otherwise)]
+                found = self.resolve(node, "_?_:_", parts)
+            case ast.ListNode():
+                found = self.list_literal(node)
+            case ast.MapNode():
+                found = self.map_literal(node)
+            case ast.ObjectNode():
+                found = self.object_literal(node)
+            case ast.Comprehension():
+                found = self.comprehension(node)
+            case ast.OptionalMap():
+                found = self.optional_map(node)
+        self.found.types[id(node)] = found
+        return found
+
+    # names
+
+    def variable(self, name: str) -> CelType | None:
+        """The type of a variable, innermost scope first; a leading dot skips the scopes."""
+        if name.startswith("."):
+            return self.environment.variables.get(name[1:])
+        for scope in reversed(self.scopes):
+            if name in scope:
+                return scope[name]
+        return self.environment.variables.get(name)
+
+    def named(self, node: ast.Node, name: str) -> CelType | None:
+        """The type of what a plain or dotted name stands for, remembered on the node; None where it stands for nothing."""
+        found = self.variable(name)
+        if found is not None:
+            self.found.names[id(node)] = name
+            return found
+        bare = name.removeprefix(".")
+        constant = _TYPE_NAMES.get(bare) or self.environment.named_type(bare) or self.environment.constructible(bare)
+        if constant is None:
+            return None
+        self.found.constants[id(node)] = constant
+        return type_of(constant)
+
+    def ident(self, node: ast.Ident) -> CelType:
+        found = self.named(node, node.name)
+        return self.undeclared(node, node.name) if found is None else found
+
+    def undeclared(self, node: object, name: str, functions: bool = False) -> NoReturn:
+        known = (
+            set(self.functions) if functions else set(self.environment.variables) | {n for s in self.scopes for n in s}
+        )
+        self.fail(node, f"undeclared reference to '{name}' (in container '')", did_you_mean(name, known))
+
+    # members
+
+    def select(self, node: ast.Select) -> CelType:
+        if not node.optional and (name := qualified(node)):
+            found = self.named(node, name)
+            if found is not None:
+                return found
+        return self.field(node, node.operand, node.field, node.optional)
+
+    def field(self, node: ast.Node, operand: ast.Node, name: str, optional: bool) -> CelType:
+        declared = substitute(self.bound, self.check(operand))
+        target, was_optional = unwrapped(declared)
+        match target.kind:
+            case Kind.MAP:
+                found = target.parameters[1]
+            case Kind.OBJECT:
+                found = self.declared_field(node, target, name)
+            case Kind.PARAMETER:
+                self.assign(DYN, target)
+                found = DYN
+            case Kind.DYN | Kind.ERROR:
+                found = DYN
+            case _:
+                self.fail(node, f"type '{written(target)}' does not support field selection")
+        found = optional_of(found) if was_optional or optional else found
+        return substitute(self.bound, found)
+
+    def declared_field(self, node: object, target: CelType, name: str) -> CelType:
+        if isinstance(target, OpenObjectType):
+            return DYN
+        fields = target.fields if isinstance(target, ObjectType) else {}
+        if name not in fields:
+            self.fail(node, f"undefined field '{name}'", did_you_mean(name, fields) or _fields_hint(target, fields))
+        return fields[name]
+
+    def index(self, node: ast.Index) -> CelType:
+        parts = [self.check(node.operand), self.check(node.index)]
+        return self.resolve(node, "_[?_]" if node.optional else "_[_]", parts)
+
+    # calls
+
+    def call(self, node: ast.Call) -> CelType:
+        args = [self.check(arg) for arg in node.args]
+        if node.target is None:
+            return self.resolve(node, node.function.removeprefix("."), args)
+        prefix = qualified(node.target)
+        if prefix:
+            name = f"{prefix}.{node.function}".removeprefix(".")
+            if name in self.functions:
+                return self.resolve(node, name, args)
+        target = self.check(node.target)
+        return self.resolve(node, node.function, [target, *args], member=True)
+
+    def resolve(self, node: ast.Node, name: str, args: list[CelType], member: bool = False) -> CelType:
+        """The type of a call; the overloads that fit are remembered on the node."""
+        function = self.functions.get(name)
+        if function is None:
+            self.undeclared(node, name, functions=True)
+        found, result = self.fitting(function, args, member)
+        if result is None:
+            types = [substitute(self.bound, arg, True) for arg in args]
+            message = f"found no matching overload for '{name}' applied to '{signature(types, member)}'"
+            self.fail(node, message, _overload_hint(function, member))
+        self.found.overloads[id(node)] = (function, tuple(found))
+        return result
+
+    def fitting(
+        self, function: Function, args: Sequence[CelType], member: bool
+    ) -> tuple[list[Overload], CelType | None]:
+        found: list[Overload] = []
+        result: CelType | None = None
+        for overload in function.overloads:
+            if overload.member is not member or len(overload.args) != len(args):
+                continue
+            declared, returned = self.instance(overload)
+            trial = dict(self.bound)
+            if not assignable_all(trial, args, declared):
+                continue
+            self.bound = trial
+            found.append(overload)
+            own = substitute(self.bound, returned)
+            if result is None:
+                result = own
+            elif result.kind is not Kind.DYN and own != result:
+                result = DYN
+        return found, result
+
+    def instance(self, overload: Overload) -> tuple[tuple[CelType, ...], CelType]:
+        """The signature with type variables of its own."""
+        variables: Substitution = {}
+        for type_ in (*overload.args, overload.result):
+            self.freshen(type_, variables)
+        if not variables:
+            return overload.args, overload.result
+        return tuple(substitute(variables, arg) for arg in overload.args), substitute(variables, overload.result)
+
+    def freshen(self, type_: CelType, variables: Substitution) -> None:
+        if type_.kind is Kind.PARAMETER and type_ not in variables:
+            variables[type_] = self.variable_type()
+        for part in type_.parameters:
+            self.freshen(part, variables)
+
+    def variable_type(self) -> CelType:
+        self.fresh += 1
+        return parameter(f"_var{self.fresh}")
+
+    def assign(self, a: CelType, b: CelType) -> bool:
+        trial = dict(self.bound)
+        if assignable(trial, a, b):
+            self.bound = trial
+            return True
+        return False
+
+    def expect(self, node: ast.Node, wanted: CelType, given: CelType) -> None:
+        if not self.assign(wanted, given):
+            given = substitute(self.bound, given)
+            self.fail(node, f"expected type '{written(wanted)}' but found '{written(given)}'")
+
+    def logic(self, node: ast.Logic) -> CelType:
+        for term, type_ in [(term, self.check(term)) for term in node.terms]:
+            if not self.assign(type_, BOOL):
+                self.fail(term, f"expected type 'bool' but found '{written(substitute(self.bound, type_))}'")
+        return BOOL
+
+    # literals
+
+    def list_literal(self, node: ast.ListNode) -> CelType:
+        element: CelType | None = None
+        for position, item in enumerate(node.elements):
+            found = self.check(item)
+            if position in node.optional:
+                found = self.inner(item, found)
+            element = self.join(item, element, found)
+        return list_of(element or self.variable_type())
+
+    def map_literal(self, node: ast.MapNode) -> CelType:
+        key: CelType | None = None
+        value: CelType | None = None
+        for entry in node.entries:
+            key = self.join(entry.key, key, self.check(entry.key))
+            found = self.check(entry.value)
+            if entry.optional:
+                found = self.inner(entry.value, found)
+            value = self.join(entry.value, value, found)
+        return map_of(key or self.variable_type(), value or self.variable_type())
+
+    def inner(self, node: ast.Node, found: CelType) -> CelType:
+        inside, optional = unwrapped(found)
+        if not optional and found.kind is not Kind.DYN:
+            self.fail(node, f"expected type '{written(optional_of(found))}' but found '{written(found)}'")
+        return inside
+
+    def join(self, node: ast.Node, previous: CelType | None, current: CelType) -> CelType:
+        if previous is None:
+            return current
+        if not self.assign(previous, current):
+            self.fail(node, f"expected type '{written(previous)}' but found '{written(current)}'")
+        return most_general(previous, current)
+
+    def object_literal(self, node: ast.ObjectNode) -> CelType:
+        name = node.name.removeprefix(".")
+        declared = self.environment.constructible(name)
+        if declared is None:
+            if self.variable(name) is not None or name in _TYPE_NAMES:
+                self.fail(node, f"'{name}' is not a message type")
+            self.undeclared(node, node.name)
+        self.found.constants[id(node)] = declared
+        for entry in node.entries:
+            assert isinstance(entry.key, ast.Literal)
+            wanted = self.declared_field(entry, declared, str(entry.key.value))
+            found = self.check(entry.value)
+            if entry.optional:
+                found = self.inner(entry.value, found)
+            if not self.assign(wanted, found):
+                message = (
+                    f"expected type of field '{entry.key.value}' is '{written(wanted)}' "
+                    f"but provided type is '{written(found)}'"
+                )
+                self.fail(entry, message)
+        return declared
+
+    # macros
+
+    def comprehension(self, node: ast.Comprehension) -> CelType:
+        range_ = substitute(self.bound, self.check(node.target))
+        accumulator = self.start(node)
+        self.scopes.append(dict(zip(node.variables, self.iterated(node, range_), strict=True)))
+        step = self.step(node, accumulator)
+        self.scopes.pop()
+        self.expect(node, accumulator, step)
+        if node.macro in ("exists_one", "existsOne"):
+            return self.resolve(ast.Ident(""), "_==_", [accumulator, INT])
+        result = substitute(self.bound, accumulator)
+        return self.sorted(node, range_, result) if node.macro == "sortBy" else result
+
+    def iterated(self, node: ast.Comprehension, range_: CelType) -> tuple[CelType, ...]:
+        """The types of the loop's variables."""
+        two = len(node.variables) == 2
+        match range_.kind:
+            case Kind.LIST:
+                return (INT, range_.parameters[0]) if two else (range_.parameters[0],)
+            case Kind.MAP:
+                return range_.parameters if two else (range_.parameters[0],)
+            case Kind.DYN | Kind.ERROR | Kind.PARAMETER:
+                self.assign(DYN, range_)
+                return (DYN, DYN) if two else (DYN,)
+        message = (
+            f"expression of type '{written(range_)}' cannot be range of a comprehension (must be list, map, or dynamic)"
+        )
+        self.fail(node.target, message)
+
+    def start(self, node: ast.Comprehension) -> CelType:
+        match node.macro:
+            case "all" | "exists":
+                return BOOL
+            case "exists_one" | "existsOne":
+                return INT
+            case "transformMap" | "transformMapEntry":
+                return map_of(self.variable_type(), self.variable_type())
+        return list_of(self.variable_type())
+
+    def step(self, node: ast.Comprehension, accumulator: CelType) -> CelType:
+        types = [self.check(argument) for argument in node.arguments]
+        if node.macro in ("all", "exists"):
+            if not self.assign(types[0], BOOL):
+                found = written(substitute(self.bound, types[0]))
+                self.fail(node.arguments[0], f"expected type 'bool' but found '{found}'")
+            return BOOL
+        step = self.added(node, accumulator, types)
+        filtered = node.macro in ("filter", "exists_one", "existsOne") or len(types) == 2
+        return self.resolve(ast.Ident("", node.at), "_?_:_", [types[0], step, accumulator]) if filtered else step
+
+    def added(self, node: ast.Comprehension, accumulator: CelType, types: list[CelType]) -> CelType:
+        """The accumulator after one element that counts."""
+        at = ast.Ident("", node.at)
+        match node.macro:
+            case "exists_one" | "existsOne":
+                return self.resolve(at, "_+_", [accumulator, INT])
+            case "filter":
+                return self.resolve(at, "_+_", [accumulator, list_of(self.scopes[-1][node.variables[0]])])
+            case "transformMap":
+                key = self.scopes[-1][node.variables[0]]
+                return self.resolve(at, "cel.@mapInsert", [accumulator, key, types[-1]])
+            case "transformMapEntry":
+                return self.resolve(at, "cel.@mapInsert", [accumulator, types[-1]])
+        return self.resolve(at, "_+_", [accumulator, list_of(types[-1])])
+
+    def sorted(self, node: ast.Comprehension, range_: CelType, keys: CelType) -> CelType:
+        return self.resolve(node, "@sortByAssociatedKeys", [range_, keys], member=True)
+
+    def optional_map(self, node: ast.OptionalMap) -> CelType:
+        target = self.check(node.target)
+        at = ast.Ident("", node.at)
+        has = self.resolve(at, "hasValue", [target], member=True)
+        value = self.resolve(at, "value", [target], member=True)
+        self.scopes.append({node.variable: value})
+        body = self.check(node.body)
+        self.scopes.pop()
+        then = body if node.flat else self.resolve(at, "optional.of", [body])
+        none = self.resolve(at, "optional.none", [])
+        return self.resolve(at, "_?_:_", [has, then, none])
+
+
+def qualified(node: ast.Node) -> str:
+    """The dotted name that selections spell, or nothing."""
+    names: list[str] = []
+    while isinstance(node, ast.Select) and not node.optional:
+        names.append(node.field)
+        node = node.operand
+    if not isinstance(node, ast.Ident):
+        return ""
+    return ".".join([node.name, *reversed(names)])
+
+
+def _fields_hint(target: CelType, fields: object) -> str:
+    names = sorted(fields) if isinstance(fields, dict) else []
+    return f"`{target.name}` has {', '.join(f'`{name}`' for name in names[:12])}" if names else ""
+
+
+def _overload_hint(function: Function, member: bool) -> str:
+    known = [signature(overload.args, overload.member) for overload in function.overloads if overload.member is member]
+    if not known and function.overloads:
+        return f"call it as {'a function' if member else 'a method'}"
+    return f"it takes {' or '.join(f'`{text}`' for text in known[:3])}" if len(known) <= 3 else ""

@@ -1,0 +1,98 @@
+"""How functions are declared: one table row feeds the checker, the evaluator and the cost counter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from policies.cel.errors import CelError, EvaluationError
+from policies.cel.types import CelType
+
+Cost = int | Callable[..., int]
+Version = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Overload:
+    """One signature. For a member, `args[0]` is the receiver.
+
+    `call` gets arguments whose run-time types fit `args` and returns a value or raises EvaluationError. `cost` is what a call
+    costs: a number, or a callable of the arguments and then the result (an exception where the call failed); where it is None,
+    the function's cost holds, else 1.
+    """
+
+    member: bool
+    args: tuple[CelType, ...]
+    result: CelType
+    call: Callable[..., Any]
+    cost: Cost | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A name and its overloads.
+
+    `cost`, when given, is charged for every overload, also where none could be chosen before the evaluation. `since` is the
+    first Kubernetes version that has the function. `dynamic`, when given, is called instead of any overload's own `call` and
+    looks at the run-time types itself: so it is with operators.
+    """
+
+    name: str
+    overloads: tuple[Overload, ...] | list[Overload]
+    since: Version = (1, 0)
+    cost: Cost | None = None
+    dynamic: Callable[..., Any] | None = None
+
+    def merged(self, other: Function) -> Function:
+        """Both sets of overloads under the one name, in this order."""
+        return Function(
+            self.name,
+            (*self.overloads, *other.overloads),
+            min(self.since, other.since),
+            self.cost if self.cost is not None else other.cost,
+            self.dynamic or other.dynamic,
+        )
+
+
+Table = Mapping[str, Function]
+
+
+def table(*functions: Function) -> Table:
+    """A table by name; functions of the same name are merged."""
+    found: dict[str, Function] = {}
+    for function in functions:
+        found[function.name] = found[function.name].merged(function) if function.name in found else function
+    return found
+
+
+def merge(*tables: Table) -> Table:
+    return table(*(function for part in tables for function in part.values()))
+
+
+def shielded(function: Function) -> Function:
+    """The function with whatever its overloads raise turned into CEL's error, the cause kept. For functions of the host."""
+    overloads = [replace(overload, call=_shield(function.name, overload.call)) for overload in function.overloads]
+    return replace(function, overloads=tuple(overloads))
+
+
+def _shield(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+    def run(*args: Any) -> Any:
+        try:
+            return call(*args)
+        except CelError:
+            raise
+        except Exception as error:
+            raise EvaluationError(f"`{name}` failed: {error}") from error
+
+    return run
+
+
+def free(args: Iterable[CelType], result: CelType, call: Callable[..., Any], cost: Cost | None = None) -> Overload:
+    """An overload called as `f(x)`."""
+    return Overload(False, tuple(args), result, call, cost)
+
+
+def method(args: Iterable[CelType], result: CelType, call: Callable[..., Any], cost: Cost | None = None) -> Overload:
+    """An overload called as `x.f()`; the first of `args` is `x`."""
+    return Overload(True, tuple(args), result, call, cost)

@@ -1,0 +1,1 @@
+"""The functions of CEL and of Kubernetes, one table a file."""

@@ -1,0 +1,97 @@
+"""Macros: calls that the parser turns into nodes of their own, because their arguments are not values.
+
+One table says which names, in which arity, are macros; versions without two-variable comprehensions get a smaller one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from policies.cel.ast import Call, Comprehension, Has, Ident, Node, OptionalMap, Select
+
+Expander = Callable[[str, Node, tuple[Node, ...], int], Node]
+MacroKey = tuple[str, int]  # name and number of arguments, receiver style
+
+
+class MacroError(Exception):
+    """A macro's arguments are not of its form. `at` is where."""
+
+    def __init__(self, message: str, at: int) -> None:
+        super().__init__(message)
+        self.at = at
+
+
+def has(args: tuple[Node, ...], at: int) -> Node:
+    """`has(operand.field)`, the only macro that isn't a method."""
+    argument = args[0]
+    if not isinstance(argument, Select) or argument.optional:
+        raise MacroError("invalid argument to has() macro", at_of(argument, at))
+    return Has(argument.operand, argument.field, at, argument.quoted)
+
+
+def _variable(node: Node, at: int, message: str) -> str:
+    if not isinstance(node, Ident) or node.name.startswith("."):
+        raise MacroError(message, at_of(node, at))
+    return node.name
+
+
+def _iteration(macro: str, target: Node, args: tuple[Node, ...], at: int) -> Node:
+    name = _variable(args[0], at, "argument must be a simple name")
+    return Comprehension(macro, target, (name,), args[1:], at)
+
+
+def _iteration2(macro: str, target: Node, args: tuple[Node, ...], at: int) -> Node:
+    first = _variable(args[0], at, "argument must be a simple name")
+    second = _variable(args[1], at, "argument must be a simple name")
+    if first == second:
+        raise MacroError(f"duplicate variable name: {second}", at_of(args[1], at))
+    return Comprehension(macro, target, (first, second), args[2:], at)
+
+
+def _sort_by(macro: str, target: Node, args: tuple[Node, ...], at: int) -> Node:
+    name = _variable(args[0], at, "argument must be a simple name")
+    return Comprehension(macro, target, (name,), args[1:], at)
+
+
+def _optional_map(macro: str, target: Node, args: tuple[Node, ...], at: int) -> Node:
+    name = _variable(args[0], at, f"{macro}() variable name must be a simple identifier")
+    return OptionalMap(target, name, args[1], macro == "optFlatMap", at)
+
+
+STANDARD: Mapping[MacroKey, Expander] = {
+    ("all", 2): _iteration,
+    ("exists", 2): _iteration,
+    ("exists_one", 2): _iteration,
+    ("existsOne", 2): _iteration,
+    ("map", 2): _iteration,
+    ("map", 3): _iteration,
+    ("filter", 2): _iteration,
+    ("optMap", 2): _optional_map,
+    ("optFlatMap", 2): _optional_map,
+}
+TWO_VARIABLE: Mapping[MacroKey, Expander] = {
+    ("all", 3): _iteration2,
+    ("exists", 3): _iteration2,
+    ("exists_one", 3): _iteration2,
+    ("existsOne", 3): _iteration2,
+    ("transformList", 3): _iteration2,
+    ("transformList", 4): _iteration2,
+    ("transformMap", 3): _iteration2,
+    ("transformMap", 4): _iteration2,
+    ("transformMapEntry", 3): _iteration2,
+    ("transformMapEntry", 4): _iteration2,
+}
+LISTS: Mapping[MacroKey, Expander] = {("sortBy", 2): _sort_by}
+ALL: Mapping[MacroKey, Expander] = {**STANDARD, **TWO_VARIABLE, **LISTS}
+
+
+def expand(table: Mapping[MacroKey, Expander], call: Call) -> Node:
+    """The call itself, or what the macro of that name and arity makes of it. Raises MacroError."""
+    if call.target is None:
+        return has(call.args, call.at) if call.function == "has" and len(call.args) == 1 else call
+    expander = table.get((call.function, len(call.args)))
+    return call if expander is None else expander(call.function, call.target, call.args, call.at)
+
+
+def at_of(node: Node, default: int) -> int:
+    return getattr(node, "at", default)

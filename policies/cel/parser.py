@@ -1,0 +1,331 @@
+"""Tokens to a syntax tree, by CEL's grammar, macros recognised on the way. Pure; the only exception is ParseError.
+
+Limits, as in cel-go: 100,000 code points; 250 levels of any one rule. Everything accepted here can be walked recursively
+within the room that `depth.room_for` makes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NoReturn
+
+from policies.cel import macros
+from policies.cel.ast import (
+    Call,
+    Conditional,
+    Entry,
+    Ident,
+    Index,
+    ListNode,
+    Literal,
+    Logic,
+    MapNode,
+    Node,
+    ObjectNode,
+    Select,
+)
+from policies.cel.depth import MAX_DEPTH, nesting, room_for
+from policies.cel.errors import ParseError
+from policies.cel.lexer import KEYWORDS, RESERVED, Token, tokens
+from policies.cel.literals import parse_bytes, parse_double, parse_int, parse_string, parse_uint
+
+MAX_CODE_POINTS = 100_000
+_LEVELS = {
+    "||": 1, "&&": 2,
+    "<": 3, "<=": 3, ">=": 3, ">": 3, "==": 3, "!=": 3, "in": 3,
+    "+": 4, "-": 4,
+    "*": 5, "/": 5, "%": 5,
+}  # fmt: skip
+_FUNCTIONS = {"in": "@in"} | {mark: f"_{mark}_" for mark in _LEVELS if mark != "in"}
+_LITERALS: Mapping[str, Callable[[str], object]] = {
+    "string": parse_string,
+    "bytes": lambda text: parse_bytes(text[1:]),
+    "double": parse_double,
+    "uint": parse_uint,
+    "int": parse_int,
+    "true": lambda _: True,
+    "false": lambda _: False,
+    "null": lambda _: None,
+}
+
+
+def parse(source: str, table: Mapping[macros.MacroKey, macros.Expander] = macros.ALL) -> Node:
+    """The tree of an expression. Raises ParseError with the place of the first mistake."""
+    if len(source) > MAX_CODE_POINTS:
+        raise ParseError(
+            f"expression code point size exceeds limit: size: {len(source)}, limit {MAX_CODE_POINTS}", source, None
+        )
+    found = tokens(source)
+    room_for(5 * brackets(source, found))
+    tree = _Parser(source, found, table).whole()
+    depth = nesting(tree)
+    room_for(depth.frames)
+    if depth.levels > MAX_DEPTH:
+        raise ParseError("max recursion depth exceeded", source, None, "split the expression into variables")
+    return tree
+
+
+def brackets(source: str, found: list[Token]) -> int:
+    """How deep the brackets nest. Raises ParseError beyond the limit, before anything recurses."""
+    depth = deepest = 0
+    for token in found:
+        if token.kind in ("(", "[", "{"):
+            depth += 1
+            deepest = max(depth, deepest)
+        elif token.kind in (")", "]", "}"):
+            depth -= 1
+    if deepest >= MAX_DEPTH:
+        raise ParseError(f"expression recursion limit exceeded: {MAX_DEPTH}", source, None)
+    return deepest
+
+
+class _Parser:
+    def __init__(self, source: str, found: list[Token], table: Mapping[macros.MacroKey, macros.Expander]) -> None:
+        self.source = source
+        self.tokens = found
+        self.table = table
+        self.next = 0
+        self.chained = 0
+
+    def whole(self) -> Node:
+        tree = self.expression()
+        if self.tokens[self.next].kind != "end":
+            self.unexpected()
+        return tree
+
+    def expression(self) -> Node:
+        condition = self.binary(1)
+        mark = self.tokens[self.next]
+        if mark.kind != "?":
+            return condition
+        self.chain()
+        self.next += 1
+        then = self.binary(1)
+        self.expect(":")
+        otherwise = self.expression()
+        self.chained -= 1
+        return Conditional(condition, then, otherwise, mark.at)
+
+    def chain(self) -> None:
+        """A ternary in the tail of another nests without a bracket."""
+        self.chained += 1
+        if self.chained > MAX_DEPTH:
+            raise ParseError(f"expression recursion limit exceeded: {MAX_DEPTH}", self.source, None)
+        room_for(5 * self.chained + 100)
+
+    def binary(self, lowest: int) -> Node:
+        left = self.unary()
+        while True:
+            mark = self.tokens[self.next]
+            level = _LEVELS.get(mark.kind, 0)
+            if level < lowest or not level:
+                return left
+            if level <= 2:
+                left = self.logic(left, mark, level)
+            else:
+                self.next += 1
+                right = self.binary(level + 1)
+                left = Call(_FUNCTIONS[mark.kind], (left, right), None, mark.at)
+
+    def logic(self, first: Node, mark: Token, level: int) -> Node:
+        terms, places = [first], []
+        while self.tokens[self.next].kind == mark.kind:
+            places.append(self.tokens[self.next].at)
+            self.next += 1
+            terms.append(self.binary(level + 1))
+        return Logic(mark.kind, tuple(terms), mark.at, tuple(places))
+
+    def unary(self) -> Node:
+        mark = self.tokens[self.next]
+        if mark.kind not in ("!", "-"):
+            return self.member(self.primary())
+        count = 0
+        while self.tokens[self.next].kind == mark.kind:
+            self.next += 1
+            count += 1
+        if mark.kind == "-" and count == 1 and self.tokens[self.next].kind in ("int", "double"):
+            return self.member(self.negative(mark.at))
+        operand = self.member(self.primary())
+        return operand if count % 2 == 0 else Call(f"{mark.kind}_", (operand,), None, mark.at)
+
+    def negative(self, at: int) -> Node:
+        token = self.take()
+        try:
+            value = parse_int(token.text, True) if token.kind == "int" else parse_double(token.text, True)
+        except ValueError as error:
+            raise ParseError(str(error), self.source, at) from None
+        return literal(value, at)
+
+    def primary(self) -> Node:
+        token = self.take()
+        read = _LITERALS.get(token.kind)
+        if read is not None:
+            try:
+                return literal(read(token.text), token.at)
+            except ValueError as error:
+                raise ParseError(str(error), self.source, token.at) from None
+        match token.kind:
+            case "name":
+                return self.name(token, "")
+            case ".":
+                return self.name(self.take_kind("name"), ".")
+            case "(":
+                inner = self.expression()
+                self.expect(")")
+                return inner
+            case "[":
+                return self.list_literal(token.at)
+            case "{":
+                return MapNode(self.entries(self.map_key), token.at)
+        self.next -= 1
+        return self.unexpected()
+
+    def name(self, token: Token, dot: str) -> Node:
+        following = self.tokens[self.next]
+        if token.text in RESERVED and not self.names_object():
+            raise ParseError(f"reserved identifier: {token.text}", self.source, token.at, "choose another name")
+        if following.kind == "(":
+            self.next += 1
+            return self.call(Call(dot + token.text, self.arguments(), None, following.at))
+        return Ident(dot + token.text, token.at)
+
+    def names_object(self) -> bool:
+        """Whether dotted names and then `{` follow: the name is an object's then, and may be a reserved word."""
+        at = self.next
+        while self.tokens[at].kind == "." and self.tokens[at + 1].kind == "name":
+            at += 2
+        return self.tokens[at].kind == "{"
+
+    def call(self, call: Call) -> Node:
+        try:
+            return macros.expand(self.table, call)
+        except macros.MacroError as error:
+            raise ParseError(str(error), self.source, error.at) from None
+
+    def member(self, node: Node) -> Node:
+        """Selections, calls, indexes and object fields that follow an operand."""
+        while True:
+            mark = self.tokens[self.next]
+            if mark.kind == ".":
+                self.next += 1
+                node = self.select(node, mark.at)
+            elif mark.kind == "[":
+                self.next += 1
+                optional = self.skip("?")
+                index = self.expression()
+                self.expect("]")
+                node = Index(node, index, mark.at, optional)
+            elif mark.kind == "{" and (name := dotted(node)):
+                self.next += 1
+                node = ObjectNode(name, self.entries(self.field_key), mark.at)
+            else:
+                return node
+
+    def select(self, node: Node, at: int) -> Node:
+        optional = self.skip("?")
+        token = self.take()
+        if token.kind == "quoted":
+            raise ParseError("unsupported syntax: '`'", self.source, token.at, "select the field with `['...']`")
+        if token.kind != "name":
+            self.next -= 1
+            self.unexpected()
+        following = self.tokens[self.next]
+        if following.kind == "(" and not optional:
+            self.next += 1
+            return self.call(Call(token.text, self.arguments(), node, following.at))
+        return Select(node, token.text, at, optional)
+
+    def arguments(self) -> tuple[Node, ...]:
+        args: list[Node] = []
+        if not self.skip(")"):
+            args.append(self.expression())
+            while self.skip(","):
+                args.append(self.expression())
+            self.expect(")")
+        return tuple(args)
+
+    def list_literal(self, at: int) -> Node:
+        elements: list[Node] = []
+        optional: set[int] = set()
+        while self.tokens[self.next].kind != "]":
+            if not elements and self.skip(","):
+                break
+            if self.skip("?"):
+                optional.add(len(elements))
+            elements.append(self.expression())
+            if not self.skip(","):
+                break
+        self.expect("]")
+        return ListNode(tuple(elements), frozenset(optional), at)
+
+    def entries(self, key: Callable[[], Node]) -> tuple[Entry, ...]:
+        found: list[Entry] = []
+        while self.tokens[self.next].kind != "}":
+            if not found and self.skip(","):
+                break
+            optional = self.skip("?")
+            name = key()
+            at = self.tokens[self.next].at
+            self.expect(":")
+            found.append(Entry(name, self.expression(), optional, at))
+            if not self.skip(","):
+                break
+        self.expect("}")
+        return tuple(found)
+
+    def map_key(self) -> Node:
+        return self.expression()
+
+    def field_key(self) -> Node:
+        token = self.take()
+        if token.kind == "quoted":
+            raise ParseError("unsupported syntax: '`'", self.source, token.at)
+        if token.kind != "name":
+            self.next -= 1
+            self.unexpected()
+        return literal(token.text, token.at)
+
+    def take(self) -> Token:
+        token = self.tokens[self.next]
+        self.next += 1
+        return token
+
+    def take_kind(self, kind: str) -> Token:
+        token = self.tokens[self.next]
+        if token.kind != kind:
+            self.unexpected()
+        self.next += 1
+        return token
+
+    def skip(self, kind: str) -> bool:
+        if self.tokens[self.next].kind == kind:
+            self.next += 1
+            return True
+        return False
+
+    def expect(self, kind: str) -> None:
+        if not self.skip(kind):
+            self.unexpected(f"`{kind}`")
+
+    def unexpected(self, wanted: str = "") -> NoReturn:
+        token = self.tokens[min(self.next, len(self.tokens) - 1)]
+        found = "the end" if token.kind == "end" else f"`{token.text}`"
+        hint = f"`{token.text}` is a keyword" if token.kind in KEYWORDS else ""
+        expected = f", expected {wanted}" if wanted else ""
+        raise ParseError(f"syntax error: unexpected {found}{expected}", self.source, token.at, hint)
+
+
+def literal(value: object, at: int) -> Literal:
+    return Literal(value, at, type(value).__name__)
+
+
+def dotted(node: Node) -> str:
+    """The name that a chain of plain selections spells, or nothing."""
+    names: list[str] = []
+    while isinstance(node, Select) and not node.optional:
+        names.append(node.field)
+        node = node.operand
+    if not isinstance(node, Ident):
+        return ""
+    names.append(node.name)
+    return ".".join(reversed(names))

@@ -1,0 +1,132 @@
+"""Lists, maps and objects that an expression writes down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from policies.cel.cost import LIST, MAP, OBJECT
+from policies.cel.errors import EvaluationError
+from policies.cel.plan.frame import SPENT, Frame, Step
+from policies.cel.values import Optional, Value
+
+_KEYS_THAT_HASH = (list, dict, bytes)
+
+
+class EntryStep(NamedTuple):
+    key: Step
+    value: Step
+    optional: bool
+
+
+def list_step(elements: Sequence[Step], optional: frozenset[int]) -> Step:
+    """A list costs 10, also when an element fails."""
+    runs = [element.run for element in elements]
+    owed = sum(element.owed for element in elements)
+    if optional:
+        return Step(_sparse_list(elements, optional))
+    if len(runs) == 1:
+        (only,) = runs
+
+        def run1(f: Frame) -> Value:
+            try:
+                return [only(f)]
+            except EvaluationError:
+                f[SPENT] += LIST
+                raise
+
+        return Step(run1, owed + LIST)
+
+    def run(f: Frame) -> Value:
+        values: list[Value] = []
+        try:
+            for element in runs:
+                values.append(element(f))  # noqa: PERF401 - what was done before a failure must be known
+        except EvaluationError:
+            f[SPENT] += LIST + sum(element.owed for element in elements[: len(values)])
+            raise
+        return values
+
+    return Step(run, owed + LIST)
+
+
+def _sparse_list(elements: Sequence[Step], optional: frozenset[int]) -> Callable[[Frame], Value]:
+    steps = [(element.run, element.owed, position in optional) for position, element in enumerate(elements)]
+
+    def run(f: Frame) -> Value:
+        values: list[Value] = []
+        try:
+            for element, owed, sparse in steps:
+                value = element(f)
+                f[SPENT] += owed
+                if not sparse:
+                    values.append(value)
+                elif type(value) is not Optional:
+                    raise EvaluationError(f"cannot initialize optional list element from non-optional value {value}")
+                elif value.present:
+                    values.append(value.value)
+        finally:
+            f[SPENT] += LIST
+        return values
+
+    return run
+
+
+def map_step(entries: Sequence[EntryStep]) -> Step:
+    """A map costs 30, also when an entry fails; a later entry replaces an earlier one of the same key."""
+
+    def run(f: Frame) -> Value:
+        found: dict[Value, Value] = {}
+        try:
+            for key_step, value_step, optional in entries:
+                key = key_step.run(f)
+                f[SPENT] += key_step.owed
+                value = value_step.run(f)
+                f[SPENT] += value_step.owed
+                if optional:
+                    if type(value) is not Optional:
+                        raise EvaluationError(
+                            f"cannot initialize optional entry '{key}' from non-optional value {value}"
+                        )
+                    if not value.present:
+                        found.pop(hashable(key), None)
+                        continue
+                    value = value.value
+                found[hashable(key)] = value
+        finally:
+            f[SPENT] += MAP
+        return found
+
+    return Step(run)
+
+
+def hashable(key: Value) -> Value:
+    if type(key) in _KEYS_THAT_HASH or isinstance(key, Mapping):
+        raise EvaluationError(f"unsupported key type: {type(key).__name__}")
+    return key
+
+
+def object_step(fields: Sequence[tuple[str, Step, bool]], construct: Callable[[dict[str, Value]], Value]) -> Step:
+    """An object costs 40, also when a field fails."""
+
+    def run(f: Frame) -> Value:
+        found: dict[str, Value] = {}
+        try:
+            for name, step, optional in fields:
+                value = step.run(f)
+                f[SPENT] += step.owed
+                if optional:
+                    if type(value) is not Optional:
+                        raise EvaluationError(
+                            f"cannot initialize optional entry '{name}' from non-optional value {value}"
+                        )
+                    if not value.present:
+                        found.pop(name, None)
+                        continue
+                    value = value.value
+                found[name] = value
+            return construct(found)
+        finally:
+            f[SPENT] += OBJECT
+
+    return Step(run)

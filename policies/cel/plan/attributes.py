@@ -1,0 +1,457 @@
+"""Attributes: a variable, a computed operand or a ternary, and the selections and indexes that follow it.
+
+cel-go resolves such a chain as one thing, and its oddities live here: a presence test or an optional selection on a scalar
+is false or none, an optional is only unwrapped where a chain begins, a qualifier costs 1 and the chain 1 more, unless it is a
+ternary, a branch of one, an index, or a presence test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from policies.cel.errors import CelError, EvaluationError
+from policies.cel.plan.frame import NAMES, SPENT, Frame, Run, Step, no_such_overload
+from policies.cel.values import MISSING, NONE, NUMERIC, Optional, UInt, Value, lookup
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A name that is looked up in the evaluation's names when it is first needed."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A variable of a comprehension."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lazy:
+    """The variable of `optMap`: computed when first read, then kept in its slot."""
+
+    index: int
+    step: Step
+
+
+@dataclass(frozen=True, slots=True)
+class Operand:
+    """Any other expression that is selected from."""
+
+    step: Step
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """A ternary; selections on it are selections on both its arms."""
+
+    condition: Step
+    then: Attribute
+    otherwise: Attribute
+
+
+@dataclass(frozen=True, slots=True)
+class Qualifier:
+    """One selection or index: a constant key, or a step that yields one."""
+
+    key: Value = MISSING
+    step: Step | None = None
+    optional: bool = False
+    tested: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    root: Variable | Slot | Lazy | Operand | Branch
+    qualifiers: tuple[Qualifier, ...] = field(default=())
+
+    def qualified(self, qualifier: Qualifier) -> Attribute:
+        if isinstance(self.root, Branch):
+            then, otherwise = self.root.then.qualified(qualifier), self.root.otherwise.qualified(qualifier)
+            return Attribute(replace(self.root, then=then, otherwise=otherwise), self.qualifiers)
+        return Attribute(self.root, (*self.qualifiers, qualifier))
+
+
+def step_of(attribute: Attribute, tested: bool = False) -> Step:
+    """The attribute as an expression of its own: resolving it costs 1 more, unless it is a ternary or a presence test."""
+    extra = (0 if isinstance(attribute.root, Branch) else 1) - (1 if tested else 0)
+    if tested:
+        return _presence(attribute, extra)
+    return resolved(attribute, extra)
+
+
+def resolved(attribute: Attribute, extra: int = 0) -> Step:
+    """The attribute's value. `extra` is charged whether it succeeds or fails."""
+    root = attribute.root
+    if isinstance(root, Branch):
+        return Step(_branch(root, extra), 0)
+    if isinstance(root, Operand) and not attribute.qualifiers and not extra:
+        return root.step
+    if isinstance(root, (Variable, Slot)) and all(_plain(qualifier) for qualifier in attribute.qualifiers):
+        keys = tuple(qualifier.key for qualifier in attribute.qualifiers)
+        return Step(_chain(root, keys, extra), len(keys) + extra)
+    return Step(_general(attribute, extra), 0)
+
+
+def _plain(qualifier: Qualifier) -> bool:
+    return type(qualifier.key) is str and not qualifier.optional and not qualifier.tested
+
+
+# the quick way: plain string keys into plain dicts
+
+
+def _chain(root: Variable | Slot, keys: tuple[str, ...], extra: int) -> Run:
+    slow = _stepwise(root, keys, extra)
+    if isinstance(root, Slot):
+        return _slot_chain(root.index, keys, slow)
+    return _name_chain(root.name, keys, slow)
+
+
+def _name_chain(name: str, keys: tuple[str, ...], slow: Run) -> Run:
+    """Constant lengths are written out: this is the hottest path there is."""
+    if len(keys) == 0:
+
+        def run0(f: Frame) -> Value:
+            try:
+                value = f[0][name]
+            except Exception:  # noqa: BLE001 - the slow way finds out which, and says it in CEL's words
+                return slow(f)
+            return value
+
+        return run0
+    if len(keys) == 1:
+        (a,) = keys
+
+        def run1(f: Frame) -> Value:
+            try:
+                return f[0][name][a]
+            except Exception:  # noqa: BLE001
+                return slow(f)
+
+        return run1
+    if len(keys) == 2:
+        a, b = keys
+
+        def run2(f: Frame) -> Value:
+            try:
+                return f[0][name][a][b]
+            except Exception:  # noqa: BLE001
+                return slow(f)
+
+        return run2
+    if len(keys) == 3:
+        a, b, c = keys
+
+        def run3(f: Frame) -> Value:
+            try:
+                return f[0][name][a][b][c]
+            except Exception:  # noqa: BLE001
+                return slow(f)
+
+        return run3
+
+    def run(f: Frame) -> Value:
+        try:
+            value = f[0][name]
+            for key in keys:
+                value = value[key]
+        except Exception:  # noqa: BLE001
+            return slow(f)
+        return value
+
+    return run
+
+
+def _slot_chain(index: int, keys: tuple[str, ...], slow: Run) -> Run:
+    if len(keys) == 0:
+
+        def run0(f: Frame) -> Value:
+            return f[index]
+
+        return run0
+    if len(keys) == 1:
+        (a,) = keys
+
+        def run1(f: Frame) -> Value:
+            try:
+                return f[index][a]
+            except Exception:  # noqa: BLE001
+                return slow(f)
+
+        return run1
+    if len(keys) == 2:
+        a, b = keys
+
+        def run2(f: Frame) -> Value:
+            try:
+                return f[index][a][b]
+            except Exception:  # noqa: BLE001
+                return slow(f)
+
+        return run2
+
+    def run(f: Frame) -> Value:
+        try:
+            value = f[index]
+            for key in keys:
+                value = value[key]
+        except Exception:  # noqa: BLE001
+            return slow(f)
+        return value
+
+    return run
+
+
+def _stepwise(root: Variable | Slot, keys: tuple[str, ...], extra: int) -> Run:
+    """The same, one step at a time, with what each step costs. Returns only where the quick way failed for no reason."""
+    general = _general(Attribute(root, tuple(Qualifier(key) for key in keys)), extra)
+    owed = len(keys) + extra
+
+    def run(f: Frame) -> Value:
+        value = general(f)
+        f[SPENT] -= owed  # the caller adds it
+        return value
+
+    return run
+
+
+# the general way
+
+
+def _general(attribute: Attribute, extra: int) -> Run:
+    load = _root(attribute.root)
+    qualifiers = attribute.qualifiers
+
+    def run(f: Frame) -> Value:
+        try:
+            value = load(f)
+            optional = type(value) is Optional
+            if optional:
+                if not value.present:
+                    return value
+                value = value.value
+            for qualifier in qualifiers:
+                if optional or qualifier.optional:
+                    optional = True
+                    value = present(value, _key(f, qualifier))
+                    if value is MISSING:
+                        return NONE
+                    f[SPENT] += 1
+                else:
+                    f[SPENT] += 1
+                    value = qualify(value, _key(f, qualifier))
+            return Optional(value) if optional else value
+        finally:
+            f[SPENT] += extra
+
+    return run
+
+
+def _root(root: Variable | Slot | Lazy | Operand | Branch) -> Run:
+    match root:
+        case Variable(name):
+            return lambda f: named(f, name)
+        case Slot(index):
+            return lambda f: f[index]
+        case Lazy(index, step):
+            return lambda f: _lazy(f, index, step)
+        case Operand(step):
+            return settled(step)
+    raise AssertionError(root)
+
+
+def named(f: Frame, name: str) -> Value:
+    """The value of a name. What the caller's mapping raises is CEL's error, unless it already is one of ours."""
+    try:
+        return f[NAMES][name]
+    except KeyError as error:
+        raise EvaluationError(f"no such attribute(s): {name}") from error
+    except CelError:
+        raise
+    except Exception as error:
+        raise EvaluationError(f"cannot compute `{name}`: {error}") from error
+
+
+def _lazy(f: Frame, index: int, step: Step) -> Value:
+    value = f[index]
+    if value is MISSING:
+        try:
+            value = step.run(f)
+            f[SPENT] += step.owed
+        except EvaluationError as error:
+            value = error
+        f[index] = value
+    if isinstance(value, EvaluationError):
+        raise value
+    return value
+
+
+def settled(step: Step) -> Run:
+    """A step that owes nothing."""
+    run, owed = step.run, step.owed
+    if not owed:
+        return run
+
+    def settle(f: Frame) -> Value:
+        value = run(f)
+        f[SPENT] += owed
+        return value
+
+    return settle
+
+
+def _key(f: Frame, qualifier: Qualifier) -> Value:
+    if qualifier.step is None:
+        return qualifier.key
+    key = qualifier.step.run(f)
+    f[SPENT] += qualifier.step.owed
+    return valid_key(key)
+
+
+def valid_key(key: Value) -> Value:
+    """Raises for what neither a map nor a list can be indexed with."""
+    kind = type(key)
+    if kind is str or kind is bool or kind in NUMERIC:
+        return key
+    raise EvaluationError(f"invalid qualifier type: {kind.__name__}")
+
+
+def qualify(value: Value, key: Value) -> Value:
+    """`value[key]`, whatever the value is."""
+    if isinstance(value, Mapping):
+        found = lookup(value, key)
+        if found is MISSING:
+            raise EvaluationError(f"no such key: {_shown(key)}")
+        return found
+    if type(value) is list:
+        index = _position(key)
+        if 0 <= index < len(value):
+            return value[index]
+        raise EvaluationError(f"index out of bounds: {_shown(key)}")
+    raise EvaluationError(f"no such key: {_shown(key)}")
+
+
+def present(value: Value, key: Value) -> Value:
+    """`value[key]`, or MISSING where there is none; only a list asked for something that isn't a position is an error."""
+    if isinstance(value, Mapping):
+        return lookup(value, key)
+    if type(value) is list:
+        index = _position(key)
+        return value[index] if 0 <= index < len(value) else MISSING
+    return MISSING
+
+
+def _position(key: Value) -> int:
+    kind = type(key)
+    if kind is int or kind is UInt:
+        return int(key)
+    if kind is float:
+        if key.is_integer():
+            return int(key)
+        raise EvaluationError(f"unsupported index value {_shown(key)} in list")
+    name = {str: "string", bool: "bool"}.get(kind, kind.__name__)
+    raise EvaluationError(f"unsupported index type '{name}' in list")
+
+
+def _shown(key: Value) -> str:
+    if type(key) is bool:
+        return "true" if key else "false"
+    return f"{key:g}" if type(key) is float else str(int(key) if type(key) is UInt else key)
+
+
+# presence tests
+
+
+def _presence(attribute: Attribute, extra: int) -> Step:
+    """`has()`: the last qualifier only asks."""
+    if isinstance(attribute.root, Branch):
+        return Step(_branch(attribute.root, extra), 0)
+    *path, last = attribute.qualifiers
+    if isinstance(attribute.root, (Variable, Slot)) and all(_plain(qualifier) for qualifier in path):
+        keys = tuple(str(qualifier.key) for qualifier in path)
+        holder = _chain(attribute.root, keys, extra)
+        return Step(_holds(holder, last.key, len(keys) + extra), len(keys) + 1 + extra)
+    return Step(_tested(attribute, extra), 0)
+
+
+def _holds(holder: Run, key: Value, owed: int) -> Run:
+    def run(f: Frame) -> Value:
+        value = holder(f)
+        if type(value) is dict:
+            return key in value
+        if type(value) is Optional:
+            return _holds_optional(f, value, key)
+        try:
+            return present(value, key) is not MISSING
+        except EvaluationError:
+            f[SPENT] += owed + 1
+            raise
+
+    return run
+
+
+def _holds_optional(f: Frame, value: Optional, key: Value) -> bool:
+    """Asking an optional: nothing is charged for a field that isn't there."""
+    if value.present and present(value.value, key) is not MISSING:
+        return True
+    f[SPENT] -= 1
+    return False
+
+
+def _tested(attribute: Attribute, extra: int) -> Run:
+    general = _general_test(attribute, extra)
+
+    def run(f: Frame) -> Value:
+        value = general(f)
+        return value.present if type(value) is Optional else value
+
+    return run
+
+
+def _general_test(attribute: Attribute, extra: int) -> Run:
+    load = _general(Attribute(attribute.root, attribute.qualifiers[:-1]), 0)
+    last = attribute.qualifiers[-1]
+
+    def run(f: Frame) -> Value:
+        try:
+            value = load(f)
+            if type(value) is Optional:
+                if value.present and present(value.value, last.key) is not MISSING:
+                    f[SPENT] += 1
+                    return True
+                return False
+            f[SPENT] += 1
+            return present(value, last.key) is not MISSING
+        finally:
+            f[SPENT] += extra
+
+    return run
+
+
+# ternaries
+
+
+def _branch(root: Branch, extra: int) -> Run:
+    condition, owed = root.condition.run, root.condition.owed
+    then, otherwise = _arm(root.then), _arm(root.otherwise)
+
+    def run(f: Frame) -> Value:
+        f[SPENT] += extra
+        chosen = condition(f)
+        f[SPENT] += owed
+        if chosen is True:
+            return then(f)
+        if chosen is False:
+            return otherwise(f)
+        raise no_such_overload()
+
+    return run
+
+
+def _arm(attribute: Attribute) -> Run:
+    if attribute.qualifiers and attribute.qualifiers[-1].tested:
+        return _general_test(attribute, 0)
+    return settled(resolved(attribute))

@@ -1,0 +1,89 @@
+"""`&&`, `||`, `or` and `orValue`: the operators that decide what is evaluated at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from policies.cel.errors import EvaluationError
+from policies.cel.plan.frame import SPENT, Frame, Step, no_such_overload
+from policies.cel.values import Optional, Value
+
+
+def chain(terms: Sequence[Step], stop: bool) -> Step:
+    """`&&` stops at false, `||` at true. A failed term is forgotten if a later one stops; else the first failure counts."""
+    if len(terms) == 2:
+        return _pair(terms[0], terms[1], stop)
+    steps = [(term.run, term.owed) for term in terms]
+
+    def run(f: Frame) -> Value:
+        failed: EvaluationError | None = None
+        for term, owed in steps:
+            try:
+                value = term(f)
+            except EvaluationError as error:
+                failed = failed or error
+                continue
+            f[SPENT] += owed
+            if value is stop:
+                return stop
+            if type(value) is not bool and failed is None:
+                failed = no_such_overload()
+        if failed is not None:
+            raise failed
+        return not stop
+
+    return Step(run)
+
+
+def _pair(left: Step, right: Step, stop: bool) -> Step:
+    first, second, owed1, owed2 = left.run, right.run, left.owed, right.owed
+
+    def run(f: Frame) -> Value:
+        try:
+            x = first(f)
+        except EvaluationError as error:
+            return after_failure(f, error)
+        f[SPENT] += owed1
+        if x is stop:
+            return stop
+        if type(x) is not bool:
+            return after_failure(f, no_such_overload())
+        y = second(f)
+        f[SPENT] += owed2
+        if y is stop or type(y) is bool:
+            return y
+        raise no_such_overload()
+
+    def after_failure(f: Frame, failed: EvaluationError) -> Value:
+        try:
+            y = second(f)
+        except EvaluationError:
+            raise failed from None
+        f[SPENT] += owed2
+        if y is stop:
+            return stop
+        raise failed
+
+    return Step(run)
+
+
+def alternative(left: Step, right: Step, unwrap: bool, strict: bool) -> Step:
+    """`or` and, with `unwrap`, `orValue`: the right side is evaluated only where the optional is empty.
+
+    What isn't an optional is its own answer, unless `strict`.
+    """
+    first, second, owed1, owed2 = left.run, right.run, left.owed, right.owed
+
+    def run(f: Frame) -> Value:
+        value = first(f)
+        f[SPENT] += owed1
+        if type(value) is Optional:
+            if value.present:
+                return value.value if unwrap else value
+            value = second(f)
+            f[SPENT] += owed2
+        elif strict:
+            raise no_such_overload()
+        return value
+
+    return Step(run)

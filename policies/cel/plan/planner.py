@@ -1,0 +1,280 @@
+"""The planner: walks a checked tree once and hands back one step that evaluates it all.
+
+Constants are folded where cel-go folds them, because a folded call costs nothing: conversions of constants, lists and maps of
+constants, `in` a constant list. What can't be folded because it fails is an error at compile time, as there.
+"""
+
+from __future__ import annotations
+
+from policies.cel import ast
+from policies.cel.check.checker import Checked
+from policies.cel.environment import Environment
+from policies.cel.errors import CheckError, EvaluationError
+from policies.cel.functions import Function, Overload
+from policies.cel.library import regex
+from policies.cel.library.patch import construct
+from policies.cel.plan import aggregates, comprehensions, logic, shortcuts
+from policies.cel.plan.attributes import Attribute, Branch, Lazy, Operand, Qualifier, Slot, Variable, resolved, step_of
+from policies.cel.plan.calls import call_step, cost_of, implementation
+from policies.cel.plan.frame import SLOTS, Step, constant
+from policies.cel.types import CelType, Kind, ObjectType
+from policies.cel.values import MISSING, NONE, NUMERIC, Value
+from policies.cel.versions import STRICT_OR_VALUE
+
+_CONVERSIONS = frozenset({"bool", "bytes", "double", "duration", "dyn", "int", "string", "timestamp", "type", "uint"})
+_FOLDING_LIMIT = 1_000_000
+
+
+class Plan:
+    """The planned expression: its step and how many slots a frame needs."""
+
+    __slots__ = ("slots", "step")
+
+    def __init__(self, step: Step, slots: int) -> None:
+        self.step = step
+        self.slots = slots
+
+
+def plan(checked: Checked, source: str, environment: Environment) -> Plan:
+    """Raises CheckError where a constant part of the expression can't be computed."""
+    planner = _Planner(checked, source, environment)
+    step = planner.step(checked.tree)
+    return Plan(step, planner.slots)
+
+
+class _Planner:
+    def __init__(self, checked: Checked, source: str, environment: Environment) -> None:
+        self.checked = checked
+        self.source = source
+        self.strict_or = environment.kubernetes >= STRICT_OR_VALUE
+        self.functions = environment.all_functions()
+        self.scopes: list[dict[str, Slot | Lazy]] = []
+        self.depth = 0
+        self.slots = 0
+
+    def fail(self, node: ast.Node, message: str) -> CheckError:
+        return CheckError(message, self.source, getattr(node, "at", 0))
+
+    def step(self, node: ast.Node) -> Step:
+        match node:
+            case ast.Literal():
+                return constant(node.value)
+            case ast.Ident() | ast.Select() | ast.Index() | ast.Conditional():
+                return self.attribute_step(node)
+            case ast.Has():
+                return self.has(node)
+            case ast.Call():
+                return self.call(node)
+            case ast.Logic():
+                return logic.chain([self.step(term) for term in node.terms], node.operator == "||")
+            case ast.ListNode():
+                return self.list_literal(node)
+            case ast.MapNode():
+                return self.map_literal(node)
+            case ast.ObjectNode():
+                return self.object_literal(node)
+            case ast.Comprehension():
+                return self.sort_by(node) if node.macro == "sortBy" else self.comprehension(node)
+            case ast.OptionalMap():
+                return self.optional_map(node)
+
+    # attributes
+
+    def attribute_step(self, node: ast.Ident | ast.Select | ast.Index | ast.Conditional) -> Step:
+        declared = self.checked.constants.get(id(node))
+        if declared is not None:
+            return constant(type_value(declared))
+        return step_of(self.attribute(node))
+
+    def attribute(self, node: ast.Node) -> Attribute:
+        """The node as something to select from, keeping a chain of selections in one piece."""
+        name = self.checked.names.get(id(node))
+        if name is not None:
+            return Attribute(self.variable(name))
+        if id(node) in self.checked.constants:
+            return Attribute(Operand(self.step(node)))
+        match node:
+            case ast.Select():
+                return self.attribute(node.operand).qualified(Qualifier(node.field, optional=node.optional))
+            case ast.Index():
+                return self.attribute(node.operand).qualified(self.index(node))
+            case ast.Conditional():
+                condition = self.step(node.condition)
+                return Attribute(Branch(condition, self.attribute(node.then), self.attribute(node.otherwise)))
+            case ast.Has():
+                return self.tested(node)
+        return Attribute(Operand(self.step(node)))
+
+    def variable(self, name: str) -> Variable | Slot | Lazy:
+        if not name.startswith("."):
+            for scope in reversed(self.scopes):
+                if name in scope:
+                    return scope[name]
+        return Variable(name.removeprefix("."))
+
+    def index(self, node: ast.Index) -> Qualifier:
+        index = node.index
+        if isinstance(index, (ast.Ident, ast.Select, ast.Index, ast.Conditional, ast.Has)):
+            if id(index) not in self.checked.constants:
+                return Qualifier(step=resolved(self.attribute(index)), optional=node.optional)
+        found = self.step(index)
+        if found.constant is MISSING:
+            return Qualifier(step=found, optional=node.optional)
+        if type(found.constant) not in NUMERIC and type(found.constant) not in (str, bool):
+            raise self.fail(index, f"invalid qualifier type: {type(found.constant).__name__}")
+        return Qualifier(found.constant, optional=node.optional)
+
+    def tested(self, node: ast.Has) -> Attribute:
+        return self.attribute(node.operand).qualified(Qualifier(node.field, tested=True))
+
+    def has(self, node: ast.Has) -> Step:
+        return step_of(self.tested(node), tested=True)
+
+    # calls
+
+    def call(self, node: ast.Call) -> Step:
+        function, chosen = self.checked.overloads[id(node)]
+        receiver = [node.target] if node.target is not None and chosen[0].member else []
+        args = [self.step(part) for part in (*receiver, *node.args)]
+        if function.name in ("or", "orValue") and len(args) == 2 and _is_optional_or(chosen):
+            return logic.alternative(args[0], args[1], function.name == "orValue", self.strict_or)
+        special = self.special(node, function, args)
+        if special is not None:
+            return special
+        found = call_step(
+            implementation(function, chosen), cost_of(function, chosen), args, eager=_eager(function, chosen)
+        )
+        if function.name in _CONVERSIONS and len(args) == 1 and args[0].constant is not MISSING:
+            return self.folded(node, found)
+        return found
+
+    def special(self, node: ast.Call, function: Function, args: list[Step]) -> Step | None:
+        """A quicker or cheaper plan for a call with a constant operand."""
+        if len(args) != 2 or args[1].constant is MISSING:
+            return None
+        literal = args[1].constant
+        match function.name:
+            case "_==_" | "_!=_":
+                return shortcuts.equality(args[0], literal, function.name == "_!=_")
+            case "@in" if type(literal) is list:
+                return shortcuts.membership(args[0], literal)
+            case "matches" | "find" | "findAll" if type(literal) is str:
+                return self.pattern(node, function.name, args[0], literal)
+        return None
+
+    def pattern(self, node: ast.Call, name: str, text: Step, pattern: str) -> Step:
+        try:
+            if name == "matches":
+                return shortcuts.pattern_call(text, pattern, regex.searcher(pattern))
+            search = regex.finder(pattern) if name == "find" else regex.all_finder(pattern)
+            return shortcuts.pattern_call(text, pattern, search)
+        except EvaluationError as error:
+            raise self.fail(node, str(error)) from error
+
+    def folded(self, node: ast.Node, step: Step) -> Step:
+        try:
+            return constant(step.run([{}, 0, _FOLDING_LIMIT]))
+        except EvaluationError as error:
+            raise self.fail(node, str(error)) from error
+
+    # aggregates
+
+    def list_literal(self, node: ast.ListNode) -> Step:
+        elements = [self.step(element) for element in node.elements]
+        found = aggregates.list_step(elements, node.optional)
+        return self.folded(node, found) if all(e.constant is not MISSING for e in elements) else found
+
+    def map_literal(self, node: ast.MapNode) -> Step:
+        entries = [
+            aggregates.EntryStep(self.step(entry.key), self.step(entry.value), entry.optional) for entry in node.entries
+        ]
+        found = aggregates.map_step(entries)
+        known = all(e.key.constant is not MISSING and e.value.constant is not MISSING for e in entries)
+        return self.folded(node, found) if known else found
+
+    def object_literal(self, node: ast.ObjectNode) -> Step:
+        declared = self.checked.constants[id(node)]
+        assert isinstance(declared, ObjectType)
+        fields = []
+        for entry in node.entries:
+            assert isinstance(entry.key, ast.Literal)
+            fields.append((str(entry.key.value), self.step(entry.value), entry.optional))
+        return aggregates.object_step(fields, lambda found: construct(declared, found))
+
+    # macros
+
+    def open_scope(self, names: tuple[str, ...]) -> list[int]:
+        """Slots for a comprehension's variables."""
+        slots = [SLOTS + self.depth + position for position in range(len(names))]
+        self.scopes.append({name: Slot(slot) for name, slot in zip(names, slots, strict=True)})
+        self.depth += len(names)
+        self.slots = max(self.slots, self.depth)
+        return slots
+
+    def close_scope(self) -> None:
+        self.depth -= len(self.scopes.pop())
+
+    def comprehension(self, node: ast.Comprehension) -> Step:
+        return self.loop(node, self.step(node.target))
+
+    def loop(self, node: ast.Comprehension, source: Step) -> Step:
+        slots = self.open_scope(node.variables)
+        bodies = [self.step(argument) for argument in node.arguments]
+        self.close_scope()
+        loop = comprehensions.Loop(source, slots[0], slots[1] if len(slots) == 2 else None)
+        body, predicate = bodies[-1], bodies[0] if len(bodies) == 2 else None
+        match node.macro:
+            case "all":
+                return comprehensions.quantifier(loop, body, stop=False)
+            case "exists":
+                return comprehensions.quantifier(loop, body, stop=True)
+            case "exists_one" | "existsOne":
+                return comprehensions.exists_one(loop, body)
+            case "filter":
+                return comprehensions.filtered(loop, body)
+            case "transformMap":
+                return comprehensions.map_built(loop, predicate, body)
+            case "transformMapEntry":
+                return comprehensions.entries_built(loop, predicate, body)
+        return comprehensions.mapped(loop, predicate, body)
+
+    def sort_by(self, node: ast.Comprehension) -> Step:
+        """The target is bound to a variable, read once to make the keys and once to be sorted."""
+        target = self.step(node.target)
+        (slot,) = self.open_scope(("@sorted",))
+        source = Step(resolved(Attribute(Lazy(slot, target)), 1).run)
+        keys = self.loop(node, source)
+        self.close_scope()
+        function, chosen = self.checked.overloads[id(node)]
+        call = implementation(function, chosen)
+        return comprehensions.bound(slot, call_step(call, cost_of(function, chosen), [source, keys], eager=True))
+
+    def optional_map(self, node: ast.OptionalMap) -> Step:
+        target = self.step(node.target)
+        holds = self.method("hasValue", target)
+        value = self.method("value", target)
+        (slot,) = self.open_scope((node.variable,))
+        self.scopes[-1][node.variable] = Lazy(slot, value)
+        body = self.step(node.body)
+        self.close_scope()
+        return comprehensions.optional_map(holds, NONE, slot, body, node.flat)
+
+    def method(self, name: str, target: Step) -> Step:
+        function = self.functions[name]
+        chosen = tuple(function.overloads)
+        return call_step(implementation(function, chosen), cost_of(function, chosen), [target], eager=True)
+
+
+def _is_optional_or(chosen: tuple[Overload, ...]) -> bool:
+    return any(arg.name == "optional_type" for arg in chosen[0].args[:1])
+
+
+def _eager(function: Function, chosen: tuple[Overload, ...]) -> bool:
+    return function.dynamic is not None or len(chosen) == 1
+
+
+def type_value(declared: CelType) -> Value:
+    """A type as a value has no parameters: the identifier `list` is the type of every list."""
+    if declared.kind in (Kind.LIST, Kind.MAP, Kind.OPAQUE, Kind.TYPE) and declared.parameters:
+        return CelType(declared.kind, declared.name)
+    return declared

@@ -1,0 +1,140 @@
+"""Calls with a constant operand, planned to do less: comparisons with a literal, `in` a literal list, literal patterns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import ceil
+
+from policies.cel.cost import REGEX_FACTOR, STRING_FACTOR, shorter
+from policies.cel.errors import EvaluationError
+from policies.cel.plan.frame import SPENT, Frame, Step, constant
+from policies.cel.values import NUMERIC, UInt, Value, equal
+
+_SCALARS = frozenset({bool, type(None)})
+
+
+def equality(left: Step, wanted: Value, negated: bool) -> Step:
+    """`left == literal`, or `!=`."""
+    if type(wanted) is str:
+        return _text_equality(left, wanted, negated)
+    if type(wanted) in _SCALARS:
+        return _scalar_equality(left, wanted, negated)
+    return _any_equality(left, wanted, negated)
+
+
+def _text_equality(left: Step, wanted: str, negated: bool) -> Step:
+    first = left.run
+    usual = 1 if wanted else 0
+    short = len(wanted) <= 10
+
+    def run(f: Frame) -> Value:
+        try:
+            value = first(f)
+        except EvaluationError as error:
+            f[SPENT] += shorter(error, wanted)
+            raise
+        if type(value) is not str:
+            f[SPENT] += shorter(value, wanted) - usual
+            return negated
+        if not value or not short:
+            f[SPENT] += shorter(value, wanted) - usual
+        return (value == wanted) is not negated
+
+    return Step(run, left.owed + usual)
+
+
+def _scalar_equality(left: Step, wanted: Value, negated: bool) -> Step:
+    """bool and null compare by identity; an empty string, list or map on the left makes the comparison free."""
+    first = left.run
+
+    def run(f: Frame) -> Value:
+        try:
+            value = first(f)
+        except EvaluationError:
+            f[SPENT] += 1
+            raise
+        if value is wanted:
+            return not negated
+        f[SPENT] += shorter(value, wanted) - 1
+        return negated
+
+    return Step(run, left.owed + 1)
+
+
+def _any_equality(left: Step, wanted: Value, negated: bool) -> Step:
+    first = left.run
+
+    def run(f: Frame) -> Value:
+        try:
+            value = first(f)
+        except EvaluationError as error:
+            f[SPENT] += shorter(error, wanted)
+            raise
+        f[SPENT] += shorter(value, wanted)
+        return equal(value, wanted) is not negated
+
+    return Step(run, left.owed)
+
+
+def membership(value: Step, members: list[Value]) -> Step | None:
+    """`value in [literals]`, free of charge as in cel-go; None where the list must be searched."""
+    if not members:
+        return constant(False)
+    if any(type(member) not in (str, bool, int, UInt, float) for member in members):
+        return None
+    texts = frozenset(member for member in members if type(member) is str)
+    others = frozenset(alias for member in members for alias in _aliases(member))
+    first, owed = value.run, value.owed
+
+    def run(f: Frame) -> Value:
+        wanted = first(f)
+        if type(wanted) is str:
+            return wanted in texts
+        if type(wanted) is bytes:
+            raise EvaluationError("internal error: runtime error: hash of unhashable type types.Bytes")
+        return bool(others) and (type(wanted), _hashable(wanted)) in others
+
+    return Step(run, owed)
+
+
+def _hashable(value: Value) -> Value:
+    return value if type(value) in (int, UInt, float, bool) else None
+
+
+def _aliases(member: Value) -> list[tuple[type, Value]]:
+    """A number stands for its equals of the other numeric types."""
+    kind = type(member)
+    if kind is str:
+        return []
+    if kind not in NUMERIC:
+        return [(kind, member)]
+    found: list[tuple[type, Value]] = [(kind, member)]
+    if kind is float:
+        if member.is_integer() and -(2.0**63) < member < 2.0**63:
+            found.append((int, int(member)))
+        if member.is_integer() and 0 <= member < 2.0**64:
+            found.append((UInt, int(member)))
+        return found
+    found.append((float, float(member)))
+    if kind is int and member >= 0:
+        found.append((UInt, int(member)))
+    if kind is UInt and member < 2**63:
+        found.append((int, int(member)))
+    return found
+
+
+def pattern_call(text: Step, pattern: str, call: Callable[[str], Value]) -> Step:
+    """A search for a literal pattern. Where the text fails, the search isn't charged."""
+    first, owed = text.run, text.owed
+    each = ceil(len(pattern) * REGEX_FACTOR)
+
+    def run(f: Frame) -> Value:
+        value = first(f)
+        f[SPENT] += owed
+        if type(value) is not str:
+            f[SPENT] += ceil(2 * STRING_FACTOR) * each
+            raise EvaluationError("no such overload")
+        f[SPENT] += ceil((1.0 + len(value)) * STRING_FACTOR) * each
+        return call(value)
+
+    return Step(run)

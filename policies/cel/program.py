@@ -1,0 +1,73 @@
+"""Compiling and evaluating: the two doors of the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from policies.cel import versions
+from policies.cel.budget import Budget
+from policies.cel.check.checker import check
+from policies.cel.depth import nesting, room_for
+from policies.cel.environment import Environment
+from policies.cel.errors import CelError, CheckError, EvaluationError
+from policies.cel.library.patch import plain
+from policies.cel.parser import parse
+from policies.cel.plan.planner import Plan, plan
+from policies.cel.types import CelType, Kind
+from policies.cel.values import Value
+
+
+class Program:
+    """A compiled expression. Immutable; may be evaluated by many threads at once."""
+
+    __slots__ = ("_constructs", "_depth", "_owed", "_padding", "_run", "source", "type")
+
+    def __init__(self, source: str, type_: CelType, planned: Plan, depth: int) -> None:
+        self.source = source
+        self.type = type_
+        self._run = planned.step.run
+        self._owed = planned.step.owed
+        self._padding = [None] * planned.slots
+        self._depth = depth
+        self._constructs = "{" in source
+
+    def __repr__(self) -> str:
+        return f"Program({self.source!r}, {self.type})"
+
+    def evaluate(self, names: Mapping[str, object], budget: Budget | None = None) -> Value:
+        """The value for these names. A name that evaluation doesn't touch is never looked up.
+
+        Raises EvaluationError, or CostExceeded; nothing else. `budget.spent` has grown by the cost either way.
+        """
+        budget = Budget() if budget is None else budget
+        frame: list[Any] = [names, 0, budget.left, *self._padding]
+        if self._depth:
+            room_for(self._depth)
+        try:
+            value = self._run(frame)
+            frame[1] += self._owed
+        except CelError:
+            raise
+        except RecursionError as error:
+            raise EvaluationError("nested too deeply to be evaluated") from error
+        except Exception as error:
+            raise EvaluationError(f"internal error: {error}") from error
+        finally:
+            budget.spend(frame[1])
+        if frame[1] > frame[2]:
+            budget.check()
+        return plain(value) if self._constructs else value
+
+
+class Compiler:
+    """Source to programs. Has no state; one can serve everybody."""
+
+    def compile(self, source: str, environment: Environment, expect: CelType | None = None) -> Program:
+        """Raises ParseError or CheckError. `expect` is the type the expression must have, exactly as the API server asks."""
+        tree = parse(source, versions.macro_table(environment.kubernetes))
+        checked = check(tree, source, environment)
+        if expect is not None and checked.type != expect and expect.kind is not Kind.DYN:
+            raise CheckError(f"must evaluate to {expect} but got {checked.type}", source, 0)
+        depth = nesting(tree).frames
+        return Program(source, checked.type, plan(checked, source, environment), depth if depth > 40 else 0)
