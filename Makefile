@@ -34,7 +34,7 @@ test: check ## everything: checks, then the suite, with real servers where they 
 	$(BIN)/python -m pytest
 
 bench: setup ## benchmarks: ratios against a baseline in the same run
-	$(BIN)/python -m tests.bench
+	$(BIN)/python tests/bench/__main__.py
 
 lock: setup ## write requirements.lock anew, with hashes and no index address
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

@@ -21,6 +21,7 @@ class RulesInvalid(Exception):
 
     def __init__(self, problems: Iterable[str]) -> None:
         self.problems = tuple(problems)
+        self.hint = "correct what is named above; nothing of it was put in force"
         super().__init__("\n".join(self.problems))
 
 

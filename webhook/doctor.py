@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 
@@ -38,17 +38,25 @@ class Finding:
     hint: str = ""
 
 
-Check = Callable[[], Iterator[Finding]]
+Look = Callable[[], Iterator[Finding]]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing to look at."""
+
+    subject: str
+    look: Look
 
 
 def examine(checks: Sequence[Check]) -> Iterator[Finding]:
     """All findings of all checks. A check that fails itself is a finding."""
     for check in checks:
         try:
-            yield from check()
+            yield from check.look()
         except Exception as fault:  # noqa: BLE001  # a doctor that collapses helps nobody
             hint = str(getattr(fault, "hint", "report this as a fault of ours"))
-            yield Finding(check.__name__.strip("_"), Health.BROKEN, f"{type(fault).__name__}: {fault}", hint)
+            yield Finding(check.subject, Health.BROKEN, str(fault) or type(fault).__name__, hint)
 
 
 def state_directory(directory: Path) -> Iterator[Finding]:
@@ -87,13 +95,9 @@ def tls() -> Iterator[Finding]:
     yield Finding("tls", health, ssl.OPENSSL_VERSION, "use a Python built with OpenSSL 1.1.1 or later")
 
 
-def rules(compiled: Callable[[], str]) -> Check:
+def rules(compiled: Callable[[], str]) -> Iterator[Finding]:
     """Do all rules compile? `compiled` puts them together and describes them, or raises."""
-
-    def rules() -> Iterator[Finding]:
-        yield Finding("rules", Health.GOOD, compiled())
-
-    return rules
+    yield Finding("rules", Health.GOOD, compiled())
 
 
 def cluster(api: ApiServer) -> Iterator[Finding]:
@@ -137,7 +141,3 @@ def places(api: ApiServer, label: str) -> Iterator[Finding]:
         yield Finding("node places", Health.WARNING, f"{len(silent)} of {len(nodes)} without a place: {shown}", hint)
     else:
         yield Finding("node places", Health.GOOD, f"{len(nodes)} nodes, all with a place")
-
-
-def moment() -> datetime:
-    return datetime.now(UTC)

@@ -1,0 +1,100 @@
+"""`bailiwick doctor`: looks, tells, and changes nothing."""
+
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from webhook.doctor import Check, Finding
+
+
+@click.command()
+@click.option("--rules", multiple=True, metavar="PATH", help="Policies, jurisdictions, classes, profile.")
+@click.option("--kubeconfig", metavar="FILE", help="Look at this cluster too.")
+@click.option("--state", default="state", show_default=True, type=click.Path(path_type=Path))
+@click.option("--certificate", type=click.Path(path_type=Path), help="The serving certificate.")
+@click.option("-o", "--output", type=click.Choice(["table", "json", "yaml"]), default="table", show_default=True)
+def doctor(rules: Sequence[str], kubeconfig: str | None, state: Path, certificate: Path | None, output: str) -> None:
+    """Look for what would keep the webhook from working, and say what to do.
+
+    Exits with 1 when something is broken.
+    """
+    from webhook.doctor import Health, examine
+
+    findings = list(examine(list(_checks(rules, kubeconfig, state, certificate))))
+    click.echo(_rendered(findings, output), nl=False)
+    sys.exit(int(any(finding.health is Health.BROKEN for finding in findings)))
+
+
+def _checks(rules: Sequence[str], kubeconfig: str | None, state: Path, certificate: Path | None) -> "Sequence[Check]":
+    from policies.geography import PLACE_LABEL
+    from webhook import doctor as look
+    from webhook.apiserver import ApiServer
+
+    shown = certificate or state / "tls" / "tls.crt"
+    checks = [
+        look.Check("tls", look.tls),
+        look.Check("state", partial(look.state_directory, state)),
+        look.Check("rules", partial(look.rules, partial(_compiled, rules))),
+    ]
+    if certificate or shown.exists():
+        checks.append(look.Check("certificate", partial(look.certificate, shown, datetime.now(UTC))))
+    if kubeconfig is not None:
+        api = ApiServer.connect(kubeconfig)
+        checks.append(look.Check("cluster", partial(look.cluster, api)))
+        checks.append(look.Check("registration", partial(look.registration, api)))
+        checks.append(look.Check("places", partial(look.places, api, PLACE_LABEL)))
+    return checks
+
+
+def _compiled(paths: Sequence[str]) -> str:
+    from policies.gathering import engine_of
+    from policies.store import load_kinds
+    from policies.version import version
+
+    engine = engine_of((load_kinds(paths),), version())
+    return f"{engine.policies} policies compile, digest {engine.digest.hex()[:16]}"
+
+
+def _rendered(findings: "Sequence[Finding]", output: str) -> str:
+    rows = [
+        {
+            "subject": finding.subject,
+            "health": str(finding.health),
+            "detail": finding.detail,
+            "hint": "" if finding.health == "good" else finding.hint,
+        }
+        for finding in findings
+    ]
+    if output == "json":
+        import orjson
+
+        return orjson.dumps(rows, option=orjson.OPT_INDENT_2).decode() + "\n"
+    if output == "yaml":
+        import yaml
+
+        return str(yaml.safe_dump(rows, sort_keys=False))
+    return _table(rows)
+
+
+def _table(rows: Sequence[dict[str, str]]) -> str:
+    from io import StringIO
+
+    from rich.console import Console
+    from rich.text import Text
+
+    written = StringIO()
+    console = Console(file=written, soft_wrap=True, highlight=False)
+    styles = {"good": "green", "warning": "yellow", "broken": "bold red"}
+    for row in rows:
+        console.print(
+            Text.assemble((f"{row['health']:<8} ", styles[row["health"]]), f"{row['subject']}: {row['detail']}")
+        )
+        if row["hint"]:
+            console.print(Text(f"{'':<8} hint: {row['hint']}", style="dim"))
+    return written.getvalue()
