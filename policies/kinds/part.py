@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, ClassVar, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, model_validator
 from pydantic.alias_generators import to_camel
 from pydantic.fields import FieldInfo
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from policies.kinds.words import Unique
 
@@ -32,6 +34,11 @@ class Rule:
     holds: Callable[[Raw], bool]
     hint: str = ""
 
+    def to_schema(self) -> dict[str, str]:
+        """The rule as the API server takes it."""
+        message = f"expected {self.expected}"
+        return {"rule": self.cel, "message": f"{message}; {self.hint}" if self.hint else message}
+
 
 class Part(BaseModel):
     """A part of a kind. A null counts as a field left out, as it does at the API server."""
@@ -46,6 +53,13 @@ class Part(BaseModel):
         hide_input_in_errors=True,
     )
     rules: ClassVar[tuple[Rule, ...]] = ()
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        schema = handler.resolve_ref_schema(handler(core))
+        if cls.rules:
+            schema["x-kubernetes-validations"] = [rule.to_schema() for rule in cls.rules]
+        return schema
 
     @model_validator(mode="before")
     @classmethod

@@ -13,6 +13,7 @@ from policies.kinds.words import (
     Expression,
     Items,
     LabelName,
+    Labels,
     LabelValue,
     Line,
     ObjectName,
@@ -111,7 +112,7 @@ class LabelRequirement(Part):
 class LabelSelector(Part):
     """A label selector as Kubernetes has it: all of it must match; an empty one matches everything."""
 
-    match_labels: dict[QualifiedName, LabelValue] = mapped("Labels and their values.")
+    match_labels: Labels = mapped("Labels and their values.")
     match_expressions: Annotated[Items[LabelRequirement], Len(0, 64)] = listed("Expressions over labels.")
 
 

@@ -12,11 +12,10 @@ from policies.kinds.words import (
     Glob,
     Items,
     LabelName,
-    LabelValue,
+    Labels,
     Line,
     ObjectName,
     PlaceCode,
-    QualifiedName,
     Text,
     Unique,
     described,
@@ -71,7 +70,7 @@ class SiteMatch(Part):
     provider_ids: Annotated[Items[Glob], Len(0, 256), Unique()] = listed(
         "`spec.providerID` of nodes; `*` stands for anything.", alias="providerIDs"
     )
-    labels: dict[QualifiedName, LabelValue] = mapped(
+    labels: Labels = mapped(
         "Labels and their values. Only labels below `node-restriction.kubernetes.io` prove anything by themselves, "
         "because kubelets can't set those."
     )

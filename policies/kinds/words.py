@@ -169,17 +169,24 @@ LabelName = Annotated[
         most=63,
     ),
 ]
+_KEY_PATTERN = rf"^({_SUBDOMAIN}/)?[A-Za-z0-9]([-A-Za-z0-9_.]{{0,61}}[A-Za-z0-9])?$"
 QualifiedName = Annotated[
     str,
     Text(
         "a name as label keys have it, with or without a prefix",
         "example.com/owner",
-        pattern=rf"^({_SUBDOMAIN}/)?[A-Za-z0-9]([-A-Za-z0-9_.]{{0,61}}[A-Za-z0-9])?$",
+        pattern=_KEY_PATTERN,
         most=317,
     ),
 ]
 LabelValue = Annotated[
     str, Text("a label value", "gpu", pattern=r"^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$", most=63)
+]
+_KEY_PATTERN = rf"^({_SUBDOMAIN}/)?[A-Za-z0-9]([-A-Za-z0-9_.]{{0,61}}[A-Za-z0-9])?$"
+Labels = Annotated[
+    dict[QualifiedName, LabelValue],
+    Field(max_length=64),
+    Cel(f"self.all(key, key.matches(r'{_KEY_PATTERN}'))", "expected keys as labels have them"),
 ]
 Code = Annotated[
     str,
