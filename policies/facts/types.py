@@ -56,7 +56,8 @@ DESTINATION = ObjectType(
         "what": STRING,
     },
 )
-KEY = ObjectType("bailiwick.Key", fields={"path": STRING, "reference": STRING, "purpose": STRING, "places": PLACE_SET})
+KEY = ObjectType("bailiwick.Key", fields={"path": STRING, "reference": STRING, "purpose": STRING})
+WHEREABOUTS = ObjectType("bailiwick.Whereabouts", fields={"places": PLACE_SET, "unknown": STRING, "assurance": STRING})
 IDENTITY = ObjectType("bailiwick.Identity", fields={"path": STRING, "serviceAccount": STRING, "audience": STRING})
 POD = ObjectType(
     "bailiwick.Pod",
