@@ -29,7 +29,7 @@ class Webhook(FastAPI):
     def __init__(self, doors: Mapping[str, ASGIApp]) -> None:
         # No pages of documentation: there is nothing here for a browser. Telemetry would follow environment variables.
         off = TelemetryConfig(tracing=False, metrics=False, logs=False, auto_configure=False)
-        super().__init__(title="bailiwick", openapi_url=None, docs_url=None, redoc_url=None, telemetry=off)
+        super().__init__(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False, telemetry=off)
         self.doors = doors
         for path, door in doors.items():
             self.router.routes.append(Route(path, door, methods=["POST"]))

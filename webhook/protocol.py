@@ -17,7 +17,6 @@ from uvicorn.server import ServerState
 
 from webhook.settings import ConnectionLimits
 
-SWEEP = 0.5  # seconds between looks at all connections: deadlines are kept to this grain
 _ANSWER = 60.0  # seconds; the doors answer within 30, the rest is for a client that is slow to read
 _TIMED_OUT = (
     b"HTTP/1.1 408 Request Timeout\r\ncontent-type: text/plain\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"
@@ -80,7 +79,7 @@ class Connections:
     async def watch(self) -> None:
         """Sweep until cancelled."""
         while True:
-            await asyncio.sleep(SWEEP)
+            await asyncio.sleep(self.limits.sweep)
             self.sweep(time.monotonic())
 
 

@@ -39,6 +39,7 @@ class ConnectionLimits:
     header_bytes: int = 32 << 10  # bytes of headers; an API server sends less than one KiB
     body: float = 10.0  # seconds from the end of the headers to the end of the body
     closing: float = 5.0  # seconds for a peer to end its side of TLS
+    sweep: float = 0.5  # seconds between looks at all connections: the times above are kept to this grain
     backlog: int = 1024  # connections that wait for their turn
 
 
