@@ -29,10 +29,11 @@ def correct(
     """Carry out the mutations of all policies concerned. Failures go to `findings`; the object is then incomplete."""
     corrected = Corrected(document, [])
     mutating = [entry for entry in found if entry[1].mutations]
+    settled: dict[str, Json] = {}  # policy -> the version that it left alone: asked again, it would leave it again
     for _ in range(PASSES):
-        if not _one_pass(mutating, situation, corrected, findings):
+        if not _one_pass(mutating, situation, corrected, findings, settled):
             return corrected
-    if mutating and _one_pass(mutating, situation, Corrected(corrected.object, []), findings):
+    if mutating and _one_pass(mutating, situation, Corrected(corrected.object, []), findings, settled):
         message = f"still changing after {PASSES} passes"
         for _match, policy in mutating:
             findings.failed(policy, Failure("mutation-unstable", message))
@@ -40,11 +41,18 @@ def correct(
 
 
 def _one_pass(
-    mutating: Sequence[tuple[Match, CompiledPolicy]], situation: Situation, corrected: Corrected, findings: Findings
+    mutating: Sequence[tuple[Match, CompiledPolicy]],
+    situation: Situation,
+    corrected: Corrected,
+    findings: Findings,
+    settled: dict[str, Json],
 ) -> bool:
     """Whether anything changed. Each policy sees what the ones before it did."""
     before = corrected.object
     for entry in mutating:
+        version = corrected.object
+        if settled.get(entry[1].name) is version:
+            continue
         for policy, names in concerned((entry,), situation.facts(corrected.object), findings):
             for mutation in policy.mutations:
                 seen = (
@@ -53,6 +61,8 @@ def _one_pass(
                     else names.over(situation.facts(corrected.object))
                 )
                 _carry_out(policy, mutation, seen, corrected, findings)
+        if corrected.object is version:
+            settled[entry[1].name] = version
     return corrected.object is not before
 
 

@@ -31,9 +31,13 @@ class Situation:
     def __init__(self, law: Law, request: Request, snapshot: Snapshot, now: datetime, admitted: Admitted) -> None:
         self.law, self.request, self.snapshot, self.now = law, request, snapshot, now
         self._admitted = admitted
+        self._facts: Facts | None = None
 
     def facts(self, document: Json) -> "Facts":
-        return Facts(self, document)
+        """The facts of one version of the object: one set for all policies, until a mutation makes another version."""
+        if self._facts is None or self._facts["object"] is not document:
+            self._facts = Facts(self, document)
+        return self._facts
 
     def of_pod(self, request: Request) -> "Situation":
         """The same surroundings for a pod that one of the object's templates makes."""
