@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 
+from policies.geography.globs import glob_fits
 from policies.geography.place import Place, is_label_value
 from policies.geography.regions import Regions
 from policies.geography.sites import Site
@@ -68,7 +68,7 @@ class Geography:
 
     def declared_for(self, group: str, text: str) -> JsonObject | None:
         """The first entry of such a list whose glob fits the whole text."""
-        return next((entry for entry in self.declarations(group) if fnmatchcase(text, entry["match"])), None)
+        return next((entry for entry in self.declarations(group) if glob_fits(entry["match"], text)), None)
 
     def _regions_declared(self, profile: JsonObject) -> list[Place]:
         found: list[Place] = []

@@ -6,11 +6,11 @@ may be chosen by a customer (a bucket called `x.eu-central-1`) and proves nothin
 
 import re
 from collections.abc import Mapping, Sequence
-from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Any
 
 from policies.geography.geography import Geography
+from policies.geography.globs import glob_fits
 from policies.geography.located import Located
 from policies.geography.regions import pattern
 from policies.json import JsonObject
@@ -25,7 +25,10 @@ def place_of_host(reference: str, geography: Geography) -> Located:
 
 
 def place_of_registry(reference: str, geography: Geography) -> Located:
-    """As `place_of_host`, for a registry's name; the profile's `registries` and the registries known come first."""
+    """As `place_of_host`, for a reference that starts with a registry's name (`docker.io/team/image`).
+
+    The profile's `registries` are asked, not its `hosts`; of the data, registries come before other hosts.
+    """
     return locate(reference, geography, "registries", (geography.regions.registries, geography.regions.hosts))
 
 
@@ -38,13 +41,18 @@ def declared_host(reference: str, geography: Geography, group: str) -> JsonObjec
     """The first entry whose glob fits.
 
     A glob is held against the host alone, unless it has a path (then against `host/path`) or a scheme (then against
-    `scheme://host/path`): `*.example.com` must not fit a path that ends in it.
+    `scheme://host/path`): `*.example.com` must not fit a path that ends in it. A path that could lead elsewhere than
+    it says (`..`, `%`) fits no glob that has one.
     """
     scheme, host, path = _split(reference)
-    texts = {0: host, 1: host + path, 2: f"{scheme}://{host}{path}"}
+    straight = ".." not in path and "%" not in path
     for entry in geography.declarations(group):
         glob = entry["match"]
-        if fnmatchcase(texts[2 if "://" in glob else 1 if "/" in glob else 0], glob):
+        if "/" not in glob:
+            fits = glob_fits(glob.lower(), host)
+        else:
+            fits = straight and glob_fits(glob, f"{scheme}://{host}{path}" if "://" in glob else host + path)
+        if fits:
             return entry
     return None
 

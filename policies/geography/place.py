@@ -50,7 +50,7 @@ def place_code(provider: str, region: str) -> str:
 
     Distinct for all regions of one data file: the loader refuses a file in which two regions share a code.
     """
-    return f"{_ILLEGAL.sub('_', provider.lower())}.{_ILLEGAL.sub('_', region.lower())}"
+    return _ILLEGAL.sub("_", f"{provider}.{region}".lower())
 
 
 def is_label_value(text: str) -> bool:

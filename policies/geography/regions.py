@@ -159,8 +159,10 @@ def _provider(
     regions: dict[str, Place] = {}
     matches = []
     realms = {}
+    operators = {key: _Operator.of(operator) for key, operator in entry["operators"].items()}
     for region, row in entry["regions"].items():
-        place = regions[region] = names[name, region.lower()] = _place(name, region, "", row, entry)
+        operator = operators[row.get("operator", "")]
+        place = regions[region] = names[name, region.lower()] = operator.place(name, region, "", row)
         if key := row.get("key"):
             names[name, key] = place
         if realm := row.get("realm"):
@@ -170,7 +172,7 @@ def _provider(
         if pair := row.get("pairedRegion"):
             paired[place.code] = place_code(name, pair)
         for zone, own in row.get("zones", {}).items():
-            zones[name, zone] = _place(name, region, zone, {**row, **own}, entry)
+            zones[name, zone] = operator.place(name, region, zone, {**row, **own})
     return Provider(
         name=name,
         display=entry["display"],
@@ -182,18 +184,31 @@ def _provider(
     )
 
 
-def _place(provider: str, region: str, zone: str, row: Mapping[str, Any], entry: Mapping[str, Any]) -> Place:
-    operator = entry["operators"][row.get("operator", "")]
-    return Place(
-        code=place_code(provider, zone or region),
-        provider=provider,
-        region=region,
-        zone=zone,
-        country=row["country"],
-        operator=operator["name"],
-        operator_country=operator["country"],
-        controlled_from=frozenset(operator["controlledFrom"]),
-        confidence=row["confidence"],
-        exposed_to=frozenset(operator["exposedTo"]),
-        location=row.get("location", ""),
-    )
+@dataclass(frozen=True, slots=True)
+class _Operator:
+    """What all places of one operator share."""
+
+    name: str
+    country: str
+    controlled_from: frozenset[str]
+    exposed_to: frozenset[str]
+
+    @classmethod
+    def of(cls, entry: Mapping[str, Any]) -> "_Operator":
+        owners, reach = frozenset(entry["controlledFrom"]), frozenset(entry["exposedTo"])
+        return cls(entry["name"], entry["country"], owners, reach)
+
+    def place(self, provider: str, region: str, zone: str, row: Mapping[str, Any]) -> Place:
+        return Place(
+            code=place_code(provider, zone or region),
+            provider=provider,
+            region=region,
+            zone=zone,
+            country=row["country"],
+            operator=self.name,
+            operator_country=self.country,
+            controlled_from=self.controlled_from,
+            confidence=row["confidence"],
+            exposed_to=self.exposed_to,
+            location=row.get("location", ""),
+        )

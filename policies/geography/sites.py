@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
+from policies.geography.globs import glob_fits
 from policies.geography.place import DECLARED, Place
 from policies.json import JsonObject
 
@@ -68,7 +68,7 @@ def is_guarded(key: str) -> bool:
 
 
 def _fits(globs: Sequence[str], text: str) -> bool:
-    return not globs or any(fnmatchcase(text, glob) for glob in globs)
+    return not globs or any(glob_fits(glob, text) for glob in globs)
 
 
 def _serial(node: JsonObject) -> str:

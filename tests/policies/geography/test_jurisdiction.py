@@ -81,7 +81,7 @@ def test_controlled_from() -> None:
 
 
 def test_reach_of_foreign_law() -> None:
-    """A country whose law has reached an operator counts against it where it is excepted, not where owners are listed."""
+    """A country whose law has reached an operator counts where it is excepted, not where owners are listed."""
     assert rule(controlledFrom={"countries": ["FR"]}).admits_place(place("ovhcloud.gra"))
     refused = rule(controlledFrom={"except": ["CA"]})
     assert not refused.admits_place(place("ovhcloud.gra"))

@@ -1,0 +1,335 @@
+"""Where a pod could run, case by case: what narrows, what doesn't, what is not known, and how it is told."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from policies.geography import (
+    ANYWHERE,
+    NOWHERE,
+    PLACE_LABEL,
+    UNPLACED,
+    Geography,
+    JurisdictionRule,
+    PlaceSet,
+    Possible,
+    Regions,
+    conflict,
+    constrain,
+    possible,
+)
+from policies.snapshot import MemorySnapshot, Pending, Unknown
+
+REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+GEOGRAPHY = Geography(
+    Regions.builtin(),
+    {
+        "providers": [{"name": "aws", "regions": ["eu-central-1", "us-east-1"]}],
+        "sites": [{"name": "fra", "country": "DE", "match": {"nodeNames": ["bm-*"]}}],
+    },
+)
+EU = JurisdictionRule.of({"locatedIn": {"sets": ["EU"]}}, GEOGRAPHY)
+FRA, AWS, USA = "fra", "aws.eu-central-1", "aws.us-east-1"
+NOTHING = MemorySnapshot.of([])
+
+
+def pod(**spec: Any) -> dict[str, Any]:
+    return {"metadata": {"namespace": "team"}, "spec": spec}
+
+
+def requiring(*terms: Any) -> dict[str, Any]:
+    return pod(affinity={"nodeAffinity": {REQUIRED: {"nodeSelectorTerms": list(terms)}}})
+
+
+def place(operator: str, *values: str) -> dict[str, Any]:
+    return {"key": PLACE_LABEL, "operator": operator} | ({"values": list(values)} if values else {})
+
+
+def term(*expressions: Any) -> dict[str, Any]:
+    return {"matchExpressions": list(expressions)}
+
+
+def cluster(*objects: tuple[str, str, str, dict[str, Any]], live: bool = False) -> MemorySnapshot:
+    made = [
+        {
+            "apiVersion": version,
+            "kind": kind,
+            "metadata": {"name": name, "namespace": "team" if kind.endswith("Claim") else ""},
+            **fields,
+        }
+        for version, kind, name, fields in objects
+    ]
+    return MemorySnapshot.of(made, live=live)
+
+
+def ask(of: dict[str, Any], snapshot: MemorySnapshot = NOTHING) -> Possible:
+    return possible(of, snapshot, GEOGRAPHY)
+
+
+@pytest.mark.parametrize(
+    ("of", "places"),
+    [
+        (pod(), ANYWHERE),
+        (pod(affinity=None, nodeSelector=None), ANYWHERE),
+        (pod(affinity={"nodeAffinity": {REQUIRED: None}}), ANYWHERE),
+        (pod(nodeSelector={PLACE_LABEL: FRA}), PlaceSet.of([FRA])),
+        (requiring(term(place("In", FRA, AWS))), PlaceSet.of([FRA, AWS])),
+        (requiring(term(place("In", FRA, AWS), place("NotIn", FRA))), PlaceSet.of([AWS])),
+        (requiring(term(place("NotIn", FRA))), PlaceSet.excluding([FRA])),  # nodes without the label pass NotIn
+        (requiring(term(place("Exists"))), PlaceSet.excluding([UNPLACED])),
+        (requiring(term(place("DoesNotExist"))), PlaceSet.of([UNPLACED])),
+        (requiring(term(place("In", "5", "9", FRA), place("Gt", "6"))), PlaceSet.of(["9"])),
+        (requiring(term(place("Lt", "6"))), PlaceSet.excluding([UNPLACED])),
+        # terms are ORed: one that says nothing of places opens all of them
+        (requiring(term(place("In", FRA)), term({"key": "gpu", "operator": "Exists"})), ANYWHERE),
+        (requiring(term(place("In", FRA)), {}), PlaceSet.of([FRA])),  # an empty term matches nothing
+        (requiring({}), NOWHERE),
+        (requiring(None), NOWHERE),
+        (requiring(), NOWHERE),
+        (pod(affinity={"nodeAffinity": {REQUIRED: {}}}), NOWHERE),
+        (requiring({"matchExpressions": [], "matchFields": []}), NOWHERE),
+        # preferences, tolerations and topology labels never narrow
+        (
+            pod(
+                affinity={
+                    "nodeAffinity": {
+                        "preferredDuringSchedulingIgnoredDuringExecution": [
+                            {"weight": 100, "preference": term(place("In", FRA))}
+                        ]
+                    }
+                }
+            ),
+            ANYWHERE,
+        ),
+        (pod(nodeSelector={"topology.kubernetes.io/region": "eu-central-1"}), ANYWHERE),
+        (
+            requiring(term({"key": "topology.kubernetes.io/zone", "operator": "In", "values": ["eu-central-1a"]})),
+            ANYWHERE,
+        ),
+        (
+            pod(tolerations=[{"key": "place", "value": FRA}], topologySpreadConstraints=[{"topologyKey": PLACE_LABEL}]),
+            ANYWHERE,
+        ),
+        # what the API server refuses narrows nothing here
+        (requiring(term(place("Near", FRA))), ANYWHERE),
+        (requiring(term({"key": PLACE_LABEL, "operator": "In", "values": [1]})), ANYWHERE),
+        (pod(affinity="fra"), ANYWHERE),
+        ({"spec": "fra"}, ANYWHERE),
+        ({}, ANYWHERE),
+    ],
+)
+def test_what_the_pod_says(of: dict[str, Any], places: PlaceSet) -> None:
+    """Each form of constraint gives the set that the scheduler's reading gives."""
+    assert ask(of).places == places
+
+
+NODE_AT_HOME = ("v1", "Node", "bm-1", {})
+NODE_ABROAD = ("v1", "Node", "vm-1", {"spec": {"providerID": "aws:///us-east-1a/i-0123456789abcdef0"}})
+
+
+def test_a_pod_bound_by_its_author_is_where_its_node_is() -> None:
+    """`nodeName` passes by the scheduler: the node's place decides, and an unknown or absent node is anywhere."""
+    snapshot = cluster(NODE_AT_HOME, NODE_ABROAD)
+    assert ask(pod(nodeName="bm-1"), snapshot).places == PlaceSet.of([FRA])
+    assert ask(pod(nodeName="vm-1"), snapshot).places == PlaceSet.of([UNPLACED])
+    assert ask(pod(nodeName="bm-1", nodeSelector={PLACE_LABEL: AWS}), snapshot).places == NOWHERE
+    unknown = ask(pod(nodeName="bm-2", nodeSelector={PLACE_LABEL: FRA}), snapshot)
+    assert unknown.places == ANYWHERE
+    assert unknown.under(EU) == Unknown("Node `bm-2`")
+    absent = ask(pod(nodeName="bm-2"), snapshot.completing([("", "Node")]))
+    assert (absent.places, absent.unresolved) == (ANYWHERE, ())
+
+
+def test_match_fields_name_nodes() -> None:
+    """A term that names a node is where that node is; it does not bind like `nodeName`."""
+    fields = [{"key": "metadata.name", "operator": "In", "values": ["bm-1"]}]
+    assert ask(requiring({"matchFields": fields}), cluster(NODE_AT_HOME)).places == PlaceSet.of([FRA])
+    assert ask(requiring({"matchFields": fields})).places == ANYWHERE
+    apart = [{"key": "metadata.name", "operator": "NotIn", "values": ["bm-1"]}]
+    assert ask(requiring({"matchFields": apart}), cluster(NODE_AT_HOME)).places == ANYWHERE
+
+
+VOLUMES = [{"name": "weights", "persistentVolumeClaim": {"claimName": "weights"}}]
+CLAIM = ("v1", "PersistentVolumeClaim", "weights", {"spec": {"volumeName": "pv-1", "storageClassName": "fast"}})
+UNBOUND = ("v1", "PersistentVolumeClaim", "weights", {"spec": {"storageClassName": "fast"}})
+CLASS = (
+    "storage.k8s.io/v1",
+    "StorageClass",
+    "fast",
+    {"allowedTopologies": [{"matchLabelExpressions": [{"key": PLACE_LABEL, "values": [FRA, AWS]}]}, {}]},
+)
+
+
+def volume(*terms: dict[str, Any]) -> tuple[str, str, str, dict[str, Any]]:
+    return (
+        "v1",
+        "PersistentVolume",
+        "pv-1",
+        {"spec": {"nodeAffinity": {"required": {"nodeSelectorTerms": list(terms)}}}},
+    )
+
+
+def test_volumes_narrow() -> None:
+    """A bound volume ties by its node affinity, one still to be made by its class; zone labels tie nobody."""
+    claimed = pod(volumes=VOLUMES)
+    assert ask(claimed, cluster(CLAIM, volume(term(place("In", FRA))))).places == PlaceSet.of([FRA])
+    zone = {"key": "topology.kubernetes.io/zone", "operator": "In", "values": ["eu-central-1a"]}
+    assert ask(claimed, cluster(CLAIM, volume(term(zone)))).places == ANYWHERE
+    assert ask(claimed, cluster(UNBOUND, CLASS)).places == PlaceSet.of([FRA, AWS])
+    ephemeral = {"name": "t", "ephemeral": {"volumeClaimTemplate": {"spec": {"storageClassName": "fast"}}}}
+    assert ask(pod(volumes=[ephemeral]), cluster(CLASS)).places == PlaceSet.of([FRA, AWS])
+    assert ask(pod(volumes=[{"name": "e", "emptyDir": {}}])).unresolved == ()
+
+
+def test_a_runtime_class_narrows() -> None:
+    """The node selector of the RuntimeClass counts as the pod's own."""
+    kata = ("node.k8s.io/v1", "RuntimeClass", "kata", {"scheduling": {"nodeSelector": {PLACE_LABEL: FRA}}})
+    found = ask(pod(runtimeClassName="kata"), cluster(kata))
+    assert found.places == PlaceSet.of([FRA])
+    assert str(found.constraints[0]) == "`spec.runtimeClassName` `kata` asks for fra: fra"
+
+
+def test_an_unknown_matters_only_where_it_could() -> None:
+    """A claim nobody has seen is asked for when it could decide, not when the rest is inside or wholly outside."""
+    assert ask(pod(volumes=VOLUMES)).under(EU) == Unknown("PersistentVolumeClaim `team/weights`")
+    assert isinstance(ask(pod(volumes=VOLUMES), cluster(live=True)).under(EU), Pending)
+    assert ask(pod(volumes=VOLUMES, nodeSelector={PLACE_LABEL: FRA})).under(EU) == PlaceSet.of([FRA])
+    assert ask(pod(volumes=VOLUMES, nodeSelector={PLACE_LABEL: USA})).under(EU) == PlaceSet.of([USA])
+    nameless = possible({"spec": {"volumes": VOLUMES}}, NOTHING, GEOGRAPHY)
+    assert nameless.under(EU) == Unknown("the namespace of PersistentVolumeClaim `weights`")
+    named = possible({"spec": {"volumes": VOLUMES}}, cluster(UNBOUND, CLASS), GEOGRAPHY, namespace="team")
+    assert named.under(EU) == PlaceSet.of([FRA, AWS])
+
+
+def test_the_explanation_names_path_and_set() -> None:
+    """Each constraint is told with where it stands and what it leaves."""
+    found = ask(requiring(term(place("In", FRA, USA))) | {"metadata": {}})
+    assert [(each.path, each.places) for each in found.constraints] == [
+        (f"spec.affinity.nodeAffinity.{REQUIRED}", PlaceSet.of([FRA, USA]))
+    ]
+
+
+CODES = frozenset([FRA, AWS])
+WANTED = {"key": PLACE_LABEL, "operator": "In", "values": [AWS, FRA]}
+POINTER = f"/spec/affinity/nodeAffinity/{REQUIRED}"
+
+
+@pytest.mark.parametrize(
+    ("of", "operations"),
+    [
+        (
+            pod(),
+            [("/spec/affinity", {"nodeAffinity": {REQUIRED: {"nodeSelectorTerms": [{"matchExpressions": [WANTED]}]}}})],
+        ),
+        (
+            pod(affinity={}),
+            [("/spec/affinity/nodeAffinity", {REQUIRED: {"nodeSelectorTerms": [{"matchExpressions": [WANTED]}]}})],
+        ),
+        (pod(affinity={"nodeAffinity": {}}), [(POINTER, {"nodeSelectorTerms": [{"matchExpressions": [WANTED]}]})]),
+        (
+            requiring(term({"key": "gpu", "operator": "Exists"}), {}),
+            [(f"{POINTER}/nodeSelectorTerms/0/matchExpressions/-", WANTED)],
+        ),
+        (
+            requiring({"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["x"]}]}),
+            [(f"{POINTER}/nodeSelectorTerms/0/matchExpressions", [WANTED])],
+        ),
+        # only the term that needs it
+        (
+            requiring(term(place("In", FRA)), term(place("In", FRA, USA))),
+            [(f"{POINTER}/nodeSelectorTerms/1/matchExpressions/-", WANTED)],
+        ),
+        (requiring(), []),  # no terms match nothing, and stay so
+        (pod(nodeSelector={PLACE_LABEL: FRA}), []),
+        (pod(nodeName="bm-1"), []),
+        (pod(affinity="fra"), []),
+        ({"metadata": {}}, []),
+    ],
+)
+def test_the_least_that_does(of: dict[str, Any], operations: list[tuple[str, Any]]) -> None:
+    """The operations add the deepest field that is missing, to the terms that need it, and nothing else."""
+    assert [(each["path"], each["value"]) for each in constrain(of, CODES)] == operations
+    assert all(each["op"] == "add" for each in constrain(of, CODES))
+
+
+def test_a_jurisdiction_without_places_fits_no_node() -> None:
+    """With no admitted place the pod is made to match nothing, and the conflict says why."""
+    operations = constrain(pod(), frozenset())
+    expressions = operations[0]["value"]["nodeAffinity"][REQUIRED]["nodeSelectorTerms"][0]["matchExpressions"]
+    assert [each["operator"] for each in expressions] == ["Exists", "DoesNotExist"]
+    assert conflict(pod(), frozenset()) == "no place of this cluster is admitted"
+
+
+def test_a_conflict_shows_both_sides() -> None:
+    """A contradiction names what the pod asks for, where, and what is admitted."""
+    assert conflict(pod(nodeSelector={PLACE_LABEL: USA}), CODES) == (
+        f"`spec.nodeSelector[{PLACE_LABEL}]` asks for aws.us-east-1: aws.us-east-1; admitted: aws.eu-central-1, fra"
+    )
+    assert conflict(requiring(), CODES) is not None
+    assert conflict(pod(nodeSelector={PLACE_LABEL: FRA}), CODES) is None
+    assert conflict(pod(nodeName="anything"), CODES) is None
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.just(PLACE_LABEL),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    "affinity",
+                    "nodeAffinity",
+                    REQUIRED,
+                    "nodeSelectorTerms",
+                    "matchExpressions",
+                    "matchFields",
+                    "key",
+                    "operator",
+                    "values",
+                    "nodeSelector",
+                    "volumes",
+                    "persistentVolumeClaim",
+                    "claimName",
+                    "runtimeClassName",
+                    "nodeName",
+                    PLACE_LABEL,
+                ]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=25,
+)
+
+
+@settings(max_examples=1_000)
+@given(
+    JSON,
+    st.sampled_from(
+        [
+            ["spec"],
+            ["spec", "affinity"],
+            ["spec", "affinity", "nodeAffinity"],
+            ["spec", "affinity", "nodeAffinity", REQUIRED, "nodeSelectorTerms"],
+            ["spec", "volumes"],
+        ]
+    ),
+)
+def test_any_shape_gets_an_answer(junk: Any, path: list[str]) -> None:
+    """Whatever stands where a pod's constraints should be, there is an answer and no exception."""
+    of: Any = junk
+    for name in reversed(path):
+        of = {name: of}
+    ask(of)
+    constrain(of, CODES)
+    conflict(of, CODES)
+
+
+def test_a_thousand_terms() -> None:
+    """An affinity of a thousand terms is constrained in every one."""
+    large = requiring(*[term(place("In", FRA, f"x{index}")) for index in range(1_000)])
+    assert len(constrain(large, CODES)) == 1_000
+    assert len(ask(large).places.codes) == 1_001
