@@ -9,8 +9,6 @@ from dataclasses import replace
 from datetime import datetime
 from hashlib import sha256
 
-import orjson
-
 from policies.cel import EvaluationError
 from policies.compiled import CompiledPolicy
 from policies.concerned import candidates
@@ -20,7 +18,7 @@ from policies.facts.context import Situation
 from policies.facts.law import Law
 from policies.facts.unknown import Awaiting, Undetermined
 from policies.findings import Findings
-from policies.json import Json
+from policies.json import Json, canonical
 from policies.judgement import judge
 from policies.matching import Index, Match, key_of
 from policies.reasons import ReasonCode
@@ -120,7 +118,7 @@ class RuleEngine:
 def request_digest(request: Request) -> bytes:
     """SHA-256 over the canonical JSON of the AdmissionRequest, its uid left out: equal questions, equal digests."""
     asked = {key: value for key, value in request.review.items() if key != "uid"}
-    return sha256(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)).digest()
+    return sha256(canonical(asked)).digest()
 
 
 def _behind(phase: Phase, policy: CompiledPolicy) -> bool:

@@ -6,9 +6,7 @@ from functools import cached_property
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-import orjson
-
-from policies.json import JsonObject
+from policies.json import JsonObject, canonical
 
 if TYPE_CHECKING:
     from policies.kinds import (
@@ -49,5 +47,5 @@ class Rulebook:
         hashed = sha256(b"bailiwick/rulebook/v1\0")
         for key in sorted(self.objects):
             spec = self.objects[key].model_dump(mode="json", by_alias=True, exclude_none=True)
-            hashed.update(orjson.dumps([key, spec.get("spec")], option=orjson.OPT_SORT_KEYS))
+            hashed.update(canonical([key, spec.get("spec")]))
         return hashed.digest()

@@ -9,9 +9,7 @@ from functools import cached_property
 from hashlib import sha256
 from typing import Protocol
 
-import orjson
-
-from policies.json import Json, JsonObject
+from policies.json import Json, JsonObject, canonical
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -209,7 +207,7 @@ def ref_of(found: JsonObject) -> Ref:
 
 def object_digest(ref: Ref, found: Json) -> bytes:
     """SHA-256 over the object's reference and its canonical JSON."""
-    return sha256(repr(ref).encode() + b"\0" + orjson.dumps(found, option=orjson.OPT_SORT_KEYS)).digest()
+    return sha256(repr(ref).encode() + b"\0" + canonical(found)).digest()
 
 
 def _bucket(ref: Ref) -> int:
