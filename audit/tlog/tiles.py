@@ -37,7 +37,7 @@ def parse_tile_path(path: str) -> tuple[int | str, int, int]:
     level: int | str = ENTRIES if match["level"] == ENTRIES else int(match["level"])
     index = int(match["index"].replace("x", "").replace("/", ""))
     width = int(match["width"] or TILE_WIDTH)
-    if tile_path(level, index, width) != path:
+    if width > TILE_WIDTH or tile_path(level, index, width) != path:
         raise NoteMalformed(f"`{path}` is no canonical tile path")
     return level, index, width
 

@@ -1,0 +1,15 @@
+"""`bailiwick audit`: what can be done with a log of decisions."""
+
+import click
+
+from audit.verbs.export import export
+from audit.verbs.verify import verify
+
+
+@click.group()
+def audit() -> None:
+    """Verify and export the log of decisions."""
+
+
+audit.add_command(verify)
+audit.add_command(export)

@@ -1,0 +1,43 @@
+"""Where a command finds a log and the keys to verify it with."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from audit.tlog.notes import VerifierKey
+
+KEYS = "log.vkeys"  # beside the log: one verifier key a line, written by whoever writes the log
+
+
+def log_directory(path: Path) -> Path:
+    """The log itself, or the state directory that holds it."""
+    inner = path / "log"
+    return inner if inner.is_dir() and not (path / "checkpoint").exists() else path
+
+
+def verifier_keys(log: Path, given: Sequence[str]) -> "tuple[VerifierKey, ...]":
+    """Keys by value (`name+hash+key`) or by file; without any, those that lie beside the log."""
+    from audit.errors import MerkleError
+    from audit.tlog.notes import VerifierKey
+
+    lines = [line for one in given for line in _lines(one)] or _beside(log)
+    try:
+        return tuple(VerifierKey.parse(line) for line in lines)
+    except MerkleError as error:
+        raise click.UsageError(f"no verifier key: {error}") from error
+
+
+def _lines(given: str) -> list[str]:
+    path = Path(given)
+    text = path.read_text() if len(given) < 4096 and path.is_file() else given
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def _beside(log: Path) -> list[str]:
+    path = log.parent / KEYS
+    if not path.is_file():
+        raise click.UsageError(f"no key to verify `{log}` with: give it with --key, as `name+hash+key` or as a file")
+    return _lines(str(path))
