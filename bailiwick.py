@@ -23,7 +23,7 @@ VERBS = {
     "serve": ("bailiwick:serve", "run the admission webhook"),
     "demo": ("webhook.verbs.demo:demo", "watch real manifests being judged, no cluster needed"),
     "doctor": ("webhook.verbs.doctor:doctor", "look for what would keep the webhook from working, and say what to do"),
-    "audit": ("audit.verbs:audit", "verify and export the log of decisions"),
+    "audit": ("audit.verbs.group:audit", "verify and export the log of decisions"),
     "completion": ("bailiwick:completion", "print the shell completion script"),
 }
 

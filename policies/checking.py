@@ -16,9 +16,8 @@ from policies.patch import apply
 from policies.ports import Engine
 from policies.reasons import reason_codes
 from policies.request import GroupKind, Operation, Phase, Request, Resource
-from policies.resources import resource_of
 from policies.snapshot import Snapshot
-from policies.workloads import kind_of
+from policies.workloads import kind_of, resource_of
 
 
 class Outcome(StrEnum):
@@ -68,7 +67,8 @@ def _case(document: Document, engine: Engine, snapshot: Snapshot, now: datetime,
     reasons = tuple(dict.fromkeys(reason for decision in decisions for reason in decision.reasons))
     known = kind_of(request.kind.group, request.kind.version, request.kind.kind) is not None
     outcome = _outcome(decisions) if policies or reasons else Outcome.NOT_JUDGED
-    return Case(document, outcome, known, reasons, corrected.patch, policies)
+    refused = outcome in (Outcome.DENIED, Outcome.UNDETERMINED)
+    return Case(document, outcome, known, reasons, () if refused else corrected.patch, policies)
 
 
 def creation(found: JsonObject, namespace: str, uid: str = "") -> Request:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from audit.log import FileLog, Writer
 from audit.tags import Tagger
+from audit.tlog.notes import VerifierKey
 from keymgmt.keyring import FileKeyring
 from keymgmt.unlock import KeyFile
 from webhook.app import create_app, create_probes_app
@@ -152,7 +153,15 @@ def open_log(options: Options, keyring: FileKeyring) -> FileLog:
     writer = Writer(options.writer, str(uuid.uuid4()), options.cluster_name, options.region, options.version)
     directory = options.directory / "log"
     directory.mkdir(parents=True, exist_ok=True)
+    _show_key(options.directory / "log.vkeys", VerifierKey.ed25519(origin, signer.public_key))
     return FileLog.open(directory, origin=origin, signer=signer, clock=lambda: datetime.now(UTC), writer=writer)
+
+
+def _show_key(path: Path, key: VerifierKey) -> None:
+    """The public key with which the log is verified, beside it. Older ones stay: older checkpoints need them."""
+    known = path.read_text().splitlines() if path.exists() else []
+    if str(key) not in known:
+        path.write_text("".join(f"{line}\n" for line in (*known, str(key))))
 
 
 def recording(options: Options, keyring: FileKeyring) -> DecisionRecording:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 Operations = list[dict[str, Json]]
 _NONE: frozenset[str] = frozenset()
+_SCHEMES = {"aws": "s3", "gcp": "gs"}  # how buckets of a provider are referred to; others by the provider's name
 
 
 class Cluster:
@@ -86,12 +87,13 @@ class Cluster:
 
     def destination(self, destination: JsonObject) -> JsonObject:
         """Where a destination is: a bucket by what it says of itself and what is declared, a host by its name."""
+        provider = destination["provider"].removeprefix("velero.io/")
         if destination["bucket"]:
             return _whereabouts(
                 place_of_bucket(
                     self._geography,
-                    reference=f"{destination['scheme']}://{destination['bucket']}",
-                    provider=destination["provider"],
+                    reference=f"{_SCHEMES.get(provider, provider)}://{destination['bucket']}",
+                    provider=provider,
                     region=destination["region"],
                     endpoint=destination["host"],
                 )

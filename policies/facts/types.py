@@ -48,7 +48,6 @@ DESTINATION = ObjectType(
         "path": STRING,
         "host": STRING,
         "bucket": STRING,
-        "scheme": STRING,
         "cluster": STRING,
         "kind": STRING,
         "provider": STRING,
