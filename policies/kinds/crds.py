@@ -76,7 +76,12 @@ def _root(model: type[Resource]) -> dict[str, Any]:
     found = structural(model)["properties"]
     found["metadata"] = {"type": "object"}  # it may not even be described
     properties = {name: found[name] for name in ("apiVersion", "kind", "metadata", "spec", "status")}
-    root = {"description": model.registration.summary, "type": "object", "required": ["spec"], "properties": properties}
+    root: dict[str, Any] = {
+        "description": model.registration.summary,
+        "type": "object",
+        "required": ["spec"],
+        "properties": properties,
+    }
     if model.registration.label_safe:
         message = "expected a name of at most 63 characters: it stands in labels"
         root["x-kubernetes-validations"] = [{"rule": "self.metadata.name.size() <= 63", "message": message}]

@@ -175,7 +175,7 @@ def yaml_values(text: bytes) -> Iterator[tuple[int, Any]]:
 def scalar_of(event: ScalarEvent) -> Scalar:
     """What a scalar means in YAML, before it becomes JSON. Raises ScalarRefused."""
     text: str = event.value
-    if event.tag is not None and event.tag != "!":
+    if event.tag is not None:
         return tagged(event.tag, text)
     if event.implicit[0] and (not text or text[0] in HINTS):
         return plain(text)
