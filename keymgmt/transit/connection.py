@@ -5,7 +5,6 @@ package; a redirect is an error; what is safe to repeat is repeated a bounded nu
 chains to an object that holds a token or a body.
 """
 
-import itertools
 import json as jsonlib
 import ssl
 import time
@@ -93,17 +92,11 @@ class VaultConnection:
         self, method: str, path: str, token: Secret | None, body: Mapping[str, Any] | None = None, *, once: bool = False
     ) -> Answer:
         """The answer to `/v1/...`; `once` for what must not be repeated. Raises KeyServiceError, by kind."""
-        ends = self._clock() + self.site.deadline
-        attempts = 1 if once else self.site.attempts
-        for attempt in itertools.count(1):
-            outcome = self._attempt(method, path, token, body, ends)
-            if isinstance(outcome, dict):
-                return outcome
-            pause = PAUSES[min(attempt, len(PAUSES)) - 1]
-            if attempt >= attempts or not isinstance(outcome, AGAIN) or self._clock() + pause >= ends:
-                raise outcome
-            self._sleep(pause)
-        raise AssertionError  # the loop has no end of its own
+        outcome = self._outcome(method, path, token, body, attempts=1 if once else self.site.attempts)
+        del body  # no frame of an error shall hold it
+        if isinstance(outcome, KeyManagementError):
+            raise outcome
+        return outcome
 
     def health(self) -> tuple[int, Answer]:
         """Status and body of `sys/health`, which needs no token. Raises Unreachable, WrongServer, AnswerInvalid."""
@@ -115,10 +108,22 @@ class VaultConnection:
             raise _no_answer(self.site, reply)
         return reply.status, answer
 
+    def _outcome(
+        self, method: str, path: str, token: Secret | None, body: Mapping[str, Any] | None, *, attempts: int
+    ) -> Answer | KeyManagementError:
+        # errors are returned here and raised above: raised inside, they would chain to objects that hold the body
+        ends = self._clock() + self.site.deadline
+        for attempt in range(1, attempts + 1):
+            outcome = self._attempt(method, path, token, body, ends)
+            pause = PAUSES[min(attempt, len(PAUSES)) - 1]
+            if attempt == attempts or not isinstance(outcome, AGAIN) or self._clock() + pause >= ends:
+                break
+            self._sleep(pause)
+        return outcome
+
     def _attempt(
         self, method: str, path: str, token: Secret | None, body: Mapping[str, Any] | None, ends: float
     ) -> Answer | KeyManagementError:
-        # errors are returned here and raised above: raised inside, they would chain to objects that hold the body
         reply = self._reply(method, path, token, body, ends)
         if isinstance(reply, KeyManagementError):
             return reply
@@ -137,7 +142,10 @@ class VaultConnection:
         failure: Exception
         try:
             with watch.running():
-                return self._exchange(self._request(method, path, token, body), left)
+                reply = self._exchange(self._request(method, path, token, body), left)
+            if not watch.has_cut:  # a head that was cut looks like a short one
+                return reply
+            failure = TimeoutError()
         except KeyManagementError as error:
             failure = error
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
@@ -147,6 +155,8 @@ class VaultConnection:
     def _request(
         self, method: str, path: str, token: Secret | None, body: Mapping[str, Any] | None
     ) -> requests.PreparedRequest:
+        if not path.startswith("/v1/"):
+            raise WrongServer(f"`{path}` is no path of a key service")
         headers = {"X-Vault-Request": "true", "Accept": "application/json", "Accept-Encoding": "identity"}
         if self.site.namespace:
             headers["X-Vault-Namespace"] = self.site.namespace
@@ -158,12 +168,14 @@ class VaultConnection:
         timeout = (min(self.site.connecting, left), left)
         response = self._transport.send(request, stream=True, timeout=timeout)
         try:
-            body = response.raw.read(self.site.largest + 1, decode_content=False)
+            body = bytearray()  # read up to the end: only there a body that was cut short is noticed
+            while len(body) <= self.site.largest and (chunk := response.raw.read(65536, decode_content=False)):
+                body += chunk
             if len(body) > self.site.largest:
                 return AnswerInvalid(f"`{self.site.url}` answered with more than {self.site.largest} bytes")
             if "Content-Encoding" in response.headers:
                 return AnswerInvalid(f"`{self.site.url}` answered in an encoding that was not asked for")
-            return Reply(response.status_code, response.headers.get("Content-Type", ""), body)
+            return Reply(response.status_code, response.headers.get("Content-Type", ""), bytes(body))
         finally:
             response.close()
 

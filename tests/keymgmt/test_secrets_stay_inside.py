@@ -20,16 +20,17 @@ from keymgmt.ports import Binding
 from keymgmt.public import PublicKeyring
 from keymgmt.secret import Secret
 from keymgmt.unlock import Credential, KeyFile, Passphrase
+from tests.keymgmt.canaries import Canaries
 
 
 @pytest.fixture
-def unlock(tmp_path: Path, canaries: Any) -> KeyFile:
+def unlock(tmp_path: Path, canaries: Canaries) -> KeyFile:
     """A key file whose content must not be seen."""
     return KeyFile.create(tmp_path / "canary.kek", entropy=lambda size: canaries.draw("kek", size))
 
 
 @pytest.fixture
-def ring(tmp_path: Path, unlock: KeyFile, canaries: Any, now: datetime) -> FileKeyring:
+def ring(tmp_path: Path, unlock: KeyFile, canaries: Canaries, now: datetime) -> FileKeyring:
     """A keyring none of whose secret bytes must be seen."""
 
     def entropy(size: int) -> bytes:
@@ -50,7 +51,7 @@ def broken_entry(path: Path, index: int) -> Callable[[], None]:
 
 
 def failures(
-    ring: FileKeyring, unlock: KeyFile, canaries: Any, bound: Binding, now: datetime
+    ring: FileKeyring, unlock: KeyFile, canaries: Canaries, bound: Binding, now: datetime
 ) -> list[Callable[[], Any]]:
     """Everything that can go wrong with a keyring while it holds secrets."""
     folder = ring.public_path.parent
@@ -107,8 +108,13 @@ def failures(
     ]
 
 
-def test_errors(
-    ring: FileKeyring, unlock: KeyFile, canaries: Any, bound: Binding, now: datetime, caplog: pytest.LogCaptureFixture
+def test_errors_show_nothing(
+    ring: FileKeyring,
+    unlock: KeyFile,
+    canaries: Canaries,
+    bound: Binding,
+    now: datetime,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Every way to fail is an error of this package that shows no secret, not even in its frames' variables."""
     caplog.set_level(logging.DEBUG)
@@ -122,7 +128,7 @@ def test_errors(
     assert len(canaries.names) > 10
 
 
-def test_wrong_files(tmp_path: Path, unlock: KeyFile, canaries: Any) -> None:
+def test_wrong_files(tmp_path: Path, unlock: KeyFile, canaries: Canaries) -> None:
     """A file that holds somebody's secrets under a keyring's name is refused without quoting it."""
     tmp_path.chmod(0o700)
     for name in ("eu-de.keyring.json", "eu-de.public.json"):
@@ -139,7 +145,7 @@ def test_wrong_files(tmp_path: Path, unlock: KeyFile, canaries: Any) -> None:
         assert canaries.seen_in("".join(traceback.format_exception(failure.value))) == []
 
 
-def test_plaintext_is_not_in_errors(ring: FileKeyring, canaries: Any, bound: Binding) -> None:
+def test_plaintext_is_not_in_errors(ring: FileKeyring, canaries: Canaries, bound: Binding) -> None:
     """An error about sealing or opening does not quote what was to be sealed."""
     plaintext = canaries.draw("plaintext", 40)
     envelope = ring.sealer().seal(plaintext, bound).to_bytes()
@@ -155,7 +161,7 @@ def test_plaintext_is_not_in_errors(ring: FileKeyring, canaries: Any, bound: Bin
         assert canaries.seen_in(str(failure.value) + repr(failure.value)) == []
 
 
-def test_reprs(ring: FileKeyring, unlock: KeyFile, canaries: Any, bound: Binding) -> None:
+def test_reprs(ring: FileKeyring, unlock: KeyFile, canaries: Canaries, bound: Binding) -> None:
     """No object shows a secret when printed, formatted or put into a message."""
     passphrase = Passphrase(Secret(canaries.draw("passphrase", 20)))
     sealer, opener = ring.sealer(), ring.opener()
@@ -166,7 +172,7 @@ def test_reprs(ring: FileKeyring, unlock: KeyFile, canaries: Any, bound: Binding
         assert canaries.seen_in(f"{thing!r} {thing} {vars(thing) if hasattr(thing, '__dict__') else ''}") == []
 
 
-def test_files(ring: FileKeyring, canaries: Any, now: datetime) -> None:
+def test_files(ring: FileKeyring, canaries: Canaries, now: datetime) -> None:
     """No secret lies in clear in the keyring's directory."""
     ring.rotate("audit-archive", now)
     written = [path.read_bytes() for path in ring.public_path.parent.iterdir()]
@@ -174,7 +180,7 @@ def test_files(ring: FileKeyring, canaries: Any, now: datetime) -> None:
     assert [canaries.seen_in(content) for content in written] == [[], [], []]
 
 
-def test_secrets_do_not_travel(canaries: Any) -> None:
+def test_secrets_do_not_travel(canaries: Canaries) -> None:
     """A secret cannot be pickled, copied or hashed, and is equal to the same secret only."""
     value = canaries.draw("secret", 32)
     secret = Secret(value)
@@ -191,7 +197,7 @@ def reveals(secret: bytes) -> None:
     raise KeyManagementError(f"{len(secret)} bytes")
 
 
-def test_the_search_finds_what_is_there(canaries: Any) -> None:
+def test_the_search_finds_what_is_there(canaries: Canaries) -> None:
     """The canary search itself is not blind: it finds a secret in each form."""
     value = canaries.draw("secret", 32)
     for form in (value, repr(value), value.hex(), json.dumps({"x": value.hex()}), repr([value]), to_base64url(value)):
