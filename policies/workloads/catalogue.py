@@ -28,9 +28,12 @@ class Template:
 
     template: str  # path of the object that holds the spec; empty for the object itself
     spec: str = "spec"  # path of the spec below it; empty when it is the spec itself
-    metadata: str = "template"  # where labels and annotations stand: template, object, beside, object+beside, none
+    metadata: str = "template"  # where labels and annotations stand: template, object, beside, joined by +, or none
     lacks: tuple[str, ...] = ()  # PodSpec fields the kind's own schema drops
     planned: str = ""  # `always`: a controller plans by the template; `queued`: it does when a queue is named
+    flat: tuple[str, ...] = ()  # the spec is put together: where its containers stand below the template
+    fields: str = ""  # where its other fields stand below the template; empty: in the template itself
+    defaults: str = ""  # where they stand in the object when the template leaves them out
 
     @cached_property
     def steps(self) -> tuple[str, ...]:
@@ -74,8 +77,8 @@ class Entry:
         return {}
 
     def _compile(self, fact: str) -> Paths[Row]:
-        rows = [one if isinstance(one, dict) else {"path": one} for one in self.row.get(fact, ())]
-        compiled: Paths[Row] = Paths((one["path"], one) for one in rows)
+        rows = [one if isinstance(one, dict) else {"at": one} for one in self.row.get(fact, ())]
+        compiled: Paths[Row] = Paths((one["at"], one) for one in rows)
         self._facts[fact] = compiled
         return compiled
 

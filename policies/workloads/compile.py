@@ -17,10 +17,10 @@ from policies.workloads.paths import PathMalformed, parse
 from policies.workloads.tables import COMPILED as TABLES
 from policies.workloads.tables import HERE, SOURCES
 
-RUN_TIME = ("pods", "containers", "images", "models", "devices", "destinations", "keys", "identities", "embedded")
+RUN_TIME = ("pods", "containers", "images", "models", "devices", "destinations", "keys", "identities", "nested")
 _KEYED = ("group", "kind")
 _TEXT = ("system", "plural", "scope", "storage", "notes", "source", "commit", "verified")
-_LISTS = (*RUN_TIME, "versions", "deprecated", "unserved", "opaque", "placement", "planning")
+_LISTS = (*RUN_TIME, "versions", "deprecated", "unserved", "opaque", "placement", "embedded")
 _LINE = "\0line"  # no YAML key of ours
 
 
@@ -99,7 +99,7 @@ def _path_of(row: Any) -> str:
         return str(row)
     if "template" in row:
         return ".".join(part for part in (row["template"], row.get("spec", "")) if part)
-    return str(row.get("path", ""))
+    return str(row.get("at", ""))
 
 
 def _problems(entry: Mapping[str, Any]) -> Iterable[str]:
@@ -123,11 +123,12 @@ def _problems(entry: Mapping[str, Any]) -> Iterable[str]:
 
 
 def _row_problems(fact: str, row: Any) -> Iterable[str]:
-    if isinstance(row, dict) and fact == "pods" and "template" not in row:
-        yield "an entry of `pods` needs `template`, the path of the object that holds the pod's spec"
+    needed = "template" if fact == "pods" else "at"
+    if isinstance(row, dict) and needed not in row:
+        yield f"a row of `{fact}` needs `{needed}`, the path where it stands"
         return
     if not isinstance(row, str) and not (isinstance(row, dict) and all(isinstance(key, str) for key in row)):
-        yield f"`{fact}` holds `{row}`: write a path, or an object with `path`"
+        yield f"`{fact}` holds `{row}`: write a path, or an object with `at`"
         return
     try:
         parse(_path_of({key: value for key, value in row.items() if key != _LINE} if isinstance(row, dict) else row))

@@ -6,29 +6,41 @@ What an object only refers to (claims, classes, other objects) is left to whoeve
 """
 
 from collections.abc import Callable, Iterable
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 from policies.json import Json, JsonObject
-from policies.workloads.catalogue import Catalogue, Entry, Template, builtin
-from policies.workloads.devices import (
-    Device,
-    devices_of_container,
-    devices_of_map,
-    devices_of_pod,
-    unproven,
-    weakest,
-)
+from policies.workloads.catalogue import Catalogue, Entry, builtin
+from policies.workloads.destinations import Destination, destinations_of_pod
+from policies.workloads.devices import Device, Holds, devices_of_pod, proofs_of, unproven, weakest
+from policies.workloads.identities import identities_of_pod
 from policies.workloads.images import Image, images_of_spec, parse_image
 from policies.workloads.lazy import Lazy
-from policies.workloads.models import models_of_container, models_of_pod
-from policies.workloads.paths import pointer
-from policies.workloads.references import Model, parse_model
+from policies.workloads.models import models_of_pod
+from policies.workloads.nested import nested_in, patched_pods
+from policies.workloads.own import (
+    own_destinations,
+    own_devices,
+    own_identities,
+    own_images,
+    own_keys,
+    own_models,
+)
+from policies.workloads.places import (
+    Place,
+    catalogued,
+    is_planned,
+    metadata_of,
+    pointers_of,
+    shaped,
+    spec_of,
+    spec_path,
+)
 from policies.workloads.structure import pod_specs
 from policies.workloads.tables import table
 
 Workload = dict[str, Any]  # group, version, kind, known, pods, images, models, devices, destinations, keys, identities
-PodFact = dict[str, Any]  # path, pointer, planned, metadata, spec, images, models, devices, keys, isolation, runtime
+PodFact = dict[str, Any]  # path, pointers, planned, metadata, spec, the lists of a workload, isolation, runtime
 Mutate = Callable[[dict[str, Any]], JsonObject]  # a synthetic Pod to the Pod it will be
 
 
@@ -47,10 +59,11 @@ def extract(subject: Json, mutate: Mutate | None = None, catalogue: Catalogue | 
 
 
 def is_workload(subject: Json) -> bool:
-    """Whether the catalogue knows the object's kind, or its shape shows that it makes pods."""
+    """Whether it is known what the object is: its kind is catalogued or the API server's own, or it shows its pods."""
     subject = subject if isinstance(subject, dict) else {}
-    entry = builtin().kind_of(*type_of(subject))
-    return entry is not None or next(iter(pod_specs(subject)), None) is not None
+    group, version, kind = type_of(subject)
+    known = builtin().kind_of(group, version, kind) is not None or is_inert(group, kind)
+    return known or next(iter(pod_specs(subject)), None) is not None
 
 
 def is_inert(group: str, kind: str) -> bool:
@@ -66,182 +79,159 @@ def type_of(subject: JsonObject) -> tuple[str, str, str]:
 
 
 class _Facts:
-    """What is shared between the facts of one object."""
+    """What is shared between the facts of one object, or of one object inside another."""
 
-    def __init__(self, subject: dict[str, Any], entry: Entry | None, mutate: Mutate | None) -> None:
+    def __init__(self, subject: dict[str, Any], entry: Entry | None, mutate: Mutate | None, prefix: str = "") -> None:
         self._subject = subject
         self._entry = entry
         self._mutate = mutate
+        self._prefix = prefix
         self._own: dict[str, list[Any]] = {}
-        self._pods: list[PodFact] | None = None
 
     def later(self) -> dict[str, Callable[[], Any]]:
-        listed = ("images", "models", "devices", "destinations", "keys", "identities")
-        return {"pods": self.pods, **{fact: partial(self._all, fact) for fact in listed}}
+        return {"pods": lambda: self.pods, **{fact: partial(self._all, fact) for fact in _LISTED}}
 
+    @cached_property
     def pods(self) -> list[PodFact]:
-        if self._pods is None:
-            found = self._found()
-            self._pods = [self._pod(*one) for one in found]
-        return self._pods
+        return [self._pod(place) for place in self._places()] + [pod for one in self._inside for pod in one.pods]
 
-    def _found(self) -> "Iterable[_Place]":
-        if self._entry is not None:
-            return _catalogued(self._subject, self._entry)
-        group, _, kind = type_of(self._subject)
-        return () if is_inert(group, kind) else _shaped(self._subject)
+    @cached_property
+    def _inside(self) -> list["_Facts"]:
+        """Objects inside of this one. Not inside of those: nobody nests deeper, and depth is the sender's choice."""
+        if self._entry is None or self._prefix or not self._entry.row.get("nested"):
+            return []
+        found = nested_in(self._subject, self._entry, self._prefix)
+        return [_Facts(held, builtin().kind_of(*type_of(held)), self._mutate, path) for path, held in found]
+
+    def _places(self) -> Iterable[Place]:
+        if self._entry is None:
+            group, _, kind = type_of(self._subject)
+            return () if is_inert(group, kind) else shaped(self._subject, self._prefix)
+        if not self._entry.makes_pods:
+            return ()
+        patched = patched_pods(self._subject, self._entry, self._prefix)
+        return [*catalogued(self._subject, self._entry, self._prefix), *patched]
 
     def _all(self, fact: str) -> list[Any]:
         own = self.own(fact)
-        pods = self.pods()
-        if not pods:
+        if not self.pods:
             return own
-        seen = {one["path"] for one in own}
-        return own + [one for pod in pods for one in pod.get(fact, ()) if one["path"] not in seen]
+        seen = {tuple(one.values()) for one in own}
+        return own + [one for pod in self.pods for one in pod[fact] if tuple(one.values()) not in seen]
 
     def own(self, fact: str) -> list[Any]:
         """The facts that stand outside of PodSpec fields, by the paths of the catalogue."""
         if fact not in self._own:
-            reader = _OWN.get(fact)
-            self._own[fact] = [] if self._entry is None or reader is None else reader(self._subject, self._entry)
+            found = [] if self._entry is None else self._read(fact, self._entry)
+            self._own[fact] = found + [one for inner in self._inside for one in inner.own(fact)]
         return self._own[fact]
 
-    def _pod(self, path: str, template: Template, holder: JsonObject, spec: JsonObject) -> PodFact:
-        spec_at = ".".join(part for part in (path, template.spec) if part)
-        synthetic = {"metadata": _metadata(self._subject, template, holder), "spec": _kept(spec, template)}
-        made = _Pod(synthetic, spec_at, path, self)
+    def _read(self, fact: str, entry: Entry) -> list[Any]:
+        if fact == "devices":
+            return own_devices(self._subject, entry, self._prefix, self._holds_at)
+        return _OWN[fact](self._subject, entry, self._prefix)
+
+    def _holds_at(self, path: str) -> Holds:
+        """What is proven of the nodes of the pod that a path lies in."""
+        around = [pod for pod in self.pods if not pod["path"] or path == pod["path"] or _lies_in(path, pod["path"])]
+        return proofs_of(max(around, key=lambda pod: len(pod["path"]))["spec"]) if around else unproven
+
+    def _pod(self, place: Place) -> PodFact:
+        made = _Pod(place, self)
         given = {
-            "path": path,
-            "pointer": pointer(path),
-            "pointers": _pointers(template, holder, path),
-            "planned": template.planned == "always" or (template.planned == "queued" and _is_queued(self._subject)),
+            "path": place.path,
+            "pointers": pointers_of(place),
+            "planned": not self._prefix and is_planned(self._subject, place.template),
         }
         made.whole = Lazy(given, made.later())
         return made.whole
 
-    def mutated(self, synthetic: dict[str, Any]) -> JsonObject:
-        if self._mutate is None:
-            return synthetic
-        return self._mutate({"apiVersion": "v1", "kind": "Pod", **synthetic})
+    def pod_of(self, place: Place) -> JsonObject:
+        """The pod of a place as it will be: `mutate` is called here and nowhere else."""
+        spec = spec_of(self._subject, place.template, place.holder)
+        parts = {"metadata": metadata_of(self._subject, place), "spec": {} if spec is None else spec}
+        return parts if self._mutate is None else self._mutate({"apiVersion": "v1", "kind": "Pod", **parts})
 
 
 class _Pod:
     """One pod's facts, of the pod as it will be after mutation."""
 
-    def __init__(self, synthetic: dict[str, Any], spec_at: str, path: str, facts: _Facts) -> None:
-        self._synthetic = synthetic
-        self._spec_at = spec_at
-        self._spec_dot = spec_at + "." if spec_at else ""
-        self._meta_dot = (path + "." if path else "") + "metadata."
+    def __init__(self, place: Place, facts: _Facts) -> None:
+        self._place = place
         self._facts = facts
-        self._pod: JsonObject | None = None
+        self._spec_at = _dotted(spec_path(place))
+        self._meta_at = _dotted(place.path) + "metadata."
         self.whole: PodFact = {}
 
     def later(self) -> dict[str, Callable[[], Any]]:
         return {
-            "metadata": lambda: self.part("metadata"),
-            "spec": lambda: self.part("spec"),
-            "images": self.images,
-            "models": self.models,
-            "devices": self.devices,
-            "keys": lambda: self._inner("keys"),
-            "destinations": lambda: self._inner("destinations"),
-            "identities": lambda: self._inner("identities"),
+            "metadata": lambda: self._part("metadata"),
+            "spec": lambda: self._part("spec"),
+            "images": self._images,
+            "models": lambda: self._with_inner("models", models_of_pod(self._spec, self._spec_at)),
+            "devices": lambda: self._with_inner("devices", self._devices()),
+            "destinations": lambda: self._with_inner("destinations", self._destinations()),
+            "keys": self._keys,
+            "identities": lambda: self._with_inner("identities", list(identities_of_pod(self._spec, self._spec_at))),
             "isolation": lambda: weakest(one["level"] for one in self.whole["devices"]),
-            "runtime": self.runtime,
+            "runtime": self._runtime,
         }
 
-    def part(self, name: str) -> JsonObject:
-        if self._pod is None:
-            self._pod = self._facts.mutated(self._synthetic)
-        part = self._pod.get(name)
+    @cached_property
+    def _made(self) -> JsonObject:
+        return self._facts.pod_of(self._place)
+
+    def _part(self, name: str) -> JsonObject:
+        part = self._made.get(name)
         return part if isinstance(part, dict) else {}
 
-    def images(self) -> list[Image]:
-        found = list(images_of_spec(self.part("spec"), self._spec_dot))
-        return found + _annotated(self.part("metadata"), self._meta_dot) + self._inner("images")
+    @property
+    def _spec(self) -> JsonObject:
+        """The spec for readers of containers. Those of a flat template are read where they stand, by the catalogue."""
+        spec = self._part("spec")
+        return {key: spec[key] for key in spec if key != "containers"} if self._place.template.flat else spec
 
-    def models(self) -> list[Model]:
-        return models_of_pod(self.part("spec"), self._spec_dot) + self._inner("models")
+    def _images(self) -> list[Image]:
+        found = list(images_of_spec(self._spec, self._spec_at)) + _annotated(self._part("metadata"), self._meta_at)
+        return self._with_inner("images", found)
 
-    def devices(self) -> list[Device]:
-        found = devices_of_pod(self.part("metadata"), self.part("spec"), self._meta_dot, self._spec_dot)
-        return found + self._inner("devices")
+    def _devices(self) -> list[Device]:
+        return devices_of_pod(self._part("metadata"), self._spec, self._meta_at, self._spec_at)
 
-    def runtime(self) -> str:
-        name = self.part("spec").get("runtimeClassName")
+    def _destinations(self) -> list[Destination]:
+        return destinations_of_pod(self._part("metadata"), self._spec, self._meta_at, self._spec_at)
+
+    def _keys(self) -> list[dict[str, Any]]:
+        annotations = self._part("metadata").get("annotations")
+        said = annotations if isinstance(annotations, dict) else {}
+        named = ((key, said.get(key), purpose) for key, purpose in table("facts")["key_annotations"].items())
+        found = [
+            {"path": f'{self._meta_at}annotations["{key}"]', "reference": value, "purpose": purpose}
+            for key, value, purpose in named
+            if isinstance(value, str) and value
+        ]
+        return self._with_inner("keys", found)
+
+    def _runtime(self) -> str:
+        name = self._part("spec").get("runtimeClassName")
         return name if isinstance(name, str) else ""
 
-    def _inner(self, fact: str) -> list[Any]:
-        """What the catalogue knows inside of this pod's spec, such as KServe's `spec.predictor.model`."""
-        own = self._facts.own(fact)
-        return [one for one in own if one["path"].startswith((self._spec_dot, self._spec_at + "["))] if own else []
+    def _with_inner(self, fact: str, found: list[Any]) -> list[Any]:
+        """With what the catalogue knows inside of this template, such as KServe's `spec.predictor.model`."""
+        path = self._place.path
+        own = [one for one in self._facts.own(fact) if not path or _lies_in(one["path"], path)]
+        if not own:
+            return found
+        seen = {tuple(one.values()) for one in found}
+        return found + [one for one in own if tuple(one.values()) not in seen]
 
 
-_Place = tuple[str, Template, JsonObject, JsonObject]  # path, template, what holds it, the spec
+def _lies_in(path: str, holder: str) -> bool:
+    return path.startswith(holder) and path[len(holder) : len(holder) + 1] in (".", "[")
 
 
-def _catalogued(subject: JsonObject, entry: Entry) -> Iterable[_Place]:
-    for path, holder, _, template in entry.templates.find(subject):
-        spec: Json = holder
-        for step in template.steps:
-            spec = spec.get(step) if isinstance(spec, dict) else None
-        if isinstance(spec, dict):
-            yield path, template, holder, spec
-
-
-def _shaped(subject: JsonObject) -> Iterable[_Place]:
-    for path, spec, holder in pod_specs(subject):
-        if path == "spec" or path.endswith(".spec"):
-            yield path[:-5], Template(template=path[:-5], spec="spec"), holder if isinstance(holder, dict) else {}, spec
-        else:
-            yield path, Template(template=path, spec=""), spec, spec
-
-
-def _metadata(subject: JsonObject, template: Template, holder: JsonObject) -> JsonObject:
-    """The labels and annotations the pods will have, as far as the object states them."""
-    if template.metadata == "template":
-        metadata = holder.get("metadata")
-        return metadata if isinstance(metadata, dict) else {}
-    parts: list[Json] = []
-    if "object" in template.metadata:
-        parts.append(subject.get("metadata"))
-    if "beside" in template.metadata:
-        parts.append(holder)
-    merged: dict[str, Any] = {}
-    for part in parts:
-        for field in ("labels", "annotations"):
-            said = part.get(field) if isinstance(part, dict) else None
-            if isinstance(said, dict):
-                merged[field] = {**merged.get(field, {}), **said}
-    return merged
-
-
-def _kept(spec: JsonObject, template: Template) -> JsonObject:
-    """The spec without fields that the kind's own schema drops: nobody may rely on them."""
-    if not template.lacks or template.lacks_none_of(spec):
-        return spec
-    return {key: value for key, value in spec.items() if key not in template.lacks}
-
-
-def _pointers(template: Template, holder: JsonObject, path: str) -> dict[str, Any]:
-    """Where the parts of the synthetic Pod stand in the object, as JSON pointers."""
-    root = pointer(path)
-    metadata = (
-        f"{root}/metadata"
-        if template.metadata == "template"
-        else "/metadata"
-        if template.metadata == "object"
-        else root
-    )
-    missing = template.metadata == "template" and not isinstance(holder.get("metadata"), dict)
-    return {"spec": "/".join([root, *template.steps]), "metadata": metadata, "missing": missing}
-
-
-def _is_queued(subject: JsonObject) -> bool:
-    metadata = subject.get("metadata")
-    labels = metadata.get("labels") if isinstance(metadata, dict) else None
-    return isinstance(labels, dict) and any(key in labels for key in table("facts")["queue_labels"])
+def _dotted(path: str) -> str:
+    return f"{path}." if path else ""
 
 
 def _annotated(metadata: JsonObject, where: str) -> list[Image]:
@@ -253,42 +243,14 @@ def _annotated(metadata: JsonObject, where: str) -> list[Image]:
     return [parse_image(value, f'{where}annotations["{key}"]') for key, value in named if isinstance(value, str)]
 
 
-def _own_images(subject: JsonObject, entry: Entry) -> list[Image]:
-    found = [
-        parse_image(container["image"], f"{path}.image")
-        for path, container, _, _ in entry.containers.find(subject)
-        if isinstance(container, dict) and isinstance(container.get("image"), str)
-    ]
-    named = entry.paths("images").find(subject)
-    return found + [parse_image(value, path) for path, value, _, _ in named if isinstance(value, str) and value]
-
-
-def _own_models(subject: JsonObject, entry: Entry) -> list[Model]:
-    found: list[Model] = []
-    for path, container, _, _ in entry.containers.find(subject):
-        if isinstance(container, dict):
-            found += models_of_container(container, f"{path}.")
-    for path, value, _, row in entry.paths("models").find(subject):
-        if isinstance(value, str) and value:
-            found.append(parse_model(value, path, scheme=row.get("scheme", "")))
-    return found
-
-
-def _own_devices(subject: JsonObject, entry: Entry) -> list[Device]:
-    found: list[Device] = []
-    for path, container, _, _ in entry.containers.find(subject):
-        if isinstance(container, dict):
-            found += devices_of_container(container, f"{path}.", unproven)
-    for path, value, key, _ in entry.paths("devices").find(subject):
-        found += devices_of_map({key: value}, path[: -len(key)], unproven)
-    return found
-
-
-_OWN: dict[str, Callable[[JsonObject, Entry], list[Any]]] = {
-    "images": _own_images,
-    "models": _own_models,
-    "devices": _own_devices,
+_OWN: dict[str, Callable[[JsonObject, Entry, str], list[Any]]] = {
+    "images": own_images,
+    "models": own_models,
+    "destinations": own_destinations,
+    "keys": own_keys,
+    "identities": own_identities,
 }
+_LISTED = ("images", "models", "devices", "destinations", "keys", "identities")
 
 
 def rebase(pod: JsonObject, operations: Iterable[JsonObject]) -> list[dict[str, Any]]:
@@ -303,7 +265,7 @@ def rebase(pod: JsonObject, operations: Iterable[JsonObject]) -> list[dict[str, 
         for field in ("path", "from"):
             if isinstance(path := operation.get(field), str):
                 _, part, *rest = path.split("/")
-                moved[field] = "/".join([where.get(part, f"{pod['pointer']}/{part}"), *rest])
+                moved[field] = "/".join([where[part], *rest])
                 if part == "metadata" and where["missing"] and not made:
                     made.append({"op": "add", "path": where["metadata"], "value": {}})
         made.append(moved)

@@ -92,7 +92,9 @@ def _plain(text: str, path: str, revision: str, scheme: str) -> Model:
         return _model(path, text, "file", revision, pinnable=False)
     if scheme == "oci":
         return _image(text, text, path)
-    if scheme and scheme not in ("hf", "modelscope"):
+    if scheme == "preset" and _REPOSITORY.fullmatch(text[:200]):
+        scheme = "hf"  # a preset is a name of the operator's, or a repository of the hub
+    if scheme and scheme not in ("hf", "modelscope", "git"):
         return _model(path, text, scheme, revision, pinnable=False)
     name, inner = _split_revision(text)
     if len(text) <= _LONGEST and (_REPOSITORY.fullmatch(name) or _BARE.fullmatch(name)):

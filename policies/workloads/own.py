@@ -1,0 +1,194 @@
+"""Facts that stand outside of PodSpec fields: in the kind's own fields, as the catalogue's rows say.
+
+Guarantees: never raises; in the order of the rows, then of the object.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from policies.json import Json, JsonObject
+from policies.workloads.arguments import Variables, Word, split
+from policies.workloads.catalogue import Entry
+from policies.workloads.destinations import (
+    Destination,
+    container_destinations,
+    destination,
+    named_addresses,
+    text_addresses,
+)
+from policies.workloads.devices import Device, Holds, count_of, device, devices_of_container, devices_of_map
+from policies.workloads.dra import devices_of_claim
+from policies.workloads.images import Image, parse_image
+from policies.workloads.models import models_of_container, models_of_words
+from policies.workloads.paths import member
+from policies.workloads.references import Model, parse_model
+from policies.workloads.rows import Row, as_text, rows_of, said, where
+from policies.workloads.tables import table
+from policies.workloads.text import loaded
+
+HoldsAt = Callable[[str], Holds]  # what is proven of the pod that a path lies in
+
+
+def own_images(subject: Json, entry: Entry, prefix: str = "") -> list[Image]:
+    found = [
+        parse_image(container["image"], f"{path}.image")
+        for path, container in _containers(subject, entry, prefix)
+        if isinstance(container.get("image"), str) and container["image"]
+    ]
+    for path, value, row in rows_of(subject, entry, "images", prefix):
+        found += _images(path, value, row)
+    return _distinct(found)
+
+
+def own_models(subject: Json, entry: Entry, prefix: str = "") -> list[Model]:
+    found: list[Model] = []
+    for path, container in _containers(subject, entry, prefix):
+        found += models_of_container(container, f"{path}.")
+    for path, value, row in rows_of(subject, entry, "models", prefix):
+        found += _models(path, value, row)
+    return found
+
+
+def own_devices(subject: Json, entry: Entry, prefix: str, holds_at: HoldsAt) -> list[Device]:
+    found: list[Device] = []
+    for path, container in _containers(subject, entry, prefix):
+        found += devices_of_container(container, f"{path}.", holds_at(path))
+    for path, value, row in rows_of(subject, entry, "devices", prefix):
+        found += _devices(path, value, row, holds_at(path))
+    return found
+
+
+def own_destinations(subject: Json, entry: Entry, prefix: str = "") -> list[Destination]:
+    found: list[Destination] = []
+    for path, container in _containers(subject, entry, prefix):
+        found += container_destinations(container, f"{path}.")
+    for path, value, row in rows_of(subject, entry, "destinations", prefix):
+        found += _destinations(path, value, row)
+    return found
+
+
+def own_keys(subject: Json, entry: Entry, prefix: str = "") -> list[dict[str, Any]]:
+    return [
+        {"path": path, "reference": reference, "purpose": row.get("purpose", "")}
+        for path, value, row in rows_of(subject, entry, "keys", prefix)
+        if (reference := said({"reference": ".", **row}, value)["reference"])
+    ]
+
+
+def own_identities(subject: Json, entry: Entry, prefix: str = "") -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for path, value, row in rows_of(subject, entry, "identities", prefix):
+        fields = {"serviceAccount": "", "audience": "", "role": "", **said(row, value)}
+        if any(fields.values()):
+            found.append({"path": where(path, row, value, "serviceAccount", "audience", "role"), **fields})
+    return found
+
+
+def _containers(subject: Json, entry: Entry, prefix: str) -> Iterator[tuple[str, JsonObject]]:
+    for path, container, _, _ in entry.containers.find(subject, prefix):
+        if isinstance(container, dict):
+            yield path, container
+
+
+def _images(path: str, value: Json, row: Row) -> Iterator[Image]:
+    match row.get("read", ""):
+        case "container":
+            held = loaded(value)
+            if isinstance(held, dict) and isinstance(held.get("image"), str):
+                yield parse_image(held["image"], path)
+        case "kustomize":  # NAME=NEW:TAG, NAME:TAG, NAME@DIGEST
+            text = as_text(value)
+            yield from [parse_image(text.partition("=")[2] or text, path)] if text else []
+        case _:
+            yield from _composed(path, value, row)
+
+
+def _composed(path: str, value: Json, row: Row) -> Iterator[Image]:
+    """An image as one text, or out of registry, name, tag and digest that stand apart."""
+    parts = row.get("parts")
+    if parts is None:
+        reference = said({"reference": ".", **row}, value)["reference"]
+        at = where(path, {"reference": ".", **row}, value, "reference")
+    else:
+        texts = [said({"part": part}, value)["part"].strip("/") for part in parts]
+        reference = "/".join(text for text in texts if text) if texts[-1] else ""
+        at = where(path, {"name": parts[-1]}, value, "name")
+    if not reference:
+        return
+    fields = said(row, value)
+    digest = fields.get("digest", "") or (f"sha256:{fields['sha256']}" if fields.get("sha256") else "")
+    tag = fields.get("tag", "")
+    if tag.startswith("sha256:"):
+        tag, digest = "", tag
+    bare = reference.removeprefix("oci://").removeprefix("docker://")
+    whole = bare + (f":{tag}" if tag else "") + (f"@{digest}" if digest and "@" not in bare else "")
+    yield {**parse_image(whole, at), "reference": whole if parts else reference}
+
+
+def _models(path: str, value: Json, row: Row) -> Iterator[Model]:
+    match row.get("read", ""):
+        case "words" if isinstance(value, list):
+            words = [Word(text, f"{path}[{index}]") for index, text in enumerate(value) if isinstance(text, str)]
+            yield from models_of_words(words, serves=False)
+        case "command" if isinstance(value, str):
+            yield from models_of_words(list(split(value, path, Variables())), serves=False)
+        case "ray":
+            yield from _ray_models(path, value)
+        case "env":
+            yield from models_of_container({"env": value}, f"{path}.")
+        case "config" if isinstance(value, dict):
+            words = [Word(f"--{name}={as_text(inner)}", member(path, str(name))) for name, inner in value.items()]
+            yield from models_of_words(words, serves=False)
+        case "":
+            fields = said({"reference": ".", **row}, value)
+            if fields["reference"]:
+                at = where(path, {"reference": ".", **row}, value, "reference")
+                scheme = table("models")["schemes"].get(fields.get("scheme", "").lower(), fields.get("scheme", ""))
+                yield parse_model(fields["reference"], at, fields.get("revision", ""), scheme=scheme)
+
+
+def _ray_models(path: str, value: Json) -> Iterator[Model]:
+    """Ray Serve's configuration is YAML in a text: model ids stand in the arguments of its applications."""
+    keys = frozenset(table("models")["configuration_keys"])
+    pending = [loaded(value)]
+    while pending:
+        one = pending.pop()
+        if isinstance(one, list):
+            pending += reversed(one)
+        elif isinstance(one, dict):
+            for name, inner in one.items():
+                if name in keys and isinstance(inner, str) and inner:
+                    yield parse_model(inner, path, as_text(one.get("revision")))
+            pending += reversed(list(one.values()))
+
+
+def _devices(path: str, value: Json, row: Row, holds: Holds) -> Iterator[Device]:
+    match row.get("read", ""):
+        case "map" if isinstance(value, dict):
+            yield from devices_of_map(value, path, holds)
+        case "dra":
+            yield from devices_of_claim(value, path)
+        case "":
+            fields = said(row, value)
+            count = count_of(fields.get("count") or 1)
+            if count:
+                at = where(path, row, value, "claim", "resource", "count")
+                resource, claim = fields.get("resource", ""), fields.get("claim", "")
+                yield device(at, fields["mechanism"], fields["level"], resource=resource, claim=claim, count=count)
+
+
+def _destinations(path: str, value: Json, row: Row) -> Iterator[Destination]:
+    match row.get("read", ""):
+        case "yaml-urls" if isinstance(value, str):
+            yield from text_addresses(value, path, row["what"])
+        case "named-url" if isinstance(value, dict):
+            yield from named_addresses(value, path, row["what"])
+        case "":
+            fields = said(row, value)
+            told = ("bucket", "host", "cluster", "region", "provider")
+            if any(fields.get(name) for name in told):
+                yield destination(where(path, row, value, *told), **fields)
+
+
+def _distinct(found: list[Image]) -> list[Image]:
+    return list({one["path"]: one for one in found}.values())

@@ -1,0 +1,42 @@
+"""Objects written as text inside of a field: JSON or YAML.
+
+Guarantees: `loaded` never raises, and takes time and memory linear in the text. YAML with aliases is not read, since
+they multiply; neither is YAML nested deeper than `_DEEPEST`, since libyaml's composer overflows the stack.
+"""
+
+from typing import Any
+
+import orjson
+
+from policies.json import Json
+
+_LONGEST = 1 << 18  # characters; a longer text is not read
+_DEEPEST = 128
+
+
+def loaded(text: Json) -> Json:
+    """The value that a text writes; None when it is no text, no YAML, or more than is read."""
+    if not isinstance(text, str) or len(text) > _LONGEST:
+        return None
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return _yaml(text)
+
+
+def _yaml(text: str) -> Any:
+    import yaml
+
+    loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    depth = 0
+    try:
+        for event in yaml.parse(text, Loader=loader):
+            if isinstance(event, yaml.CollectionStartEvent):
+                depth += 1
+            elif isinstance(event, yaml.CollectionEndEvent):
+                depth -= 1
+            if depth > _DEEPEST or isinstance(event, yaml.AliasEvent):
+                return None
+        return yaml.load(text, Loader=loader)  # noqa: S506  a safe loader
+    except (yaml.YAMLError, ValueError, RecursionError, OverflowError):
+        return None
