@@ -94,17 +94,32 @@ def _column(column: Column) -> dict[str, Any]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Write the definitions into a folder, or to standard output without one."""
+    """Print the CustomResourceDefinitions, write them into a folder, or check that a folder has them as they are now."""
     parser = argparse.ArgumentParser(prog="python -m policies.kinds.crds", description=main.__doc__)
-    parser.add_argument("--write", metavar="FOLDER", type=Path, help="where the files go")
-    folder = parser.parse_args(arguments).write
-    if folder is None:
-        sys.stdout.write("---\n".join(text(crd) for crd in crds().values()))
-        return 0
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, crd in crds().items():
-        (folder / name).write_text(text(crd), encoding="utf-8")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--write", metavar="FOLDER", type=Path, help="write the files into this folder")
+    where.add_argument("--check", metavar="FOLDER", type=Path, help="exit with 1 when a file here is not up to date")
+    asked = parser.parse_args(arguments)
+    files = {name: text(crd) for name, crd in crds().items()}
+    if asked.check:
+        return _check(asked.check, files)
+    if asked.write:
+        asked.write.mkdir(parents=True, exist_ok=True)
+        for name, content in files.items():
+            (asked.write / name).write_text(content, encoding="utf-8")
+    else:
+        sys.stdout.write("---\n".join(files.values()))
     return 0
+
+
+def _check(folder: Path, files: Mapping[str, str]) -> int:
+    found = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.yaml")}
+    stale = sorted(name for name in {*found, *files} if found.get(name) != files.get(name))
+    for name in stale:
+        sys.stderr.write(f"error: {folder / name} is not what the models say\n")
+    if stale:
+        sys.stderr.write(f"hint: python -m policies.kinds.crds --write {folder}\n")
+    return int(bool(stale))
 
 
 if __name__ == "__main__":

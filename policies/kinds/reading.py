@@ -62,8 +62,11 @@ def is_ours(value: Any) -> bool:
     """Whether this object is meant to be of one of our kinds, even when its apiVersion or kind is slightly misspelt."""
     if not isinstance(value, Mapping):
         return False
-    group = str(value.get("apiVersion")).rpartition("/")[0]
-    return group == GROUP or (value.get("kind") in KINDS and bool(close(group, [GROUP])))
+    version, kind = value.get("apiVersion"), value.get("kind")
+    if not isinstance(version, str):
+        return False
+    group = version.rpartition("/")[0]
+    return group == GROUP or (isinstance(kind, str) and kind in KINDS and bool(close(group, [GROUP])))
 
 
 def parse(document: Located | Raw) -> Kind:

@@ -88,7 +88,12 @@ def moment(text: str) -> datetime:
 
 def end_of(text: str) -> datetime:
     """The first moment at which something that expires so no longer holds: a bare date counts as a whole day."""
-    return moment(text) + timedelta(days=1) if len(text) == len("2026-01-01") else moment(text)
+    if len(text) > len("2026-01-01"):
+        return moment(text)
+    try:
+        return moment(text) + timedelta(days=1)
+    except OverflowError:  # the last day of the calendar
+        return datetime.max.replace(tzinfo=UTC)
 
 
 def _real(text: str) -> str:
