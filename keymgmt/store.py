@@ -6,12 +6,12 @@ by group or others at that moment. What the bytes mean is the document's busines
 
 import fcntl
 import os
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from keymgmt.errors import KeyringExists, KeyringMissing, KeyringUnsafe, KeyringUnwritable
+from keymgmt.regular import open_regular
 
 LARGEST = 8 * 1024 * 1024  # bytes; thousands of key versions
 
@@ -45,15 +45,15 @@ class KeyringFiles:
     def read(self) -> bytes:
         """The keyring's bytes. Raises KeyringMissing, KeyringUnsafe."""
         try:
-            handle = os.open(self.keyring, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+            file = open_regular(self.keyring, follow=False)
         except FileNotFoundError:
             raise KeyringMissing(f"no keyring at `{self.keyring}`; make one with `bailiwick keys init`") from None
         except OSError as error:
             raise KeyringUnsafe(f"cannot read `{self.keyring}`: {error.strerror}") from error
-        self._check_directory()
-        with os.fdopen(handle, "rb") as file:
+        with file:
+            self._check_directory()
             status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
+            if status.st_uid != os.geteuid() or status.st_mode & 0o077:
                 raise KeyringUnsafe(f"`{self.keyring}` must be a file of your own with mode 600")
             return file.read(LARGEST)
 

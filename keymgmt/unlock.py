@@ -5,13 +5,13 @@ its whole protection.
 """
 
 import os
-import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from keymgmt.errors import KeyringExists, UnlockFailed
+from keymgmt.regular import open_regular
 from keymgmt.secret import Secret
 
 KEK_SIZE = 32
@@ -114,13 +114,11 @@ class Passphrase:
 
 def _read_key(path: Path, *, owned: bool) -> Secret:
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+        file = open_regular(path, follow=not owned)  # systemd may link
     except OSError as error:
         raise UnlockFailed(f"cannot read key file `{path}`: {error.strerror}; check path and owner") from error
-    with os.fdopen(handle, "rb") as file:
+    with file:
         status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise UnlockFailed(f"key file `{path}` is not a regular file")
         if owned and (status.st_mode & 0o077 or status.st_uid != os.geteuid()):
             raise UnlockFailed(f"key file `{path}` can be read by others; chmod 600 and own it, then rotate")
         if status.st_size != KEK_SIZE:

@@ -4,15 +4,14 @@ Credentials are read from their files at every login, because projected tokens a
 One login is configured, and no other is ever tried in its place.
 """
 
-import os
 import re
-import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from keymgmt.errors import KeyManagementError
+from keymgmt.regular import open_regular
 from keymgmt.secret import Secret
 from keymgmt.transit.connection import Answer, VaultConnection
 from keymgmt.transit.errors import (
@@ -149,12 +148,10 @@ class TokenLogin:
 def read_credential(path: Path) -> Secret:
     """One line of printable ASCII from a file. Raises LoginRefused."""
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        file = open_regular(path, follow=True)  # projected volumes are made of links
     except OSError as error:
         raise LoginRefused(f"cannot read the credential `{path}`: {error.strerror}; check the mount") from error
-    with os.fdopen(handle, "rb") as file:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise LoginRefused(f"the credential `{path}` is not a regular file")
+    with file:
         credential = Secret(file.read(65536).strip())
     if not PRINTABLE.fullmatch(credential.reveal()):
         raise LoginRefused(f"the credential `{path}` is empty or not a single line of text")

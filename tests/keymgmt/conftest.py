@@ -1,15 +1,18 @@
 """Keyrings of made-up regions in fresh directories, and canaries."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from keymgmt.keyring import FileKeyring
 from keymgmt.ports import Binding
 from keymgmt.unlock import KeyFile
 from tests.keymgmt.canaries import Canaries
+from tests.keymgmt.regions import Region, World
 
 NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
 
@@ -54,3 +57,23 @@ def bound() -> Binding:
 def canaries() -> Canaries:
     """A fresh set."""
     return Canaries()
+
+
+@pytest.fixture(scope="session")
+def rsa_keys() -> list[rsa.RSAPrivateKey]:
+    """Four RSA keys for the whole session: making one takes a second or more."""
+    return [rsa.generate_private_key(65537, 4096) for _ in range(4)]
+
+
+@pytest.fixture
+def world(tmp_path: Path, rsa_keys: list[rsa.RSAPrivateKey]) -> Iterator[World]:
+    """An empty world, whose regions end with the test."""
+    spare = iter(rsa_keys)
+    with ExitStack() as stack:
+        yield World(tmp_path / "world", stack, lambda: next(spare))
+
+
+@pytest.fixture
+def region(world: World) -> Region:
+    """The region `eu-de`, with a key service that behaves so far."""
+    return world.region("eu-de")

@@ -259,6 +259,7 @@ def test_key_files_that_are_none(keyring: FileKeyring, tmp_path: Path) -> None:
     link.symlink_to(short.path)
     os.mkfifo(tmp_path / "pipe", 0o600)
     wrong = {"missing": "No such file", "short": "31 bytes", "link": "Too many levels", "pipe": "not a regular file"}
+    wrong |= {".": "not a regular file"}
     for name, says in wrong.items():
         with pytest.raises(UnlockFailed, match=says):
             reopened(keyring, KeyFile(tmp_path / name))

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives import hashes, serialization
@@ -56,7 +57,8 @@ class Answer:
         return "\r\n".join([*lines, f"Content-Length: {len(self.body)}", "", ""]).encode() + self.body
 
 
-Fault = Callable[["VaultDouble", socket.socket, Request], Answer | None]
+Fault = Callable[["VaultDouble", socket.socket, Request], Answer | None]  # None: no answer, hang up
+BEHAVE = Answer(0)  # what a fault returns to have the request answered as if it were not there
 
 
 def data(**content: Any) -> Answer:
@@ -72,6 +74,11 @@ def errors(status: int, *texts: str) -> Answer:
 def answering(answer: Answer) -> Fault:
     """Answer so, whatever was asked."""
     return lambda double, line, request: answer
+
+
+def where(part: str, fault: Fault) -> Fault:
+    """Misbehave for paths that contain `part`, and behave for others."""
+    return lambda double, line, request: fault(double, line, request) if part in request.path else BEHAVE
 
 
 def redirect(status: int, location: str) -> Fault:
@@ -173,7 +180,7 @@ class VaultDouble:
         cluster_id: str = "cluster-1",
         clock: Callable[[], float] = time.monotonic,
         newest: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3,
-        clients: str | None = None,
+        clients: Path | None = None,
     ) -> None:
         self.received: list[bytearray] = []  # decrypted bytes, one item per connection
         self.requests: list[Request] = []
@@ -256,8 +263,8 @@ class VaultDouble:
     def _answer(self, line: ssl.SSLSocket, request: Request) -> Answer | None:
         self.requests.append(request)
         fault = self.faults.popleft() if self.faults else self.always
-        if fault is not None:
-            return fault(self, line, request)
+        if fault is not None and (answer := fault(self, line, request)) is not BEHAVE:
+            return answer
         if request.path == "/v1/sys/health":
             return self._healthy()
         if self.sealed:
