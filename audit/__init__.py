@@ -1,4 +1,8 @@
-"""The audit trail: nothing decided without a durable record, nothing changed without being found."""
+"""The audit trail: nothing decided without a durable record, nothing changed without being found.
+
+Here are the words that everybody needs. What costs more to import has a module of its own: `audit.log` (the log on
+files), `audit.tags`, `audit.reading`, `audit.verify`, `audit.exports`, and `audit.tlog`, the formats.
+"""
 
 from audit.errors import (
     AuditError,
@@ -18,18 +22,12 @@ from audit.errors import (
     RecordInvalid,
     SignatureInvalid,
 )
-from audit.heads import FileHead, Head, TreeHead
-from audit.log import FileLog, LogSettings, LogStatus, Writer
 from audit.ports import Envelope, Log, Position, Signer
 from audit.record import Record, SealedPart, decision_record, event_record, sealed_bytes
-from audit.tags import Tagger, salted
 
 __all__ = [
     "AuditError",
     "Envelope",
-    "FileHead",
-    "FileLog",
-    "Head",
     "HeadMoved",
     "Log",
     "LogBusy",
@@ -40,8 +38,6 @@ __all__ = [
     "LogPoisoned",
     "LogRefused",
     "LogRolledBack",
-    "LogSettings",
-    "LogStatus",
     "LogUnavailable",
     "MerkleError",
     "NoteMalformed",
@@ -52,11 +48,7 @@ __all__ = [
     "SealedPart",
     "SignatureInvalid",
     "Signer",
-    "Tagger",
-    "TreeHead",
-    "Writer",
     "decision_record",
     "event_record",
-    "salted",
     "sealed_bytes",
 ]

@@ -133,6 +133,7 @@ class FileLog:
         self._refused = 0
         self._size = 0
         self._thread = threading.Thread(target=self._run, name="audit-writer", daemon=True)
+        self._last: Any = None  # the stop record: after everything else, in the last batch
         self._ended = False  # set before the writer looks into the queue for the last time
         self._keeper = Keeper(
             self,
@@ -197,8 +198,8 @@ class FileLog:
         if isinstance(self._refusal, LogClosed):
             return
         if self._refusal is None:
-            with contextlib.suppress(LogUnavailable):
-                self._append_own(self._event("stop", {"refused": self._refused, "reason": "closed"})).result()
+            stop = self._event("stop", {"refused": self._refused, "reason": "closed"})
+            self._last = (stop, (), Future(), None)
         self._refusal = self._refusal or LogClosed("the log is closed")
         self._queue.put(None)
         self._thread.join()
@@ -276,9 +277,11 @@ class FileLog:
             raise LogLocked(f"another process writes the log in `{self._source.directory.name}`: stop it first")
 
     def _release(self) -> None:
-        self._committer.close()
+        with contextlib.suppress(OSError):  # all that was promised is durable already
+            self._committer.close()
         if self._lock is not None:
-            self._source.files.close(self._lock)
+            with contextlib.suppress(OSError):
+                self._source.files.close(self._lock)
             self._lock = None
 
     def _event(self, schema: str, fields: dict[str, object]) -> Record:
@@ -304,7 +307,7 @@ class FileLog:
                     batch.append(queue.get_nowait())
             if None in batch:
                 self._ended = True
-                batch = [item for item in batch if item is not None] + self._drained()
+                batch = [item for item in (*batch, *self._drained(), self._last) if item is not None]
             if batch:
                 self._serve(batch)
 

@@ -12,7 +12,6 @@ from typing import Any
 from audit.segments import BATCH_HEADER_SIZE, batch_bytes, header_bytes, segment_name
 from audit.store import FileSystem, write_all
 
-SPARE = "spare.tmp"
 _ASIDE = "segment.tmp"
 _ZEROS = bytes(1 << 20)
 
@@ -32,6 +31,7 @@ class SegmentWriter:
         self._offset = 0
         self._pending = 0  # bytes written since the last sync
         self._spare: Path | None = None
+        self._spares = 0
 
     def create(self) -> None:
         """Make the directory, and remove what a crash left aside."""
@@ -52,7 +52,8 @@ class SegmentWriter:
         """Make the next segment's space, zeroed and durable: a sync then writes data only. For another thread."""
         if self._spare is not None:
             return
-        path = self._directory / SPARE
+        self._spares += 1  # a name of its own: the writer may still be at work on the one before
+        path = self._directory / f"spare-{self._spares}.tmp"
         descriptor = self._files.open(path, create=True)
         try:
             self._files.truncate(descriptor, 0)
@@ -100,12 +101,12 @@ class SegmentWriter:
 
     def close(self) -> None:
         """Let go of the files; nothing is written."""
-        if self._descriptor is not None:
-            self._files.close(self._descriptor)
-            self._descriptor = None
-        if self._spare is not None:
-            self._files.remove(self._spare)
-            self._spare = None
+        descriptor, self._descriptor = self._descriptor, None
+        spare, self._spare = self._spare, None
+        if descriptor is not None:
+            self._files.close(descriptor)
+        if spare is not None:
+            self._files.remove(spare)
 
     def _finish(self) -> None:
         """A finished segment has no zeros, and nothing of a batch that failed, after its last batch."""

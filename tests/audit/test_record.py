@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audit import RecordInvalid, Tagger, decision_record, event_record, salted, sealed_bytes
+from audit import RecordInvalid, decision_record, event_record, sealed_bytes
 from audit.counters import Counters
 from audit.leaf import Field, schemas, table_digest, written_fields
 from audit.record import LEAF_LIMIT, SEALED_LIMIT
+from audit.tags import Tagger, salted
 from tests.audit.worlds import NOON, TAGGER, TagKey, fields
 
 CANARIES = {

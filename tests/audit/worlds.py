@@ -9,8 +9,11 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from audit import FileLog, Head, LogSettings, Record, SealedPart, Tagger, Writer, decision_record
+from audit import Record, SealedPart, decision_record
+from audit.heads import Head
+from audit.log import FileLog, LogSettings, Writer
 from audit.store import FileSystem
+from audit.tags import Tagger
 from audit.tlog import VerifierKey
 
 CORPORA = Path(__file__).parents[3] / "shared" / "corpora"

@@ -1,0 +1,413 @@
+"""The log: what an acknowledgement means, and every way in which one is refused."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import orjson
+import pytest
+
+from audit import (
+    LogBusy,
+    LogClosed,
+    LogFull,
+    LogLocked,
+    LogPoisoned,
+    LogUnavailable,
+    Position,
+    RecordInvalid,
+    SealedPart,
+    event_record,
+)
+from audit.log import FileLog, LogSettings
+from audit.reading import prove, read_records, read_sealed
+from audit.segments import archive_hash
+from audit.tlog import leaf_hash
+from audit.verify import verify_log
+from tests.audit.disks import Fault, SimulatedDisk
+from tests.audit.worlds import NOON, ORIGIN, NoteKey, decision, filled, open_log, sealed
+
+HOME = Path("/log")
+
+
+@pytest.fixture
+def disk() -> SimulatedDisk:
+    """A disk in memory."""
+    return SimulatedDisk()
+
+
+@pytest.fixture
+def log(disk: SimulatedDisk) -> Iterator[FileLog]:
+    """An open log on it."""
+    opened = open_log(HOME, files=disk)
+    yield opened
+    disk.fault = None
+    opened.close_now()
+
+
+class Gate:
+    """Holds up every sync until it is opened."""
+
+    def __init__(self, disk: SimulatedDisk) -> None:
+        self._open = threading.Event()
+        self.waiting = threading.Event()
+        disk.before = self._hold
+
+    def _hold(self, _method: str, _what: object) -> None:
+        self.waiting.set()
+        self._open.wait(10)
+
+    def open(self) -> None:
+        self._open.set()
+
+
+async def test_positions_are_the_commit_order(log: FileLog, disk: SimulatedDisk) -> None:
+    """Two hundred concurrent appends get the two hundred next places, each its own, and lie there."""
+    records = [decision(number) for number in range(200)]
+    positions = await asyncio.gather(*[log.append(record, sealed(n)) for n, record in enumerate(records)])
+    assert sorted(position.index for position in positions) == list(range(2, 202))  # after genesis and start
+    assert {position.origin for position in positions} == {ORIGIN}
+    await log.close()
+    logged = {record.index: record for record in read_records(HOME, files=disk)}
+    for number, position in enumerate(positions):
+        there = logged[position.index]
+        assert there.hash == position.leaf_hash == leaf_hash(there.leaf)
+        assert there.fields["id"] == f"decision-{number}"
+
+
+async def test_no_answer_before_the_sync(log: FileLog, disk: SimulatedDisk) -> None:
+    """While the disk syncs nobody is answered; once it has, the record is durable on the disk itself."""
+    gate = Gate(disk)
+    waiting = asyncio.ensure_future(log.append(decision(1), sealed(1)))
+    await asyncio.to_thread(gate.waiting.wait, 10)
+    done, _ = await asyncio.wait([waiting], timeout=0.05)
+    assert not done
+    gate.open()
+    position = await waiting
+    durable = b"".join(inode.durable for inode in disk._inodes)
+    assert position.leaf_hash in durable
+    assert sealed(1)[0].to_bytes() in durable
+
+
+async def test_a_full_queue_refuses(disk: SimulatedDisk) -> None:
+    """One append more than may wait is busy, at once; those that wait are served; later ones are taken again."""
+    log = open_log(HOME, files=disk, waiting=8)
+    gate = Gate(disk)
+    first = asyncio.ensure_future(log.append(decision(0)))
+    await asyncio.to_thread(gate.waiting.wait, 10)
+    waiting = [asyncio.ensure_future(log.append(decision(number))) for number in range(1, 9)]
+    await asyncio.sleep(0)
+    with pytest.raises(LogBusy, match="try again"):
+        await log.append(decision(9))
+    assert log.status().refused == 1
+    gate.open()
+    served = await asyncio.gather(first, *waiting)
+    assert [position.index for position in served] == list(range(2, 11))
+    assert (await log.append(decision(9))).index == 11
+    await log.close()
+
+
+async def test_a_failed_sync_is_the_end(log: FileLog, disk: SimulatedDisk) -> None:
+    """After one failed sync nothing is acknowledged ever again, though the disk would sync now; a restart recovers."""
+    kept = await log.append(decision(0))
+    disk.fault = Fault(1, only="sync_data")
+    with pytest.raises(LogPoisoned, match="EIO"):
+        await log.append(decision(1))
+    assert not log.healthy()
+    disk.fault = None
+    for _ in range(3):
+        with pytest.raises(LogPoisoned):
+            await log.append(decision(2))
+    assert "stopped for good" in log.status().trouble
+    await log.close()
+    again = open_log(HOME, files=disk, boot="boot-2")
+    assert again.healthy()
+    await again.close()
+    leaves = {record.index: record for record in read_records(HOME, files=disk)}
+    assert leaves[kept.index].hash == kept.leaf_hash
+    assert verify_log(HOME, [NoteKey().verifier()], files=disk).ok
+
+
+async def test_a_full_disk_refuses_and_recovers(log: FileLog, disk: SimulatedDisk) -> None:
+    """What finds no room is refused and leaves no number used; with room again the counters go on without a gap."""
+    disk.fault = Fault(1, error=28, only="write", forever=True)
+    for number in range(3):
+        with pytest.raises(LogFull):
+            await log.append(decision(number), sealed(number))
+    disk.fault = None
+    await log.append(decision(3), sealed(3))
+    await log.close()
+    report = verify_log(HOME, [NoteKey().verifier()], files=disk)
+    assert [str(problem) for problem in report.problems] == []
+    ids = [record.fields.get("id") for record in read_records(HOME, files=disk)]
+    assert ids == [None, None, "decision-3", None]
+
+
+def test_the_reserve(disk: SimulatedDisk) -> None:
+    """Below the reserve appends are refused before the disk is full; above it they are taken again by themselves."""
+    log = open_log(HOME, files=disk, reserve_bytes=1 << 20)
+    disk.free = 1000
+    _until(lambda: not log.healthy())
+    with pytest.raises(LogFull, match="the reserve is 1 MiB"):
+        log.append_now(decision(0))
+    disk.free = 1 << 30
+    _until(log.healthy)
+    assert log.append_now(decision(0)).index == 2
+    log.close_now()
+    disk.free = 1000
+    with pytest.raises(LogFull):
+        open_log(HOME, files=disk, reserve_bytes=1 << 20)
+    disk.free = 1 << 30
+    open_log(HOME, files=disk, reserve_bytes=1 << 20).close_now()
+
+
+def test_one_writer_at_a_time(tmp_path: Path) -> None:
+    """A second writer is refused while the first runs, and not after it."""
+    log = open_log(tmp_path / "log")
+    with pytest.raises(LogLocked, match="another process"):
+        open_log(tmp_path / "log")
+    log.append_now(decision(0))
+    log.close_now()
+    open_log(tmp_path / "log").close_now()
+
+
+async def test_closing(disk: SimulatedDisk) -> None:
+    """What was accepted before the close is durable; what comes after is refused; closing twice is harmless."""
+    log = open_log(HOME, files=disk)
+    pending = [asyncio.ensure_future(log.append(decision(number))) for number in range(50)]
+    await asyncio.sleep(0)
+    await log.close()
+    positions = await asyncio.gather(*pending)
+    assert len({position.index for position in positions}) == 50
+    with pytest.raises(LogClosed):
+        await log.append(decision(0))
+    with pytest.raises(LogClosed):
+        log.append_now(decision(0))
+    await log.close()
+    assert not log.healthy()
+    status = log.status()
+    assert status.size == status.published == status.signed == 53
+    last = list(read_records(HOME, files=disk))[-1]
+    assert last.fields["schema"] == "bailiwick.stop/v1"
+
+
+def test_nobody_waits_for_ever_when_it_closes(disk: SimulatedDisk) -> None:
+    """Threads that append while the log closes all get an answer: a place, or a refusal."""
+    log = open_log(HOME, files=disk)
+    answers: list[Position | LogUnavailable] = []
+
+    def run() -> None:
+        while True:
+            try:
+                answers.append(log.append_now(decision(0)))
+            except LogUnavailable as error:
+                answers.append(error)
+                return
+
+    threads = [threading.Thread(target=run) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    _until(lambda: len(answers) > 20)
+    log.close_now()
+    for thread in threads:
+        thread.join(10)
+        assert not thread.is_alive()
+    places = {answer.index for answer in answers if isinstance(answer, Position)}
+    assert places == set(range(2, 2 + len(places)))
+    assert sum(isinstance(answer, LogClosed) for answer in answers) == 8
+
+
+async def test_who_stops_waiting_does_not_undo(log: FileLog, disk: SimulatedDisk) -> None:
+    """A caller that is cancelled leaves its record in the log, and nobody else is disturbed."""
+    gate = Gate(disk)
+    gone = asyncio.ensure_future(log.append(decision(0)))
+    await asyncio.to_thread(gate.waiting.wait, 10)
+    stays = asyncio.ensure_future(log.append(decision(1)))
+    await asyncio.sleep(0)
+    gone.cancel()
+    gate.open()
+    assert (await stays).index == 3
+    with pytest.raises(asyncio.CancelledError):
+        await gone
+    await log.close()
+    assert [r.fields.get("id") for r in read_records(HOME, 2, 4, files=disk)] == ["decision-0", "decision-1"]
+
+
+def test_several_event_loops(log: FileLog) -> None:
+    """One log serves several event loops and plain threads, in one order."""
+    places: list[int] = []
+
+    def run() -> None:
+        async def work() -> None:
+            for number in range(20):
+                position = await log.append(decision(number))
+                places.append(position.index)
+
+        asyncio.run(work())
+
+    threads = [threading.Thread(target=run) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    places += [log.append_now(decision(number)).index for number in range(20)]
+    for thread in threads:
+        thread.join(10)
+    assert sorted(places) == list(range(2, 82))
+
+
+def test_a_log_tells_its_own_story(disk: SimulatedDisk) -> None:
+    """Genesis once, then start and stop for each run with what was found; a run that didn't end well is named."""
+    filled(HOME, 3, files=disk)
+    second = open_log(HOME, files=disk, boot="boot-2")
+    second.append_now(event_record("policy-load", {"time": NOON, "cluster": "c", "region": "r", "outcome": "loaded"}))
+    disk.lose_power()
+    second.close_now()
+    survivor = disk.copy()
+    open_log(HOME, files=survivor, boot="boot-3").close_now()
+    story = [
+        (r.fields["schema"].split(".")[1].split("/")[0], r.fields["written"]["boot"], r.fields.get("clean"))
+        for r in read_records(HOME, files=survivor)
+        if r.fields["schema"] != "bailiwick.decision/v1"
+    ]
+    assert story == [
+        ("genesis", "boot-1", None),
+        ("start", "boot-1", True),
+        ("stop", "boot-1", None),
+        ("start", "boot-2", True),
+        ("policy-load", "boot-2", None),
+        ("start", "boot-3", False),
+        ("stop", "boot-3", None),
+    ]
+    genesis = next(read_records(HOME, files=survivor)).fields
+    assert genesis["log_key"] == str(NoteKey().verifier())
+    assert genesis["origin"] == ORIGIN
+
+
+def test_heartbeats(disk: SimulatedDisk) -> None:
+    """A log that nobody writes says from time to time that it is alive."""
+    log = open_log(HOME, files=disk, heartbeat_seconds=0.01)
+    _until(lambda: log.status().size >= 4)
+    log.close_now()
+    assert any(r.fields["schema"] == "bailiwick.heartbeat/v1" for r in read_records(HOME, files=disk))
+
+
+def test_a_signer_that_is_down_delays_only_the_signature(disk: SimulatedDisk) -> None:
+    """While nothing can be signed, records are acknowledged and published; the signature is made up for later."""
+    signer = NoteKey(down=True)
+    log = open_log(HOME, files=disk, signer=signer)
+    log.append_now(decision(0))
+    _until(lambda: "sealed" in log.status().trouble and log.status().published == 3)
+    status = log.status()
+    assert (status.signed, log.healthy()) == (0, True)
+    _until(lambda: log.status().unsigned_seconds > 0.01)
+    signer.down = False
+    _until(lambda: log.status().signed == 3 and log.status().unsigned_seconds == 0)
+    assert log.status().trouble == ""
+    assert len(signer.signed) == 1
+    log.close_now()
+    assert verify_log(HOME, [signer.verifier()], files=disk).ok
+
+
+def test_publishing_that_fails_is_tried_again(disk: SimulatedDisk) -> None:
+    """Tiles that can't be written harm no record; once they can, everything is published and fits."""
+    log = open_log(HOME, files=disk, segment_bytes=1 << 18)
+    _until(lambda: log.status().published == 2)
+    disk.fault = Fault(1, only="rename", forever=True)
+    for number in range(40):
+        log.append_now(decision(number))
+    _until(lambda: "rename" in log.status().trouble)
+    assert log.status().published == 2
+    assert log.healthy()
+    disk.fault = None
+    _until(lambda: log.status().signed == 42)
+    log.close_now()
+    assert verify_log(HOME, [NoteKey().verifier()], files=disk).ok
+
+
+def test_a_backlog_of_publication_is_bounded(disk: SimulatedDisk) -> None:
+    """When publication fails for long, appends are refused at a bound, and taken again afterwards."""
+    log = open_log(HOME, files=disk, unpublished=20, segment_bytes=1 << 18)
+    _until(lambda: log.status().published == 2)
+    disk.fault = Fault(1, only="rename", forever=True)
+    with pytest.raises(LogBusy, match="wait to be published"):
+        for number in range(1000):
+            log.append_now(decision(number))
+    disk.fault = None
+    _until(log.healthy)
+    log.append_now(decision(0))
+    log.close_now()
+    assert verify_log(HOME, [NoteKey().verifier()], files=disk).ok
+
+
+def test_a_disk_that_lies_stops_the_log(disk: SimulatedDisk) -> None:
+    """A bundle that reads back as something else is never vouched for: the log stops."""
+    log = open_log(HOME, files=disk)
+    _until(lambda: log.status().signed == 2)
+    disk.lie = lambda path, data: data.replace(b"denied", b"Denied") if "entries" in str(path) else data
+    log.append_now(decision(0))
+    _until(lambda: not log.healthy())
+    with pytest.raises(LogPoisoned, match=r"not to be trusted|don't match its tile"):
+        log.append_now(decision(1))
+    log.close_now()
+    assert log.status().signed == 2
+
+
+def test_another_publisher_stops_the_log(disk: SimulatedDisk) -> None:
+    """When the head was moved by somebody else, nothing is signed any more."""
+    log = open_log(HOME, files=disk)
+    _until(lambda: log.status().signed == 2)
+    disk.edit(HOME / "head.json", lambda data: data.__setitem__(slice(-3, -2), b"3"))
+    log.append_now(decision(0))
+    _until(lambda: not log.healthy())
+    assert "head is at 3" in log.status().trouble
+    log.close_now()
+
+
+def test_segments_rotate(disk: SimulatedDisk) -> None:
+    """Many records fill many segments, each finished at its last record; all of them are read in order."""
+    acknowledged = filled(HOME, 300, files=disk, segment_bytes=8192)
+    segments = [path for path in disk.files(HOME) if path.parent.name == "wal"]
+    assert len(segments) > 20
+    assert [r.index for r in read_records(HOME, files=disk)] == list(range(303))
+    assert [r.hash for r in read_records(HOME, 250, 260, files=disk)] == [acknowledged[i] for i in range(250, 260)]
+    assert verify_log(HOME, [NoteKey().verifier()], files=disk).ok
+
+
+def test_sealed_parts_and_proofs(tmp_path: Path) -> None:
+    """On a real disk: sealed parts are found by their hash, and every record has a proof under the checkpoint."""
+    log = open_log(tmp_path / "log")
+    positions = [log.append_now(decision(number), sealed(number)) for number in range(600)]
+    with pytest.raises(RecordInvalid, match="at most 8"):
+        log.append_now(decision(0), [SealedPart("k", b"x")] * 9)
+    log.close_now()
+    key = NoteKey().verifier()
+    for number in (0, 255, 256, 599):
+        part = sealed(number)[0].to_bytes()
+        assert read_sealed(tmp_path / "log", archive_hash(part)) == part
+        proof = prove(tmp_path / "log", positions[number].index)
+        assert proof.verify(positions[number].leaf_hash, [key], ORIGIN).size == 603
+    assert read_sealed(tmp_path / "log", b"\x00" * 32) is None
+    leaf = next(iter(read_records(tmp_path / "log", 2, 3))).leaf
+    named = sealed(0)[0]
+    assert orjson.loads(leaf)["written"]["sealed"] == [
+        {"key": named.key_id, "sha256": archive_hash(named.ciphertext).hex(), "size": len(named.ciphertext)}
+    ]
+    report = verify_log(tmp_path / "log", [key])
+    assert (report.ok, report.records, report.sealed, report.tenants) == (True, 603, 600, 3)
+
+
+def test_the_defaults_on_a_real_disk(tmp_path: Path) -> None:
+    """A log with the default settings opens, appends and closes."""
+    log = open_log(tmp_path / "log", settings=LogSettings(reserve_bytes=0))
+    assert log.append_now(decision(0), sealed(0)).index == 2
+    log.close_now()
+    assert verify_log(tmp_path / "log", [NoteKey().verifier()]).ok
+
+
+def _until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+    """Wait for something that another thread does."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.002)
