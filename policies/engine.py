@@ -63,7 +63,8 @@ class RuleEngine:
         self, request: Request, phase: Phase, snapshot: Snapshot, now: datetime, findings: Findings
     ) -> Decision | Needs:
         found = [entry for entry in candidates(self._index, request, key_of(request)) if _behind(phase, entry[1])]
-        situation = Situation(self._law, request, snapshot, now, self._admitted)
+        admitted = self._admitted if phase is not Phase.MUTATE else None
+        situation = Situation(self._law, request, snapshot, now, admitted)
         patch: Sequence[Json] = ()
         document = request.object
         if phase is Phase.MUTATE:

@@ -28,7 +28,10 @@ Admitted = Callable[["Situation", Json], Json]  # a template's pod as our own mu
 class Situation:
     """What surrounds the object of one request."""
 
-    def __init__(self, law: Law, request: Request, snapshot: Snapshot, now: datetime, admitted: Admitted) -> None:
+    def __init__(
+        self, law: Law, request: Request, snapshot: Snapshot, now: datetime, admitted: Admitted | None = None
+    ) -> None:
+        """Without `admitted`, templates are seen as they stand: so do mutations, which correct some of them there."""
         self.law, self.request, self.snapshot, self.now = law, request, snapshot, now
         self._admitted = admitted
         self._facts: Facts | None = None
@@ -41,16 +44,17 @@ class Situation:
 
     def of_pod(self, request: Request) -> "Situation":
         """The same surroundings for a pod that one of the object's templates makes."""
-        inner = Situation(self.law, request, self.snapshot, self.now, self._admitted)
+        inner = Situation(self.law, request, self.snapshot, self.now)
         shared = ("namespace_object", "labelled", "data_class", "jurisdiction")
         inner.__dict__.update({name: self.__dict__[name] for name in shared if name in self.__dict__})
         return inner
 
     def workload(self, document: Json) -> Any:
         """What the object boils down to; its templates' pods as they will be once they are admitted."""
-        if self.request.kind.kind == "Pod" and not self.request.kind.group:
+        admitted = self._admitted
+        if admitted is None or (self.request.kind.kind == "Pod" and not self.request.kind.group):
             return extract(document)
-        return extract(document, lambda pod: self._admitted(self, pod))
+        return extract(document, lambda pod: admitted(self, pod))
 
     @cached_property
     def namespace_object(self) -> Json:

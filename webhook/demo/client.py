@@ -10,14 +10,14 @@ import json
 import ssl
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from policies.checking import creation, with_object
 from policies.json import Json
 from policies.patch import apply
-from policies.request import Request
+from policies.request import Request, Resource
 
 USER = {"username": "dr.ada@clinic.example", "groups": ["clinic:engineers", "system:authenticated"]}
 TIMEOUT = 10.0  # seconds; what the registration would say
@@ -46,9 +46,9 @@ class Asker:
         context = ssl.create_default_context(cafile=str(ca))
         self._connection = http.client.HTTPSConnection("localhost", port, context=context, timeout=TIMEOUT)
 
-    def create(self, found: Json) -> Told:
-        """Ask for the creation of an object, through all three doors."""
-        request = creation(found, "default", str(uuid.uuid4()))
+    def create(self, found: Json, subresource: str = "") -> Told:
+        """Ask for the creation of an object, through all three doors. A `binding` is created below its pod."""
+        request = _below(creation(found, "default", str(uuid.uuid4())), subresource)
         answers = [self._ask("/mutate", request)]
         patch = _patch(answers[0])
         request = with_object(request, apply(found, patch))
@@ -63,6 +63,9 @@ class Asker:
             object=request.object,
         )
 
+    def close(self) -> None:
+        self._connection.close()
+
     def get(self, path: str) -> tuple[int, bytes]:
         self._connection.request("GET", path)
         answer = self._connection.getresponse()
@@ -70,6 +73,7 @@ class Asker:
 
     def _ask(self, door: str, request: Request) -> dict[str, Any]:
         asked = {**request.review, "uid": request.uid, "userInfo": USER, "dryRun": False}
+        asked["subResource"] = request.subresource
         review = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": asked}
         headers = {"Content-Type": "application/json"}
         self._connection.request("POST", f"{door}?timeout={TIMEOUT:.0f}s", json.dumps(review), headers)
@@ -81,6 +85,13 @@ class Asker:
         if response["uid"] != request.uid:
             raise WebhookFailed(f"{door} answered another request's uid")
         return response
+
+
+def _below(request: Request, subresource: str) -> Request:
+    if not subresource:
+        return request
+    pods = replace(request, resource=Resource("", "v1", "pods"), subresource=subresource)
+    return with_object(pods, request.object)
 
 
 def _patch(answer: dict[str, Any]) -> Sequence[Json]:

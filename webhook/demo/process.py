@@ -21,6 +21,7 @@ class Process:
         self.directory = directory
         self.port = _free_port()
         self.ca = directory / "tls" / "ca.crt"
+        self._asker: Asker | None = None
         self._output = (directory / "serve.log").open("wb")
         command = [sys.executable, "-m", "bailiwick", "serve", "--port", str(self.port), "--state", str(directory)]
         self._process = subprocess.Popen(  # noqa: S603  # our own command, no shell
@@ -31,18 +32,30 @@ class Process:
         """A connection, once the webhook says that it is ready. Raises WebhookFailed with what it wrote."""
         until = time.monotonic() + START
         while time.monotonic() < until and self._process.poll() is None:
-            try:
-                asker = Asker(self.port, self.ca)
-                if asker.get("/readyz")[0] == 200:
-                    return asker
-            except OSError:  # not listening yet, or no CA yet
-                pass
+            if (asker := self._connected()) is not None:
+                self._asker = asker
+                return asker
             time.sleep(0.05)
         self.stop()
         raise WebhookFailed(f"the webhook did not become ready:\n{self.written()}")
 
+    def _connected(self) -> Asker | None:
+        try:
+            asker = Asker(self.port, self.ca)
+        except OSError:  # no CA yet
+            return None
+        try:
+            if asker.get("/readyz")[0] == 200:
+                return asker
+        except OSError:  # not listening yet
+            pass
+        asker.close()
+        return None
+
     def stop(self) -> int:
         """SIGTERM: it drains, flushes its log and leaves. The exit code."""
+        if self._asker is not None:
+            self._asker.close()
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
         try:
