@@ -4,10 +4,8 @@ Guarantees: linear in the text, never raises; every word keeps the path of the e
 scripts as far as quoting and simple variables go; what a program computes stays unknown.
 """
 
-import posixpath
 import re
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
 
 from policies.json import JsonObject
 from policies.workloads.images import listed
@@ -15,10 +13,7 @@ from policies.workloads.images import listed
 END = "\n"  # a word that ends a command: newline, `;`, `&&`, `|`
 
 
-class Word(NamedTuple):
-    text: str
-    path: str
-
+Word = tuple[str, str]  # the text, and the path of the element it stands in
 
 _KUBERNETES = re.compile(r"\$(?:\$|\(([\w.-]+)\))")  # `$$` is an escaped dollar
 _SHELL = re.compile(r"\$(?:\{(\w+)(?::?-([^}]*))?\}|(\w+))")
@@ -26,6 +21,7 @@ _WORD = re.compile(r"""(?:[^\s"'\\;|&()<>]|\\.|"(?:[^"\\]|\\.)*"|'[^']*')+|\n|[;
 _QUOTED = re.compile(r"""\\(\n)|\\(.)|"((?:[^"\\]|\\.)*)"|'([^']*)'""", re.DOTALL)
 _ESCAPED = re.compile(r'\\([\\"$`\n])')
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
+_PLAIN = re.compile(r"[^\s$]*")  # neither a script nor anything to fill in
 _OPEN = re.compile(r"\$[A-Za-z_({]|`")
 _GROWTH = 1 << 16  # characters that filling in may add per container: variables can double each other for ever
 
@@ -33,10 +29,11 @@ _GROWTH = 1 << 16  # characters that filling in may add per container: variables
 class Variables:
     """What is known of a container's variables."""
 
-    __slots__ = ("_budget", "known")
+    __slots__ = ("_budget", "known", "used")
 
     def __init__(self) -> None:
         self.known: dict[str, str] = {}
+        self.used = False  # whether some value was filled in somewhere
         self._budget = _GROWTH
 
     def expand(self, text: str) -> str:
@@ -59,6 +56,7 @@ class Variables:
         at = 0
         for match in pattern.finditer(text):
             filled = value(match)
+            self.used = True
             self._budget -= max(len(filled) - len(match[0]), 0)
             if self._budget < 0:
                 return text
@@ -74,7 +72,7 @@ def environment_of(container: JsonObject) -> Variables:
         if isinstance(variable, dict) and isinstance(name := variable.get("name"), str):
             value = variable.get("value")
             if isinstance(value, str) and not variable.get("valueFrom"):
-                variables.known[name] = variables.expand(value)
+                variables.known[name] = variables.expand(value) if "$" in value else value
             else:
                 variables.known.pop(name, None)
     return variables
@@ -89,7 +87,10 @@ def words_of(container: JsonObject, where: str, variables: Variables) -> list[Wo
             words += split(said, f"{where}{field}", variables)
         for index, text in enumerate(listed(said)):
             if isinstance(text, str):
-                words += _element(variables.expand(text), f"{where}{field}[{index}]", variables)
+                if _PLAIN.fullmatch(text):
+                    words.append((text, f"{where}{field}[{index}]"))
+                else:
+                    words += _element(variables.expand(text), f"{where}{field}[{index}]", variables)
     return words
 
 
@@ -98,7 +99,7 @@ def _element(text: str, path: str, variables: Variables) -> Iterator[Word]:
     if text and text[0] not in "{[<" and (" " in text or "\n" in text or "\t" in text):
         yield from split(text, path, variables)
     else:
-        yield Word(variables.fill(text), path)
+        yield variables.fill(text), path
 
 
 def split(script: str, path: str, variables: Variables) -> Iterator[Word]:
@@ -106,14 +107,14 @@ def split(script: str, path: str, variables: Variables) -> Iterator[Word]:
     for match in _WORD.finditer(script):
         raw = match[0]
         if raw == "\n" or raw[0] in ";|&()<>":
-            yield Word(END, path)
+            yield END, path
             continue
         text = variables.fill(_unquoted(raw))
         assigned = _ASSIGNMENT.fullmatch(text)
         if assigned:
             variables.known[assigned[1]] = assigned[2]
         if text:
-            yield Word(text, path)
+            yield text, path
 
 
 def _unquoted(raw: str) -> str:
@@ -133,7 +134,7 @@ def _plain(match: re.Match[str]) -> str:
 
 def program(word: str) -> str:
     """The name of a program without its directory."""
-    return posixpath.basename(word)
+    return word.rpartition("/")[2]
 
 
 def is_open(text: str) -> bool:
@@ -152,4 +153,4 @@ def flag(text: str) -> tuple[str, str | None]:
 def value_after(words: list[Word], index: int) -> Word | None:
     """The value of the flag at `index` when it stands in the next word."""
     following = words[index + 1] if index + 1 < len(words) else None
-    return None if following is None or following.text == END or following.text.startswith("--") else following
+    return None if following is None or following[0] == END or following[0].startswith("--") else following

@@ -55,10 +55,14 @@ class Entry:
     def systems(self) -> tuple[str, ...]:
         return tuple(self.row.get("systems", ()))
 
-    @property
-    def makes_pods(self) -> bool:
-        """Whether objects of the kind lead to pods, by a template or in a controller's code."""
-        return bool(self.row.get("pods") or self.row.get("containers"))
+    @cached_property
+    def nests(self) -> bool:
+        """Whether its objects hold whole objects, or parts of pods, inside."""
+        return bool(self.row.get("nested"))
+
+    def states(self, fact: str) -> bool:
+        """Whether a fact may stand outside of its pods' specs."""
+        return bool(self.row.get(fact) or self.row.get("containers"))
 
     @cached_property
     def templates(self) -> Paths[Template]:

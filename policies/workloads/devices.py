@@ -134,35 +134,53 @@ def _worth(name: str, row: Any, beside: JsonObject, holds: Holds) -> tuple[str, 
     for rule in table("devices")["split"]:
         if name in rule["covers"] and any(key in beside for key in rule["when"]):
             return rule["mechanism"], rule["level"]
-    for proof in row.get("proofs", ()):
-        if all(holds({**need, "key": need["key"].format(resource=name)}) for need in proof["needs"]):
-            return row["mechanism"], proof["level"]
+    for level, needs in proofs_for(name):
+        if all(map(holds, needs)):
+            return row["mechanism"], level
     return row["mechanism"], row["level"]
+
+
+@lru_cache(maxsize=2048)
+def proofs_for(name: str) -> tuple[tuple[str, tuple[JsonObject, ...]], ...]:
+    """What would prove a better level of a resource: each level, the strongest first, with its expressions."""
+    proofs = (resource_row(name) or {}).get("proofs", ())
+    return tuple(
+        (proof["level"], tuple({**need, "key": need["key"].format(resource=name)} for need in proof["needs"]))
+        for proof in proofs
+    )
 
 
 def proofs_of(spec: JsonObject) -> Holds:
     """Tells whether every node the pod can be scheduled to fulfils an expression. Wrong types prove nothing."""
     selector = spec.get("nodeSelector")
     selector = selector if isinstance(selector, dict) else {}
-
-    @cache
-    def terms() -> list[list[Json]]:
-        try:
-            required = required_terms(spec) or []
-        except AffinityMalformed:
-            return []
-        if not all(term is None or isinstance(term, dict) for term in required):
-            return []
-        return [listed(term.get("matchExpressions")) for term in required if not is_empty(term)]
+    read: list[list[list[Json]]] = []
 
     def holds(need: JsonObject) -> bool:
-        value = selector.get(need["key"])
-        if isinstance(value, str) and implies({"key": need["key"], "operator": "In", "values": [value]}, need):
+        key = need["key"]
+        value = selector.get(key)
+        if isinstance(value, str) and implies({"key": key, "operator": "In", "values": [value]}, need):
             return True
-        said = terms()
-        return bool(said) and all(any(isinstance(one, dict) and implies(one, need) for one in term) for term in said)
+        if not read:
+            read.append(_terms(spec))
+        return bool(read[0]) and all(any(_implied(one, key, need) for one in term) for term in read[0])
 
     return holds
+
+
+def _implied(one: Json, key: str, need: JsonObject) -> bool:
+    return isinstance(one, dict) and one.get("key") == key and implies(one, need)
+
+
+def _terms(spec: JsonObject) -> list[list[Json]]:
+    """The expressions of each required term that can match; none where something has a wrong type."""
+    try:
+        required = required_terms(spec) or []
+    except AffinityMalformed:
+        return []
+    if not all(term is None or isinstance(term, dict) for term in required):
+        return []
+    return [listed(term.get("matchExpressions")) for term in required if not is_empty(term)]
 
 
 def unproven(_: JsonObject) -> bool:
@@ -227,7 +245,7 @@ def _container_bypasses(container: JsonObject, where: str) -> Iterator[Device]:
         yield device(f"{where}securityContext.privileged", "privileged", SHARED, count=0)
     for index, mount in enumerate(listed(container.get("volumeMounts"))):
         path = mount.get("mountPath") if isinstance(mount, dict) else None
-        if isinstance(path, str) and _below(path, tuple(bypasses["mount_paths"])):
+        if isinstance(path, str) and "nvidia" in path and _below(path, bypasses["mount_paths"]):
             yield device(f"{where}volumeMounts[{index}]", "mount", SHARED, count=0)
 
 
@@ -251,7 +269,7 @@ def opens_devices(path: str) -> bool:
     return any(normal.startswith(one) or one.startswith(holder) for one in guarded)
 
 
-def _below(path: str, guarded: tuple[str, ...]) -> bool:
+def _below(path: str, guarded: Iterable[str]) -> bool:
     normal = _normal(path)
     return any(normal == one or normal.startswith(one + "/") for one in guarded)
 
@@ -317,10 +335,9 @@ def isolation_constraint(pod: JsonObject, level: str, *, prefix: str = "") -> li
 
 def _needs(resource: str, level: str) -> list[JsonObject]:
     """The expressions of the weakest proof that reaches the level."""
-    proofs = [one for one in (resource_row(resource) or {}).get("proofs", ()) if rank(one["level"]) >= rank(level)]
-    best = min(proofs, key=lambda one: rank(one["level"]), default=None)
-    if best is None:
+    proofs = [proof for proof in proofs_for(resource) if rank(proof[0]) >= rank(level)]
+    if not proofs:
         if level == "confidential" and (resource_row(resource) or {}).get("mechanism") == "passthrough":
             return list(table("devices")["constraints"]["confidential"])
         return []
-    return [{**need, "key": need["key"].format(resource=resource)} for need in best["needs"]]
+    return list(min(proofs, key=lambda proof: rank(proof[0]))[1])

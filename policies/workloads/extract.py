@@ -5,15 +5,14 @@ objects give equal facts, in an order that follows the object. Everything has th
 What an object only refers to (claims, classes, other objects) is left to whoever has the snapshot.
 """
 
-from collections.abc import Callable, Iterable
-from functools import cached_property, partial
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar
 
 from policies.json import Json, JsonObject
 from policies.workloads.catalogue import Catalogue, Entry, builtin
 from policies.workloads.destinations import Destination, destinations_of_pod
 from policies.workloads.devices import Device, Holds, devices_of_pod, proofs_of, unproven, weakest
-from policies.workloads.identities import identities_of_pod
+from policies.workloads.identities import Identity, identities_of_pod
 from policies.workloads.images import Image, images_of_spec, parse_image
 from policies.workloads.lazy import Lazy
 from policies.workloads.models import models_of_pod
@@ -36,6 +35,7 @@ from policies.workloads.places import (
     spec_of,
     spec_path,
 )
+from policies.workloads.references import Model
 from policies.workloads.structure import pod_specs
 from policies.workloads.tables import table
 
@@ -55,7 +55,7 @@ def extract(subject: Json, mutate: Mutate | None = None, catalogue: Catalogue | 
     entry = (catalogue or builtin()).kind_of(group, version, kind)
     facts = _Facts(subject, entry, mutate)
     known = entry is not None or is_inert(group, kind)
-    return Lazy({"group": group, "version": version, "kind": kind, "known": known}, facts.later())
+    return _WorkloadFact({"group": group, "version": version, "kind": kind, "known": known}, facts)
 
 
 def is_workload(subject: Json) -> bool:
@@ -87,43 +87,47 @@ class _Facts:
         self._mutate = mutate
         self._prefix = prefix
         self._own: dict[str, list[Any]] = {}
+        self._pods: list[PodFact] | None = None
+        self._nested: list[_Facts] | None = None
 
-    def later(self) -> dict[str, Callable[[], Any]]:
-        return {"pods": lambda: self.pods, **{fact: partial(self._all, fact) for fact in _LISTED}}
-
-    @cached_property
+    @property
     def pods(self) -> list[PodFact]:
-        return [self._pod(place) for place in self._places()] + [pod for one in self._inside for pod in one.pods]
+        if self._pods is None:
+            own = [self._pod(place) for place in self._places()]
+            self._pods = own + [pod for one in self._inside() for pod in one.pods]
+        return self._pods
 
-    @cached_property
-    def _inside(self) -> list["_Facts"]:
+    def _inside(self) -> "list[_Facts]":
         """Objects inside of this one. Not inside of those: nobody nests deeper, and depth is the sender's choice."""
-        if self._entry is None or self._prefix or not self._entry.row.get("nested"):
+        if self._entry is None or self._prefix or not self._entry.nests:
             return []
-        found = nested_in(self._subject, self._entry, self._prefix)
-        return [_Facts(held, builtin().kind_of(*type_of(held)), self._mutate, path) for path, held in found]
+        if self._nested is None:
+            found = nested_in(self._subject, self._entry, self._prefix)
+            self._nested = [_Facts(held, builtin().kind_of(*type_of(held)), self._mutate, path) for path, held in found]
+        return self._nested
 
     def _places(self) -> Iterable[Place]:
         if self._entry is None:
             group, _, kind = type_of(self._subject)
             return () if is_inert(group, kind) else shaped(self._subject, self._prefix)
-        if not self._entry.makes_pods:
-            return ()
-        patched = patched_pods(self._subject, self._entry, self._prefix)
-        return [*catalogued(self._subject, self._entry, self._prefix), *patched]
+        found = catalogued(self._subject, self._entry, self._prefix)
+        return [*found, *patched_pods(self._subject, self._entry, self._prefix)] if self._entry.nests else found
 
-    def _all(self, fact: str) -> list[Any]:
-        own = self.own(fact)
-        if not self.pods:
-            return own
+    def all(self, fact: str) -> list[Any]:
+        """The facts of the object: its own, and those of its pods."""
+        own, pods = self.own(fact), self.pods
+        if not own:
+            return [one for pod in pods for one in pod[fact]]
         seen = {tuple(one.values()) for one in own}
-        return own + [one for pod in self.pods for one in pod[fact] if tuple(one.values()) not in seen]
+        return own + [one for pod in pods for one in pod[fact] if tuple(one.values()) not in seen]
 
     def own(self, fact: str) -> list[Any]:
         """The facts that stand outside of PodSpec fields, by the paths of the catalogue."""
+        if self._entry is None or not (self._entry.states(fact) or self._entry.nests):
+            return []
         if fact not in self._own:
-            found = [] if self._entry is None else self._read(fact, self._entry)
-            self._own[fact] = found + [one for inner in self._inside for one in inner.own(fact)]
+            inside = [one for inner in self._inside() for one in inner.own(fact)]
+            self._own[fact] = self._read(fact, self._entry) + inside
         return self._own[fact]
 
     def _read(self, fact: str, entry: Entry) -> list[Any]:
@@ -143,7 +147,7 @@ class _Facts:
             "pointers": pointers_of(place),
             "planned": not self._prefix and is_planned(self._subject, place.template),
         }
-        made.whole = Lazy(given, made.later())
+        made.whole = _PodFact(given, made)
         return made.whole
 
     def pod_of(self, place: Place) -> JsonObject:
@@ -161,48 +165,42 @@ class _Pod:
         self._facts = facts
         self._spec_at = _dotted(spec_path(place))
         self._meta_at = _dotted(place.path) + "metadata."
+        self._made: JsonObject | None = None
         self.whole: PodFact = {}
 
-    def later(self) -> dict[str, Callable[[], Any]]:
-        return {
-            "metadata": lambda: self._part("metadata"),
-            "spec": lambda: self._part("spec"),
-            "images": self._images,
-            "models": lambda: self._with_inner("models", models_of_pod(self._spec, self._spec_at)),
-            "devices": lambda: self._with_inner("devices", self._devices()),
-            "destinations": lambda: self._with_inner("destinations", self._destinations()),
-            "keys": self._keys,
-            "identities": lambda: self._with_inner("identities", list(identities_of_pod(self._spec, self._spec_at))),
-            "isolation": lambda: weakest(one["level"] for one in self.whole["devices"]),
-            "runtime": self._runtime,
-        }
-
-    @cached_property
-    def _made(self) -> JsonObject:
-        return self._facts.pod_of(self._place)
-
-    def _part(self, name: str) -> JsonObject:
+    def part(self, name: str) -> JsonObject:
+        """`metadata` or `spec`, as they will be."""
+        if self._made is None:
+            self._made = self._facts.pod_of(self._place)
         part = self._made.get(name)
         return part if isinstance(part, dict) else {}
 
     @property
     def _spec(self) -> JsonObject:
         """The spec for readers of containers. Those of a flat template are read where they stand, by the catalogue."""
-        spec = self._part("spec")
+        spec = self.part("spec")
         return {key: spec[key] for key in spec if key != "containers"} if self._place.template.flat else spec
 
-    def _images(self) -> list[Image]:
-        found = list(images_of_spec(self._spec, self._spec_at)) + _annotated(self._part("metadata"), self._meta_at)
-        return self._with_inner("images", found)
+    def images(self) -> list[Image]:
+        found = list(images_of_spec(self._spec, self._spec_at))
+        return self._with_inner("images", found + _annotated(self.part("metadata"), self._meta_at))
 
-    def _devices(self) -> list[Device]:
-        return devices_of_pod(self._part("metadata"), self._spec, self._meta_at, self._spec_at)
+    def models(self) -> list[Model]:
+        return self._with_inner("models", models_of_pod(self._spec, self._spec_at))
 
-    def _destinations(self) -> list[Destination]:
-        return destinations_of_pod(self._part("metadata"), self._spec, self._meta_at, self._spec_at)
+    def devices(self) -> list[Device]:
+        found = devices_of_pod(self.part("metadata"), self._spec, self._meta_at, self._spec_at)
+        return self._with_inner("devices", found)
 
-    def _keys(self) -> list[dict[str, Any]]:
-        annotations = self._part("metadata").get("annotations")
+    def destinations(self) -> list[Destination]:
+        found = destinations_of_pod(self.part("metadata"), self._spec, self._meta_at, self._spec_at)
+        return self._with_inner("destinations", found)
+
+    def identities(self) -> list[Identity]:
+        return self._with_inner("identities", list(identities_of_pod(self._spec, self._spec_at)))
+
+    def keys(self) -> list[dict[str, Any]]:
+        annotations = self.part("metadata").get("annotations")
         said = annotations if isinstance(annotations, dict) else {}
         named = ((key, said.get(key), purpose) for key, purpose in table("facts")["key_annotations"].items())
         found = [
@@ -212,8 +210,11 @@ class _Pod:
         ]
         return self._with_inner("keys", found)
 
-    def _runtime(self) -> str:
-        name = self._part("spec").get("runtimeClassName")
+    def isolation(self) -> str:
+        return weakest(one["level"] for one in self.whole["devices"])
+
+    def runtime(self) -> str:
+        name = self.part("spec").get("runtimeClassName")
         return name if isinstance(name, str) else ""
 
     def _with_inner(self, fact: str, found: list[Any]) -> list[Any]:
@@ -250,7 +251,35 @@ _OWN: dict[str, Callable[[JsonObject, Entry, str], list[Any]]] = {
     "keys": own_keys,
     "identities": own_identities,
 }
-_LISTED = ("images", "models", "devices", "destinations", "keys", "identities")
+
+
+class _WorkloadFact(Lazy):
+    __slots__ = ()
+    LATER: ClassVar[Mapping[str, Callable[[_Facts], Any]]] = {
+        "pods": lambda facts: facts.pods,
+        "images": lambda facts: facts.all("images"),
+        "models": lambda facts: facts.all("models"),
+        "devices": lambda facts: facts.all("devices"),
+        "destinations": lambda facts: facts.all("destinations"),
+        "keys": lambda facts: facts.all("keys"),
+        "identities": lambda facts: facts.all("identities"),
+    }
+
+
+class _PodFact(Lazy):
+    __slots__ = ()
+    LATER: ClassVar[Mapping[str, Callable[[_Pod], Any]]] = {
+        "metadata": lambda pod: pod.part("metadata"),
+        "spec": lambda pod: pod.part("spec"),
+        "images": _Pod.images,
+        "models": _Pod.models,
+        "devices": _Pod.devices,
+        "destinations": _Pod.destinations,
+        "keys": _Pod.keys,
+        "identities": _Pod.identities,
+        "isolation": _Pod.isolation,
+        "runtime": _Pod.runtime,
+    }
 
 
 def rebase(pod: JsonObject, operations: Iterable[JsonObject]) -> list[dict[str, Any]]:

@@ -14,10 +14,10 @@ Image = dict[str, Any]  # path, reference, registry, repository, tag, digest, pi
 
 DEFAULT_REGISTRY = "docker.io"
 
-_NAME = re.compile(r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*)*")
-_DOMAIN = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
-_TAG = re.compile(r"[A-Za-z0-9_][\w.-]{0,127}", re.ASCII)
-_DIGEST = re.compile(r"[a-z0-9]+(?:[+._-][a-z0-9]+)*:[0-9a-fA-F]{32,}")
+_DOMAIN = r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
+_PART = r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*"
+_TAG, _DIGEST = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", r"[a-z0-9]+(?:[+._-][a-z0-9]+)*:[0-9a-fA-F]{32,}"
+_REFERENCE = re.compile(f"(?:{_DOMAIN}/)?{_PART}(?:/{_PART})*(?::{_TAG})?(?:@{_DIGEST})?")
 _SHA256 = re.compile(r"sha256:[0-9a-f]{64}")
 _LONGEST = 4096  # no runtime takes a longer reference; longer text isn't searched by pattern
 
@@ -31,7 +31,7 @@ def parse_image(reference: str, path: str = "") -> Image:
     """The parts of a reference with the runtimes' defaults filled in: `docker.io`, `library/`, tag `latest`."""
     name, _, digest = reference.partition("@")
     head, slash, last = name.rpartition("/")
-    last, colon, tag = last.partition(":")
+    last, _, tag = last.partition(":")
     name = head + slash + last
     first, slash, rest = name.partition("/")
     if slash and ("." in first or ":" in first or first == "localhost" or first.lower() != first):
@@ -40,7 +40,7 @@ def parse_image(reference: str, path: str = "") -> Image:
         registry, repository = DEFAULT_REGISTRY, name
     if registry == DEFAULT_REGISTRY and "/" not in repository:
         repository = "library/" + repository
-    if not _sound(registry, repository, tag if colon else "-", digest if "@" in reference else None, len(reference)):
+    if len(reference) > _LONGEST or _REFERENCE.fullmatch(reference) is None:
         registry, repository, tag, digest = "", reference, "", ""
     elif not tag and not digest:
         tag = "latest"
@@ -51,28 +51,18 @@ def parse_image(reference: str, path: str = "") -> Image:
         "repository": repository,
         "tag": tag,
         "digest": digest,
-        "pinned": bool(digest) and is_pinned(digest),
+        "pinned": is_pinned(digest),
     }
-
-
-def _sound(registry: str, repository: str, tag: str, digest: str | None, length: int) -> bool:
-    return (
-        length <= _LONGEST
-        and _NAME.fullmatch(repository) is not None
-        and _DOMAIN.fullmatch(registry) is not None
-        and (tag == "-" or _TAG.fullmatch(tag) is not None)
-        and (digest is None or _DIGEST.fullmatch(digest) is not None)
-    )
 
 
 def containers_of(spec: JsonObject) -> Iterator[tuple[str, JsonObject]]:
     """Every container of a pod spec, of all three lists, with its path below the spec."""
-    for listed in ("containers", "initContainers", "ephemeralContainers"):
-        containers = spec.get(listed)
+    for field in ("containers", "initContainers", "ephemeralContainers"):
+        containers = spec.get(field)
         if isinstance(containers, list):
             for index, container in enumerate(containers):
                 if isinstance(container, dict):
-                    yield f"{listed}[{index}]", container
+                    yield f"{field}[{index}]", container
 
 
 def images_of_spec(spec: JsonObject, where: str) -> Iterator[Image]:

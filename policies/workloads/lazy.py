@@ -5,27 +5,28 @@ memory directly (a C extension such as orjson) sees only what was computed: give
 """
 
 from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping, ValuesView
-from typing import Any
+from typing import Any, ClassVar
 
 
 class Lazy(dict[str, Any]):
-    """A dict with `given` values at once and `later` values on first access."""
+    """A dict with `given` values at once; the others come from `source`, by the table of its class."""
 
-    __slots__ = ("_later",)
+    __slots__ = ("_source",)
+    LATER: ClassVar[Mapping[str, Callable[[Any], Any]]] = {}  # key: how the source computes it
 
-    def __init__(self, given: Mapping[str, Any], later: Mapping[str, Callable[[], Any]]) -> None:
+    def __init__(self, given: Mapping[str, Any], source: object) -> None:
         super().__init__(given)
-        self._later = later
+        self._source = source
 
     def __missing__(self, key: str) -> Any:
-        compute = self._later.get(key)
+        compute = self.LATER.get(key)
         if compute is None:
             raise KeyError(key)
-        value = self[key] = compute()
+        value = self[key] = compute(self._source)
         return value
 
     def __contains__(self, key: object) -> bool:
-        return dict.__contains__(self, key) or key in self._later
+        return dict.__contains__(self, key) or key in self.LATER
 
     def get(self, key: str, default: Any = None) -> Any:
         try:
@@ -35,7 +36,7 @@ class Lazy(dict[str, Any]):
 
     def whole(self) -> dict[str, Any]:
         """Itself, with everything computed."""
-        for key in self._later:
+        for key in self.LATER:
             self[key]
         return self
 

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from policies.json import Json, JsonObject
-from policies.workloads.arguments import Variables, Word, split
+from policies.workloads.arguments import Variables, split
 from policies.workloads.catalogue import Entry
+from policies.workloads.commands import models_of_words
 from policies.workloads.destinations import (
     Destination,
     container_destinations,
@@ -19,7 +20,7 @@ from policies.workloads.destinations import (
 from policies.workloads.devices import Device, Holds, count_of, device, devices_of_container, devices_of_map
 from policies.workloads.dra import devices_of_claim
 from policies.workloads.images import Image, parse_image
-from policies.workloads.models import models_of_container, models_of_words
+from policies.workloads.models import models_of_container
 from policies.workloads.paths import member
 from policies.workloads.references import Model, parse_model
 from policies.workloads.rows import Row, as_text, rows_of, said, where
@@ -128,7 +129,7 @@ def _composed(path: str, value: Json, row: Row) -> Iterator[Image]:
 def _models(path: str, value: Json, row: Row) -> Iterator[Model]:
     match row.get("read", ""):
         case "words" if isinstance(value, list):
-            words = [Word(text, f"{path}[{index}]") for index, text in enumerate(value) if isinstance(text, str)]
+            words = [(text, f"{path}[{index}]") for index, text in enumerate(value) if isinstance(text, str)]
             yield from models_of_words(words, serves=False)
         case "command" if isinstance(value, str):
             yield from models_of_words(list(split(value, path, Variables())), serves=False)
@@ -137,7 +138,7 @@ def _models(path: str, value: Json, row: Row) -> Iterator[Model]:
         case "env":
             yield from models_of_container({"env": value}, f"{path}.")
         case "config" if isinstance(value, dict):
-            words = [Word(f"--{name}={as_text(inner)}", member(path, str(name))) for name, inner in value.items()]
+            words = [(f"--{name}={as_text(inner)}", member(path, str(name))) for name, inner in value.items()]
             yield from models_of_words(words, serves=False)
         case "":
             fields = said({"reference": ".", **row}, value)
