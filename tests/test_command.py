@@ -1,0 +1,190 @@
+"""The command: exit codes, errors with a hint, help that is executed, and a start that stays quick by importing little."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+QUICKSTART = ROOT / "examples" / "quickstart"
+
+
+def bailiwick(*arguments: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "bailiwick", *arguments]
+    return subprocess.run(
+        command, cwd=ROOT, input=stdin, capture_output=True, text=True, timeout=120, env={**os.environ, **environment}
+    )
+
+
+def test_version_and_help_answer_at_once():
+    """--version and --help name the program and its commands, and exit with 0."""
+    assert bailiwick("--version").stdout.startswith("bailiwick, version ")
+    shown = bailiwick("--help")
+    assert shown.returncode == 0
+    for verb in ("check", "serve", "demo", "doctor", "audit", "completion"):
+        assert f"  {verb} " in shown.stdout
+
+
+@pytest.mark.parametrize(
+    "verb", [["check"], ["serve"], ["demo"], ["doctor"], ["audit"], ["audit", "verify"], ["audit", "export"]]
+)
+def test_every_command_explains_itself(verb):
+    """Each verb has a help text of its own."""
+    shown = bailiwick(*verb, "--help")
+    assert shown.returncode == 0
+    assert shown.stdout.startswith("Usage: bailiwick " + " ".join(verb))
+
+
+def test_a_start_imports_nothing_heavy():
+    """What takes long to import isn't imported before a verb needs it."""
+    program = "import bailiwick, sys; print([m for m in ('pydantic', 'fastapi', 'rich', 'kubernetes', 'yaml') if m in sys.modules])"
+    shown = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["chekc"], "did you mean `check`"),
+        (["check"], "Missing argument"),
+        (["check", "--no-such"], "No such option"),
+        (["audit", "verify", "no-such-folder"], "does not exist"),
+    ],
+)
+def test_a_mistake_is_told_with_exit_code_2_and_no_stack_trace(arguments, says):
+    """A user's mistake says what is wrong and what to do next."""
+    shown = bailiwick(*arguments)
+    assert shown.returncode == 2
+    assert says in shown.stderr
+    assert "Traceback" not in shown.stderr
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_prints_a_script(shell):
+    """The script for each shell names the command."""
+    shown = bailiwick("completion", shell)
+    assert shown.returncode == 0
+    assert "_BAILIWICK_COMPLETE" in shown.stdout
+
+
+def test_completion_completes_verbs():
+    """What the shell's script asks for is answered with the verbs."""
+    shown = bailiwick(COMP_WORDS="bailiwick che", COMP_CWORD="1", _BAILIWICK_COMPLETE="bash_complete")
+    assert "check" in shown.stdout
+
+
+def test_check_judges_the_quickstart_and_exits_with_1():
+    """The example holds refusals, so the exit code is 1; every format tells the same cases."""
+    table = bailiwick("check", str(QUICKSTART))
+    as_json = bailiwick("check", str(QUICKSTART), "-o", "json")
+    as_yaml = bailiwick("check", str(QUICKSTART), "-o", "yaml")
+    assert {shown.returncode for shown in (table, as_json, as_yaml)} == {1}
+    report = json.loads(as_json.stdout)
+    assert report == yaml.safe_load(as_yaml.stdout)
+    outcomes = {case["name"]: case["outcome"] for case in report["cases"]}
+    assert outcomes["vllm-mistral"] == "mutated"
+    assert outcomes["vllm-llama"] == "denied"
+    assert outcomes["triage"] == "allowed"
+    for case in report["cases"]:
+        assert f"{case['kind']} {case['namespace'] + '/' if case['namespace'] else ''}{case['name']}" in table.stdout
+
+
+def test_check_exits_with_0_when_everything_holds():
+    """Nothing denied, nothing undetermined: 0."""
+    manifest = (QUICKSTART / "manifests" / "30-kserve-inferenceservice.yaml").read_text()
+    shown = bailiwick(
+        "check", "-", "--rules", str(QUICKSTART / "rules"), "--cluster", str(QUICKSTART / "cluster"), stdin=manifest
+    )
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert shown.stdout.startswith("allowed")
+
+
+def test_an_unreadable_document_is_reported_and_the_rest_is_judged():
+    """File and line of what can't be read, exit code 2, and the documents around it are judged."""
+    good = (QUICKSTART / "manifests" / "10-vllm-pod.yaml").read_text()
+    text = f"{good}---\nkind: [unclosed\n---\n{good.replace('vllm-mistral', 'second')}"
+    shown = bailiwick(
+        "check", "-", "--rules", str(QUICKSTART), "--cluster", str(QUICKSTART / "cluster"), "-o", "json", stdin=text
+    )
+    report = json.loads(shown.stdout)
+    assert shown.returncode == 2
+    assert [case["name"] for case in report["cases"]] == ["vllm-mistral", "second"]
+    [unreadable] = report["unreadable"]
+    assert unreadable["source"] == "-"
+    assert len(good.splitlines()) < unreadable["line"] <= len(good.splitlines()) + 3
+
+
+def test_a_list_is_judged_item_by_item():
+    """What `kubectl get -o json` prints is read as the objects it holds."""
+    pod = yaml.safe_load((QUICKSTART / "manifests" / "10-vllm-pod.yaml").read_text())
+    found = json.dumps({"apiVersion": "v1", "kind": "List", "items": [pod, pod]})
+    shown = bailiwick(
+        "check", "-", "--rules", str(QUICKSTART), "--cluster", str(QUICKSTART / "cluster"), "-o", "json", stdin=found
+    )
+    assert [case["outcome"] for case in json.loads(shown.stdout)["cases"]] == ["mutated", "mutated"]
+
+
+def test_what_the_snapshot_does_not_know_is_undetermined():
+    """Without the namespace nobody can tell the class: a finding of its own kind, exit code 1."""
+    manifest = (QUICKSTART / "manifests" / "10-vllm-pod.yaml").read_text()
+    shown = bailiwick("check", "-", "--rules", str(QUICKSTART / "rules"), "-o", "json", stdin=manifest)
+    [case] = json.loads(shown.stdout)["cases"]
+    assert (shown.returncode, case["outcome"]) == (1, "undetermined")
+    assert "Namespace `clinic`" in case["reasons"][0]["message"]
+
+
+def test_a_reason_points_at_the_line():
+    """The path in the object is shown as the line in the file."""
+    manifest = QUICKSTART / "manifests" / "20-vllm-deployment.yaml"
+    shown = bailiwick(
+        "check", str(manifest), "--rules", str(QUICKSTART), "--cluster", str(QUICKSTART / "cluster"), "-o", "json"
+    )
+    lines = manifest.read_text().splitlines()
+    reasons = json.loads(shown.stdout)["cases"][0]["reasons"]
+    assert {reason["code"]: lines[reason["line"] - 1].strip().split(":")[0] for reason in reasons} == {
+        "model-not-pinned": "args",
+        "image-not-pinned": "image",
+    }
+
+
+def test_rules_that_do_not_compile_are_refused_with_all_their_problems(tmp_path):
+    """Two mistakes, both reported with file and line or field, exit code 2, and nothing is judged."""
+    (tmp_path / "a.yaml").write_text(
+        "apiVersion: bailiwick.dev/v1alpha1\nkind: Jurisdiction\nmetadata: {name: eu}\nspec:\n  locatedn: {sets: [EU]}\n"
+    )
+    shown = bailiwick("check", str(QUICKSTART / "manifests"), "--rules", str(tmp_path))
+    assert shown.returncode == 2
+    assert "a.yaml:5" in shown.stderr
+    assert "locatedIn" in shown.stderr
+    assert "hint:" in shown.stderr
+
+
+def test_the_samples_of_the_field_are_all_judged_or_named():
+    """Every manifest of the projects' own examples is judged, or reported as unreadable or of an unknown kind."""
+    samples = ROOT.parent / "shared" / "corpora" / "workload-samples"
+    if not samples.is_dir():
+        pytest.skip("the corpus of workload samples is not beside this checkout")
+    files = {str(path) for path in samples.rglob("*") if path.suffix in (".yaml", ".yml", ".json")}
+    shown = bailiwick("check", str(samples), "--rules", str(QUICKSTART / "rules"), "-o", "json")
+    report = json.loads(shown.stdout)
+    told = {found["source"] for found in (*report["cases"], *report["unreadable"])}
+    assert files - told == set()
+    codes = {reason["code"] for case in report["cases"] for reason in case["reasons"]}
+    assert not codes & {"internal-fault", "too-complex", "evaluation-error"}
+
+
+def test_doctor_looks_and_tells(tmp_path):
+    """All is well with the quickstart's rules and a fresh state; broken rules are found, and exit with 1."""
+    shown = bailiwick("doctor", "--rules", str(QUICKSTART / "rules"), "--state", str(tmp_path), "-o", "json")
+    health = {row["subject"]: row["health"] for row in json.loads(shown.stdout)}
+    assert shown.returncode == 0
+    assert health["rules"] == "good"
+    assert health["tls"] == "good"
+    (tmp_path / "bad.yaml").write_text("apiVersion: bailiwick.dev/v1alpha1\nkind: Jurisdicton\nmetadata: {name: x}\n")
+    broken = bailiwick("doctor", "--rules", str(tmp_path / "bad.yaml"), "--state", str(tmp_path))
+    assert broken.returncode == 1
+    assert "Jurisdiction" in broken.stdout
