@@ -37,7 +37,7 @@ bench: setup ## benchmarks: ratios against a baseline in the same run
 	$(BIN)/python tests/bench/__main__.py
 
 lock: setup ## write requirements.lock anew, with hashes and no index address
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	  --group dev --all-extras pyproject.toml --output-file requirements.lock
 
 clean: ## remove what setup and the tests made

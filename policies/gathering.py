@@ -32,21 +32,29 @@ def gather(
 
     Raises RulesInvalid with every problem of every rule.
     """
-    judged, ruled, held = (load_kinds(given) for given in (paths, rules, cluster))
+    judged, ruled, held = load_kinds(paths), load_rules(rules), load_kinds(cluster)
     engine = engine_of((ruled, held, judged), version, packs=packs)
     snapshot = MemorySnapshot.of(
         found.value for loaded in (held, ruled, judged) for found in loaded.others if _is_object(found)
     )
-    unreadable = tuple(found for loaded in (ruled, held, judged) for found in loaded.unreadable)
+    unreadable = tuple(found for loaded in (held, judged) for found in loaded.unreadable)
     return Given(engine, snapshot, tuple(judged.others), unreadable)
 
 
 def engine_of(layers: Sequence[Loaded], version: str, *, packs: bool = True) -> RuleEngine:
     """An engine of the built-in packs and what was loaded. Raises RulesInvalid."""
-    problems = [str(problem) for loaded in layers for problem in loaded.problems]
+    problems = [_told(problem) for loaded in layers for problem in loaded.problems]
     if problems:
         raise RulesInvalid(problems)
     return engine_for(rulebook_of(builtin() if packs else (), *(loaded.kinds for loaded in layers)), version)
+
+
+def load_rules(paths: Sequence[str]) -> Loaded:
+    """As `load_kinds`, where nothing may be left out: what can't be read can't be enforced. Raises RulesInvalid."""
+    loaded = load_kinds(paths)
+    if loaded.unreadable:
+        raise RulesInvalid(f"{found} ({found.hint})" if found.hint else str(found) for found in loaded.unreadable)
+    return loaded
 
 
 def parsed(objects: Iterable[JsonObject]) -> Loaded:
@@ -66,6 +74,10 @@ def parsed(objects: Iterable[JsonObject]) -> Loaded:
 def objects_of(paths: Sequence[str]) -> Iterator[JsonObject]:
     """The objects in files and folders that a snapshot can hold. What can't be read is not known."""
     return (found.value for found in load_kinds(paths).others if _is_object(found))
+
+
+def _told(problem: Problem) -> str:
+    return f"{problem} ({problem.hint})" if problem.hint else str(problem)
 
 
 def _is_object(found: Document) -> bool:

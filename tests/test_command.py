@@ -1,4 +1,4 @@
-"""The command: exit codes, errors with a hint, help that is executed, and a start that stays quick by importing little."""
+"""The command: exit codes, errors with a hint, help that is executed, and a start that imports little."""
 
 import json
 import os
@@ -16,7 +16,14 @@ QUICKSTART = ROOT / "examples" / "quickstart"
 def bailiwick(*arguments: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "bailiwick", *arguments]
     return subprocess.run(
-        command, cwd=ROOT, input=stdin, capture_output=True, text=True, timeout=120, env={**os.environ, **environment}
+        command,
+        check=False,
+        cwd=ROOT,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, **environment},
     )
 
 
@@ -41,7 +48,8 @@ def test_every_command_explains_itself(verb):
 
 def test_a_start_imports_nothing_heavy():
     """What takes long to import isn't imported before a verb needs it."""
-    program = "import bailiwick, sys; print([m for m in ('pydantic', 'fastapi', 'rich', 'kubernetes', 'yaml') if m in sys.modules])"
+    heavy = "pydantic fastapi rich kubernetes yaml cryptography re2"
+    program = f"import bailiwick, sys; print([name for name in '{heavy}'.split() if name in sys.modules])"
     shown = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "[]"
 
@@ -154,7 +162,8 @@ def test_a_reason_points_at_the_line():
 def test_rules_that_do_not_compile_are_refused_with_all_their_problems(tmp_path):
     """Two mistakes, both reported with file and line or field, exit code 2, and nothing is judged."""
     (tmp_path / "a.yaml").write_text(
-        "apiVersion: bailiwick.dev/v1alpha1\nkind: Jurisdiction\nmetadata: {name: eu}\nspec:\n  locatedn: {sets: [EU]}\n"
+        "apiVersion: bailiwick.dev/v1alpha1\nkind: Jurisdiction\nmetadata: {name: eu}\n"
+        "spec:\n  locatedn: {sets: [EU]}\n"
     )
     shown = bailiwick("check", str(QUICKSTART / "manifests"), "--rules", str(tmp_path))
     assert shown.returncode == 2

@@ -8,10 +8,9 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from policies.gathering import engine_of, parsed
+from policies.gathering import engine_of, load_rules, parsed
 from policies.json import JsonObject
 from policies.rulebook import RulesInvalid
-from policies.store import load_kinds
 from webhook.resources import Served
 from webhook.views import View
 
@@ -42,7 +41,7 @@ class Rules:
         """Raises RulesInvalid where the first rules of all can't be put in force."""
         self._asked = asked
         self._view = view
-        self._files = load_kinds(asked.rules)
+        self._files = load_rules(asked.rules)
         self._engine: RuleEngine = self._compiled(())
         self._pending: threading.Timer | None = None
         self._lock = threading.Lock()

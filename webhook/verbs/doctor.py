@@ -53,11 +53,10 @@ def _checks(rules: Sequence[str], kubeconfig: str | None, state: Path, certifica
 
 
 def _compiled(paths: Sequence[str]) -> str:
-    from policies.gathering import engine_of
-    from policies.store import load_kinds
+    from policies.gathering import engine_of, load_rules
     from policies.version import version
 
-    engine = engine_of((load_kinds(paths),), version())
+    engine = engine_of((load_rules(paths),), version())
     return f"{engine.policies} policies compile, digest {engine.digest.hex()[:16]}"
 
 
