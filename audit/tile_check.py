@@ -111,6 +111,8 @@ def _difference(data: bytes, expected: bytes, level: int | str, index: int) -> s
 def _present_files(files: FileSystem, directory: Path, findings: Findings) -> dict[Place, set[int]]:
     found: dict[Place, set[int]] = {}
     for path in _walk(files, directory, "tile"):
+        if path.endswith(".tmp"):  # a crash left it; nobody reads it, and the next publication writes over it
+            continue
         try:
             level, index, width = parse_tile_path(path)
         except NoteMalformed:

@@ -58,12 +58,17 @@ def verify_log(
     keys: Iterable[VerifierKey],
     *,
     origin: str | None = None,
+    remembered: Iterable[Checkpoint] = (),
     foreign: bool = False,
     files: FileSystem | None = None,
     progress: Progress = lambda _done, _total: None,
 ) -> Report:
-    """Check everything there is. `foreign`: the records are somebody else's, only tree and signature are checked."""
-    verification = _Verification(files or Disk(), directory, tuple(keys), origin, foreign, progress)
+    """Check everything there is.
+
+    `remembered`: checkpoints verified at other times or places, which the log must extend: that finds a log put back,
+    and two histories under one key. `foreign`: the records are somebody else's, only tree and signature are checked.
+    """
+    verification = _Verification(files or Disk(), directory, tuple(keys), origin, tuple(remembered), foreign, progress)
     return verification.run()
 
 
@@ -76,6 +81,7 @@ class _Verification:
         directory: Path,
         keys: tuple[VerifierKey, ...],
         origin: str | None,
+        remembered: tuple[Checkpoint, ...],
         foreign: bool,
         progress: Progress,
     ) -> None:
@@ -83,6 +89,7 @@ class _Verification:
         self._directory = directory
         self._keys = keys
         self._origin = origin
+        self._remembered = remembered
         self._foreign = foreign
         self._progress = progress
         self._findings = Findings()
@@ -94,7 +101,7 @@ class _Verification:
         claimed, verified = self._checkpoint()
         head = self._head(claimed)
         published = max(claimed.size if claimed else 0, head.size if head else 0)
-        sizes = [size for size in (claimed.size if claimed else 0, head.size if head else 0) if size]
+        sizes = [one.size for one in (claimed, head, *self._remembered) if one]
         tiles = TileCheck(self._files, self._directory, published, sizes, self._findings)
         has_wal = has_segments(self._directory, self._files)
         self._walk(tiles, published, has_wal=has_wal)
@@ -254,14 +261,15 @@ class _Verification:
             )
 
     def _roots(self, tiles: TileCheck, claimed: Checkpoint | None, head: TreeHead | None) -> None:
-        for where, size, root in (
-            (CHECKPOINT, claimed.size if claimed else None, claimed.root if claimed else b""),
-            (HEAD, head.size if head else None, head.root if head else b""),
-        ):
-            if size is not None and size in tiles.roots and tiles.roots[size] != root:
-                self._findings.problem(where, f"the first {size} records have another root than it says")
-            elif size is not None and size not in tiles.roots:
-                self._findings.problem(where, f"covers {size} records, only {tiles.size} are there")
+        seen = [(CHECKPOINT, claimed), (HEAD, head), *(("remembered checkpoint", one) for one in self._remembered)]
+        for where, known in seen:
+            if known is None:
+                continue
+            root = tiles.roots.get(known.size)
+            if root is None:
+                self._findings.problem(where, f"covers {known.size} records, only {tiles.size} are there")
+            elif root != known.root:
+                self._findings.problem(where, f"the first {known.size} records have another root than it says")
 
     def _sealed(self, *, has_wal: bool) -> tuple[int, int]:
         """How many named parts are there, and how many are declared erased."""

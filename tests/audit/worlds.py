@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -126,10 +127,10 @@ def open_log(
     head: Head | None = None,
     boot: str = "boot-1",
     settings: LogSettings = SMALL,
-    **changes: object,
+    **changes: Any,
 ) -> FileLog:
     """A log with small bounds."""
-    settings = replace(settings, **changes) if changes else settings  # type: ignore[arg-type]  # the names are the caller's
+    settings = replace(settings, **changes) if changes else settings
     return FileLog.open(
         directory,
         origin=ORIGIN,
@@ -142,9 +143,9 @@ def open_log(
     )
 
 
-def filled(directory: Path, count: int, *, parts: bool = True, **options: object) -> Mapping[int, bytes]:
+def filled(directory: Path, count: int, *, parts: bool = True, **options: Any) -> Mapping[int, bytes]:
     """A closed log with `count` decisions; the leaf hash that was acknowledged for each index."""
-    log = open_log(directory, **options)  # type: ignore[arg-type]  # the names are the caller's
+    log = open_log(directory, **options)
     acknowledged = {}
     try:
         for number in range(count):
