@@ -94,7 +94,7 @@ def _column(column: Column) -> dict[str, Any]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print the CustomResourceDefinitions, write them into a folder, or check that a folder has them as they are now."""
+    """Print the CustomResourceDefinitions, write them into a folder, or check that a folder has them as they are."""
     parser = argparse.ArgumentParser(prog="python -m policies.kinds.crds", description=main.__doc__)
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--write", metavar="FOLDER", type=Path, help="write the files into this folder")

@@ -17,6 +17,10 @@ _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _MOST_DIGITS = 4000
 
 
+class NotJson(Fault):
+    """The text isn't JSON at all: it may be something else. Any other Fault is about JSON that nobody can mean."""
+
+
 class _Refused(ValueError):
     pass
 
@@ -53,14 +57,14 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_int=_int, parse_flo
 
 
 def json_values(text: str, start: int = 0) -> Iterator[tuple[int, int, Any]]:
-    """The values in a text from `start` on, each with where its own text begins and ends. Raises Fault at a bad one."""
+    """The values in a text from `start` on, each with where its own text begins and ends. Raises Fault."""
     start = _after_blanks(text, start)
     while start < len(text):
         try:
             value, end = _DECODER.raw_decode(text, start)
             _check(text[start:end], value)
         except json.JSONDecodeError as error:
-            raise Fault(error.msg[:1].lower() + error.msg[1:], error.lineno - 1, error.colno - 1) from error
+            raise NotJson(error.msg[:1].lower() + error.msg[1:], error.lineno - 1, error.colno - 1) from error
         except (_Refused, RecursionError) as error:
             words = str(error) if isinstance(error, _Refused) else f"nested more than {MOST_DEEP} levels deep"
             raise Fault(words, text.count("\n", 0, start), start - text.rfind("\n", 0, start) - 1) from error

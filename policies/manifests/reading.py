@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from policies.manifests.document import Document, Unreadable
-from policies.manifests.json_values import json_values
+from policies.manifests.json_values import NotJson, json_values
 from policies.manifests.lines import Lines, Path
 from policies.manifests.yaml_values import Fault, yaml_values
 
@@ -104,7 +104,7 @@ def _read_json(chunk: _Chunk, text: str, start: int) -> Iterator[Document | Unre
                 line = chunk.line + text.count("\n", 0, begin)
                 yield _document(value, chunk.source, line, Lines(part, line, json=True))
         except Fault as fault:
-            if not count:
+            if not count and isinstance(fault, NotJson):
                 yield from _yaml_instead(chunk, fault)
                 return
             yield chunk.unreadable(fault)

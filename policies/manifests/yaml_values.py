@@ -42,7 +42,7 @@ class _Frame:
     """A collection that is still open."""
 
     value: Any
-    anchor: str | None
+    begin: Any  # the event that opened it
     weight: int  # how much had been read when it began
     key: Any = _NO_KEY
     explicit: set[str] | None = None  # the keys written out, once a merge has made that differ from all keys
@@ -81,9 +81,10 @@ class _Reader:
             elif kind is AliasEvent:
                 value = self._alias(event)
             else:
+                event = stack[-1].begin
                 value = self._close(stack.pop())
             if not stack:
-                return value
+                return whole(value) if type(value) is float else value
             frame = stack[-1]
             if type(frame.value) is dict and frame.key is _NO_KEY:
                 frame.key = self._key(frame, event, value)
@@ -105,15 +106,17 @@ class _Reader:
     def _open(self, stack: list[_Frame], event: Any) -> None:
         if len(stack) >= MOST_DEEP:
             raise _fault(event, f"nested more than {MOST_DEEP} levels deep")
-        frame = _Frame({} if type(event) is MappingStartEvent else [], event.anchor, self.weight)
+        frame = _Frame({} if type(event) is MappingStartEvent else [], event, self.weight)
         self.weight += 1
         stack.append(frame)
         if event.anchor is not None:
             self.anchors[event.anchor] = frame
 
     def _close(self, frame: _Frame) -> Any:
-        if frame.anchor is not None and self.anchors[frame.anchor] is frame:  # else the name has been taken over inside
-            self.anchors[frame.anchor] = (frame.value, self.weight - frame.weight)
+        if (
+            frame.begin.anchor is not None and self.anchors[frame.begin.anchor] is frame
+        ):  # else the name has been taken over inside
+            self.anchors[frame.begin.anchor] = (frame.value, self.weight - frame.weight)
         return frame.value
 
     def _alias(self, event: AliasEvent) -> Any:

@@ -1,0 +1,7 @@
+module bailiwick.dev/tests/vectors/manifests/kubectl
+
+go 1.26
+
+require sigs.k8s.io/yaml v1.6.0
+
+require go.yaml.in/yaml/v2 v2.4.2 // indirect
