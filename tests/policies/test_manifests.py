@@ -365,7 +365,7 @@ def test_total(text: str | bytes) -> None:
 
 WORDS = ("a:", "b:", "-", ",", "&a", "*a", "<<:", "?", ":", "{{", "!!str", "!!int")
 LINES = ("# c", "|", "---", "...", "kind: List", "items:", "%YAML 1.1", '{"a":1}', "no", "\r")
-FRAGMENTS = st.sampled_from([*'"{}[]x\n\t', "  ", "'q'", *(word + " " for word in WORDS), *(line + "\n" for line in LINES)])
+FRAGMENTS = st.sampled_from(
     [*'"{}[]x\n\t', "  ", "'q'", *(f"{word} " for word in WORDS), *(f"{line}\n" for line in LINES)]
 )
 
