@@ -7,7 +7,7 @@ scripts as far as quoting and simple variables go; what a program computes stays
 import re
 from collections.abc import Callable, Iterator
 
-from policies.json import JsonObject
+from policies.json import Json, JsonObject
 from policies.workloads.images import listed
 
 END = "\n"  # a word that ends a command: newline, `;`, `&&`, `|`
@@ -21,20 +21,36 @@ _WORD = re.compile(r"""(?:[^\s"'\\;|&()<>]|\\.|"(?:[^"\\]|\\.)*"|'[^']*')+|\n|[;
 _QUOTED = re.compile(r"""\\(\n)|\\(.)|"((?:[^"\\]|\\.)*)"|'([^']*)'""", re.DOTALL)
 _ESCAPED = re.compile(r'\\([\\"$`\n])')
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
-_PLAIN = re.compile(r"[^\s$]*")  # neither a script nor anything to fill in
 _OPEN = re.compile(r"\$[A-Za-z_({]|`")
 _GROWTH = 1 << 16  # characters that filling in may add per container: variables can double each other for ever
 
 
 class Variables:
-    """What is known of a container's variables."""
+    """What is known of a container's variables: those whose value stands in the object.
 
-    __slots__ = ("_budget", "known", "used")
+    Later ones are built from earlier ones as the kubelet does. Read when something is to be filled in.
+    """
 
-    def __init__(self) -> None:
-        self.known: dict[str, str] = {}
+    __slots__ = ("_budget", "_environment", "_known", "used")
+
+    def __init__(self, environment: Json = None) -> None:
+        self._environment = environment
+        self._known: dict[str, str] | None = None
         self.used = False  # whether some value was filled in somewhere
         self._budget = _GROWTH
+
+    @property
+    def known(self) -> dict[str, str]:
+        if self._known is None:
+            self._known = {}
+            for variable in listed(self._environment):
+                if isinstance(variable, dict) and isinstance(name := variable.get("name"), str):
+                    value = variable.get("value")
+                    if isinstance(value, str) and not variable.get("valueFrom"):
+                        self._known[name] = self.expand(value)
+                    else:
+                        self._known.pop(name, None)
+        return self._known
 
     def expand(self, text: str) -> str:
         """`$(NAME)` filled in as Kubernetes does; unknown names stay as they are written."""
@@ -56,26 +72,13 @@ class Variables:
         at = 0
         for match in pattern.finditer(text):
             filled = value(match)
-            self.used = True
+            self.used = self.used or filled != match[0]
             self._budget -= max(len(filled) - len(match[0]), 0)
             if self._budget < 0:
                 return text
             parts += [text[at : match.start()], filled]
             at = match.end()
         return "".join(parts) + text[at:]
-
-
-def environment_of(container: JsonObject) -> Variables:
-    """The variables whose value stands in the object, later ones built from earlier ones as the kubelet does."""
-    variables = Variables()
-    for variable in listed(container.get("env")):
-        if isinstance(variable, dict) and isinstance(name := variable.get("name"), str):
-            value = variable.get("value")
-            if isinstance(value, str) and not variable.get("valueFrom"):
-                variables.known[name] = variables.expand(value) if "$" in value else value
-            else:
-                variables.known.pop(name, None)
-    return variables
 
 
 def words_of(container: JsonObject, where: str, variables: Variables) -> list[Word]:
@@ -87,7 +90,7 @@ def words_of(container: JsonObject, where: str, variables: Variables) -> list[Wo
             words += split(said, f"{where}{field}", variables)
         for index, text in enumerate(listed(said)):
             if isinstance(text, str):
-                if _PLAIN.fullmatch(text):
+                if not ("$" in text or " " in text or "\n" in text or "\t" in text):
                     words.append((text, f"{where}{field}[{index}]"))
                 else:
                     words += _element(variables.expand(text), f"{where}{field}[{index}]", variables)

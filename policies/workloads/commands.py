@@ -27,14 +27,15 @@ def models_of_words(words: list[Word], serves: bool) -> list[Model]:
         if index in taken:
             continue
         if text[:1] == "-":
-            name, joined = flag(text)
-            rule = rules.get(name)
-            value = None if rule is None else (joined, path) if joined is not None else value_after(words, index)
-            if rule is not None and value is not None and not _means_else(rule, words, index):
-                found += _flag_models(rule, value, words, index, revisions)
-                taken.update(() if joined is not None else (index + 1,))
+            name, joined, value = text.partition("=")
+            rule = rules.get(name) or ("_" in name and rules.get(name.replace("_", "-")))
+            if rule:
+                word = (value, path) if joined else value_after(words, index)
+                if word is not None and not _means_else(rule, words, index):
+                    found += _flag_models(rule, word, words, index, revisions)
+                    taken.update(() if joined else (index + 1,))
             continue
-        first = program(text)
+        first = text.rpartition("/")[2] if "/" in text else text
         command = _command(first, words, index) if first in commands else None
         if command is not None:
             found += _command_models(*command, words, taken, revisions)
@@ -63,10 +64,10 @@ class Revisions:
 
     def _read(self) -> dict[str, list[str]]:
         said: dict[str, list[str]] = {}
-        for index, (text, _) in enumerate(self._words):
-            if text[:1] != "-" or "rev" not in text:
+        for index in [index for index, (text, _) in enumerate(self._words) if "rev" in text]:
+            name, joined = flag(self._words[index][0])
+            if not name:
                 continue
-            name, joined = flag(text)
             # Python's argument parser takes any unambiguous beginning of a flag for the flag.
             for whole in _revision_flags():
                 if whole == name or (len(name) > len("--re") and whole.startswith(name)):

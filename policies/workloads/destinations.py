@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 from policies.json import JsonObject
-from policies.workloads.arguments import Word, environment_of, is_open, words_of
+from policies.workloads.arguments import Variables, Word, is_open, words_of
 from policies.workloads.images import containers_of, listed
 from policies.workloads.tables import table
 
@@ -53,12 +53,11 @@ def destinations_of_pod(metadata: JsonObject, spec: JsonObject, meta_at: str, sp
 
 def container_destinations(container: JsonObject, where: str) -> Iterator[Destination]:
     """Addresses that a container is told by its environment or its arguments."""
-    variables = environment_of(container)
+    variables = Variables(container.get("env"))
     for index, variable in enumerate(listed(container.get("env"))):
-        name = variable.get("name") if isinstance(variable, dict) else None
-        value = variables.known.get(name, "") if isinstance(name, str) else ""
-        if value and isinstance(name, str):
-            yield from _told(name, value, f"{where}env[{index}]")
+        name, value = (variable.get("name"), variable.get("value")) if isinstance(variable, dict) else (None, None)
+        if isinstance(name, str) and isinstance(value, str) and ("." in value or "$" in value or "://" in value):
+            yield from _told(name, variables.expand(value), f"{where}env[{index}]")
     if container.get("args") or container.get("command"):
         yield from _words(words_of(container, where, variables))
 

@@ -76,11 +76,15 @@ def devices_of_resources(resources: JsonObject, where: str, holds: Holds) -> Ite
     limits, requests = resources.get("limits"), resources.get("requests")
     limits = limits if isinstance(limits, dict) else {}
     asked = requests if isinstance(requests, dict) else {}
-    if any(isinstance(name, str) and "/" in name for name in (*limits, *asked)):
+    if any(map(_is_extended, limits)) or any(map(_is_extended, asked)):
         merged = {**asked, **limits}
         yield from devices_of_map(limits, f"{where}.limits", holds, beside=merged)
-        only = {name: value for name, value in asked.items() if name not in limits}
-        yield from devices_of_map(only, f"{where}.requests", holds, beside=merged)
+        if only := {name: value for name, value in asked.items() if name not in limits}:
+            yield from devices_of_map(only, f"{where}.requests", holds, beside=merged)
+
+
+def _is_extended(name: Json) -> bool:
+    return isinstance(name, str) and "/" in name
 
 
 def devices_of_map(
@@ -89,7 +93,7 @@ def devices_of_map(
     """Devices of a map from resource names to quantities. A quantity of zero asks for nothing."""
     beside = quantities if beside is None else beside
     for name, quantity in quantities.items():
-        row = resource_row(name) if isinstance(name, str) and "/" in name else None
+        row = resource_row(name) if _is_extended(name) else None
         if row is None:
             continue
         count = count_of(quantity)
@@ -118,7 +122,9 @@ def count_of(quantity: Json) -> int:
         return 1
     if isinstance(quantity, int):
         return max(quantity, 0)
-    text = str(quantity)
+    text = quantity if isinstance(quantity, str) else str(quantity)
+    if len(text) < 10 and text.isascii() and text.isdigit():
+        return int(text)
     match = re.fullmatch(r"([0-9]{1,18})(k|M|G|Ki|Mi|Gi)?", text)
     if match:
         scale = {None: 1, "k": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
@@ -127,17 +133,35 @@ def count_of(quantity: Json) -> int:
 
 
 def _worth(name: str, row: Any, beside: JsonObject, holds: Holds) -> tuple[str, str]:
-    for rule in table("devices")["together"]:
+    for rule in _together().get(name, ()):
         exact = all(key in beside and count_of(beside[key]) == value for key, value in rule["needs"].items())
-        if name in rule["covers"] and exact and not any(key in beside for key in rule["without"]):
+        if exact and beside.keys().isdisjoint(rule["without"]):
             return rule["mechanism"], rule["level"]
-    for rule in table("devices")["split"]:
-        if name in rule["covers"] and any(key in beside for key in rule["when"]):
+    for rule in _split().get(name, ()):
+        if not beside.keys().isdisjoint(rule["when"]):
             return rule["mechanism"], rule["level"]
     for level, needs in proofs_for(name):
         if all(map(holds, needs)):
             return row["mechanism"], level
     return row["mechanism"], row["level"]
+
+
+@cache
+def _together() -> dict[str, list[Any]]:
+    return _by_resource("together")
+
+
+@cache
+def _split() -> dict[str, list[Any]]:
+    return _by_resource("split")
+
+
+def _by_resource(section: str) -> dict[str, list[Any]]:
+    rules: dict[str, list[Any]] = {}
+    for rule in table("devices")[section]:
+        for name in rule["covers"]:
+            rules.setdefault(name, []).append(rule)
+    return rules
 
 
 @lru_cache(maxsize=2048)
@@ -237,7 +261,8 @@ def _container_bypasses(container: JsonObject, where: str) -> Iterator[Device]:
     bypasses = table("devices")["bypasses"]
     variables = bypasses["environment"]
     for index, variable in enumerate(listed(container.get("env"))):
-        harmless = variables.get(variable.get("name")) if isinstance(variable, dict) else None
+        name = variable.get("name") if isinstance(variable, dict) else None
+        harmless = variables.get(name) if isinstance(name, str) else None
         if harmless is not None and (variable.get("valueFrom") or variable.get("value", "") not in harmless):
             yield device(f"{where}env[{index}]", "environment", SHARED, count=0)
     security = container.get("securityContext")

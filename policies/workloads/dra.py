@@ -100,7 +100,8 @@ def _strategy(entry: JsonObject) -> str:
     strategy = sharing.get("strategy") if isinstance(sharing, dict) else None
     if sharing is None:
         return ""
-    return str(table("devices")["dra"]["strategies"].get(strategy, SHARED))
+    levels = table("devices")["dra"]["strategies"]
+    return str(levels[strategy]) if isinstance(strategy, str) and strategy in levels else SHARED
 
 
 @cache

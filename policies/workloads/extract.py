@@ -144,7 +144,6 @@ class _Facts:
         made = _Pod(place, self)
         given = {
             "path": place.path,
-            "pointers": pointers_of(place),
             "planned": not self._prefix and is_planned(self._subject, place.template),
         }
         made.whole = _PodFact(given, made)
@@ -167,6 +166,9 @@ class _Pod:
         self._meta_at = _dotted(place.path) + "metadata."
         self._made: JsonObject | None = None
         self.whole: PodFact = {}
+
+    def pointers(self) -> dict[str, Any]:
+        return pointers_of(self._place)
 
     def part(self, name: str) -> JsonObject:
         """`metadata` or `spec`, as they will be."""
@@ -269,6 +271,7 @@ class _WorkloadFact(Lazy):
 class _PodFact(Lazy):
     __slots__ = ()
     LATER: ClassVar[Mapping[str, Callable[[_Pod], Any]]] = {
+        "pointers": _Pod.pointers,
         "metadata": lambda pod: pod.part("metadata"),
         "spec": lambda pod: pod.part("spec"),
         "images": _Pod.images,

@@ -6,6 +6,7 @@ means a whole SHA-256 digest; a tag beside it changes nothing. What a registry r
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 from policies.json import Json, JsonObject
@@ -19,6 +20,7 @@ _PART = r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*"
 _TAG, _DIGEST = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", r"[a-z0-9]+(?:[+._-][a-z0-9]+)*:[0-9a-fA-F]{32,}"
 _REFERENCE = re.compile(f"(?:{_DOMAIN}/)?{_PART}(?:/{_PART})*(?::{_TAG})?(?:@{_DIGEST})?")
 _SHA256 = re.compile(r"sha256:[0-9a-f]{64}")
+_REMEMBERED = 512
 _LONGEST = 4096  # no runtime takes a longer reference; longer text isn't searched by pattern
 
 
@@ -29,21 +31,8 @@ def is_pinned(digest: str) -> bool:
 
 def parse_image(reference: str, path: str = "") -> Image:
     """The parts of a reference with the runtimes' defaults filled in: `docker.io`, `library/`, tag `latest`."""
-    name, _, digest = reference.partition("@")
-    head, slash, last = name.rpartition("/")
-    last, _, tag = last.partition(":")
-    name = head + slash + last
-    first, slash, rest = name.partition("/")
-    if slash and ("." in first or ":" in first or first == "localhost" or first.lower() != first):
-        registry, repository = ("docker.io" if first == "index.docker.io" else first), rest
-    else:
-        registry, repository = DEFAULT_REGISTRY, name
-    if registry == DEFAULT_REGISTRY and "/" not in repository:
-        repository = "library/" + repository
-    if len(reference) > _LONGEST or _REFERENCE.fullmatch(reference) is None:
-        registry, repository, tag, digest = "", reference, "", ""
-    elif not tag and not digest:
-        tag = "latest"
+    read = _remembered if len(reference) <= _REMEMBERED else _parts
+    registry, repository, tag, digest = read(reference)
     return {
         "path": path,
         "reference": reference,
@@ -51,8 +40,29 @@ def parse_image(reference: str, path: str = "") -> Image:
         "repository": repository,
         "tag": tag,
         "digest": digest,
-        "pinned": is_pinned(digest),
+        "pinned": digest != "" and is_pinned(digest),
     }
+
+
+def _parts(reference: str) -> tuple[str, str, str, str]:
+    """Registry, repository, tag and digest; an empty registry for what can't be a reference."""
+    if len(reference) > _LONGEST or _REFERENCE.fullmatch(reference) is None:
+        return "", reference, "", ""
+    name, _, digest = reference.partition("@")
+    head, slash, last = name.rpartition("/")
+    last, _, tag = last.partition(":")
+    name = head + slash + last
+    first, slash, rest = name.partition("/")
+    if slash and ("." in first or ":" in first or first == "localhost" or first.lower() != first):
+        registry, repository = (DEFAULT_REGISTRY if first == "index.docker.io" else first), rest
+    else:
+        registry, repository = DEFAULT_REGISTRY, name
+    if registry == DEFAULT_REGISTRY and "/" not in repository:
+        repository = "library/" + repository
+    return registry, repository, tag if tag or digest else "latest", digest
+
+
+_remembered = lru_cache(maxsize=1024)(_parts)  # a cluster runs few images, and asks about them again and again
 
 
 def containers_of(spec: JsonObject) -> Iterator[tuple[str, JsonObject]]:

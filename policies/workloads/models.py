@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 
 from policies.json import Json, JsonObject
-from policies.workloads.arguments import Variables, environment_of, words_of
+from policies.workloads.arguments import Variables, words_of
 from policies.workloads.commands import models_of_words, named, servers
 from policies.workloads.images import containers_of, listed
 from policies.workloads.references import Model, image_model, is_path, looks_like_reference, parse_model, scheme_of
@@ -34,14 +34,14 @@ def models_of_pod(spec: JsonObject, spec_at: str) -> list[Model]:
 
 def models_of_container(container: JsonObject, where: str) -> list[Model]:
     """The models of anything with `command`, `args` and `env`; local paths are left as they are."""
-    variables = environment_of(container)
+    variables = Variables(container.get("env"))
     words = words_of(container, where, variables) if container.get("args") or container.get("command") else []
     told = models_of_words(words, _serves(container)) if words else []
-    if not container.get("env"):
-        return told
-    # a variable that the command line only repeats is judged there, with the revision that stands beside it
-    repeated = {model["reference"] for model in told} if variables.used else set()
     found = _environment_models(container, where, variables)
+    if not found or not variables.used:
+        return found + told
+    # a variable that the command line only repeats is judged there, with the revision that stands beside it
+    repeated = {model["reference"] for model in told}
     return [model for model in found if model["reference"] not in repeated] + told
 
 
@@ -60,19 +60,19 @@ def _serves(container: JsonObject) -> bool:
 
 
 def _environment_models(container: JsonObject, where: str, variables: Variables) -> list[Model]:
-    known, kinds = variables.known, _kinds()
-    revision: str | None = None
+    kinds = _kinds()
     found: list[Model] = []
     for index, variable in enumerate(listed(container.get("env"))):
         name = variable.get("name") if isinstance(variable, dict) else None
         if not isinstance(name, str):
             continue
-        kind, value = kinds.get(name, ""), known.get(name, "")
+        kind, value = kinds.get(name), variable.get("value")
+        if kind is None and not (isinstance(value, str) and ("://" in value or "$" in value)):
+            continue
         if kind == "exact" and variable.get("valueFrom"):
             found.append(named(f"$({name})", f"{where}env[{index}]"))
-        elif value and _names_model(kind, name, value):
-            revision = _revision(known) if revision is None else revision
-            found.append(named(value, f"{where}env[{index}]", revision))
+        elif isinstance(value, str) and _names_model(kind, name, value := variables.expand(value)):
+            found.append(named(value, f"{where}env[{index}]", _revision(variables.known)))
     return found
 
 
@@ -93,9 +93,9 @@ def _telling() -> re.Pattern[str]:
     return re.compile(table("models")["environment"]["pattern"])
 
 
-def _names_model(kind: str, name: str, value: str) -> bool:
-    if kind:
-        return kind == "exact" or (kind == "loose" and looks_like_reference(value))
+def _names_model(kind: str | None, name: str, value: str) -> bool:
+    if kind is not None:
+        return bool(value) and (kind == "exact" or (kind == "loose" and looks_like_reference(value)))
     scheme = scheme_of(value) if "://" in value else ""
     if not scheme:
         return False
