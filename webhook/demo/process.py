@@ -28,6 +28,10 @@ class Process:
             [*command, *arguments], stdout=self._output, stderr=subprocess.STDOUT
         )
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def ready(self) -> Asker:
         """A connection, once the webhook says that it is ready. Raises WebhookFailed with what it wrote."""
         until = time.monotonic() + START

@@ -1,0 +1,271 @@
+"""The webhook process beside a real API server: denied, corrected and bound, warned, dry runs, apply, and killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from audit.reading import read_records
+from audit.verbs.places import verifier_keys
+from audit.verify import verify_log
+from policies.packs import builtin
+from policies.rulebook import Rulebook
+from tests.cluster.bed.cluster import Cluster
+from tests.cluster.bed.control_plane import ControlPlane
+from tests.cluster.bed.webhooks import register
+from webhook.demo.process import Process
+from webhook.registration import Endpoint, configurations, guarded
+
+pytestmark = pytest.mark.cluster
+
+CRDS = Path(__file__).parents[2] / "charts" / "bailiwick" / "crds"
+PLACE = "bailiwick.node-restriction.kubernetes.io/place"
+GROUP = "/apis/bailiwick.dev/v1alpha1"
+IMAGE = "registry.example/c@sha256:" + "6b3f" * 16
+FRANKFURT = {"topology.kubernetes.io/region": "eu-central-1", "topology.kubernetes.io/zone": "eu-central-1a"}
+VIRGINIA = {"topology.kubernetes.io/region": "us-east-1", "topology.kubernetes.io/zone": "us-east-1a"}
+
+
+@dataclass
+class Guard:
+    """A cluster that is guarded by a webhook process."""
+
+    cluster: Cluster
+    process: Process
+    state: Path
+
+    def create(self, namespace: str, found: dict[str, Any], **query: str) -> Any:
+        plural = {"Pod": "/api/v1", "Deployment": "/apis/apps/v1", "Secret": "/api/v1"}[found["kind"]]
+        path = f"{plural}/namespaces/{namespace}/{found['kind'].lower()}s"
+        return self.cluster.request("POST", path, found, params=query)
+
+    def records(self) -> list[Any]:
+        return [found.fields for found in read_records(self.state / "log")]
+
+
+def _kind(kind: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:
+    return {"apiVersion": "bailiwick.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec}
+
+
+RULES = {
+    "jurisdictions": _kind("Jurisdiction", "eu", {"locatedIn": {"sets": ["EU"]}}),
+    "clusterprofiles": _kind(
+        "ClusterProfile",
+        "cluster",
+        {"cluster": "bed", "providers": [{"name": "aws", "regions": ["eu-central-1", "us-east-1"]}]},
+    ),
+    "sovereigntypolicies": _kind(
+        "SovereigntyPolicy",
+        "team-label",
+        {
+            "matchConstraints": {
+                "resourceRules": [
+                    {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
+                ]
+            },
+            "validationActions": ["Warn"],
+            "validations": [
+                {
+                    "expression": "has(object.metadata.labels) && 'team' in object.metadata.labels",
+                    "message": "no team is named",
+                }
+            ],
+        },
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def guard(control_plane: Cluster, webhook_host: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guard]:
+    """CRDs, rules, a webhook process that watches the cluster, and its registration computed from the policies."""
+    state = tmp_path_factory.mktemp("state")
+    control_plane.kubectl("apply", "-f", str(CRDS))
+    for plural in RULES:
+        control_plane.wait_for(plural, lambda p=plural: control_plane.request("GET", f"{GROUP}/{p}").status == 200)
+    for plural, found in RULES.items():
+        control_plane.request("POST", f"{GROUP}/{plural}", found).ok()
+    arguments = ["--kubeconfig", str(control_plane.kubeconfig), "--name", webhook_host, "--linger", "0"]
+    process = Process(state, arguments)
+    process.ready()
+    endpoint = Endpoint(process.ca.read_bytes(), url=f"https://{webhook_host}:{process.port}")
+    packs = Rulebook.of(builtin())
+    policies = [{"spec": spec} for _, spec in packs.specs("SovereigntyPolicy")]
+    try:
+        with register(control_plane, configurations(guarded([*policies, RULES["sovereigntypolicies"]]), endpoint)):
+            yield Guard(control_plane, process, state)
+    finally:
+        process.stop()
+        for plural, found in RULES.items():
+            control_plane.request("DELETE", f"{GROUP}/{plural}/{found['metadata']['name']}")
+
+
+@pytest.fixture
+def clinic(control_plane: Cluster, guard: Guard) -> Iterator[str]:
+    """A namespace of a class with residency, made just now."""
+    labels = {"bailiwick.dev/data-class": "confidential", "bailiwick.dev/jurisdiction": "eu"}
+    name = control_plane.create_namespace(labels=labels)
+    yield name
+    control_plane.request("DELETE", f"/api/v1/namespaces/{name}")
+
+
+def pod(name: str, **spec: Any) -> dict[str, Any]:
+    metadata = {"name": name, "labels": {"team": "a"}}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": metadata,
+        "spec": {"containers": [{"name": "c", "image": IMAGE}], **spec},
+    }
+
+
+def test_a_pod_that_would_leave_is_denied_with_what_to_change(guard: Guard, clinic: str) -> None:
+    """403, the reason code, both sides of the contradiction, and what to do."""
+    reply = guard.create(clinic, pod("leaver", nodeSelector={PLACE: "aws.us-east-1"}))
+    assert reply.status == 403
+    assert "place-conflict" in reply.message
+    assert "aws.us-east-1" in reply.message
+    assert "to do:" in reply.message
+
+
+def test_a_pod_is_corrected_and_bound_to_an_allowed_node(
+    guard: Guard, clinic: str, local_control_plane: ControlPlane, add_node: Any
+) -> None:
+    """The pod gets the constraint, and the real scheduler binds it inside although a foreign node is free too."""
+    add_node(
+        "virginia", labels={**VIRGINIA, PLACE: "aws.us-east-1"}, provider_id="aws:///us-east-1a/i-0a1b2c3d4e5f60718"
+    )
+    add_node(
+        "frankfurt",
+        labels={**FRANKFURT, PLACE: "aws.eu-central-1"},
+        provider_id="aws:///eu-central-1a/i-0a1b2c3d4e5f60718",
+    )
+    created = guard.create(clinic, pod("stayer")).ok()
+    [term] = created["spec"]["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"][
+        "nodeSelectorTerms"
+    ]
+    assert term["matchExpressions"] == [{"key": PLACE, "operator": "In", "values": ["aws.eu-central-1"]}]
+
+    def bound() -> str | None:
+        found = local_control_plane.request("GET", f"/api/v1/namespaces/{clinic}/pods/stayer").ok()
+        name: str | None = found["spec"].get("nodeName")
+        return name
+
+    assert local_control_plane.wait_for("the pod to be bound", bound) == "frankfurt"
+    bindings = [found for found in guard.records() if found.get("subresource") == "binding"]
+    assert bindings[-1]["verdict"] == "allowed"
+
+
+def test_a_binding_to_a_foreign_node_is_denied(guard: Guard, clinic: str, add_node: Any) -> None:
+    """Whoever binds past the scheduler is stopped at the binding."""
+    add_node("oregon", labels={**VIRGINIA, PLACE: "aws.us-east-1"}, provider_id="aws:///us-east-1a/i-0a1b2c3d4e5f60718")
+    guard.create(clinic, pod("bindee", schedulerName="nobody")).ok()
+    binding = {
+        "apiVersion": "v1",
+        "kind": "Binding",
+        "metadata": {"name": "bindee"},
+        "target": {"kind": "Node", "name": "oregon"},
+    }
+    reply = guard.cluster.request("POST", f"/api/v1/namespaces/{clinic}/pods/bindee/binding", binding)
+    assert (reply.status, "node-outside-jurisdiction" in reply.message) == (403, True)
+
+
+def test_a_policy_of_the_cluster_warns(guard: Guard, clinic: str) -> None:
+    """A SovereigntyPolicy applied to the cluster is in force, and its warning reaches the client."""
+    bare = pod("teamless")
+    del bare["metadata"]["labels"]
+    reply = guard.create(clinic, bare)
+    assert reply.status == 201
+    assert any("no team is named" in warning for warning in reply.warnings)
+
+
+def test_a_dry_run_is_judged_and_leaves_no_record(guard: Guard, clinic: str) -> None:
+    """The same answer, and nothing in the log."""
+    before = len(guard.records())
+    assert guard.create(clinic, pod("maybe", nodeSelector={PLACE: "aws.us-east-1"}), dryRun="All").status == 403
+    assert guard.create(clinic, pod("maybe"), dryRun="All").status == 201
+    fresh = [found for found in guard.records()[before:] if found["schema"].startswith("bailiwick.decision")]
+    assert fresh == []
+
+
+def test_server_side_apply_is_judged_and_stays_idempotent(guard: Guard, clinic: str) -> None:
+    """A Deployment is applied twice with the same result; a change to the worse is refused."""
+    template = {"metadata": {"labels": {"a": "b"}}, "spec": pod("x")["spec"]}
+    found = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "d"},
+        "spec": {"replicas": 0, "selector": {"matchLabels": {"a": "b"}}, "template": template},
+    }
+    path = f"/apis/apps/v1/namespaces/{clinic}/deployments/d"
+
+    def applied(body: dict[str, Any]) -> Any:
+        query = {"fieldManager": "test", "force": "true"}
+        return guard.cluster.request("PATCH", path, body, params=query, content_type="application/apply-patch+yaml")
+
+    first, second = applied(found).ok(), applied(found).ok()
+    assert first["spec"]["template"] == second["spec"]["template"]
+    assert first["metadata"]["generation"] == second["metadata"]["generation"]
+    template["spec"] = {**template["spec"], "nodeSelector": {PLACE: "aws.us-east-1"}}
+    refused = applied(found)
+    assert (refused.status, "place-conflict at spec.template" in refused.message) == (403, True)
+
+
+def test_the_api_servers_own_audit_log_holds_a_second_copy(
+    guard: Guard, clinic: str, local_control_plane: ControlPlane
+) -> None:
+    """Decision id, leaf index, verdict and policy digest stand in the API server's audit log."""
+    guard.create(clinic, pod("audited")).ok()
+    [event] = [
+        found
+        for found in local_control_plane.audit_events()
+        if (found.get("objectRef") or {}).get("name") == "audited"
+        and found["verb"] == "create"
+        and (found.get("objectRef") or {}).get("namespace") == clinic
+        and not (found.get("objectRef") or {}).get("subresource")
+        and found["stage"] == "ResponseComplete"
+    ]
+    annotations = event["annotations"]
+    assert annotations["fail.bailiwick.dev/verdict"] == "allowed"
+    index = int(annotations["fail.bailiwick.dev/leaf-index"])
+    assert guard.records()[index]["id"] == annotations["fail.bailiwick.dev/decision-id"]
+    assert len(annotations["fail.bailiwick.dev/policy-digest"]) == 64
+
+
+def test_newer_rules_that_do_not_compile_leave_the_old_ones_in_force(guard: Guard, clinic: str) -> None:
+    """A broken policy is refused as a whole and shown in the metrics; what was in force stays so."""
+    spec = json.loads(json.dumps(RULES["sovereigntypolicies"]["spec"]))
+    spec["validations"] = [{"expression": "object.no ==", "message": "m"}]
+    guard.cluster.request("POST", f"{GROUP}/sovereigntypolicies", _kind("SovereigntyPolicy", "broken", spec)).ok()
+    asker = guard.process.ready()
+    try:
+        guard.cluster.wait_for(
+            "the refusal", lambda: b"bailiwick_webhook_rules_refused 1.0" in asker.get("/metrics")[1]
+        )
+        assert guard.create(clinic, pod("leaver", nodeSelector={PLACE: "aws.us-east-1"})).status == 403
+    finally:
+        guard.cluster.request("DELETE", f"{GROUP}/sovereigntypolicies/broken")
+    guard.cluster.wait_for("the mend", lambda: b"bailiwick_webhook_rules_refused 0.0" in asker.get("/metrics")[1])
+
+
+def test_killed_it_is_closed_for_what_it_guards_and_open_for_what_the_cluster_needs(
+    guard: Guard, clinic: str, add_node: Any
+) -> None:
+    """With the process gone no pod enters a guarded namespace; nodes, leases and kube-system go on."""
+    add_node("survivor", labels=FRANKFURT)
+    os.kill(guard.process.pid, signal.SIGKILL)
+    assert guard.create(clinic, pod("late")).status == 500
+    cluster = guard.cluster
+    assert cluster.request("PATCH", "/api/v1/nodes/survivor", {"metadata": {"labels": {"alive": "yes"}}}).status == 200
+    lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": f"l-{clinic}"}, "spec": {}}
+    assert cluster.request("POST", "/apis/coordination.k8s.io/v1/namespaces/default/leases", lease).status == 201
+    assert guard.create("kube-system", pod(f"infrastructure-{clinic}")).status == 201
+    cluster.request("DELETE", f"/api/v1/namespaces/kube-system/pods/infrastructure-{clinic}")
+    report = verify_log(guard.state / "log", verifier_keys(guard.state / "log", ()))
+    assert report.problems == ()
