@@ -34,6 +34,8 @@ class Process:
 
     def ready(self) -> Asker:
         """A connection, once the webhook says that it is ready. Raises WebhookFailed with what it wrote."""
+        if self._asker is not None:
+            return self._asker
         until = time.monotonic() + START
         while time.monotonic() < until and self._process.poll() is None:
             if (asker := self._connected()) is not None:
