@@ -29,7 +29,7 @@ class ApiServer:
     @classmethod
     def connect(cls, kubeconfig: str | None) -> "ApiServer":
         """By kubeconfig, or as the pod that we are when it is None. No request is made yet."""
-        from kubernetes import client, config  # noqa: PLC0415  # half a second: only where a cluster is used
+        from kubernetes import client, config  # half a second: only where a cluster is used
 
         try:
             if kubeconfig is not None:
@@ -86,6 +86,13 @@ class ApiServer:
         except Exception as error:
             raise ClusterUnavailable(f"{method} `{path}`: {type(error).__name__}: {error}") from error
         if response.status >= 400:
-            message = orjson.loads(response.read() or b"{}").get("message", response.reason)
-            raise ClusterUnavailable(f"{method} `{path}`: {response.status}: {message}", response.status)
+            raise ClusterUnavailable(f"{method} `{path}`: {response.status}: {_why(response)}", response.status)
         return response
+
+
+def _why(response: Any) -> str:
+    """A Status object's message; what isn't served at all is answered with plain text."""
+    try:
+        return str(orjson.loads(response.read())["message"])
+    except Exception:  # noqa: BLE001  # the HTTP reason is all there is
+        return str(response.reason)

@@ -5,6 +5,7 @@ never a half-applied one. When the API server is out of reach the last snapshot 
 """
 
 import asyncio
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -19,6 +20,8 @@ from policies.json import Json
 from policies.snapshot import Absent, Answer, Authorization, Lookup, MemorySnapshot, Question, Ref, Snapshot, Unknown
 from webhook.apiserver import ApiServer, ClusterUnavailable
 from webhook.resources import FACTS, Served
+
+logger = logging.getLogger("bailiwick.webhook")
 
 _PAGE = "500"  # objects a list request; the API server's own chunk size
 _IDLE = 330.0  # seconds without an event: the API server ends watches after 5 to 10 minutes by itself
@@ -72,9 +75,13 @@ class LiveCluster:
                 version = self._list(served)
                 wait = _BACKOFF[0]
                 self._watch(served, version)
-            except ClusterUnavailable:
+            except ClusterUnavailable as error:
+                logger.warning("%s; trying again in %.1f s", error, wait)
                 self._stopped.wait(wait)
                 wait = min(wait * 2, _BACKOFF[1])
+            except Exception:
+                logger.exception("following %s failed; trying again in %.0f s", served.plural, _BACKOFF[1])
+                self._stopped.wait(_BACKOFF[1])
 
     def _list(self, served: Served) -> str:
         found: list[Json] = []
