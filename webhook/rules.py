@@ -49,6 +49,7 @@ class Rules:
         self.refused = ""
         if view.rules is not None:
             view.rules.on_change(self._changed)
+            self._changed()  # what was listed before anybody listened
 
     def engine(self) -> "RuleEngine":
         return self._engine
@@ -61,7 +62,7 @@ class Rules:
         """Newer rules that are refused don't make the webhook unready: the ones in force go on being enforced."""
         return None if self._seen else "the cluster's policies are not compiled yet"
 
-    def _changed(self, _: Served) -> None:
+    def _changed(self, _: Served | None = None) -> None:
         with self._lock:
             if self._pending is not None:
                 self._pending.cancel()
