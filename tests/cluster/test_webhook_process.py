@@ -157,7 +157,8 @@ def test_a_pod_is_corrected_and_bound_to_an_allowed_node(
         name: str | None = found["spec"].get("nodeName")
         return name
 
-    assert local_control_plane.wait_for("the pod to be bound", bound) == "frankfurt"
+    local_control_plane.wait_for("the pod to be bound", lambda: bound() is not None)
+    assert bound() == "frankfurt"
     bindings = [found for found in guard.records() if found.get("subresource") == "binding"]
     assert bindings[-1]["verdict"] == "allowed"
 
