@@ -1,7 +1,7 @@
 """The syntax tree: what was written, macros recognised, nothing checked yet.
 
-Nodes are immutable. `at` is the offset in the source, in code points, of what cel-go would point at; it never takes part in
-equality, so two trees are equal when they mean the same text.
+Nodes are immutable. `at` is the offset in the source, in code points, of what cel-go would point at; it never takes
+part in equality, so two trees are equal when they mean the same text.
 """
 
 from __future__ import annotations
@@ -160,3 +160,32 @@ Node: TypeAlias = (
     | Comprehension
     | OptionalMap
 )
+
+
+def children(node: Node) -> tuple[Node, ...]:
+    """The nodes right below, in the order in which they are written."""
+    match node:
+        case Select() | Has():
+            return (node.operand,)
+        case Index():
+            return (node.operand, node.index)
+        case Call():
+            return node.args if node.target is None else (node.target, *node.args)
+        case Logic():
+            return node.terms
+        case Conditional():
+            return (node.condition, node.then, node.otherwise)
+        case ListNode():
+            return node.elements
+        case MapNode() | ObjectNode():
+            return tuple(part for entry in node.entries for part in (entry.key, entry.value))
+        case Comprehension():
+            return (node.target, *node.arguments)
+        case OptionalMap():
+            return (node.target, node.body)
+    return ()
+
+
+def place(node: Node) -> int:
+    """Where the node stands in the source."""
+    return node.at

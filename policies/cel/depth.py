@@ -1,17 +1,16 @@
 """How deep a tree nests, and room on Python's stack to walk it.
 
-Python allows 1,000 frames by default, less than an expression that the API server accepts may need. Frames of Python calling
-Python take no C stack, so the limit may be raised; it is raised only for expressions that need it, and never lowered.
+Python allows 1,000 frames by default, less than an expression that the API server accepts may need. Frames of Python
+calling Python take no C stack, so the limit may be raised; it is raised only for expressions that need it, and never
+lowered.
 """
 
 from __future__ import annotations
 
 import sys
-from dataclasses import fields
-from functools import lru_cache
 from typing import NamedTuple
 
-from policies.cel.ast import Call, Conditional, Index, Node, Select
+from policies.cel.ast import Call, Conditional, Index, Node, Select, children
 
 MAX_DEPTH = 250
 _SPARE = 600  # frames for whoever calls us, and for the functions that an expression calls
@@ -33,26 +32,16 @@ def room_for(levels: int) -> None:
 def nesting(tree: Node) -> Depth:
     """The deepest path of the tree, found without recursion."""
     levels = frames = 0
-    pending: list[tuple[object, int, int]] = [(tree, 0, 0)]
+    pending: list[tuple[Node, int, int]] = [(tree, 0, 0)]
     while pending:
         node, level, frame = pending.pop()
         if isinstance(node, (Call, Select, Index, Conditional)) and not _unary(node):
             level += 1
         frame += 1
         levels, frames = max(levels, level), max(frames, frame)
-        for name in _names(type(node)):
-            child = getattr(node, name)
-            if isinstance(child, tuple):
-                pending.extend((item, level, frame) for item in child if not isinstance(item, (str, int)))
-            elif hasattr(child, "at"):
-                pending.append((child, level, frame))
+        pending.extend((child, level, frame) for child in children(node))
     return Depth(levels, frames)
 
 
-def _unary(node: object) -> bool:
+def _unary(node: Node) -> bool:
     return isinstance(node, Call) and node.function in ("!_", "-_")
-
-
-@lru_cache(maxsize=64)
-def _names(kind: type) -> tuple[str, ...]:
-    return tuple(f.name for f in fields(kind))

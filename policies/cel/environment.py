@@ -1,6 +1,7 @@
 """What an expression may name: variables and their types, functions, object types, and the Kubernetes version.
 
-An environment is immutable and can be shared; `extend` makes a larger one. Values for the names come with each evaluation.
+An environment is immutable and can be shared; `extend` makes a larger one. Values for the names come with each
+evaluation.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from types import MappingProxyType
 from policies.cel import versions
 from policies.cel.admission import NAMESPACE, REQUEST
 from policies.cel.functions import Function, Table, Version, merge, shielded, table
+from policies.cel.library.authorizer import AUTHORIZER, RESOURCE_CHECK
 from policies.cel.library.patch import TABLE as PATCH_FUNCTIONS
 from policies.cel.library.patch import object_type
 from policies.cel.types import DYN, STRING, CelType, ObjectType, map_of
@@ -49,6 +51,8 @@ class Environment:
             "request": REQUEST,
             "namespaceObject": NAMESPACE,
             "variables": map_of(STRING, DYN),
+            "authorizer": AUTHORIZER,
+            "authorizer.requestResource": RESOURCE_CHECK,
         }
         return cls(variables=MappingProxyType(variables), kubernetes=version, patches=patches)
 

@@ -1,34 +1,59 @@
 """Everything the engine can raise, one class for each thing the caller can do about it.
 
-`ParseError` and `CheckError` come from compiling and point into the source. `EvaluationError` is CEL's own error value: the
-logical operators and `all`/`exists` may absorb it. `CostExceeded` is never absorbed.
+`ParseError` and `CheckError` come from compiling and point into the source. `EvaluationError` is CEL's own error value:
+the logical operators and `all`/`exists` may absorb it. `CostExceeded` is never absorbed.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
 
 
 class CelError(Exception):
     """The root of the family; catch it to catch anything this package raises."""
 
 
-class CompileError(CelError):
-    """The source can't become a program. `line` and `column` count from 1, in code points; 0 where no place is known."""
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong with a source. `offset` counts code points; None where no place is known."""
 
-    def __init__(self, message: str, source: str = "", offset: int | None = None, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
+    message: str
+    offset: int | None = None
+    hint: str = ""
+
+    def shown(self, source: str) -> str:
+        """Place and message, the line of source with a caret under the place, then the hint."""
+        head = self.message
+        if self.offset is not None:
+            line, column = position(source, self.offset)
+            head = f"{line}:{column}: {self.message}\n{caret(source, line, column)}"
+        return f"{head}\nhint: {self.hint}" if self.hint else head
+
+
+class CompileError(CelError):
+    """The source can't become a program. All that is wrong is in `problems`, in the order of the source.
+
+    `message`, `offset` and `hint` are those of the first; `line` and `column` count from 1, in code points, and are 0
+    where no place is known.
+    """
+
+    def __init__(self, problems: Sequence[Problem], source: str) -> None:
+        first = problems[0]
+        super().__init__(first.message)
+        self.problems = tuple(problems)
         self.source = source
-        self.offset = offset
-        self.hint = hint
-        self.line, self.column = position(source, offset) if offset is not None else (0, 0)
+        self.message, self.offset, self.hint = first.message, first.offset, first.hint
+        self.line, self.column = position(source, first.offset) if first.offset is not None else (0, 0)
+
+    @classmethod
+    def at(cls, message: str, source: str, offset: int | None, hint: str = "") -> Self:
+        """An error with a single problem."""
+        return cls([Problem(message, offset, hint)], source)
 
     def __str__(self) -> str:
-        """The message, then the line of source with a caret under the place, then the hint."""
-        if self.offset is None:
-            head = self.message
-        else:
-            head = f"{self.line}:{self.column}: {self.message}\n{caret(self.source, self.line, self.column)}"
-        return f"{head}\nhint: {self.hint}" if self.hint else head
+        return "\n".join(problem.shown(self.source) for problem in self.problems)
 
 
 class ParseError(CompileError):
@@ -45,6 +70,12 @@ class EvaluationError(CelError):
 
 class CostExceeded(CelError):
     """The evaluation was stopped: it would cost more than its budget. `&&` and `||` never absorb it."""
+
+
+class Fatal(Exception):
+    """Where the API server's evaluation breaks off: no operator absorbs it; `evaluate` turns it into an
+    EvaluationError.
+    """
 
 
 def position(source: str, offset: int) -> tuple[int, int]:

@@ -17,9 +17,9 @@ Version = tuple[int, int]
 class Overload:
     """One signature. For a member, `args[0]` is the receiver.
 
-    `call` gets arguments whose run-time types fit `args` and returns a value or raises EvaluationError. `cost` is what a call
-    costs: a number, or a callable of the arguments and then the result (an exception where the call failed); where it is None,
-    the function's cost holds, else 1.
+    `call` gets arguments whose run-time types fit `args` and returns a value or raises EvaluationError. `cost` is what
+    a call costs: a number, or a callable of the arguments and then the result (an exception where the call failed);
+    where it is None, the function's cost holds, else 1.
     """
 
     member: bool
@@ -27,15 +27,16 @@ class Overload:
     result: CelType
     call: Callable[..., Any]
     cost: Cost | None = None
+    ordered: bool = False  # with two arguments, too, the second is evaluated only after the first succeeded
 
 
 @dataclass(frozen=True, slots=True)
 class Function:
     """A name and its overloads.
 
-    `cost`, when given, is charged for every overload, also where none could be chosen before the evaluation. `since` is the
-    first Kubernetes version that has the function. `dynamic`, when given, is called instead of any overload's own `call` and
-    looks at the run-time types itself: so it is with operators.
+    `cost`, when given, is charged for every overload, also where none could be chosen before the evaluation. `since` is
+    the first Kubernetes version that has the function. `dynamic`, when given, is called instead of any overload's own
+    `call` and looks at the run-time types itself: so it is with operators.
     """
 
     name: str
@@ -43,6 +44,8 @@ class Function:
     since: Version = (1, 0)
     cost: Cost | None = None
     dynamic: Callable[..., Any] | None = None
+    unresolved: Cost | None = None  # the price where more than one overload may be meant
+    unguarded: bool = False  # overloads look at their arguments themselves
 
     def merged(self, other: Function) -> Function:
         """Both sets of overloads under the one name, in this order."""
@@ -52,6 +55,8 @@ class Function:
             min(self.since, other.since),
             self.cost if self.cost is not None else other.cost,
             self.dynamic or other.dynamic,
+            self.unresolved if self.unresolved is not None else other.unresolved,
+            self.unguarded or other.unguarded,
         )
 
 
@@ -71,7 +76,9 @@ def merge(*tables: Table) -> Table:
 
 
 def shielded(function: Function) -> Function:
-    """The function with whatever its overloads raise turned into CEL's error, the cause kept. For functions of the host."""
+    """The function with whatever its overloads raise turned into CEL's error, the cause kept. For functions of the
+    host.
+    """
     overloads = [replace(overload, call=_shield(function.name, overload.call)) for overload in function.overloads]
     return replace(function, overloads=tuple(overloads))
 

@@ -1,7 +1,8 @@
 """Which type a value has when it is met, and whether it fits a declared one.
 
-As in cel-go, a list is judged by its first element and a map by its first entry. Objects are plain dicts, so any map fits a
-declared object; an opaque value of the host says what it is by a `cel_type` attribute, or fits any opaque type without one.
+As in cel-go, a list is judged by its first element and a map by its first entry. Objects are plain dicts, so any map
+fits a declared object; an opaque value of the host says what it is by a `cel_type` attribute, or fits any opaque type
+without one.
 """
 
 from __future__ import annotations
@@ -85,7 +86,7 @@ def guard(declared: CelType) -> Guard | None:
     if kind is Kind.MAP:
         return _map_guard(guard(declared.parameters[0]), guard(declared.parameters[1]))
     if kind is Kind.OBJECT:
-        return lambda value: isinstance(value, Mapping)
+        return _object_guard(declared.name)
     if kind is Kind.TYPE:
         return lambda value: isinstance(value, CelType)
     return _opaque_guard(declared.name)
@@ -104,6 +105,14 @@ def _map_guard(key: Guard | None, item: Guard | None) -> Guard:
         for first in value:
             return (key is None or key(first)) and (item is None or item(value[first]))
         return True
+
+    return fits
+
+
+def _object_guard(name: str) -> Guard:
+    def fits(value: Any) -> bool:
+        declared = getattr(value, "cel_type", None)
+        return isinstance(value, Mapping) if declared is None else bool(declared.name == name)
 
     return fits
 

@@ -83,4 +83,4 @@ def _unknown(source: str, at: int) -> ParseError:
         hint = f"the logical operator is written `{character * 2}`"
     elif character == "=":
         hint = "equality is written `==`"
-    return ParseError(f"syntax error: token recognition error at: '{character}'", source, at, hint)
+    return ParseError.at(f"syntax error: token recognition error at: '{character}'", source, at, hint)

@@ -1,12 +1,14 @@
 """Arithmetic and order, by the types that values have when they are met; what has no meaning raises EvaluationError.
 
-Integers are 64 bits wide and overflow is an error; division truncates; int, uint and double may be compared with each other.
+Integers are 64 bits wide and overflow is an error; division truncates; int, uint and double may be compared with each
+other.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from math import isnan
 from typing import NoReturn
 
 from policies.cel.errors import EvaluationError
@@ -26,8 +28,8 @@ from policies.cel.values import (
     timestamp,
 )
 
-_ORDERED = frozenset({int, float, str, bytes, bool, UInt, Duration, Timestamp})
-_ADDABLE = _ORDERED - {bool} | {list}
+ORDERED = frozenset({int, float, str, bytes, bool, UInt, Duration, Timestamp})
+ADDABLE = ORDERED - {bool} | {list}
 
 
 def no_overload(name: str, known: bool) -> NoReturn:
@@ -62,7 +64,7 @@ def add(a: Value, b: Value) -> Value:
         return timestamp(int(a) + int(b), a.offset)
     if kind is Duration and other is Timestamp:
         return timestamp(int(a) + int(b), b.offset)
-    no_overload("_+_", kind in _ADDABLE)
+    no_overload("_+_", kind in ADDABLE)
 
 
 def subtract(a: Value, b: Value) -> Value:
@@ -151,15 +153,15 @@ def logical_not(a: Value) -> bool:
 def compare(name: str, a: Value, b: Value) -> int:
     """-1, 0 or 1. Raises for values without a common order, NaN among them."""
     kind, other = type(a), type(b)
-    if kind is other and kind in _ORDERED and kind is not float:
-        return (a > b) - (a < b)
+    if kind is other and kind in ORDERED and kind is not float:
+        return int(a > b) - int(a < b)
     if kind in NUMERIC and other in NUMERIC:
         if kind is float or other is float:
-            if a != a or b != b:
+            if isnan(a) or isnan(b):
                 raise EvaluationError("NaN values cannot be ordered")
             a, b = float(a), float(b)
-        return (a > b) - (a < b)
-    no_overload(name, kind in _ORDERED)
+        return int(a > b) - int(a < b)
+    no_overload(name, kind in ORDERED)
 
 
 def less(a: Value, b: Value) -> bool:

@@ -1,7 +1,7 @@
 """Tokens to a syntax tree, by CEL's grammar, macros recognised on the way. Pure; the only exception is ParseError.
 
-Limits, as in cel-go: 100,000 code points; 250 levels of any one rule. Everything accepted here can be walked recursively
-within the room that `depth.room_for` makes.
+Limits, as in cel-go: 100,000 code points; 250 levels of any one rule. Everything accepted here can be walked
+recursively within the room that `depth.room_for` makes.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _LITERALS: Mapping[str, Callable[[str], object]] = {
 def parse(source: str, table: Mapping[macros.MacroKey, macros.Expander] = macros.ALL) -> Node:
     """The tree of an expression. Raises ParseError with the place of the first mistake."""
     if len(source) > MAX_CODE_POINTS:
-        raise ParseError(
+        raise ParseError.at(
             f"expression code point size exceeds limit: size: {len(source)}, limit {MAX_CODE_POINTS}", source, None
         )
     found = tokens(source)
@@ -61,7 +61,7 @@ def parse(source: str, table: Mapping[macros.MacroKey, macros.Expander] = macros
     depth = nesting(tree)
     room_for(depth.frames)
     if depth.levels > MAX_DEPTH:
-        raise ParseError("max recursion depth exceeded", source, None, "split the expression into variables")
+        raise ParseError.at("max recursion depth exceeded", source, None, "split the expression into variables")
     return tree
 
 
@@ -75,7 +75,7 @@ def brackets(source: str, found: list[Token]) -> int:
         elif token.kind in (")", "]", "}"):
             depth -= 1
     if deepest >= MAX_DEPTH:
-        raise ParseError(f"expression recursion limit exceeded: {MAX_DEPTH}", source, None)
+        raise ParseError.at(f"expression recursion limit exceeded: {MAX_DEPTH}", source, None)
     return deepest
 
 
@@ -110,7 +110,7 @@ class _Parser:
         """A ternary in the tail of another nests without a bracket."""
         self.chained += 1
         if self.chained > MAX_DEPTH:
-            raise ParseError(f"expression recursion limit exceeded: {MAX_DEPTH}", self.source, None)
+            raise ParseError.at(f"expression recursion limit exceeded: {MAX_DEPTH}", self.source, None)
         room_for(5 * self.chained + 100)
 
     def binary(self, lowest: int) -> Node:
@@ -153,7 +153,7 @@ class _Parser:
         try:
             value = parse_int(token.text, True) if token.kind == "int" else parse_double(token.text, True)
         except ValueError as error:
-            raise ParseError(str(error), self.source, at) from None
+            raise ParseError.at(str(error), self.source, at) from None
         return literal(value, at)
 
     def primary(self) -> Node:
@@ -163,7 +163,7 @@ class _Parser:
             try:
                 return literal(read(token.text), token.at)
             except ValueError as error:
-                raise ParseError(str(error), self.source, token.at) from None
+                raise ParseError.at(str(error), self.source, token.at) from None
         match token.kind:
             case "name":
                 return self.name(token, "")
@@ -183,7 +183,7 @@ class _Parser:
     def name(self, token: Token, dot: str) -> Node:
         following = self.tokens[self.next]
         if token.text in RESERVED and not self.names_object():
-            raise ParseError(f"reserved identifier: {token.text}", self.source, token.at, "choose another name")
+            raise ParseError.at(f"reserved identifier: {token.text}", self.source, token.at, "choose another name")
         if following.kind == "(":
             self.next += 1
             return self.call(Call(dot + token.text, self.arguments(), None, following.at))
@@ -200,7 +200,7 @@ class _Parser:
         try:
             return macros.expand(self.table, call)
         except macros.MacroError as error:
-            raise ParseError(str(error), self.source, error.at) from None
+            raise ParseError.at(str(error), self.source, error.at) from None
 
     def member(self, node: Node) -> Node:
         """Selections, calls, indexes and object fields that follow an operand."""
@@ -225,7 +225,7 @@ class _Parser:
         optional = self.skip("?")
         token = self.take()
         if token.kind == "quoted":
-            raise ParseError("unsupported syntax: '`'", self.source, token.at, "select the field with `['...']`")
+            raise ParseError.at("unsupported syntax: '`'", self.source, token.at, "select the field with `['...']`")
         if token.kind != "name":
             self.next -= 1
             self.unexpected()
@@ -279,7 +279,7 @@ class _Parser:
     def field_key(self) -> Node:
         token = self.take()
         if token.kind == "quoted":
-            raise ParseError("unsupported syntax: '`'", self.source, token.at)
+            raise ParseError.at("unsupported syntax: '`'", self.source, token.at)
         if token.kind != "name":
             self.next -= 1
             self.unexpected()
@@ -312,7 +312,7 @@ class _Parser:
         found = "the end" if token.kind == "end" else f"`{token.text}`"
         hint = f"`{token.text}` is a keyword" if token.kind in KEYWORDS else ""
         expected = f", expected {wanted}" if wanted else ""
-        raise ParseError(f"syntax error: unexpected {found}{expected}", self.source, token.at, hint)
+        raise ParseError.at(f"syntax error: unexpected {found}{expected}", self.source, token.at, hint)
 
 
 def literal(value: object, at: int) -> Literal:

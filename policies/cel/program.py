@@ -64,10 +64,12 @@ class Compiler:
     """Source to programs. Has no state; one can serve everybody."""
 
     def compile(self, source: str, environment: Environment, expect: CelType | None = None) -> Program:
-        """Raises ParseError or CheckError. `expect` is the type the expression must have, exactly as the API server asks."""
+        """Raises ParseError or CheckError. `expect` is the type the expression must have, exactly as the API server
+        asks.
+        """
         tree = parse(source, versions.macro_table(environment.kubernetes))
         checked = check(tree, source, environment)
         if expect is not None and checked.type != expect and expect.kind is not Kind.DYN:
-            raise CheckError(f"must evaluate to {expect} but got {checked.type}", source, 0)
+            raise CheckError.at(f"must evaluate to {expect} but got {checked.type}", source, 0)
         depth = nesting(tree).frames
         return Program(source, checked.type, plan(checked, source, environment), depth if depth > 40 else 0)

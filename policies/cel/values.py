@@ -1,13 +1,13 @@
 """Values of CEL that JSON has no word for, and the only equality that may be asked of values.
 
-dict, list, str, int, float, bool, None and bytes stand for themselves; nothing is ever converted. Python's own `==`, `<`, `in`
-and truth mix bool with int and 1 with 1.0, so no other module may use them on operands it doesn't know.
+dict, list, str, int, float, bool, None and bytes stand for themselves; nothing is ever converted. Python's own `==`,
+`<`, `in` and truth mix bool with int and 1 with 1.0, so no other module may use them on operands it doesn't know.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from policies.cel.errors import EvaluationError
 from policies.cel.types import CelType
@@ -37,8 +37,9 @@ class Duration(int):
 
 
 class Timestamp(int):
-    """A moment, in nanoseconds since 1970 UTC. `offset` is the zone it was written in, in seconds east; it only shows when
-    the moment is written again."""
+    """A moment, in nanoseconds since 1970 UTC. `offset` is the zone it was written in, in seconds east; it only shows
+    when the moment is written again.
+    """
 
     offset: int = 0
 
@@ -87,8 +88,22 @@ NUMERIC: Final = frozenset({int, float, UInt})
 _PLAIN: Final = frozenset({int, str, bool, float, bytes, type(None), UInt, Duration, Timestamp})
 
 
+class LibraryValue:
+    """A value that only the functions of its library understand."""
+
+    __slots__ = ()
+    cel_type: ClassVar[CelType]
+
+    def cel_equal(self, other: Value) -> bool:
+        """CEL's equality with anything; raises EvaluationError where the API server does."""
+        raise NotImplementedError
+
+
 def equal(a: Value, b: Value) -> bool:
-    """CEL's `==`: numbers by value over their types, lists and maps by content, everything else within its type."""
+    """CEL's `==`: numbers by value over their types, lists and maps by content, everything else within its type.
+
+    Raises EvaluationError where a library's value can't be compared.
+    """
     kind, other = type(a), type(b)
     if kind is other:
         if kind in _PLAIN:
@@ -98,6 +113,10 @@ def equal(a: Value, b: Value) -> bool:
         if kind is float or other is float:
             return float(a) == float(b)  # as cel-go does: an int is rounded to compare it with a double
         return int(a) == int(b)
+    if a is None or b is None:
+        return False
+    if isinstance(a, LibraryValue):
+        return a.cel_equal(b)
     if isinstance(a, Mapping) and isinstance(b, Mapping):
         return _equal_maps(a, b)
     if isinstance(a, CelType) and isinstance(b, CelType):
@@ -105,9 +124,27 @@ def equal(a: Value, b: Value) -> bool:
     return False
 
 
+def equal_or_false(a: Value, b: Value) -> bool:
+    """Equality where nothing may fail: what can't be compared isn't equal."""
+    try:
+        return equal(a, b)
+    except EvaluationError:
+        return False
+
+
+def _inside(a: Value, b: Value) -> bool:
+    """Equality inside a list or map: there cel-go takes only a plain false for a difference."""
+    try:
+        return equal(a, b)
+    except EvaluationError:
+        return True
+
+
 def _equal_parts(a: Value, b: Value) -> bool:
     if isinstance(a, list):
-        return len(a) == len(b) and all(map(equal, a, b))
+        return len(a) == len(b) and all(map(_inside, a, b))
+    if isinstance(a, LibraryValue):
+        return a.cel_equal(b)
     if isinstance(a, Mapping):
         return _equal_maps(a, b)
     if isinstance(a, Optional):
@@ -122,7 +159,7 @@ def _equal_maps(a: Mapping[Value, Value], b: Mapping[Value, Value]) -> bool:
         return False
     for key, value in a.items():
         other = lookup(b, key)
-        if other is MISSING or not equal(value, other):
+        if other is MISSING or not _inside(value, other):
             return False
     return True
 
@@ -145,4 +182,4 @@ def lookup(mapping: Mapping[Value, Value], key: Value) -> Value:
 
 def contains(values: list[Value], wanted: Value) -> bool:
     """Whether a list holds an equal value."""
-    return any(equal(value, wanted) for value in values)
+    return any(equal_or_false(wanted, value) for value in values)

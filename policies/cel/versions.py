@@ -1,8 +1,8 @@
 """Which libraries and habits a Kubernetes version has.
 
-`(1, n)` stands for an API server whose expressions are compiled with everything introduced up to 1.n. An API server of 1.n
-compiles *new* expressions with what 1.(n-1) had, so that it can be rolled back: `new_expressions` says so. 1.34 to 1.36 are
-held against the API server's own code; 1.31 to 1.33 and 1.37 follow the documentation.
+`(1, n)` stands for an API server whose expressions are compiled with everything introduced up to 1.n. An API server of
+1.n compiles *new* expressions with what 1.(n-1) had, so that it can be rolled back: `new_expressions` says so. 1.34 to
+1.36 are held against the API server's own code; 1.31 to 1.33 and 1.37 follow the documentation.
 """
 
 from __future__ import annotations
@@ -11,8 +11,23 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 from policies.cel import macros
-from policies.cel.functions import Function, Table, Version, merge
-from policies.cel.library import optionals, regex, standard, strings
+from policies.cel.functions import Table, Version, merge
+from policies.cel.library import (
+    authorizer,
+    comprehensions,
+    formats,
+    formatting,
+    lists,
+    network,
+    optionals,
+    quantity,
+    regex,
+    semver,
+    sets,
+    standard,
+    strings,
+    urls,
+)
 from policies.cel.types import CelType
 
 DEFAULT: Version = (1, 36)
@@ -22,11 +37,26 @@ TWO_VARIABLES: Version = (1, 32)
 LISTS: Version = (1, 34)
 STRICT_OR_VALUE: Version = (1, 37)  # until then `x.orValue(y)` on something that isn't an optional yields x
 
-_LIBRARIES: tuple[tuple[Version, Table], ...] = (
-    ((1, 0), standard.TABLE),
-    ((1, 0), strings.TABLE),
-    ((1, 0), regex.TABLE),
-    ((1, 28), optionals.TABLE),
+_LIBRARIES: tuple[tuple[Version, Version | None, Table], ...] = (  # since, before, functions
+    ((1, 0), None, standard.TABLE),
+    ((1, 0), None, lists.KUBERNETES),
+    ((1, 0), None, strings.TABLE),
+    ((1, 0), None, formatting.TABLE),
+    ((1, 0), None, regex.TABLE),
+    ((1, 0), (1, 36), urls.TABLE_1_31),
+    ((1, 36), None, urls.TABLE_1_36),
+    ((1, 27), None, authorizer.TABLE),
+    ((1, 28), None, optionals.TABLE),
+    ((1, 28), None, quantity.TABLE),
+    ((1, 29), None, sets.TABLE),
+    ((1, 30), None, network.TABLE),
+    ((1, 31), (1, 35), formats.TABLE_1_31),
+    ((1, 35), (1, 36), formats.TABLE_1_35),
+    ((1, 36), None, formats.TABLE_1_36),
+    ((1, 32), None, comprehensions.TABLE),
+    ((1, 33), None, semver.TABLE),
+    ((1, 34), None, lists.EXTENSION),
+    ((1, 37), None, lists.INCLUDES),
 )
 
 
@@ -38,11 +68,9 @@ def new_expressions(server: Version) -> Version:
 @lru_cache(maxsize=16)
 def functions(version: Version) -> Table:
     """Every function of a version, one table."""
-    return merge(*(_since(part, version) for since, part in _LIBRARIES if since <= version))
-
-
-def _since(part: Table, version: Version) -> Mapping[str, Function]:
-    return {name: function for name, function in part.items() if function.since <= version}
+    return merge(
+        *(part for since, before, part in _LIBRARIES if since <= version and (before is None or version < before))
+    )
 
 
 @lru_cache(maxsize=16)
@@ -58,4 +86,4 @@ def macro_table(version: Version) -> Mapping[macros.MacroKey, macros.Expander]:
 
 def named_types(version: Version) -> Mapping[str, CelType]:
     """The library types that can be written as names."""
-    return {}
+    return {"net.IP": network.IP_TYPE, "net.CIDR": network.CIDR_TYPE} if version >= (1, 30) else {}

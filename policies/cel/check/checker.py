@@ -1,4 +1,5 @@
-"""The checker: gives every node its type and every call its overloads, or raises CheckError where the API server refuses.
+"""The checker: gives every node its type and every call its overloads, or raises CheckError where the API server
+refuses.
 
 The rules are cel-go's with homogeneous literals and numbers comparable over their types. Macros are judged as what they
 expand to. What literals mean (a duration, a pattern) is judged afterwards, in literals.py.
@@ -7,14 +8,15 @@ expand to. What literals mean (a duration, a pattern) is judged afterwards, in l
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import NoReturn
+from itertools import chain
 
 from policies.cel import ast
+from policies.cel.check import literals
+from policies.cel.check.checked import Checked
 from policies.cel.check.names import did_you_mean, signature, written
 from policies.cel.check.unify import Substitution, assignable, assignable_all, most_general, substitute, unwrapped
 from policies.cel.environment import Environment
-from policies.cel.errors import CheckError
+from policies.cel.errors import CheckError, Problem
 from policies.cel.functions import Function, Overload
 from policies.cel.library.patch import OpenObjectType
 from policies.cel.types import (
@@ -23,6 +25,7 @@ from policies.cel.types import (
     DOUBLE,
     DURATION,
     DYN,
+    ERROR,
     INT,
     NULL,
     STRING,
@@ -59,21 +62,14 @@ _TYPE_NAMES = {
 }
 
 
-@dataclass(slots=True)
-class Checked:
-    """What the checker found. Nodes go by `id()`: the tree must be kept alive."""
-
-    tree: ast.Node
-    type: CelType = DYN
-    types: dict[int, CelType] = field(default_factory=dict)
-    overloads: dict[int, tuple[Function, tuple[Overload, ...]]] = field(default_factory=dict)
-    names: dict[int, str] = field(default_factory=dict)  # identifiers and selections that are one variable
-    constants: dict[int, CelType] = field(default_factory=dict)  # identifiers that are types
-
-
 def check(tree: ast.Node, source: str, environment: Environment) -> Checked:
-    """Raises CheckError at the first node that can't be typed."""
-    return _Checker(source, environment).run(tree)
+    """Raises CheckError with all that can't be typed; where everything can, with the literals that mean nothing."""
+    checker = _Checker(source, environment)
+    checked = checker.run(tree)
+    problems = checker.problems or literals.problems(checked)
+    if problems:
+        raise CheckError(sorted(problems, key=lambda problem: problem.offset or 0), source)
+    return checked
 
 
 class _Checker:
@@ -84,6 +80,7 @@ class _Checker:
         self.bound: Substitution = {}
         self.fresh = 0
         self.scopes: list[dict[str, CelType]] = []
+        self.problems: list[Problem] = []
 
     def run(self, tree: ast.Node) -> Checked:
         self.found = Checked(tree)
@@ -92,41 +89,51 @@ class _Checker:
         self.found.type = self.found.types[id(tree)]
         return self.found
 
-    def fail(self, node: object, message: str, hint: str = "") -> NoReturn:
-        raise CheckError(message, self.source, getattr(node, "at", 0), hint)
+    def fail(self, node: object, message: str, hint: str = "") -> CelType:
+        """Notes a problem; the error type fits everywhere, so that one problem isn't reported twice."""
+        self.problems.append(Problem(message, getattr(node, "at", 0), hint))
+        return ERROR
 
     def check(self, node: ast.Node) -> CelType:
+        found = self.found.types[id(node)] = self.typed(node)
+        return found
+
+    def typed(self, node: ast.Node) -> CelType:
         match node:
             case ast.Literal():
-                found = _LITERALS[type(node.value)]
+                return _LITERALS[type(node.value)]
             case ast.Ident():
-                found = self.ident(node)
+                return self.ident(node)
             case ast.Select():
-                found = self.select(node)
+                return self.select(node)
             case ast.Has():
                 self.field(node, node.operand, node.field, False)
-                found = BOOL
+                return BOOL
             case ast.Index():
-                found = self.index(node)
+                return self.index(node)
             case ast.Call():
-                found = self.call(node)
+                return self.call(node)
             case ast.Logic():
-                found = self.logic(node)
+                return self.logic(node)
             case ast.Conditional():
                 parts = [self.check(part) for part in (node.condition, node.then, node.otherwise)]
-                found = self.resolve(node, "_?_:_", parts)
+                return self.resolve(node, "_?_:_", parts)
+        return self.compound(node)
+
+    def compound(
+        self, node: ast.ListNode | ast.MapNode | ast.ObjectNode | ast.Comprehension | ast.OptionalMap
+    ) -> CelType:
+        match node:
             case ast.ListNode():
-                found = self.list_literal(node)
+                return self.list_literal(node)
             case ast.MapNode():
-                found = self.map_literal(node)
+                return self.map_literal(node)
             case ast.ObjectNode():
-                found = self.object_literal(node)
+                return self.object_literal(node)
             case ast.Comprehension():
-                found = self.comprehension(node)
+                return self.comprehension(node)
             case ast.OptionalMap():
-                found = self.optional_map(node)
-        self.found.types[id(node)] = found
-        return found
+                return self.optional_map(node)
 
     # names
 
@@ -140,7 +147,7 @@ class _Checker:
         return self.environment.variables.get(name)
 
     def named(self, node: ast.Node, name: str) -> CelType | None:
-        """The type of what a plain or dotted name stands for, remembered on the node; None where it stands for nothing."""
+        """The type of what a plain or dotted name stands for, remembered on the node, or None."""
         found = self.variable(name)
         if found is not None:
             self.found.names[id(node)] = name
@@ -156,11 +163,9 @@ class _Checker:
         found = self.named(node, node.name)
         return self.undeclared(node, node.name) if found is None else found
 
-    def undeclared(self, node: object, name: str, functions: bool = False) -> NoReturn:
-        known = (
-            set(self.functions) if functions else set(self.environment.variables) | {n for s in self.scopes for n in s}
-        )
-        self.fail(node, f"undeclared reference to '{name}' (in container '')", did_you_mean(name, known))
+    def undeclared(self, node: object, name: str, functions: bool = False) -> CelType:
+        known = set(self.functions) if functions else {*self.environment.variables, *chain.from_iterable(self.scopes)}
+        return self.fail(node, f"undeclared reference to '{name}' (in container '')", did_you_mean(name, known))
 
     # members
 
@@ -186,6 +191,7 @@ class _Checker:
                 found = DYN
             case _:
                 self.fail(node, f"type '{written(target)}' does not support field selection")
+                found = DYN
         found = optional_of(found) if was_optional or optional else found
         return substitute(self.bound, found)
 
@@ -194,7 +200,9 @@ class _Checker:
             return DYN
         fields = target.fields if isinstance(target, ObjectType) else {}
         if name not in fields:
-            self.fail(node, f"undefined field '{name}'", did_you_mean(name, fields) or _fields_hint(target, fields))
+            return self.fail(
+                node, f"undefined field '{name}'", did_you_mean(name, fields) or _fields_hint(target, fields)
+            )
         return fields[name]
 
     def index(self, node: ast.Index) -> CelType:
@@ -219,12 +227,12 @@ class _Checker:
         """The type of a call; the overloads that fit are remembered on the node."""
         function = self.functions.get(name)
         if function is None:
-            self.undeclared(node, name, functions=True)
+            return self.undeclared(node, name, functions=True)
         found, result = self.fitting(function, args, member)
         if result is None:
             types = [substitute(self.bound, arg, True) for arg in args]
             message = f"found no matching overload for '{name}' applied to '{signature(types, member)}'"
-            self.fail(node, message, _overload_hint(function, member))
+            return self.fail(node, message, _overload_hint(function, member))
         self.found.overloads[id(node)] = (function, tuple(found))
         return result
 
@@ -294,18 +302,18 @@ class _Checker:
             found = self.check(item)
             if position in node.optional:
                 found = self.inner(item, found)
-            element = self.join(item, element, found)
+            element = self.join(element, found)
         return list_of(element or self.variable_type())
 
     def map_literal(self, node: ast.MapNode) -> CelType:
         key: CelType | None = None
         value: CelType | None = None
         for entry in node.entries:
-            key = self.join(entry.key, key, self.check(entry.key))
+            key = self.join(key, self.check(entry.key))
             found = self.check(entry.value)
             if entry.optional:
                 found = self.inner(entry.value, found)
-            value = self.join(entry.value, value, found)
+            value = self.join(value, found)
         return map_of(key or self.variable_type(), value or self.variable_type())
 
     def inner(self, node: ast.Node, found: CelType) -> CelType:
@@ -314,20 +322,18 @@ class _Checker:
             self.fail(node, f"expected type '{written(optional_of(found))}' but found '{written(found)}'")
         return inside
 
-    def join(self, node: ast.Node, previous: CelType | None, current: CelType) -> CelType:
+    def join(self, previous: CelType | None, current: CelType) -> CelType:
         if previous is None:
             return current
-        if not self.assign(previous, current):
-            self.fail(node, f"expected type '{written(previous)}' but found '{written(current)}'")
-        return most_general(previous, current)
+        return most_general(previous, current) if self.assign(previous, current) else DYN
 
     def object_literal(self, node: ast.ObjectNode) -> CelType:
         name = node.name.removeprefix(".")
         declared = self.environment.constructible(name)
         if declared is None:
             if self.variable(name) is not None or name in _TYPE_NAMES:
-                self.fail(node, f"'{name}' is not a message type")
-            self.undeclared(node, node.name)
+                return self.fail(node, f"'{name}' is not a message type")
+            return self.undeclared(node, node.name)
         self.found.constants[id(node)] = declared
         for entry in node.entries:
             assert isinstance(entry.key, ast.Literal)
@@ -372,6 +378,7 @@ class _Checker:
             f"expression of type '{written(range_)}' cannot be range of a comprehension (must be list, map, or dynamic)"
         )
         self.fail(node.target, message)
+        return (ERROR, ERROR) if two else (ERROR,)
 
     def start(self, node: ast.Comprehension) -> CelType:
         match node.macro:

@@ -1,7 +1,7 @@
 """Whether one type may stand where another is declared, binding type variables on the way. A port of cel-go's rules.
 
-A substitution is a dict from the name of a type variable to its type. Trial and error copies it: a failed attempt leaves no
-trace.
+A substitution is a dict from the name of a type variable to its type. Trial and error copies it: a failed attempt
+leaves no trace.
 """
 
 from __future__ import annotations

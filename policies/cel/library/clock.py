@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 
@@ -186,17 +187,28 @@ def _load(name: str):  # type: ignore[no-untyped-def]  # zoneinfo is imported on
         return None
 
 
-Part = Callable[[int, int, int, int, int], int]  # year, month, day, second of the day, nanosecond
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """A moment as a calendar and a clock show it."""
+
+    year: int
+    month: int
+    day: int
+    second: int  # of the day
+    nanosecond: int
 
 
-def _part(name: str, part: Part) -> Function:
+def _clock(moment: Timestamp, offset: int) -> Clock:
+    seconds, nanoseconds = divmod(int(moment), SECOND)
+    return Clock(*_calendar(seconds + offset), nanoseconds)
+
+
+def _part(name: str, part: Callable[[Clock], int]) -> Function:
     def utc(moment: Timestamp) -> int:
-        seconds, nanoseconds = divmod(int(moment), SECOND)
-        return part(*_calendar(seconds), nanoseconds)
+        return part(_clock(moment, 0))
 
     def zoned(moment: Timestamp, zone: str) -> int:
-        seconds, nanoseconds = divmod(int(moment), SECOND)
-        return part(*_calendar(seconds + _zone_seconds(moment, zone)), nanoseconds)
+        return part(_clock(moment, _zone_seconds(moment, zone)))
 
     return Function(name, [method([TIMESTAMP], INT, utc), method([TIMESTAMP, STRING], INT, zoned)])
 
@@ -206,25 +218,25 @@ def _span(name: str, unit: int) -> Function:
     return Function(name, [method([DURATION], INT, lambda value: int(math.copysign(abs(int(value)) // unit, value)))])
 
 
-def _day_of_year(year: int, month: int, day: int, *_: int) -> int:
-    return sum(_days(year, earlier) for earlier in range(1, month)) + day - 1
+def _day_of_year(clock: Clock) -> int:
+    return sum(_days(clock.year, earlier) for earlier in range(1, clock.month)) + clock.day - 1
 
 
-def _weekday(year: int, month: int, day: int, *_: int) -> int:
-    return date((year - 1) % 400 + 1, month, day).isoweekday() % 7
+def _weekday(clock: Clock) -> int:
+    return date((clock.year - 1) % 400 + 1, clock.month, clock.day).isoweekday() % 7
 
 
 TABLE = table(
-    _part("getFullYear", lambda year, *_: year),
-    _part("getMonth", lambda year, month, *_: month - 1),
+    _part("getFullYear", lambda clock: clock.year),
+    _part("getMonth", lambda clock: clock.month - 1),
     _part("getDayOfYear", _day_of_year),
-    _part("getDayOfMonth", lambda year, month, day, *_: day - 1),
-    _part("getDate", lambda year, month, day, *_: day),
+    _part("getDayOfMonth", lambda clock: clock.day - 1),
+    _part("getDate", lambda clock: clock.day),
     _part("getDayOfWeek", _weekday),
-    _part("getHours", lambda year, month, day, rest, _: rest // 3600),
-    _part("getMinutes", lambda year, month, day, rest, _: rest // 60 % 60),
-    _part("getSeconds", lambda year, month, day, rest, _: rest % 60),
-    _part("getMilliseconds", lambda year, month, day, rest, nanoseconds: nanoseconds // 10**6),
+    _part("getHours", lambda clock: clock.second // 3600),
+    _part("getMinutes", lambda clock: clock.second // 60 % 60),
+    _part("getSeconds", lambda clock: clock.second % 60),
+    _part("getMilliseconds", lambda clock: clock.nanosecond // 10**6),
     _span("getHours", 3600 * SECOND),
     _span("getMinutes", 60 * SECOND),
     _span("getSeconds", SECOND),

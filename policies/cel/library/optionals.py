@@ -20,7 +20,7 @@ def is_zero(value: Value) -> bool:
     if kind is Timestamp:
         return int(value) == _ZERO_TIME
     if kind is Optional:
-        return not value.present or is_zero(value.value)
+        return False  # an empty optional is a value to cel-go
     return value is None or value is False or ((kind in (str, bytes, list) or isinstance(value, dict)) and not value)
 
 

@@ -1,4 +1,6 @@
-"""What mutation policies build: `Object{...}`, `Object.spec{...}`, `JSONPatch{...}`, and a key's escape for a patch's path."""
+"""What mutation policies build: `Object{...}`, `Object.spec{...}`, `JSONPatch{...}`, and a key's escape for a patch's
+path.
+"""
 
 from __future__ import annotations
 

@@ -47,11 +47,15 @@ def find(text: str, pattern: str) -> str:
 
 
 def find_all(text: str, pattern: str, limit: int = -1) -> list[str]:
+    """Every match, but no empty one right behind another."""
     found: list[str] = []
+    end = -1
     for match in _compiled(pattern).finditer(text):
         if 0 <= limit <= len(found):
             break
-        found.append(match.group(0))
+        if match.end() > match.start() or match.start() != end:
+            found.append(match.group(0))
+        end = match.end()
     return found
 
 

@@ -22,7 +22,7 @@ from policies.cel.types import (
     map_of,
     parameter,
 )
-from policies.cel.values import Value, equal
+from policies.cel.values import Value, equal, equal_or_false
 
 A, B = parameter("A"), parameter("B")
 LIST_A, MAP_AB = list_of(A), map_of(A, B)
@@ -77,8 +77,8 @@ OPERATORS = table(
     Function("_&&_", [free([BOOL, BOOL], BOOL, _unused)]),
     Function("_||_", [free([BOOL, BOOL], BOOL, _unused)]),
     Function("!_", [free([BOOL], BOOL, _unused)], dynamic=operators.logical_not),
-    Function("_==_", [free([A, A], BOOL, equal, cost.shorter)]),
-    Function("_!=_", [free([A, A], BOOL, lambda a, b: not equal(a, b), cost.shorter)]),
+    Function("_==_", [free([A, A], BOOL, equal, cost.equality)]),
+    Function("_!=_", [free([A, A], BOOL, lambda a, b: not equal_or_false(a, b), cost.shorter)]),
     Function(
         "_+_",
         [

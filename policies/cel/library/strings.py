@@ -1,4 +1,4 @@
-"""The strings extension, version 2: positions count code points, case changes only ASCII. `format` is in formatting.py."""
+"""The strings extension, version 2: positions count code points, case changes only ASCII. `format` is elsewhere."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from policies.cel.types import INT, STRING, list_of
 
 _LOWER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
 _UPPER = {code: code - 32 for code in range(ord("a"), ord("z") + 1)}
-_SPACE = (
+SPACE = (
     "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f"
     "\u205f\u3000"
 )
@@ -118,7 +118,7 @@ def _upper(text: str) -> str:
 
 
 def _trim(text: str) -> str:
-    return text.strip(_SPACE)
+    return text.strip(SPACE)
 
 
 _STRINGS = list_of(STRING)
@@ -128,12 +128,12 @@ TABLE = table(
     Function(
         "indexOf",
         [method([STRING, STRING], INT, index_of), method([STRING, STRING, INT], INT, index_of)],
-        cost=cost.elements,
+        cost=cost.visited,
     ),
     Function(
         "lastIndexOf",
         [method([STRING, STRING], INT, last_index_of), method([STRING, STRING, INT], INT, last_index_from)],
-        cost=cost.elements,
+        cost=cost.visited,
     ),
     Function("lowerAscii", [method([STRING], STRING, _lower)], cost=cost.traversal),
     Function("upperAscii", [method([STRING], STRING, _upper)], cost=cost.traversal),

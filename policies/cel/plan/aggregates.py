@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from policies.cel.cost import LIST, MAP, OBJECT
-from policies.cel.errors import EvaluationError
+from policies.cel.errors import EvaluationError, Fatal
 from policies.cel.plan.frame import SPENT, Frame, Step
 from policies.cel.values import Optional, Value
 
@@ -45,6 +45,9 @@ def list_step(elements: Sequence[Step], optional: frozenset[int]) -> Step:
         except EvaluationError:
             f[SPENT] += LIST + sum(element.owed for element in elements[: len(values)])
             raise
+        except Fatal:
+            f[SPENT] += sum(element.owed for element in elements[: len(values)])
+            raise
         return values
 
     return Step(run, owed + LIST)
@@ -61,15 +64,22 @@ def _sparse_list(elements: Sequence[Step], optional: frozenset[int]) -> Callable
                 f[SPENT] += owed
                 if not sparse:
                     values.append(value)
-                elif type(value) is not Optional:
-                    raise EvaluationError(f"cannot initialize optional list element from non-optional value {value}")
-                elif value.present:
+                elif held(value, "list element").present:
                     values.append(value.value)
-        finally:
+        except EvaluationError:
             f[SPENT] += LIST
+            raise
+        f[SPENT] += LIST
         return values
 
     return run
+
+
+def held(value: Value, what: str) -> Optional:
+    """The value as the optional that it must be."""
+    if type(value) is Optional:
+        return value
+    raise EvaluationError(f"cannot initialize optional {what} from non-optional value {value}")
 
 
 def map_step(entries: Sequence[EntryStep]) -> Step:
@@ -84,17 +94,15 @@ def map_step(entries: Sequence[EntryStep]) -> Step:
                 value = value_step.run(f)
                 f[SPENT] += value_step.owed
                 if optional:
-                    if type(value) is not Optional:
-                        raise EvaluationError(
-                            f"cannot initialize optional entry '{key}' from non-optional value {value}"
-                        )
-                    if not value.present:
+                    if not held(value, f"entry '{key}'").present:
                         found.pop(hashable(key), None)
                         continue
                     value = value.value
                 found[hashable(key)] = value
-        finally:
+        except EvaluationError:
             f[SPENT] += MAP
+            raise
+        f[SPENT] += MAP
         return found
 
     return Step(run)
@@ -116,17 +124,16 @@ def object_step(fields: Sequence[tuple[str, Step, bool]], construct: Callable[[d
                 value = step.run(f)
                 f[SPENT] += step.owed
                 if optional:
-                    if type(value) is not Optional:
-                        raise EvaluationError(
-                            f"cannot initialize optional entry '{name}' from non-optional value {value}"
-                        )
-                    if not value.present:
+                    if not held(value, f"entry '{name}'").present:
                         found.pop(name, None)
                         continue
                     value = value.value
                 found[name] = value
-            return construct(found)
-        finally:
+            made = construct(found)
+        except EvaluationError:
             f[SPENT] += OBJECT
+            raise
+        f[SPENT] += OBJECT
+        return made
 
     return Step(run)

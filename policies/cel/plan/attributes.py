@@ -1,8 +1,8 @@
 """Attributes: a variable, a computed operand or a ternary, and the selections and indexes that follow it.
 
-cel-go resolves such a chain as one thing, and its oddities live here: a presence test or an optional selection on a scalar
-is false or none, an optional is only unwrapped where a chain begins, a qualifier costs 1 and the chain 1 more, unless it is a
-ternary, a branch of one, an index, or a presence test.
+cel-go resolves such a chain as one thing, and its oddities live here: a presence test or an optional selection on a
+scalar is false or none, an optional is only unwrapped where a chain begins, a qualifier costs 1 and the chain 1 more,
+unless it is a ternary, a branch of one, an index, or a presence test.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Attribute:
 
 
 def step_of(attribute: Attribute, tested: bool = False) -> Step:
-    """The attribute as an expression of its own: resolving it costs 1 more, unless it is a ternary or a presence test."""
+    """The attribute as an expression of its own: it costs 1 more, unless it is a ternary or a presence test."""
     extra = (0 if isinstance(attribute.root, Branch) else 1) - (1 if tested else 0)
     if tested:
         return _presence(attribute, extra)
@@ -206,7 +206,7 @@ def _slot_chain(index: int, keys: tuple[str, ...], slow: Run) -> Run:
 
 
 def _stepwise(root: Variable | Slot, keys: tuple[str, ...], extra: int) -> Run:
-    """The same, one step at a time, with what each step costs. Returns only where the quick way failed for no reason."""
+    """The same, one step at a time, with what each step costs. Returns where the quick way failed for no reason."""
     general = _general(Attribute(root, tuple(Qualifier(key) for key in keys)), extra)
     owed = len(keys) + extra
 
@@ -231,6 +231,7 @@ def _general(attribute: Attribute, extra: int) -> Run:
             optional = type(value) is Optional
             if optional:
                 if not value.present:
+                    f[SPENT] += extra
                     return value
                 value = value.value
             for qualifier in qualifiers:
@@ -238,14 +239,17 @@ def _general(attribute: Attribute, extra: int) -> Run:
                     optional = True
                     value = present(value, _key(f, qualifier))
                     if value is MISSING:
+                        f[SPENT] += extra
                         return NONE
                     f[SPENT] += 1
                 else:
                     f[SPENT] += 1
                     value = qualify(value, _key(f, qualifier))
-            return Optional(value) if optional else value
-        finally:
+        except EvaluationError:
             f[SPENT] += extra
+            raise
+        f[SPENT] += extra
+        return Optional(value) if optional else value
 
     return run
 
@@ -335,7 +339,7 @@ def qualify(value: Value, key: Value) -> Value:
 
 
 def present(value: Value, key: Value) -> Value:
-    """`value[key]`, or MISSING where there is none; only a list asked for something that isn't a position is an error."""
+    """`value[key]`, or MISSING where there is none; a list asked for what isn't a position is an error."""
     if isinstance(value, Mapping):
         return lookup(value, key)
     if type(value) is list:
@@ -419,14 +423,16 @@ def _general_test(attribute: Attribute, extra: int) -> Run:
         try:
             value = load(f)
             if type(value) is Optional:
-                if value.present and present(value.value, last.key) is not MISSING:
-                    f[SPENT] += 1
-                    return True
-                return False
-            f[SPENT] += 1
-            return present(value, last.key) is not MISSING
-        finally:
+                holds = value.present and present(value.value, last.key) is not MISSING
+                f[SPENT] += 1 if holds else 0
+            else:
+                f[SPENT] += 1
+                holds = present(value, last.key) is not MISSING
+        except EvaluationError:
             f[SPENT] += extra
+            raise
+        f[SPENT] += extra
+        return holds
 
     return run
 

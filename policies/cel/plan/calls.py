@@ -1,7 +1,7 @@
 """Calls: arguments, the choice of an overload by run-time types, and what a call costs.
 
-As in cel-go, a call of two arguments evaluates both though the first failed, a call of three stops at the first failure; a
-call is charged when all its arguments were evaluated, the last of them in vain included.
+As in cel-go, a call of two arguments evaluates both though the first failed, a call of three stops at the first
+failure; a call is charged when all its arguments were evaluated, the last of them in vain included.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from policies.cel.errors import EvaluationError
+from policies.cel.errors import EvaluationError, Fatal
 from policies.cel.functions import Cost, Function, Overload
 from policies.cel.kinds import Guard, guard, runtime_type
 from policies.cel.plan.frame import SPENT, Frame, Step
@@ -19,12 +19,11 @@ Implementation = Callable[..., Value]
 
 
 def cost_of(function: Function, chosen: Sequence[Overload]) -> Cost:
-    """What the call costs: the function's own price, else that of the overload where there is only one."""
-    if function.cost is not None:
-        return function.cost
-    if len(chosen) == 1 and chosen[0].cost is not None:
-        return chosen[0].cost
-    return 1
+    """What the call costs: the overload's price where there is only one, else the function's."""
+    own = chosen[0].cost if len(chosen) == 1 else function.unresolved
+    if own is not None:
+        return own
+    return 1 if function.cost is None else function.cost
 
 
 def implementation(function: Function, chosen: Sequence[Overload]) -> Implementation:
@@ -32,7 +31,7 @@ def implementation(function: Function, chosen: Sequence[Overload]) -> Implementa
     if function.dynamic is not None:
         return function.dynamic
     if len(chosen) == 1:
-        return _guarded(function.name, chosen[0])
+        return chosen[0].call if function.unguarded else _guarded(function.name, chosen[0])
     return _dispatch(function)
 
 
@@ -85,7 +84,9 @@ def charge(price: Cost, *args: Any) -> int:
 
 
 def call_step(call: Implementation, price: Cost, args: Sequence[Step], eager: bool) -> Step:
-    """A call of any number of arguments. `eager` is cel-go's way with two: both are evaluated whatever the first yields."""
+    """A call of any number of arguments. `eager` is cel-go's way with two: both are evaluated whatever the first
+    yields.
+    """
     if not args:
         return _nullary(call, price)
     if len(args) == 1:
@@ -123,10 +124,15 @@ def _unary(call: Implementation, price: Cost, arg: Step) -> Step:
             if x is MISSING:
                 f[SPENT] += charge(price, error, error)
             else:
-                f[SPENT] += owed + charge(price, x, error)
+                f[SPENT] += owed
+                f[SPENT] += charge(price, x, error)
             raise
         if not fixed:
-            f[SPENT] += price(x, value)  # type: ignore[operator]
+            try:
+                f[SPENT] += price(x, value)  # type: ignore[operator]
+            except Fatal:
+                f[SPENT] += owed
+                raise
         return value
 
     return Step(run, owed + (price if isinstance(price, int) else 0))
@@ -145,10 +151,15 @@ def _binary_constant(call: Implementation, price: Cost, left: Step, y: Value) ->
             if x is MISSING:
                 f[SPENT] += charge(price, error, y, error)
             else:
-                f[SPENT] += owed + charge(price, x, y, error)
+                f[SPENT] += owed
+                f[SPENT] += charge(price, x, y, error)
             raise
         if not fixed:
-            f[SPENT] += price(x, y, value)  # type: ignore[operator]
+            try:
+                f[SPENT] += price(x, y, value)  # type: ignore[operator]
+            except Fatal:
+                f[SPENT] += owed
+                raise
         return value
 
     return Step(run, owed + (price if isinstance(price, int) else 0))
@@ -170,13 +181,22 @@ def _binary(call: Implementation, price: Cost, left: Step, right: Step) -> Step:
             y = second(f)
             value = call(x, y)
         except EvaluationError as error:
+            f[SPENT] += owed1
             if y is MISSING:
-                f[SPENT] += owed1 + charge(price, x, error, error)
+                f[SPENT] += charge(price, x, error, error)
             else:
-                f[SPENT] += owed1 + owed2 + charge(price, x, y, error)
+                f[SPENT] += owed2
+                f[SPENT] += charge(price, x, y, error)
+            raise
+        except Fatal:
+            f[SPENT] += owed1
             raise
         if not fixed:
-            f[SPENT] += price(x, y, value)  # type: ignore[operator]
+            try:
+                f[SPENT] += price(x, y, value)  # type: ignore[operator]
+            except Fatal:
+                f[SPENT] += owed1 + owed2
+                raise
         return value
 
     return Step(run, owed1 + owed2 + (price if isinstance(price, int) else 0))

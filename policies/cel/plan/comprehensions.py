@@ -1,7 +1,7 @@
 """The iterating macros. Each costs what its expansion into a fold would cost in cel-go, failures included.
 
-`all` and `exists` stop early and absorb failures as `&&` and `||` do. The others walk on after a failure, as a fold does, and
-fail in the end.
+`all` and `exists` stop early and absorb failures as `&&` and `||` do. The others walk on after a failure, as a fold
+does, and fail in the end.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from policies.cel.cost import LIST
-from policies.cel.errors import EvaluationError
+from policies.cel.errors import EvaluationError, Fatal
 from policies.cel.plan.frame import LIMIT, SPENT, Frame, Run, Step, exceeded, no_such_overload
 from policies.cel.values import MISSING, Optional, Value, lookup
 
@@ -84,6 +84,9 @@ def quantifier(loop: Loop, body: Step, stop: bool) -> Step:
                 failed = failed or error
                 f[SPENT] += each
                 continue
+            except Fatal:
+                f[SPENT] += each
+                raise
             f[SPENT] += owed
             if f[SPENT] > f[LIMIT]:
                 exceeded(f)
@@ -124,6 +127,9 @@ def _simple_quantifier(loop: Loop, predicate: Run, owed: int, each: int, again: 
                 if f[SPENT] > f[LIMIT]:
                     exceeded(f)
                 continue
+            except Fatal:
+                f[SPENT] += each
+                raise
             f[SPENT] += owed
             if f[SPENT] > f[LIMIT]:
                 exceeded(f)
@@ -216,6 +222,9 @@ def mapped(loop: Loop, predicate: Step | None, body: Step) -> Step:
             except EvaluationError as error:
                 failed = failed or error
                 f[SPENT] += append
+            except Fatal:
+                f[SPENT] += _ACCUMULATOR
+                raise
             if f[SPENT] > f[LIMIT]:
                 exceeded(f)
         return _finish(f, failed, made)

@@ -1,10 +1,10 @@
 """What all closures share: the frame of one evaluation, and the step that a node becomes.
 
-A frame is a list: the names given, the cost spent, the limit, then one slot for each variable of a comprehension. One frame
-belongs to one evaluation, so programs can be shared between threads.
+A frame is a list: the names given, the cost spent, the limit, then one slot for each variable of a comprehension. One
+frame belongs to one evaluation, so programs can be shared between threads.
 
-The invariant of cost: when a step's `run` returns, the caller owes `owed` more than `run` has added to the frame; when it
-raises, everything is added already. So parents add the owed parts of their children in one go.
+The invariant of cost: when a step's `run` returns, the caller owes `owed` more than `run` has added to the frame; when
+it raises, everything is added already. So parents add the owed parts of their children in one go.
 """
 
 from __future__ import annotations

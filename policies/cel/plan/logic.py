@@ -10,7 +10,9 @@ from policies.cel.values import Optional, Value
 
 
 def chain(terms: Sequence[Step], stop: bool) -> Step:
-    """`&&` stops at false, `||` at true. A failed term is forgotten if a later one stops; else the first failure counts."""
+    """`&&` stops at false, `||` at true. A failed term is forgotten if a later one stops; else the first failure
+    counts.
+    """
     if len(terms) == 2:
         return _pair(terms[0], terms[1], stop)
     steps = [(term.run, term.owed) for term in terms]

@@ -1,13 +1,13 @@
 """The planner: walks a checked tree once and hands back one step that evaluates it all.
 
-Constants are folded where cel-go folds them, because a folded call costs nothing: conversions of constants, lists and maps of
-constants, `in` a constant list. What can't be folded because it fails is an error at compile time, as there.
+Constants are folded where cel-go folds them, because a folded call costs nothing: conversions of constants, lists and
+maps of constants, `in` a constant list. What can't be folded because it fails is an error at compile time, as there.
 """
 
 from __future__ import annotations
 
 from policies.cel import ast
-from policies.cel.check.checker import Checked
+from policies.cel.check.checked import Checked
 from policies.cel.environment import Environment
 from policies.cel.errors import CheckError, EvaluationError
 from policies.cel.functions import Function, Overload
@@ -53,7 +53,7 @@ class _Planner:
         self.slots = 0
 
     def fail(self, node: ast.Node, message: str) -> CheckError:
-        return CheckError(message, self.source, getattr(node, "at", 0))
+        return CheckError.at(message, self.source, getattr(node, "at", 0))
 
     def step(self, node: ast.Node) -> Step:
         match node:
@@ -114,9 +114,9 @@ class _Planner:
 
     def index(self, node: ast.Index) -> Qualifier:
         index = node.index
-        if isinstance(index, (ast.Ident, ast.Select, ast.Index, ast.Conditional, ast.Has)):
-            if id(index) not in self.checked.constants:
-                return Qualifier(step=resolved(self.attribute(index)), optional=node.optional)
+        chained = isinstance(index, (ast.Ident, ast.Select, ast.Index, ast.Conditional, ast.Has))
+        if chained and id(index) not in self.checked.constants:
+            return Qualifier(step=resolved(self.attribute(index)), optional=node.optional)
         found = self.step(index)
         if found.constant is MISSING:
             return Qualifier(step=found, optional=node.optional)
@@ -141,6 +141,8 @@ class _Planner:
         special = self.special(node, function, args)
         if special is not None:
             return special
+        if function.name == "findAll" and type(args[1].constant) is str:
+            self.pattern(node, "findAll", args[0], args[1].constant)
         found = call_step(
             implementation(function, chosen), cost_of(function, chosen), args, eager=_eager(function, chosen)
         )
@@ -270,7 +272,7 @@ def _is_optional_or(chosen: tuple[Overload, ...]) -> bool:
 
 
 def _eager(function: Function, chosen: tuple[Overload, ...]) -> bool:
-    return function.dynamic is not None or len(chosen) == 1
+    return function.dynamic is not None or (len(chosen) == 1 and not chosen[0].ordered)
 
 
 def type_value(declared: CelType) -> Value:

@@ -1,4 +1,4 @@
-"""Calls with a constant operand, planned to do less: comparisons with a literal, `in` a literal list, literal patterns."""
+"""Calls with a constant operand that are planned to do less: `== literal`, `in [literals]`, literal patterns."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections.abc import Callable
 from math import ceil
 
 from policies.cel.cost import REGEX_FACTOR, STRING_FACTOR, shorter
+from policies.cel.cost import equality as cost_of_equality
 from policies.cel.errors import EvaluationError
 from policies.cel.plan.frame import SPENT, Frame, Step, constant
-from policies.cel.values import NUMERIC, UInt, Value, equal
+from policies.cel.values import NUMERIC, LibraryValue, UInt, Value, equal, equal_or_false
 
 _SCALARS = frozenset({bool, type(None)})
 
@@ -34,6 +35,8 @@ def _text_equality(left: Step, wanted: str, negated: bool) -> Step:
             f[SPENT] += shorter(error, wanted)
             raise
         if type(value) is not str:
+            if isinstance(value, LibraryValue):
+                return _library_equality(f, value, wanted, negated, usual)
             f[SPENT] += shorter(value, wanted) - usual
             return negated
         if not value or not short:
@@ -55,10 +58,24 @@ def _scalar_equality(left: Step, wanted: Value, negated: bool) -> Step:
             raise
         if value is wanted:
             return not negated
+        if wanted is not None and isinstance(value, LibraryValue):
+            return _library_equality(f, value, wanted, negated, 1)
         f[SPENT] += shorter(value, wanted) - 1
         return negated
 
     return Step(run, left.owed + 1)
+
+
+def _library_equality(f: Frame, value: LibraryValue, wanted: Value, negated: bool, usual: int) -> bool:
+    """A library's value against a literal: the comparison fails, and only `!=` has an answer."""
+    f[SPENT] += (shorter(value, wanted) if negated else 1) - usual
+    if negated:
+        return True
+    try:
+        return value.cel_equal(wanted)
+    except EvaluationError:
+        f[SPENT] += usual
+        raise
 
 
 def _any_equality(left: Step, wanted: Value, negated: bool) -> Step:
@@ -70,8 +87,10 @@ def _any_equality(left: Step, wanted: Value, negated: bool) -> Step:
         except EvaluationError as error:
             f[SPENT] += shorter(error, wanted)
             raise
-        f[SPENT] += shorter(value, wanted)
-        return equal(value, wanted) is not negated
+        f[SPENT] += shorter(value, wanted) if negated else cost_of_equality(value, wanted)
+        if negated:
+            return not equal_or_false(value, wanted)
+        return equal(value, wanted)
 
     return Step(run, left.owed)
 

@@ -1,0 +1,241 @@
+"""Kubernetes' own list functions and the lists extension, version 3.
+
+Kubernetes' functions pick their overload by the first element and compare the rest as they come: what can't be compared
+with its neighbour counts as not greater, only an element without any order is an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cmp_to_key
+from typing import Any
+
+from policies.cel import cost
+from policies.cel.errors import EvaluationError, Fatal
+from policies.cel.functions import Function, Overload, free, method, table
+from policies.cel.library.sizes import bounded
+from policies.cel.operators import ADDABLE, ORDERED, add, compare
+from policies.cel.types import (
+    BOOL,
+    BYTES,
+    DOUBLE,
+    DURATION,
+    DYN,
+    INT,
+    STRING,
+    TIMESTAMP,
+    UINT,
+    CelType,
+    list_of,
+    parameter,
+)
+from policies.cel.values import Duration, UInt, Value, equal_or_false
+
+A, T, U = parameter("A"), parameter("T"), parameter("U")
+LIST_A, LIST_T = list_of(A), list_of(T)
+_COMPARABLE = (INT, UINT, DOUBLE, BOOL, DURATION, TIMESTAMP, STRING, BYTES)
+_SORTABLE = (INT, UINT, DOUBLE, BOOL, DURATION, TIMESTAMP, STRING, BYTES)
+_ZEROS: tuple[tuple[CelType, Value], ...] = ((INT, 0), (UINT, UInt(0)), (DOUBLE, 0.0), (DURATION, Duration(0)))
+
+
+def _ordered(value: Value) -> Value:
+    if type(value) not in ORDERED:
+        raise EvaluationError("no such overload")
+    return value
+
+
+def _compared(a: Value, b: Value) -> int | None:
+    try:
+        return compare("compare", a, b)
+    except EvaluationError:
+        return None
+
+
+def is_sorted(values: list[Value]) -> bool:
+    for position, value in enumerate(values):
+        _ordered(value)
+        if position and _compared(values[position - 1], value) == 1:
+            return False
+    return True
+
+
+def _extreme(name: str, replaced_at: int) -> Callable[[list[Value]], Value]:
+    def find(values: list[Value]) -> Value:
+        if not values:
+            raise EvaluationError(f"{name} called on empty list")
+        best = _ordered(values[0])
+        for value in values[1:]:
+            if _compared(best, _ordered(value)) == replaced_at:
+                best = value
+        return best
+
+    return find
+
+
+def _sum_from(zero: Value) -> Callable[[list[Value]], Value]:
+    def total(values: list[Value]) -> Value:
+        result = zero
+        for value in values:
+            if type(value) not in ADDABLE:
+                raise EvaluationError("no such overload")
+            result = add(result, value)
+        return result
+
+    return total
+
+
+def index_of(values: list[Value], wanted: Value) -> int:
+    return next((at for at, value in enumerate(values) if equal_or_false(value, wanted)), -1)
+
+
+def last_index_of(values: list[Value], wanted: Value) -> int:
+    for at in range(len(values) - 1, -1, -1):
+        if equal_or_false(values[at], wanted):
+            return at
+    return -1
+
+
+def includes(values: Value, wanted: Value) -> bool:
+    """Whether a list holds a value, or a single value is it."""
+    if type(values) is list:
+        return index_of(values, wanted) >= 0
+    return equal_or_false(values, wanted)
+
+
+def slice_(values: list[Value], start: int, end: int) -> list[Value]:
+    where = f"cannot slice({start}, {end})"
+    if start < 0 or end < 0:
+        raise EvaluationError(f"{where}, negative indexes not supported")
+    if start > end:
+        raise EvaluationError(f"{where}, start index must be less than or equal to end index")
+    if len(values) < end:
+        raise EvaluationError(f"{where}, list is length {len(values)}")
+    return values[start:end]
+
+
+def flatten(values: Value, depth: Value = 1) -> list[Value]:
+    if type(values) is not list or type(depth) is not int:
+        raise EvaluationError("no such overload: flatten")
+    if depth < 0:
+        raise EvaluationError("level must be non-negative")
+    found: list[Value] = []
+    _flatten(values, depth, found)
+    return found
+
+
+def _flatten(values: list[Value], depth: int, found: list[Value]) -> None:
+    for value in values:
+        if type(value) is list and depth:
+            _flatten(value, depth - 1, found)
+        else:
+            found.append(value)
+    bounded(len(found))
+
+
+def sort(values: Value) -> list[Value]:
+    return sort_by_keys(values, values)
+
+
+def sort_by_keys(values: Value, keys: Value) -> list[Value]:
+    """The values in the order of their keys; keys are of one type."""
+    if type(values) is not list or type(keys) is not list:
+        raise EvaluationError("no such overload")
+    if len(values) != len(keys):
+        raise EvaluationError(
+            "@sortByAssociatedKeys() expected a list of the same size as the associated keys list, "
+            f"but got {len(values)} and {len(keys)} elements respectively"
+        )
+    if len(keys) < 2 and not keys:
+        return values
+    if type(keys[0]) not in ORDERED:
+        raise EvaluationError("list elements must be comparable")
+    if any(type(key) is not type(keys[0]) for key in keys):
+        raise EvaluationError("list elements must have the same type")
+    return [values[at] for at in _order(keys)]
+
+
+def _order(keys: list[Value]) -> list[int]:
+    def compared(a: int, b: int) -> int:
+        return _compared(keys[a], keys[b]) or 0
+
+    return sorted(range(len(keys)), key=cmp_to_key(compared))
+
+
+def distinct(values: list[Value]) -> list[Value]:
+    found: list[Value] = []
+    for value in values:
+        if not any(equal_or_false(value, other) for other in found):
+            found.append(value)
+    return found
+
+
+def range_(count: int) -> list[int]:
+    bounded(count)
+    return list(range(count))
+
+
+# what they cost
+
+
+def _made(*args: Any) -> int:
+    """A call that makes a list, by the size of its result."""
+    return cost.size(args[-1]) + 1 + cost.LIST
+
+
+def _flattened(values: Value, *rest: Any) -> int:
+    depth: Value = rest[0] if len(rest) == 2 else 1
+    if type(depth) is not int:
+        raise Fatal("interface conversion: flatten's depth is not an int")
+    return (cost.go_uint64(float(cost.size(values)) * float(depth)) + 1 + cost.LIST) % 2**64
+
+
+def _self_compared(values: Value, *_: Any) -> int:
+    """Every element against every other."""
+    if type(values) is not list:
+        raise Fatal("interface conversion: not a list")
+    if not values:
+        return 1 + cost.LIST
+    factor = 2.0 + (cost.STRING_FACTOR if type(values[0]) in (str, bytes) else 0)
+    return int(len(values) ** 2 * factor) + 1 + cost.LIST
+
+
+def _keys_compared(_: Value, keys: Value, *__: Any) -> int:
+    return _self_compared(keys)
+
+
+def _over(kinds: tuple[CelType, ...], result: CelType | None, call: Callable[..., Value]) -> list[Overload]:
+    """One overload for a list of each type; without a result type, the element's."""
+    return [method([list_of(kind)], result or kind, call) for kind in kinds]
+
+
+KUBERNETES = table(
+    Function("isSorted", _over(_COMPARABLE, BOOL, is_sorted), cost=cost.visited),
+    Function("sum", [method([list_of(kind)], kind, _sum_from(zero)) for kind, zero in _ZEROS], cost=cost.visited),
+    Function("max", _over(_COMPARABLE, None, _extreme("max", -1)), cost=cost.visited),
+    Function("min", _over(_COMPARABLE, None, _extreme("min", 1)), cost=cost.visited),
+    Function("indexOf", [method([LIST_A, A], INT, index_of)], cost=cost.visited),
+    Function("lastIndexOf", [method([LIST_A, A], INT, last_index_of)], cost=cost.visited),
+)
+INCLUDES = table(Function("includes", [method([DYN, DYN], BOOL, includes)], cost=cost.visited))
+EXTENSION = table(
+    Function("slice", [method([LIST_T, INT, INT], LIST_T, slice_, _made)]),
+    Function(
+        "flatten",
+        [
+            method([list_of(LIST_T)], LIST_T, flatten, _flattened),
+            method([list_of(DYN), INT], list_of(DYN), flatten, _flattened),
+        ],
+        unguarded=True,
+    ),
+    Function(
+        "sort", [method([list_of(kind)], list_of(kind), sort, _self_compared) for kind in _SORTABLE], dynamic=sort
+    ),
+    Function(
+        "@sortByAssociatedKeys",
+        [method([LIST_T, list_of(kind)], LIST_T, sort_by_keys, _keys_compared) for kind in _SORTABLE],
+        dynamic=sort_by_keys,
+    ),
+    Function("lists.range", [free([INT], list_of(INT), range_, _made)]),
+    Function("reverse", [method([LIST_T], LIST_T, lambda values: values[::-1], _made)]),
+    Function("distinct", [method([LIST_T], LIST_T, distinct, _self_compared)]),
+)
