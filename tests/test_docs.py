@@ -17,9 +17,8 @@ def _commands() -> list[tuple[str, str]]:
     found = []
     for page in PAGES:
         for block in re.findall(r"```sh\n(.*?)```", page.read_text(), re.DOTALL):
-            for line in block.splitlines():
-                if line.startswith("bailiwick ") and line.split()[1] not in LONG:
-                    found.append((page.name, line.split("#")[0].strip()))
+            lines = (line.split("#")[0].strip() for line in block.splitlines() if line.startswith("bailiwick "))
+            found += [(page.name, line) for line in lines if line.split()[1] not in LONG]
     return found
 
 

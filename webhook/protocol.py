@@ -5,6 +5,7 @@ sweep over all connections instead of timers for each request, and that headers 
 """
 
 import asyncio
+import ssl
 import time
 from collections.abc import Callable
 from enum import Enum
@@ -15,9 +16,12 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from webhook.memory import trimmer
 from webhook.settings import ConnectionLimits
+from webhook.tls_transport import TlsTransport
 
 _ANSWER = 60.0  # seconds; the doors answer within 30, the rest is for a client that is slow to read
+_BURST = 256  # closed connections whose memory is worth some milliseconds
 _TIMED_OUT = (
     b"HTTP/1.1 408 Request Timeout\r\ncontent-type: text/plain\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"
 )
@@ -31,6 +35,7 @@ class Observer(Protocol):
 class State(Enum):
     """What a connection waits for."""
 
+    HANDSHAKE = "handshake"
     FIRST = "first-request"
     IDLE = "idle"
     HEADERS = "headers"
@@ -39,7 +44,7 @@ class State(Enum):
     CLOSING = "closing"
 
 
-_RESTING = (State.FIRST, State.IDLE)
+_RESTING = (State.HANDSHAKE, State.FIRST, State.IDLE)
 
 
 class Connections:
@@ -51,23 +56,40 @@ class Connections:
         self.draining = False
         self.open: set[GuardedProtocol] = set()
         self.tasks: set[asyncio.Task[None]] = set()  # requests under way, also those whose client has gone
+        self._closed = 0  # since free memory was given back
+        self._trim = trimmer()
 
     def opened(self, connection: "GuardedProtocol") -> None:
-        """Admit a connection; at the limit, the one that has been idle longest makes room, or this one leaves."""
+        """Admit a connection; at the limit one at rest makes room, first those that never asked anything."""
         if len(self.open) >= self.limits.connections:
             resting = [other for other in self.open if other.state in _RESTING]
-            leaving = min(resting, key=lambda other: other.since, default=connection)
+            leaving = min(resting, key=lambda other: (other.state is State.IDLE, other.since), default=connection)
             leaving.cut("too-many")
         self.open.add(connection)
+
+    def closed(self, connection: "GuardedProtocol") -> None:
+        """Forget a connection."""
+        self.open.discard(connection)
+        self._closed += 1
 
     def sweep(self, now: float) -> None:
         """End every connection whose deadline has passed."""
         for connection in [found for found in self.open if found.deadline <= now]:
             connection.expire()
+        if self._closed >= _BURST:
+            self._closed = 0
+            self._trim()
+
+    def keep_none(self) -> None:
+        """From now on every connection ends with its next answer."""
+        self.draining = True
+        for connection in self.open:
+            if connection.cycle is not None:
+                connection.cycle.keep_alive = False
 
     def drain(self) -> None:
         """End connections at rest; the others end with their answer."""
-        self.draining = True
+        self.keep_none()
         for connection in [found for found in self.open if found.state in _RESTING]:
             connection.end()
 
@@ -89,17 +111,28 @@ class GuardedProtocol(HttpToolsProtocol):
     def __init__(self, config: Config, server_state: ServerState, connections: Connections) -> None:
         super().__init__(config, server_state, {})
         self.guard = connections
-        self.state = State.FIRST
-        self.since = time.monotonic()
-        self.deadline = self.since + connections.limits.first_request
         self._header_bytes = 0
+        self._enter(State.HANDSHAKE, connections.limits.handshake)
+
+    def accepted(self, transport: asyncio.Transport) -> None:
+        """A socket has been accepted; TLS comes first."""
+        self.transport = transport
+        self.guard.opened(self)
+
+    def refused(self, reason: str) -> None:
+        """TLS came to nothing."""
+        self.guard.observer.connection_cut(f"tls-{reason}")
+        self._enter(State.CLOSING, self.guard.limits.closing)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
-        self.guard.opened(self)
+        if self not in self.guard.open:  # no TLS before
+            self.guard.opened(self)
+        if self.state is State.HANDSHAKE:
+            self._enter(State.FIRST, self.guard.limits.first_request)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.guard.open.discard(self)
+        self.guard.closed(self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -181,8 +214,10 @@ class GuardedProtocol(HttpToolsProtocol):
         self.deadline = self.since + seconds
 
 
-def protocol_factory(app: Callable[..., Any], connections: Connections) -> Callable[[], GuardedProtocol]:
-    """For `create_server`. No access log, no headers of uvicorn's own, no lifespan: they cost time on every request."""
+def protocol_factory(
+    app: Callable[..., Any], connections: Connections, context: Callable[[], ssl.SSLContext] | None = None
+) -> Callable[[], asyncio.Protocol]:
+    """For `create_server`, which is given no TLS of its own. No access log, no headers of uvicorn's own, no lifespan: they cost time on every request."""
     config = Config(
         app,
         http=GuardedProtocol,
@@ -197,4 +232,6 @@ def protocol_factory(app: Callable[..., Any], connections: Connections) -> Calla
     config.load()
     state = ServerState()
     state.tasks = connections.tasks
-    return lambda: GuardedProtocol(config, state, connections)
+    if context is None:
+        return lambda: GuardedProtocol(config, state, connections)
+    return lambda: TlsTransport(GuardedProtocol(config, state, connections), context())

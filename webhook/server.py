@@ -5,7 +5,6 @@ returns, so that whoever composed the parts can close the log and exit with 0. S
 """
 
 import asyncio
-import gc
 import logging
 import resource
 import signal
@@ -17,6 +16,7 @@ from typing import Any
 
 import uvloop
 
+from webhook.memory import settle
 from webhook.metrics import Metrics
 from webhook.probes import Probes
 from webhook.protocol import Connections, protocol_factory
@@ -61,7 +61,7 @@ class Server:
         listeners = await self._listen()
         try:
             with self._signals():
-                settle_memory()
+                settle()
                 if started is not None:
                     started(self)
                 await self._stop.wait()
@@ -81,18 +81,15 @@ class Server:
         if self._stop.is_set() or not linger:
             self._hurry.set()
         self._probes.stop()
-        self._connections.draining = True
+        self._connections.keep_none()
         self._stop.set()
 
     async def _listen(self) -> list[asyncio.Server]:
         loop, settings, limits = asyncio.get_running_loop(), self._settings, self._settings.connections
         doors = await loop.create_server(
-            protocol_factory(self._app, self._connections),
+            protocol_factory(self._app, self._connections, self._tls.context),
             settings.host,
             settings.port,
-            ssl=self._tls.context,
-            ssl_handshake_timeout=limits.handshake,
-            ssl_shutdown_timeout=limits.closing,
             backlog=limits.backlog,
         )
         self.port = doors.sockets[0].getsockname()[1]
@@ -138,17 +135,6 @@ class Server:
 def run(main: Coroutine[Any, Any, None]) -> None:
     """Run a coroutine, from opening the parts to closing them, on the event loop that the server is made for."""
     uvloop.run(main)
-
-
-def settle_memory() -> None:
-    """What has been loaded stays; the collector needs to look only at what requests leave, and less often.
-
-    A parsed review is some hundred containers without cycles: at the default threshold of 700 the collector would run
-    several times in each request and find nothing.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
 
 
 def _allow_files(wanted: int) -> None:

@@ -33,7 +33,7 @@ class Observer(Protocol):
 
 
 class LiveTls:
-    """A context for listeners that always shows the pair loaded last."""
+    """Knows the context that a new connection gets."""
 
     def __init__(self, tls: Tls, observer: Observer, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         """Raises TlsUnusable: a process must not start without a certificate."""
@@ -43,10 +43,10 @@ class LiveTls:
         self._looks = self._look()
         self._current, self.expires = load_context(tls, clock())
         observer.certificate_loaded(self.expires.timestamp())
-        self.context = self._current
-        # A context can't be emptied, so a new one is made each time. OpenSSL asks this callback in every handshake,
-        # whether or not the client names a server, before it chooses a certificate.
-        self.context.sni_callback = self._show_current
+
+    def context(self) -> ssl.SSLContext:
+        """For the next connection. A new context each time the files change: what was in one can't be taken out."""
+        return self._current
 
     def reload(self) -> bool:
         """Load the files as they are now; False, and nothing changed, when they can't be used."""
@@ -70,9 +70,6 @@ class LiveTls:
             if looks != self._looks and looks == seen:
                 self.reload()
             seen = looks
-
-    def _show_current(self, connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
-        connection.context = self._current
 
     def _look(self) -> _Looks:
         return tuple(_stamp(path) for path in (self._tls.certificate, self._tls.key, self._tls.client_ca) if path)

@@ -2,7 +2,8 @@
 
 Topology labels prove nothing alone: a kubelet may set them on its own node. So a place is believed only when the
 ClusterProfile declares it, `spec.providerID` fits where the provider's form is known, and the labels agree; anything
-else is unknown. `PLACE_LABEL` is what the scheduler sees; it is worth something because a kubelet can't set it
+else is unknown. Where a provider's form is not known, the operator's list of regions bounds what a label can claim:
+list few. `PLACE_LABEL` is what the scheduler sees; it is worth something because a kubelet can't set it
 and a labeller keeps it equal to what is believed.
 """
 

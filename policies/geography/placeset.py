@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 UNPLACED = "?"  # not a legal label value, so never the code of a place
+_EMPTY = '""'  # how the empty label value is written: legal, and the code of no place
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +33,8 @@ class PlaceSet:
         negated = [token.startswith("!") for token in members]
         if any(negated) and not all(negated):
             raise ValueError(f"place set `{' '.join(members)}` mixes places and exceptions")
-        if not any(negated):
-            return cls.of(members)
-        return cls.excluding(token[1:] for token in members if token != "!")  # noqa: S105  # no password
+        codes = [token.removeprefix("!") for token in members if token != "!"]  # noqa: S105  # no password
+        return cls(frozenset("" if code == _EMPTY else code for code in codes), any(negated))
 
     @property
     def empty(self) -> bool:
@@ -43,9 +43,8 @@ class PlaceSet:
     @property
     def tokens(self) -> tuple[str, ...]:
         """Sorted codes; exceptions of a co-finite set with a leading `!`; `!` alone for everything."""
-        if not self.cofinite:
-            return tuple(sorted(self.codes))
-        return tuple("!" + code for code in sorted(self.codes)) or ("!",)
+        codes = sorted(code or _EMPTY for code in self.codes)
+        return (tuple("!" + code for code in codes) or ("!",)) if self.cofinite else tuple(codes)
 
     def __contains__(self, code: str) -> bool:
         return (code in self.codes) is not self.cofinite
@@ -77,7 +76,8 @@ class PlaceSet:
         return self.codes.isdisjoint(other.codes) if other.cofinite else self.codes <= other.codes
 
     def __str__(self) -> str:
-        names = ", ".join("a node without a place" if code == UNPLACED else code for code in sorted(self.codes))
+        codes = sorted(code or _EMPTY for code in self.codes)
+        names = ", ".join("a node without a place" if code == UNPLACED else code for code in codes)
         if self.cofinite:
             return f"anywhere but {names}" if names else "anywhere"
         return names or "nowhere"

@@ -6,7 +6,8 @@ What never does: preferences, tolerations and taints, topology spread, inter-pod
 topology labels that kubelets may set. Each of them at most leaves fewer nodes, and leaving a constraint out can only
 make the set larger; a larger set is never admitted where the true one is not. For the same reason an unknown that
 could only narrow (a volume claim that nobody has seen) matters only when the rest is not admitted already: ask
-`Possible.under`. A scheduler that ignores affinity is stopped by the guard on bindings.
+`Possible.under`. A node, volume or class that is named counts as it is now; the label keeps a pod where it belongs when
+it changes. DRA claims are not read yet. A scheduler that ignores affinity is stopped by the guard on bindings.
 """
 
 from collections.abc import Iterator

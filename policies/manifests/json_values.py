@@ -64,10 +64,13 @@ def json_values(text: str, start: int = 0) -> Iterator[tuple[int, int, Any]]:
             value, end = _DECODER.raw_decode(text, start)
             _check(text[start:end], value)
         except json.JSONDecodeError as error:
-            raise NotJson(error.msg[:1].lower() + error.msg[1:], error.lineno - 1, error.colno - 1) from error
+            raise NotJson(
+                error.msg[:1].lower() + error.msg[1:], error.lineno - 1, error.colno - 1, offset=error.pos
+            ) from error
         except (_Refused, RecursionError) as error:
             words = str(error) if isinstance(error, _Refused) else f"nested more than {MOST_DEEP} levels deep"
-            raise Fault(words, text.count("\n", 0, start), start - text.rfind("\n", 0, start) - 1) from error
+            line, column = text.count("\n", 0, start), start - text.rfind("\n", 0, start) - 1
+            raise Fault(words, line, column, offset=start) from error
         yield start, end, value
         start = _after_blanks(text, end)
 

@@ -15,7 +15,7 @@ from yaml.events import (
     SequenceStartEvent,
 )
 
-from policies.manifests.scalars import key
+from policies.manifests.scalars import ScalarRefused, key
 from policies.manifests.yaml_values import scalar_of, yaml_events
 
 Path = tuple[str | int, ...]
@@ -99,13 +99,21 @@ def _yaml_steps(text: bytes, index: int) -> Iterator[_Step]:
             continue
         line = event.start_mark.line
         if isinstance(event, ScalarEvent):
-            yield _Step(".", line, key(scalar_of(event) if event.value else ""))
+            yield _Step(".", line, _name(event))
         elif isinstance(event, AliasEvent):
             yield _Step(".", line, f"*{event.anchor}")
         elif isinstance(event, CollectionEndEvent):
             yield _Step("}", line)
         elif isinstance(event, MappingStartEvent | SequenceStartEvent):
             yield _Step("{" if isinstance(event, MappingStartEvent) else "[", line)
+
+
+def _name(event: ScalarEvent) -> str:
+    """What a scalar would be called as a key; one that is a value need not be fit for it."""
+    try:
+        return key(scalar_of(event))
+    except ScalarRefused:
+        return str(event.value)
 
 
 def _json_steps(text: str) -> Iterator[_Step]:

@@ -17,7 +17,7 @@ from policies.manifests.yaml_values import Fault, yaml_values
 _MARKER = re.compile(rb"^(?:---|\.\.\.)(?=[ \t\r\n]|\Z)", re.MULTILINE)
 _ONLY_DIRECTIVES = re.compile(rb"(?:[ \t]*(?:#[^\n]*)?\r?\n|%[^\n]*\n)*\Z")
 _ORIGIN = re.compile(rb"(?:(?:---[ \t]*|[ \t]*#[^\n]*|[ \t\r]*)\n)*# Source: ([^\r\n]+)")
-_BEFORE_JSON = re.compile(r"(?:---(?=[ \t\r\n])|[ \t]*#[^\n]*\n|[ \t\r\n])*(?=\{)")
+_BLANKS = re.compile(r"[ \t\r\n]*")
 _NEXT_JSON = re.compile(r"^\{", re.MULTILINE)
 _BOMS = ((b"\xff\xfe", "UTF-16"), (b"\xfe\xff", "UTF-16"))
 
@@ -57,7 +57,7 @@ def _chunks(data: bytes, source: str) -> Iterator[_Chunk]:
     for marker in _MARKER.finditer(data):
         text = data[start : marker.start()]
         ends = marker[0] == b"..."
-        if not ends and _ONLY_DIRECTIVES.match(text) and b"%" in text:
+        if not ends and b"%" in text and _ONLY_DIRECTIVES.match(text):
             continue  # directives belong to the document that they stand before
         yield _Chunk(source, text, line)
         following = marker.end() if ends else marker.start()
@@ -75,11 +75,22 @@ def _read(chunk: _Chunk) -> Iterator[Document | Unreadable]:
         fault = Fault("the text is not UTF-8", before.count(b"\n"), column, "save it as UTF-8")
         yield chunk.unreadable(fault)
         return
-    blanks = _BEFORE_JSON.match(text)
-    if blanks:
-        yield from _read_json(chunk, text, blanks.end())
+    start = _after_remarks(text)
+    if text.startswith("{", start):
+        yield from _read_json(chunk, text, start)
     else:
         yield from _read_yaml(chunk)
+
+
+def _after_remarks(text: str) -> int:
+    """Where the text begins after blanks, comments and its marker."""
+    at = 3 if text.startswith("---") else 0
+    while True:
+        blanks = _BLANKS.match(text, at)
+        at = blanks.end() if blanks else at
+        if not text.startswith("#", at):
+            return at
+        at = text.find("\n", at) + 1 or len(text)
 
 
 def _read_yaml(chunk: _Chunk) -> Iterator[Document | Unreadable]:
@@ -95,20 +106,19 @@ def _read_yaml(chunk: _Chunk) -> Iterator[Document | Unreadable]:
 
 def _read_json(chunk: _Chunk, text: str, start: int) -> Iterator[Document | Unreadable]:
     """JSON values one after the other; what begins with a brace and is no JSON may still be YAML."""
-    count = 0
+    line, seen, begun = chunk.line, 0, False  # lines are counted on from value to value: a stream may be long
     while True:
         try:
             for begin, end, value in json_values(text, start):
-                count += 1
+                line, seen, begun = line + text.count("\n", seen, begin), begin, True
                 part = text[begin:end].encode()
-                line = chunk.line + text.count("\n", 0, begin)
                 yield _document(value, chunk.source, line, Lines(part, line, json=True))
         except Fault as fault:
-            if not count and isinstance(fault, NotJson):
+            if not begun and isinstance(fault, NotJson):
                 yield from _yaml_instead(chunk, fault)
                 return
             yield chunk.unreadable(fault)
-            following = _NEXT_JSON.search(text, _offset(text, fault.line + 1))
+            following = _NEXT_JSON.search(text, text.find("\n", fault.offset) % (len(text) + 1))
             if not following:
                 return
             start = following.start()
@@ -122,16 +132,6 @@ def _yaml_instead(chunk: _Chunk, fault: Fault) -> Iterator[Document | Unreadable
         yield chunk.unreadable(fault)
     else:
         yield from found
-
-
-def _offset(text: str, line: int) -> int:
-    """Where the 0-based line begins; the end of the text when it has fewer."""
-    offset = 0
-    for _ in range(line):
-        offset = text.find("\n", offset) + 1
-        if not offset:
-            return len(text)
-    return offset
 
 
 def _document(

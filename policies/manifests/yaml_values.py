@@ -30,11 +30,11 @@ _NO_KEY = object()
 
 
 class Fault(ValueError):
-    """Why a stretch of text can't be read; `line` and `column` count from 0 within it."""
+    """Why a stretch of text can't be read; `line` and `column` count from 0 within it, `offset` where it is known."""
 
-    def __init__(self, message: str, line: int, column: int, hint: str = "") -> None:
+    def __init__(self, message: str, line: int, column: int, hint: str = "", *, offset: int = 0) -> None:
         super().__init__(message)
-        self.message, self.line, self.column, self.hint = message, line, column, hint
+        self.message, self.line, self.column, self.hint, self.offset = message, line, column, hint, offset
 
 
 @dataclass(slots=True)

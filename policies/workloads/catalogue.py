@@ -91,7 +91,7 @@ class Catalogue:
     """All kinds. Immutable but for what it has compiled already."""
 
     def __init__(self, kinds: Mapping[str, list[Row]]) -> None:
-        self._kinds = kinds
+        self.kinds = kinds
         self._entries: dict[tuple[str, int], Entry] = {}
 
     @classmethod
@@ -101,7 +101,7 @@ class Catalogue:
 
     def kind_of(self, group: str, version: str, kind: str) -> Entry | None:
         """The entry of a kind, or None: unknown. A version the catalogue doesn't know is read as the newest it does."""
-        rows = self._kinds.get(name := f"{group}/{kind}")
+        rows = self.kinds.get(name := f"{group}/{kind}")
         if not rows:
             return None
         index = next((index for index, row in enumerate(rows) if version in row["versions"]), 0)
@@ -111,7 +111,7 @@ class Catalogue:
         return entry
 
     def __len__(self) -> int:
-        return len(self._kinds)
+        return len(self.kinds)
 
 
 @cache

@@ -13,6 +13,7 @@ import orjson
 import yaml
 
 from policies.workloads.catalogue import COMPILED as CATALOGUE
+from policies.workloads.catalogue import Catalogue, Row
 from policies.workloads.paths import PathMalformed, parse
 from policies.workloads.tables import COMPILED as TABLES
 from policies.workloads.tables import HERE, SOURCES
@@ -21,6 +22,7 @@ RUN_TIME = ("pods", "containers", "images", "models", "devices", "destinations",
 _KEYED = ("group", "kind")
 _TEXT = ("system", "plural", "scope", "storage", "notes", "source", "commit", "verified")
 _LISTS = (*RUN_TIME, "versions", "deprecated", "unserved", "opaque", "placement", "embedded")
+_OTHER = ("absent", "served", "replace")
 _LINE = "\0line"  # no YAML key of ours
 
 
@@ -31,6 +33,26 @@ class CatalogueMalformed(ValueError):
 def compiled_catalogue(text: str, name: str = "catalogue.yaml") -> bytes:
     """The run-time form of a catalogue. Raises CatalogueMalformed."""
     return orjson.dumps(kinds_of(entries(text, name)), option=orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE)
+
+
+def overridden(base: Catalogue, text: str, name: str) -> Catalogue:
+    """A catalogue with a deployer's entries over it. Raises CatalogueMalformed; `base` is unchanged and stays usable.
+
+    Rows are added to what a version of a kind has; an entry with `replace: true` stands alone; new kinds are new.
+    """
+    ours = entries(text, name)
+    replaced = {f"{entry['group']}/{entry['kind']}" for entry in ours if entry.get("replace")}
+    held = [_entry_of(key, row) for key, rows in base.kinds.items() if key not in replaced for row in rows]
+    touched = {f"{entry['group']}/{entry['kind']}" for entry in ours}
+    merged = kinds_of([entry for entry in held if f"{entry['group']}/{entry['kind']}" in touched] + ours)
+    return Catalogue({**base.kinds, **{key: list[Row](rows) for key, rows in merged.items()}})
+
+
+def _entry_of(key: str, row: Mapping[str, Any]) -> dict[str, Any]:
+    """A compiled row as the entry it could have come from."""
+    group, _, kind = key.rpartition("/")
+    scope = "Namespaced" if row.get("namespaced", True) else "Cluster"
+    return {**row, "group": group, "kind": kind, "scope": scope, "system": ""}
 
 
 def compiled_tables(sources: Mapping[str, str]) -> bytes:
@@ -66,8 +88,9 @@ def kinds_of(listed: Iterable[Mapping[str, Any]]) -> dict[str, list[dict[str, An
 
 def _join(target: dict[str, Any], entry: Mapping[str, Any], version: str) -> None:
     absent = frozenset(entry.get("absent", {}).get(version, ()))
-    if entry.get("system") and entry["system"] not in target["systems"]:
-        target["systems"].append(entry["system"])
+    for system in [*entry.get("systems", ()), entry.get("system")]:
+        if system and system not in target["systems"]:
+            target["systems"].append(system)
     for fact in RUN_TIME:
         rows = target.setdefault(fact, [])
         rows += [row for row in entry.get(fact, ()) if row not in rows and _path_of(row) not in absent]
@@ -111,7 +134,7 @@ def _problems(entry: Mapping[str, Any]) -> Iterable[str]:
         yield "`versions` must be a list such as [v1]"
         return
     for key in entry:
-        if key not in (*_KEYED, *_TEXT, *_LISTS, "absent", "served"):
+        if key not in (*_KEYED, *_TEXT, *_LISTS, *_OTHER):
             yield f"`{key}` is no field of an entry: use one of {', '.join(sorted((*_KEYED, *_TEXT, *_LISTS)))}"
     for fact in RUN_TIME:
         rows = entry.get(fact, ())

@@ -21,6 +21,7 @@ Device = dict[str, Any]  # path, resource, claim, count, mechanism, level
 Holds = Callable[[JsonObject], bool]  # whether a required node affinity expression is proven
 
 UNKNOWN, SHARED = "unknown", "shared"
+_MOST = 1 << 40  # devices; more isn't meant, and CEL's integers have an end
 
 
 def device(path: str, mechanism: str, level: str, *, resource: str = "", claim: str = "", count: int = 1) -> Device:
@@ -121,14 +122,14 @@ def count_of(quantity: Json) -> int:
     if isinstance(quantity, bool):
         return 1
     if isinstance(quantity, int):
-        return max(quantity, 0)
+        return min(max(quantity, 0), _MOST)
     text = quantity if isinstance(quantity, str) else str(quantity)
     if len(text) < 10 and text.isascii() and text.isdigit():
         return int(text)
     match = re.fullmatch(r"([0-9]{1,18})(k|M|G|Ki|Mi|Gi)?", text)
     if match:
         scale = {None: 1, "k": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
-        return int(match[1]) * scale[match[2]]
+        return min(int(match[1]) * scale[match[2]], _MOST)
     return 0 if re.fullmatch(r"0*\.?0*(e[0-9]+)?", text) else 1
 
 

@@ -52,17 +52,18 @@ def extract(subject: Json, mutate: Mutate | None = None, catalogue: Catalogue | 
     """
     subject = subject if isinstance(subject, dict) else {}
     group, version, kind = type_of(subject)
-    entry = (catalogue or builtin()).kind_of(group, version, kind)
-    facts = _Facts(subject, entry, mutate)
+    catalogue = catalogue or builtin()
+    entry = catalogue.kind_of(group, version, kind)
+    facts = _Facts(subject, entry, mutate, catalogue)
     known = entry is not None or is_inert(group, kind)
     return _WorkloadFact({"group": group, "version": version, "kind": kind, "known": known}, facts)
 
 
-def is_workload(subject: Json) -> bool:
+def is_workload(subject: Json, catalogue: Catalogue | None = None) -> bool:
     """Whether it is known what the object is: its kind is catalogued or the API server's own, or it shows its pods."""
     subject = subject if isinstance(subject, dict) else {}
     group, version, kind = type_of(subject)
-    known = builtin().kind_of(group, version, kind) is not None or is_inert(group, kind)
+    known = (catalogue or builtin()).kind_of(group, version, kind) is not None or is_inert(group, kind)
     return known or next(iter(pod_specs(subject)), None) is not None
 
 
@@ -81,10 +82,18 @@ def type_of(subject: JsonObject) -> tuple[str, str, str]:
 class _Facts:
     """What is shared between the facts of one object, or of one object inside another."""
 
-    def __init__(self, subject: dict[str, Any], entry: Entry | None, mutate: Mutate | None, prefix: str = "") -> None:
+    def __init__(
+        self,
+        subject: dict[str, Any],
+        entry: Entry | None,
+        mutate: Mutate | None,
+        catalogue: Catalogue,
+        prefix: str = "",
+    ) -> None:
         self._subject = subject
         self._entry = entry
         self._mutate = mutate
+        self._catalogue = catalogue
         self._prefix = prefix
         self._own: dict[str, list[Any]] = {}
         self._pods: list[PodFact] | None = None
@@ -103,7 +112,10 @@ class _Facts:
             return []
         if self._nested is None:
             found = nested_in(self._subject, self._entry, self._prefix)
-            self._nested = [_Facts(held, builtin().kind_of(*type_of(held)), self._mutate, path) for path, held in found]
+            kind_of = self._catalogue.kind_of
+            self._nested = [
+                _Facts(held, kind_of(*type_of(held)), self._mutate, self._catalogue, path) for path, held in found
+            ]
         return self._nested
 
     def _places(self) -> Iterable[Place]:

@@ -236,6 +236,7 @@ spec:
         lines
   - env: *env
     1: numbered
+    2: [1.5, ~, .5]
 """
 
 

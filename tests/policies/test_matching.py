@@ -57,7 +57,7 @@ def covered(rule, request):
     ],
 )
 def test_a_rule_covers_what_the_api_server_says_it_covers(rule, request_, expected):
-    """Groups, versions, operations, resources, subresources, wildcards, scope and names count as in a webhook's rules."""
+    """Groups, versions, operations, resources, subresources, scope and names count as in a webhook's rules."""
     assert covered(rule, request_) is expected
 
 

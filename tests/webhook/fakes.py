@@ -74,8 +74,8 @@ class ScriptedEngine:
 class ScriptedResolver:
     """Answers after `delay` seconds, whatever the deadline says: a resolver that keeps no time."""
 
-    def __init__(self) -> None:
-        self.delay = 0.0
+    def __init__(self, delay: float = 0.0) -> None:
+        self.delay = delay
         self.asked: list[Needs] = []
 
     async def resolve(self, needs: Needs, deadline: float) -> Snapshot:

@@ -50,7 +50,7 @@ class Parts:
         self.metrics = Metrics()
         self.probes = Probes()
         self.engine = Current(ScriptedEngine())
-        self.resolver = ScriptedResolver()
+        self.resolver = ScriptedResolver(**changes.get("resolver", {}))
         self.log = MemoryLog()
         self.recording = DecisionRecording(
             Whereabouts("cluster-a", "eu-central", "eu"), OpenSealer(), Tagger(KeyedHash()), lambda size: b"s" * size

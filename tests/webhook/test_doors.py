@@ -141,7 +141,7 @@ def test_endless_chunks(webhook: Parts, connection: Connection) -> None:
     connection.send(b"POST /validate/fail HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n")
     connection.send(b"Transfer-Encoding: chunked\r\n\r\n")
     chunk = b"%x\r\n" % (1 << 20) + b"x" * (1 << 20) + b"\r\n"
-    with pytest.raises((HungUp, ConnectionError)):
+    with pytest.raises(HungUp):
         for _ in range(64):
             connection.send(chunk)
         connection.response()

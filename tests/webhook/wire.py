@@ -53,7 +53,11 @@ class Connection:
         self._rest = b""
 
     def send(self, data: bytes) -> None:
-        self.tls.sendall(data)
+        """Raises HungUp when the server has ended the connection."""
+        try:
+            self.tls.sendall(data)
+        except (ConnectionError, ssl.SSLError) as cause:
+            raise HungUp(str(cause)) from cause
 
     def post(self, path: str, body: bytes, headers: Mapping[str, str] = POSTED) -> Response:
         self.send(request_bytes("POST", path, body, headers))

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from policies.geography.placeset import ANYWHERE, NOWHERE, PLACED, UNPLACED, PlaceSet
 
-UNIVERSE = frozenset({"aws.eu-central-1", "fra-dc1", "7", UNPLACED, "one nobody named"})
+UNIVERSE = frozenset({"aws.eu-central-1", "fra-dc1", "7", "", UNPLACED, "one nobody named"})
 NAMED = sorted(UNIVERSE - {"one nobody named"})
 SETS = st.builds(PlaceSet, st.frozensets(st.sampled_from(NAMED)), st.booleans())
 

@@ -80,7 +80,7 @@ def ask(of: dict[str, Any], snapshot: MemorySnapshot = NOTHING) -> Possible:
         (requiring(term(place("NotIn", FRA))), PlaceSet.excluding([FRA])),  # nodes without the label pass NotIn
         (requiring(term(place("Exists"))), PlaceSet.excluding([UNPLACED])),
         (requiring(term(place("DoesNotExist"))), PlaceSet.of([UNPLACED])),
-        (requiring(term(place("In", "5", "9", FRA), place("Gt", "6"))), PlaceSet.of(["9"])),
+        (requiring(term(place("In", "5", "9", FRA), place("Gt", "5"))), PlaceSet.of(["9"])),
         (requiring(term(place("Lt", "6"))), PlaceSet.excluding([UNPLACED])),
         # terms are ORed: one that says nothing of places opens all of them
         (requiring(term(place("In", FRA)), term({"key": "gpu", "operator": "Exists"})), ANYWHERE),

@@ -1,0 +1,82 @@
+"""Our engine, asked the same questions as the peer and answering in the same form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from policies.cel.budget import Budget
+from policies.cel.environment import Environment
+from policies.cel.errors import CompileError, CostExceeded, EvaluationError
+from policies.cel.program import Compiler, Program
+from policies.cel.types import ObjectType
+from tests.policies.cel.oracle.tagging import tagged
+
+Json = dict[str, Any]
+
+
+class Subject:
+    """Stateless but for the environments it made."""
+
+    def __init__(self) -> None:
+        self._compiler = Compiler()
+        self._environments = {patches: Environment.admission(patches=patches) for patches in (False, True)}
+
+    def answer(self, question: Json, bindings: Json) -> Json:
+        """The answer to a question as the peer would give it. Whatever isn't the engine's own error is raised."""
+        try:
+            program, stored = self._compile(question)
+        except CompileError as error:
+            return {"compile_err": str(error)}
+        budget = Budget()
+        answer: Json = {"type": str(program.type)}
+        try:
+            answer["val"] = tagged(program.evaluate(_names(bindings, stored), budget))
+        except (EvaluationError, CostExceeded) as error:
+            answer["err"] = str(error)
+        answer["cost"] = budget.spent
+        return answer
+
+    def _compile(self, question: Json) -> tuple[Program, Mapping[str, Program]]:
+        plain = self._environments[False]
+        stored: dict[str, Program] = {}
+        for variable in question.get("variables", ()):
+            made = self._compiler.compile(variable["expression"], _with(plain, stored))
+            stored[variable["name"]] = made
+        environment = self._environments[bool(question.get("patches"))]
+        if stored:
+            environment = _with(environment, stored)
+        return self._compiler.compile(question["expr"], environment), stored
+
+
+def _with(environment: Environment, stored: Mapping[str, Program]) -> Environment:
+    declared = ObjectType("kubernetes.variables", {name: program.type for name, program in stored.items()})
+    return environment.extend(variables={"variables": declared}, types=(declared,))
+
+
+def _names(bindings: Json, stored: Mapping[str, Program]) -> Mapping[str, object]:
+    if not stored:
+        return {**bindings, "variables": {}}
+    names = dict(bindings)
+    names["variables"] = _Variables(stored, names)
+    return names
+
+
+class _Variables(Mapping[str, object]):
+    """A policy's variables, each evaluated when it is first read."""
+
+    def __init__(self, programs: Mapping[str, Program], names: Mapping[str, object]) -> None:
+        self._programs = programs
+        self._names = names
+        self._known: dict[str, object] = {}
+
+    def __getitem__(self, name: str) -> object:
+        if name not in self._known:
+            self._known[name] = self._programs[name].evaluate(self._names)
+        return self._known[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._programs)
+
+    def __len__(self) -> int:
+        return len(self._programs)
