@@ -118,7 +118,8 @@ def _read_json(chunk: _Chunk, text: str, start: int) -> Iterator[Document | Unre
                 yield from _yaml_instead(chunk, fault)
                 return
             yield chunk.unreadable(fault)
-            following = _NEXT_JSON.search(text, text.find("\n", fault.offset) % (len(text) + 1))
+            end = text.find("\n", fault.offset)
+            following = _NEXT_JSON.search(text, end) if end >= 0 else None
             if not following:
                 return
             start = following.start()

@@ -365,7 +365,7 @@ def test_total(text: str | bytes) -> None:
 
 
 WORDS = ("a:", "b:", "-", ",", "&a", "*a", "<<:", "?", ":", "{{", "!!str", "!!int")
-LINES = ("# c", "|", "---", "...", "kind: List", "items:", "%YAML 1.1", '{"a":1}', "no", "\r")
+LINES = ("# c", "|", "---", "...", "kind: List", "items:", "%YAML 1.1", '{"a":1}', "no", "1.5", "\r")
 FRAGMENTS = st.sampled_from(
     [*'"{}[]x\n\t', "  ", "'q'", *(f"{word} " for word in WORDS), *(f"{line}\n" for line in LINES)]
 )
