@@ -39,7 +39,8 @@ class Names(dict[str, object]):
         return Names(facts, self._variables, self.budget)
 
     def __missing__(self, name: str) -> object:
-        return self.facts[name]
+        value = self[name] = self.facts[name]
+        return value
 
 
 class Variables(dict[str, object]):
