@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Iterator
 
-from policies.cel import Budget, EvaluationError
+from policies.cel import EvaluationError
 from policies.compiled import CompiledPolicy
-from policies.evaluation import MATCH_BUDGET, POLICY_BUDGET, Failure, Names, failure_of, run
+from policies.evaluation import MATCH_BUDGET, POLICY_BUDGET, Failure, Names, PolicyBudget, failure_of, run
 from policies.facts.context import Facts
 from policies.findings import Findings
 from policies.matching import Index, Key, Match, labels_of
@@ -31,7 +31,7 @@ def concerned(
         except EvaluationError as error:
             findings.failed(policy, failure_of(error))
             continue
-        names = Names(facts, policy.variables, Budget(limit=POLICY_BUDGET))
+        names = Names(facts, policy.variables, PolicyBudget(POLICY_BUDGET))
         holds = _conditions(policy, names)
         if isinstance(holds, Failure):
             findings.failed(policy, holds)
@@ -48,7 +48,7 @@ def _selected(match: Match, policy: CompiledPolicy, facts: Facts) -> bool:
 def _conditions(policy: CompiledPolicy, names: Names) -> bool | Failure:
     """As the API server does it: one false condition is enough, whatever the others say."""
     failure: Failure | None = None
-    budget = Budget(limit=MATCH_BUDGET)
+    budget = PolicyBudget(MATCH_BUDGET)
     for condition, program in policy.conditions:
         value = run(program, names, budget)
         if value is False:

@@ -10,7 +10,8 @@ from policies.cel import Budget, CostExceeded, EvaluationError, Program
 from policies.facts.unknown import Awaiting, Undetermined
 from policies.snapshot import Question
 
-POLICY_BUDGET = 10_000_000  # cost units for one policy and one request: the API server's limit per binding
+PER_EXPRESSION = 1_000_000  # cost units, as in the API server
+POLICY_BUDGET = 10_000_000  # for one policy and one request: the API server's limit per binding
 MATCH_BUDGET = 2_500_000  # for all match conditions of one policy together
 
 
@@ -21,6 +22,23 @@ class Failure:
     code: str  # a reason code
     message: str
     question: Question | None = None  # I/O could still tell
+
+
+class PolicyBudget(Budget):
+    """One purse for all expressions of a policy, from which each may take `PER_EXPRESSION` at most."""
+
+    __slots__ = ()
+
+    @property
+    def left(self) -> int:
+        left = self.limit - self.spent
+        return left if left < PER_EXPRESSION else PER_EXPRESSION
+
+    def spend(self, cost: int) -> None:
+        self.spent += cost
+
+    def check(self) -> None:
+        raise CostExceeded(f"costs more than an expression may ({PER_EXPRESSION}), or than is left of {self.limit}")
 
 
 class Names(dict[str, object]):
@@ -58,7 +76,7 @@ class Variables(dict[str, object]):
         if name in self._failed:
             raise self._failed[name]
         try:
-            value = self._programs[name].evaluate(self._names, Budget(parent=self._names.budget))
+            value = self._programs[name].evaluate(self._names, self._names.budget)
         except EvaluationError as error:
             self._failed[name] = error
             raise
@@ -69,7 +87,7 @@ class Variables(dict[str, object]):
 def run(program: Program, names: Mapping[str, object], budget: Budget) -> object | Failure:
     """The expression's value, or why there is none."""
     try:
-        return program.evaluate(names, Budget(parent=budget))
+        return program.evaluate(names, budget)
     except EvaluationError as error:
         return failure_of(error)
     except CostExceeded as error:

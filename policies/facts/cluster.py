@@ -33,6 +33,7 @@ class Cluster:
         self._situation = situation
         self._geography = situation.law.geography
         self._places: dict[int, tuple[JsonObject, PlaceSet]] = {}  # by identity; the pod is kept, so ids stay its own
+        self._conflicts: dict[int, tuple[JsonObject, str]] = {}
 
     def places(self, pod: JsonObject) -> PlaceSet:
         """Where the pod could run: an upper bound, also for nodes that don't exist yet."""
@@ -43,7 +44,10 @@ class Cluster:
 
     def conflict(self, pod: JsonObject, jurisdiction: JurisdictionFact) -> str:
         """Why the pod, kept inside, could be nowhere; empty when it could be somewhere."""
-        return conflict(pod, _codes(jurisdiction)) or ""
+        remembered = self._conflicts.get(id(pod))
+        if remembered is None:
+            remembered = self._conflicts[id(pod)] = (pod, conflict(pod, _codes(jurisdiction)) or "")
+        return remembered[1]
 
     def constrain(self, workload: JsonObject, jurisdiction: JurisdictionFact) -> Operations:
         """What keeps the workload's own pod, and templates that a controller plans by, inside the jurisdiction."""
@@ -51,7 +55,7 @@ class Cluster:
         return [
             operation
             for pod in _corrected_here(workload)
-            if not conflict(pod, codes)
+            if not self.conflict(pod, jurisdiction)
             for operation in rebase(pod, constrain(pod, codes))
         ]
 
