@@ -93,6 +93,13 @@ class Connections:
         for connection in [found for found in self.open if found.state in _RESTING]:
             connection.end()
 
+    @property
+    def busy(self) -> bool:
+        """Whether somebody still waits for an answer, or for the rest of one."""
+        return bool(self.tasks) or any(
+            found.state is not State.CLOSING or found.transport.get_write_buffer_size() for found in self.open
+        )
+
     def abort(self) -> None:
         """End everything now."""
         for connection in tuple(self.open):
@@ -217,7 +224,10 @@ class GuardedProtocol(HttpToolsProtocol):
 def protocol_factory(
     app: Callable[..., Any], connections: Connections, context: Callable[[], ssl.SSLContext] | None = None
 ) -> Callable[[], asyncio.Protocol]:
-    """For `create_server`, which is given no TLS of its own. No access log, no headers of uvicorn's own, no lifespan: they cost time on every request."""
+    """For `create_server`, which is given no TLS of its own.
+
+    No access log, no headers of uvicorn's own, no lifespan: they cost time on every request.
+    """
     config = Config(
         app,
         http=GuardedProtocol,

@@ -25,6 +25,7 @@ from webhook.tls import LiveTls
 
 logger = logging.getLogger("bailiwick.webhook")
 Application = Callable[..., Any]
+_GOODBYE = 0.2  # seconds for clients to read what was written last
 
 
 class Server:
@@ -104,12 +105,13 @@ class Server:
         """End what rests, wait for what is under way, and cut what is left when the grace is over."""
         self._connections.drain()
         until = time.monotonic() + self._settings.stopping.grace
-        while self._connections.open or self._connections.tasks:
-            if time.monotonic() > until:
-                logger.warning("%d connections cut: the grace period is over", len(self._connections.open))
-                self._connections.abort()
-                return
+        while self._connections.busy and time.monotonic() < until:
             await asyncio.sleep(0.02)
+        if self._connections.busy:
+            logger.warning("%d connections cut: the grace period is over", len(self._connections.open))
+        elif self._connections.open:
+            await asyncio.sleep(_GOODBYE)
+        self._connections.abort()
 
     @contextmanager
     def _signals(self) -> Iterator[None]:

@@ -3,6 +3,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID
 from cryptography.x509.verification import PolicyBuilder, Store
 
 from webhook.certificates import Authority
@@ -29,7 +30,7 @@ def test_client_certificate() -> None:
     leaf = x509.load_pem_x509_certificate(pair.certificate)
     assert leaf.subject.rfc4514_string() == "CN=kube-apiserver,O=system:masters"
     usage = leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-    assert list(usage) == [x509.ExtendedKeyUsageOID.CLIENT_AUTH]
+    assert list(usage) == [ExtendedKeyUsageOID.CLIENT_AUTH]
 
 
 def test_validity() -> None:

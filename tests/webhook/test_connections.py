@@ -195,6 +195,7 @@ def test_thousand_idle_connections(tmp_path: Path, many_files: None) -> None:
 
 def test_memory_under_bad_input(tmp_path: Path) -> None:
     """Bad input of every kind, again and again, leaves memory flat and the process alive."""
+
     def round_of_bad_input(process: Process) -> None:
         for body in MALFORMED.values():
             with process.connect() as connection:

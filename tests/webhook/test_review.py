@@ -99,7 +99,13 @@ def test_absent_fields() -> None:
     for name in ("namespace", "name", "dryRun", "options", "oldObject", "userInfo"):
         del asked[name]
     request = parse_review(orjson.dumps(review() | {"request": asked}))
-    assert (request.namespace, request.name, request.dry_run, request.options, request.user) == ("", "", False, None, {})
+    assert (request.namespace, request.name, request.dry_run, request.options, request.user) == (
+        "",
+        "",
+        False,
+        None,
+        {},
+    )
 
 
 def test_delete() -> None:

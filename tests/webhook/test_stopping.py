@@ -34,9 +34,7 @@ def test_request_under_way_is_answered(tmp_path: Path) -> None:
     """A request that is being judged when SIGTERM comes is judged, recorded and answered."""
     with Process(tmp_path, resolver={"delay": 1.0}) as process, process.connect() as connection:
         answers = []
-        thread = threading.Thread(
-            target=lambda: answers.append(connection.post("/validate/fail", behaving("ask")))
-        )
+        thread = threading.Thread(target=lambda: answers.append(connection.post("/validate/fail", behaving("ask"))))
         thread.start()
         time.sleep(0.4)
         process.signal(signal.SIGTERM)
@@ -94,9 +92,7 @@ def test_new_connections_are_refused_while_draining(tmp_path: Path) -> None:
     """After the linger nobody new is let in, while a request under way still is answered."""
     with Process(tmp_path, resolver={"delay": 1.5}) as process, process.connect() as connection:
         answers = []
-        thread = threading.Thread(
-            target=lambda: answers.append(connection.post("/validate/fail", behaving("ask")))
-        )
+        thread = threading.Thread(target=lambda: answers.append(connection.post("/validate/fail", behaving("ask"))))
         thread.start()
         time.sleep(0.4)
         process.signal(signal.SIGTERM)
