@@ -87,7 +87,8 @@ class Variables(dict[str, object]):
 def run(program: Program, names: Mapping[str, object], budget: Budget) -> object | Failure:
     """The expression's value, or why there is none."""
     try:
-        return program.evaluate(names, budget)
+        value: object = program.evaluate(names, budget)
+        return value
     except EvaluationError as error:
         return failure_of(error)
     except CostExceeded as error:

@@ -25,7 +25,7 @@ def engine_for(
     from policies.facts.environment import environment
 
     compilation = Compilation(environment(kubernetes), [], Compiler())
-    compiled = [compilation.policy(policy) for policy in rulebook.of_kind("SovereigntyPolicy")]
+    compiled = [compilation.policy(policy) for policy in rulebook.policies]
     problems = compilation.problems
     try:
         law = Law.of(rulebook, regions)

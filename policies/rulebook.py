@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING
 from policies.json import JsonObject, canonical
 
 if TYPE_CHECKING:
-    from policies.kinds import (
-        Kind,
-    )
+    from policies.kinds import Kind, SovereigntyPolicy
 
 
 class RulesInvalid(Exception):
@@ -35,6 +33,13 @@ class Rulebook:
 
     def of_kind(self, kind: str) -> "tuple[Kind, ...]":
         return tuple(self.objects[key] for key in sorted(self.objects) if key[0] == kind)
+
+    @property
+    def policies(self) -> "Iterator[SovereigntyPolicy]":
+        """The policies, sorted by name."""
+        from policies.kinds import SovereigntyPolicy
+
+        return (found for found in self.of_kind("SovereigntyPolicy") if isinstance(found, SovereigntyPolicy))
 
     def specs(self, kind: str) -> "Iterator[tuple[str, JsonObject]]":
         """Name and spec, in the JSON form in which the object was written, sorted by name."""

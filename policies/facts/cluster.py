@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from policies.facts.classification import KEY_ANNOTATION, JurisdictionFact
-from policies.facts.unknown import fetch, known
+from policies.facts.unknown import decided, fetch
 from policies.geography import NOWHERE, UNPLACED, PlaceSet, UnknownPlace, conflict, constrain, place_of_node, possible
 from policies.geography.hosts import place_of_host
 from policies.geography.keys import place_of_key
@@ -114,7 +114,7 @@ class Cluster:
     def _possible(self, pod: JsonObject) -> PlaceSet:
         found = possible(pod, self._situation.snapshot, self._geography, self._situation.request.namespace)
         rule = self._situation.jurisdiction.rule
-        return found.places if rule is None else known(found.under(rule))
+        return found.places if rule is None else decided(found.under(rule))
 
     def _inherited_keys(self) -> Iterator[JsonObject]:
         request = self._situation.request

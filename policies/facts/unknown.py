@@ -4,6 +4,8 @@ An error is absorbed by `||` and `&&` only where the other side decides alone, s
 into an admission.
 """
 
+from typing import TypeVar
+
 from policies.cel import EvaluationError
 from policies.json import Json
 from policies.snapshot import Absent, Lookup, Pending, Question, Ref, Snapshot, Unknown, lookup
@@ -25,7 +27,10 @@ class Awaiting(Undetermined):
         self.question = question
 
 
-def known(value: Json | Absent | Unknown | Pending) -> Json | Absent:
+T = TypeVar("T")
+
+
+def decided(value: T | Unknown | Pending) -> T:
     """The value, or an evaluation error that says what is missing."""
     if isinstance(value, Pending):
         raise Awaiting(value.question)
@@ -36,5 +41,5 @@ def known(value: Json | Absent | Unknown | Pending) -> Json | Absent:
 
 def fetch(snapshot: Snapshot, ref: Ref) -> Json | None:
     """The object, None when it surely doesn't exist; raises Undetermined or Awaiting."""
-    found = known(lookup(snapshot, ref))
+    found = decided(lookup(snapshot, ref))
     return None if isinstance(found, Absent) else found

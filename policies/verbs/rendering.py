@@ -72,7 +72,8 @@ def _reason(case: Case, reason: Reason) -> dict[str, Any]:
 
 def _line(case: Case, reason: Reason) -> int:
     """Where the reason's path is written, or the nearest above it."""
-    value, steps = case.document.value, []
+    value: Any = case.document.value
+    steps: list[str | int] = []
     for part in parse_pointer(pointer(reason.path)) if reason.path else ():
         step = int(part) if isinstance(value, list) and part.isdigit() else part
         try:
