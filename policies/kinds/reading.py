@@ -15,11 +15,13 @@ from policies.kinds.policy import SovereigntyPolicy
 from policies.kinds.problems import Finding, KindInvalid, Path, Problem, close, field_path, findings_of, in_order, shown
 from policies.kinds.profile import ClusterProfile
 from policies.kinds.provenance import ModelProvenance
-from policies.kinds.resource import API_VERSION, GROUP, Resource
+from policies.kinds.resource import API_VERSION, GROUP
 from policies.kinds.trust import TrustPolicy
 from policies.kinds.waiver import Waiver
 
 Kind = SovereigntyPolicy | Jurisdiction | DataClass | TrustPolicy | ClusterProfile | ModelProvenance | Waiver
+
+_LONGEST_LABEL = 63
 
 KINDS: Mapping[str, type[Kind]] = {
     "SovereigntyPolicy": SovereigntyPolicy,
@@ -74,14 +76,11 @@ def parse(document: Located | Raw) -> Kind:
     located = _Unplaced(document) if isinstance(document, Mapping) else document
     value = located.value
     try:
-        model = _model_of(value)
-        findings = list(_findings(model, value))
-        if not findings:
-            return model.model_validate(value)
+        found, findings = _read(_model_of(value), value)
     except _NotOurs as unfit:
-        findings = [unfit.finding]
-    except ValidationError as invalid:  # a shape that `_findings` let through would be our own fault: still refused
-        findings = findings_of(model, invalid)
+        found, findings = None, [unfit.finding]
+    if found is not None and not findings:
+        return found
     raise KindInvalid(_name_of(value), in_order(_placed(located, findings)))
 
 
@@ -104,18 +103,17 @@ def _model_of(value: Any) -> type[Kind]:
     return KINDS[kind]
 
 
-def _findings(model: type[Resource], value: Raw) -> Iterator[Finding]:
-    found: list[Finding] = []
+def _read(model: type[Kind], value: Raw) -> tuple[Kind | None, list[Finding]]:
+    """The object, when its shape is right, and all that is wrong."""
     try:
-        model.model_validate(value)
+        found, findings = model.model_validate(value), []
     except ValidationError as invalid:
-        found = findings_of(model, invalid)
-    yield from found
-    broken = {item.path for item in found}
-    yield from _unmet(model, value, (), broken)
-    name = (value.get("metadata") or {}).get("name") if ("metadata",) not in broken else None
-    if model.registration.label_safe and isinstance(name, str) and len(name) > 63:
-        yield Finding(("metadata", "name"), "expected at most 63 characters", "the name stands in labels")
+        found, findings = None, findings_of(model, invalid)
+    broken = {item.path for item in findings}
+    findings += _unmet(model, value, (), broken)
+    if model.registration.label_safe and len(_name_of(value)) > _LONGEST_LABEL:
+        findings.append(Finding(("metadata", "name"), "expected at most 63 characters", "the name stands in labels"))
+    return found, findings
 
 
 def _unmet(model: type[Part], raw: Any, path: Path, broken: set[Path]) -> Iterator[Finding]:

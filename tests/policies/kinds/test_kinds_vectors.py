@@ -7,6 +7,7 @@ from collections import Counter
 import pytest
 
 from policies.kinds import KINDS, KindInvalid, parse
+from tests.policies.kinds.mutants import mutants
 from tests.policies.kinds.vectors import Case, cases
 
 CASES = cases()
@@ -29,6 +30,19 @@ def test_bad(case: Case) -> None:
     for problem in caught.value.problems:
         assert problem.message
         assert "\n" not in str(problem)
+
+
+def test_mutants() -> None:
+    """Whatever is wrong with an object, it is a problem with a field and a message, never another exception."""
+    refused = 0
+    for case in mutants(3000, seed=1):
+        try:
+            parse(case.value)
+        except KindInvalid as invalid:
+            refused += 1
+            assert invalid.problems
+            assert all(problem.field and problem.message for problem in invalid.problems)
+    assert 2000 < refused < 3000
 
 
 def test_enough() -> None:
