@@ -1,0 +1,1 @@
+"""Evidence in the forms that people and their tools read."""
