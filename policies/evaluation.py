@@ -88,13 +88,13 @@ def run(program: Program, names: Mapping[str, object], budget: Budget) -> object
     """The expression's value, or why there is none."""
     try:
         value: object = program.evaluate(names, budget)
-        return value
     except EvaluationError as error:
         return failure_of(error)
     except CostExceeded as error:
         return Failure("too-complex", str(error))
     except RecursionError:
         return Failure("too-complex", "the object is nested too deeply to be judged")
+    return value
 
 
 def failure_of(error: EvaluationError) -> Failure:
