@@ -58,28 +58,36 @@ def required_affinity(spec: JsonObject) -> Json:
     return found
 
 
-def terms_places(terms: Json, nodes: NodePlaces = anywhere) -> PlaceSet:
-    """The union over the terms of a NodeSelector. No terms match nothing, as in the scheduler."""
+def reachable(spec: JsonObject, within: PlaceSet) -> PlaceSet:
+    """What the pod spec's own terms leave of a set; exact for a finite one."""
+    selector, required = spec.get("nodeSelector"), required_affinity(spec)
+    if isinstance(selector, dict) and isinstance(code := selector.get(PLACE_LABEL), str):
+        within = within & PlaceSet.of((code,))
+    return terms_places(required.get("nodeSelectorTerms"), within=within) if isinstance(required, dict) else within
+
+
+def terms_places(terms: Json, nodes: NodePlaces = anywhere, within: PlaceSet = ANYWHERE) -> PlaceSet:
+    """The union over the terms of a NodeSelector, of a set. No terms match nothing, as in the scheduler."""
     if terms is None:
         return NOWHERE
     if not isinstance(terms, list):
-        return ANYWHERE
+        return within
     places = NOWHERE
     for term in terms:
-        places = places | term_places(term, nodes)
+        places = places | term_places(term, nodes, within)
     return places
 
 
-def term_places(term: Json, nodes: NodePlaces = anywhere) -> PlaceSet:
-    """The places one term leaves. A term without expressions and fields matches nothing."""
+def term_places(term: Json, nodes: NodePlaces = anywhere, within: PlaceSet = ANYWHERE) -> PlaceSet:
+    """The places one term leaves of a set. A term without expressions and fields matches nothing."""
     if not term:
         return NOWHERE
     if not isinstance(term, dict):
-        return ANYWHERE
+        return within
     expressions, fields = term.get("matchExpressions"), term.get("matchFields")
     if not expressions and not fields:
         return NOWHERE
-    places = ANYWHERE
+    places = within
     for expression in _mappings(expressions):
         if expression.get("key") == PLACE_LABEL:
             places = places & _expression(expression)

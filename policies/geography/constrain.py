@@ -6,7 +6,14 @@ still gated. A pod with `nodeName` is past scheduling (a binding made, a static 
 nothing and break a mirror, so it gets no operations; `possible` judges the node it names.
 """
 
-from policies.geography.affinity import REQUIRED, Constraint, own_constraints, required_affinity, term_places
+from policies.geography.affinity import (
+    REQUIRED,
+    Constraint,
+    own_constraints,
+    reachable,
+    required_affinity,
+    term_places,
+)
 from policies.geography.place import PLACE_LABEL
 from policies.geography.placeset import ANYWHERE, UNPLACED, PlaceSet
 from policies.json import Json, JsonObject
@@ -52,12 +59,12 @@ def conflict(pod: JsonObject, codes: frozenset[str]) -> str | None:
         return None
     if not codes - {UNPLACED}:
         return "no place of this cluster is admitted"
-    own = list(own_constraints(spec))
-    places = intersection(own)
-    if not (places & PlaceSet(codes)).empty:
+    if not reachable(spec, PlaceSet(codes)).empty:
         return None
+    own = list(own_constraints(spec))
     asked = " and ".join(map(str, own))
-    return f"{asked}; admitted: {PlaceSet(codes)}" if not places.empty else f"{asked}; together they allow no place"
+    together = "; together they allow no place" if intersection(own).empty else f"; admitted: {PlaceSet(codes)}"
+    return asked + together
 
 
 def intersection(constraints: list[Constraint]) -> PlaceSet:
