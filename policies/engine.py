@@ -12,7 +12,7 @@ from hashlib import sha256
 from policies.cel import EvaluationError
 from policies.compiled import CompiledPolicy
 from policies.concerned import candidates
-from policies.correction import correct
+from policies.correction import Correction
 from policies.decision import Action, Decision, Inputs, Needs, Reason, Summary, Verdict
 from policies.facts.context import Situation
 from policies.facts.law import Law
@@ -68,9 +68,10 @@ class RuleEngine:
         patch: Sequence[Json] = ()
         document = request.object
         if phase is Phase.MUTATE:
-            corrected = correct(found, situation, document, findings)
-            document, patch = corrected.object, tuple(corrected.operations)
-            evaluated = [policy for _, policy in found]
+            correction = Correction(document, situation, findings)
+            correction.run(found)
+            document, patch = correction.object, tuple(correction.operations)
+            evaluated = list(correction.policies.values())
         else:
             evaluated = judge(found, situation.facts(document), findings)
         if findings.questions:
@@ -92,14 +93,15 @@ class RuleEngine:
         request = _pod_request(situation.request, pod)
         found = [entry for entry in candidates(self._index, request, key_of(request)) if entry[1].mutations]
         findings = Findings(self._codes)
-        corrected = correct(found, situation.of_pod(request), pod, findings)
+        correction = Correction(pod, situation.of_pod(request), findings)
+        correction.run(found)
         if findings.questions:
             raise Awaiting(findings.questions[0])
         for reason in findings.reasons:
             if Action.DENY in reason.actions:
                 error = Undetermined if reason.undetermined else EvaluationError
                 raise error(f"its pods can't be corrected: policy `{reason.policy}`: {reason.message}")
-        return corrected.object
+        return correction.object
 
     def _inputs(self, request: Request, snapshot: Snapshot) -> Inputs:
         return Inputs(
