@@ -15,7 +15,8 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from policies.request import Phase
-from webhook.doors import Buffered, Door, Rules
+from webhook.body import Bodies
+from webhook.doors import Door, Rules
 from webhook.metrics import Metrics
 from webhook.probes import Probes
 from webhook.settings import BodyLimits, Deadlines
@@ -50,12 +51,8 @@ def create_app(
     deadlines: Deadlines | None = None,
 ) -> FastAPI:
     """The application over its parts; it opens nothing and starts nothing."""
-    body, deadlines = body or BodyLimits(), deadlines or Deadlines()
-    buffered = Buffered(body.buffered)
-    doors = {
-        path: Door(phase, judge, metrics, limits=body, buffered=buffered, times=deadlines)
-        for path, phase in PATHS.items()
-    }
+    bodies, deadlines = Bodies(body or BodyLimits()), deadlines or Deadlines()
+    doors = {path: Door(phase, judge, metrics, bodies, deadlines) for path, phase in PATHS.items()}
     app = Webhook(doors)
     add_probes(app, probes, metrics)
     return app
