@@ -111,7 +111,7 @@ def serve(**options: Any) -> None:
 def main() -> None:
     """Run the command and leave with one of its four exit codes."""
     try:
-        command(prog_name="bailiwick", standalone_mode=False)
+        command(prog_name="bailiwick", standalone_mode=False, obj=_reason_texts)
     except click.exceptions.Exit as leave:
         sys.exit(leave.exit_code)
     except click.Abort:
@@ -125,6 +125,13 @@ def main() -> None:
         sys.exit(HOLDS)
     except Exception as fault:  # noqa: BLE001  # the last resort: every mistake of a user is one of the above
         _fault(fault)
+
+
+def _reason_texts() -> Any:
+    """What reason codes mean, for reports: the audit package knows codes only."""
+    from webhook.reporting import reason_texts
+
+    return reason_texts()
 
 
 def _usage_hint(mistake: click.ClickException) -> str | None:

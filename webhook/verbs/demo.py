@@ -118,7 +118,8 @@ def _tamper(log: Path) -> str:
 def _report(state: Path) -> Path:
     """The HTML report of the log."""
     from audit.verbs.export import write_html
+    from webhook.reporting import reason_texts
 
     path = state / "report.html"
-    write_html(state / "log", (), path)
+    write_html(state / "log", path, reasons=reason_texts)
     return path
