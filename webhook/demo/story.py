@@ -58,12 +58,12 @@ class Story:
 
     def log(self, title: str, good: bool, lines: Sequence[str]) -> None:
         """What a verification of the log said."""
-        mark = Text("holds    " if good else "broken   ", style="bold green" if good else "bold red")
         self._console.print()
         self._console.print(Rule(title, style="blue"))
-        for line in lines:
-            self._console.print(Text.assemble(mark, line))
-            mark = Text(" " * 9)
+        first, *rest = lines
+        self._console.print(Text(first, style="bold green" if good else "bold red"))
+        for line in rest:
+            self._console.print(Text(line))
 
     def closing(self, counted: dict[str, int], report: Path, took: float) -> None:
         self._console.print()

@@ -32,7 +32,8 @@ def demo(state: Path, examples: Path | None) -> None:
     started = time.monotonic()
     given = examples or quickstart()
     _fresh(state)
-    story = Story(Console(highlight=False, width=min(Console().width, 120)))
+    terminal = Console()
+    story = Story(Console(highlight=False, width=min(terminal.width, 120) if terminal.is_terminal else 110))
     process = Process(state, ["--rules", str(given / "rules"), "--snapshot", str(given / "cluster")])
     try:
         asker = process.ready()
@@ -99,7 +100,8 @@ def _proof(story: "Story", state: Path) -> None:
         shutil.copytree(state / "log", copy)
         changed = _tamper(copy)
         found = verify_log(copy, keys)
-    story.log("the same log, after somebody made a refusal an admission", found.ok, [changed, *lines(found)])
+    told = list(lines(found))
+    story.log("a copy of it, in which somebody made a refusal an admission", found.ok, [told[0], changed, *told[1:]])
     if not report.ok or found.ok:
         raise click.ClickException("the log does not verify as it should: this is a fault of ours")
 
@@ -107,11 +109,11 @@ def _proof(story: "Story", state: Path) -> None:
 def _tamper(log: Path) -> str:
     """Turn the first recorded refusal into an admission of the same length, wherever its bytes lie."""
     before, after = b'"verdict":"denied"', b'"verdict":"passed"'
-    for path in sorted(log.rglob("*")):
+    for path in sorted(log.rglob("*"), key=lambda path: ("wal" not in path.parts, path)):
         data = path.read_bytes() if path.is_file() else b""
         if before in data:
             path.write_bytes(data.replace(before, after, 1))
-            return f"changed in a copy: {before.decode()} to {after.decode()} in {path.relative_to(log)}"
+            return f"changed: {before.decode()} to {after.decode()} in {path.relative_to(log)}"
     raise click.ClickException("no refusal was recorded: this is a fault of ours")
 
 
