@@ -13,7 +13,7 @@ from policies.cel import EvaluationError
 from policies.compiled import CompiledPolicy
 from policies.concerned import candidates
 from policies.correction import Correction
-from policies.decision import Action, Decision, Inputs, Needs, Reason, Summary, Verdict
+from policies.decision import Action, Decision, Inputs, Needs, Reason, Verdict
 from policies.facts.context import Situation
 from policies.facts.law import Law
 from policies.facts.unknown import Awaiting, Undetermined
@@ -84,7 +84,7 @@ class RuleEngine:
             annotations=tuple(findings.annotations),
             policies=tuple(policy.name for policy in evaluated),
             fail_closed=any(policy.fail_closed for policy in evaluated) or phase is not Phase.IGNORE,
-            summary=situation.facts(document).summary() if found else Summary(),
+            summary=situation.facts(document).summary(brief=not found),
             inputs=self._inputs(request, snapshot),
         )
 

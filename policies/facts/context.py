@@ -5,6 +5,7 @@ mutated object gets new `Facts` over the same situation.
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -102,19 +103,24 @@ class Facts(dict[str, object]):
         value = self[name] = compute(self)
         return value
 
-    def summary(self) -> Summary:
-        """What registers and queries need of a decision. What isn't known stays empty: a summary never decides."""
-        workload: Any = self["workload"]
+    def summary(self, *, brief: bool = False) -> Summary:
+        """What registers and queries need of a decision. What isn't known stays empty: a summary never decides.
+
+        `brief` leaves the workload alone: nobody asked for it.
+        """
         try:
-            return self._summary(workload)
+            bound = Summary(
+                data_class=str(self.situation.data_class["name"]),
+                jurisdiction=str(self.situation.jurisdiction["name"]),
+            )
+            return bound if brief else self._summary(bound, self["workload"])
         except EvaluationError:
             return Summary()
 
-    def _summary(self, workload: Any) -> Summary:
+    def _summary(self, bound: Summary, workload: Any) -> Summary:
         situation = self.situation
-        return Summary(
-            data_class=str(situation.data_class["name"]),
-            jurisdiction=str(situation.jurisdiction["name"]),
+        return replace(
+            bound,
             places=situation.cluster.summary(workload["pods"]),
             isolation=weakest(pod["isolation"] for pod in workload["pods"] if pod["isolation"]),
             models=_references(workload["models"]),

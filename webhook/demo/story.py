@@ -30,8 +30,8 @@ class Story:
     def opening(self, rules: Path, ready_after: float, port: int) -> None:
         text = Text.assemble(
             ("One webhook process", "bold"),
-            f", started with a key, a certificate authority and a log of its own, answers over TLS 1.3\n"
-            f"on port {port} after {ready_after:.1f} s. It knows one jurisdiction, the European Union, and what\n"
+            f", started with a key, a certificate authority and a log of its own, answers over TLS\n"
+            f"1.3 on port {port} after {ready_after:.1f} s. It knows one jurisdiction, the European Union, and what\n"
             f"the cluster consists of ({rules}).\nWhat follows is what an API server would ask it.",
         )
         self._console.print(Panel(text, title="bailiwick demo", border_style="blue"))
