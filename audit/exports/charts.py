@@ -4,7 +4,7 @@ Colours come from the page's style sheet by class, so that charts follow light, 
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from audit.exports.summary import VERDICTS
@@ -14,6 +14,7 @@ _STEPS = (60, 300, 900, 3600, 10_800, 21_600, 43_200, 86_400, 604_800, 2_592_000
 _LABELS = (*_STEPS, 31_536_000)
 _BARS = 72  # at most; narrower ones can't be told apart
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP = 1080, 240, 52, 26, 10
+LABEL_LENGTH = 28  # characters of a name beside a bar
 _ROW, _RANKED, _LABEL, _VALUE = 30, 500, 206, 62
 
 
@@ -39,8 +40,8 @@ def over_time(by_minute: Mapping[int, Counter[str]]) -> str:
     return _svg(title, _WIDTH, _HEIGHT, "".join(parts))
 
 
-def ranked(title: str, counts: Mapping[str, Counter[str]], most: int = 8) -> str:
-    """Horizontal stacked bars, the largest first; what is left out is said in the last row."""
+def ranked(title: str, counts: Mapping[str, Counter[str]], label: Callable[[str], str] = str, most: int = 8) -> str:
+    """Horizontal stacked bars, the largest first; what is left out is said in the last row. `label` shortens names."""
     if not counts:
         return ""
     order = sorted(counts, key=lambda name: (-sum(counts[name].values()), name))
@@ -51,14 +52,17 @@ def ranked(title: str, counts: Mapping[str, Counter[str]], most: int = 8) -> str
             rest.update(counts[name])
         rows.append((f"{len(order) - most} others", rest))
     largest = max(sum(verdicts.values()) for _, verdicts in rows)
-    body = "".join(_row(number, name, verdicts, largest) for number, (name, verdicts) in enumerate(rows))
+    body = "".join(_row(number, name, label(name), verdicts, largest) for number, (name, verdicts) in enumerate(rows))
     return _svg(title, _RANKED, _ROW * len(rows), body)
 
 
-def _row(number: int, name: str, verdicts: Counter[str], largest: int) -> str:
+def _row(number: int, name: str, label: str, verdicts: Counter[str], largest: int) -> str:
     y, x, scale = number * _ROW, float(_LABEL), (_RANKED - _LABEL - _VALUE) / largest
-    label = f'<text class="name" x="{_LABEL - 10}" y="{y + 19}" text-anchor="end">{escaped(_middle(name, 28))}</text>'
-    parts = [f"<title>{escaped(name)}: {_said(verdicts)}</title>", label]
+    text = escaped(_middle(label, LABEL_LENGTH))
+    parts = [
+        f"<title>{escaped(name)}: {_said(verdicts)}</title>",
+        f'<text x="{_LABEL - 10}" y="{y + 19}" text-anchor="end">{text}</text>',
+    ]
     for verdict in VERDICTS:
         if verdicts[verdict]:
             width = verdicts[verdict] * scale

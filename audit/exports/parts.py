@@ -91,7 +91,7 @@ def _embedded(summary: Summary, embedded: int) -> str:
         return ""
     return (
         f" {embedded:,} of {len(summary.hashes):,} records are embedded in full, refusals first, then an even sample; "
-        "of the others only the hash is, and <code>bailiwick audit verify</code> checks their content in the log itself."
+        "of the others only the hash is, and <code>bailiwick audit verify</code> checks their content in the log."
     )
 
 
@@ -101,18 +101,31 @@ def decided(summary: Summary) -> str:
     if not over_time:
         return ""
     ranked = (
-        ("By data class", summary.by_class),
-        ("By jurisdiction", summary.by_jurisdiction),
-        ("By possible place", summary.by_place),
-        ("By failed policy", summary.by_policy),
-        ("By model", summary.by_model),
-        ("By kind", summary.by_kind),
+        ("By data class", summary.by_class, str),
+        ("By jurisdiction", summary.by_jurisdiction, str),
+        ("By possible place", summary.by_place, str),
+        ("By failed policy", summary.by_policy, str),
+        ("By model", summary.by_model, _model_label),
+        ("By kind", summary.by_kind, _kind_label),
     )
     cards = "".join(
-        f'<div class="card"><h3>{title}</h3>{charts.ranked(title, counts)}</div>' for title, counts in ranked if counts
+        f'<div class="card"><h3>{title}</h3>{charts.ranked(title, counts, label)}</div>'
+        for title, counts, label in ranked
+        if counts
     )
     wide = f'<div class="card wide"><h3>Verdicts over time (UTC)</h3>{charts.legend()}{over_time}</div>'
     return f'<section><h2>What was decided</h2>{wide}<div class="grid">{cards}</div></section>'
+
+
+def _kind_label(gvk: str) -> str:
+    return gvk.rpartition("/")[2]
+
+
+def _model_label(reference: str) -> str:
+    """The model's own name: without scheme and pin, and from a long path its end."""
+    base = reference.partition("://")[2] or reference
+    base = base.partition("@")[0]
+    return base if len(base) <= charts.LABEL_LENGTH else f"…{base[1 - charts.LABEL_LENGTH :]}"
 
 
 def refusals(summary: Summary, texts: Mapping[str, ReasonText]) -> str:
@@ -238,7 +251,7 @@ def footer(generated: datetime) -> str:
     when = generated.astimezone(UTC).strftime("%d %B %Y, %H:%M UTC")
     return (
         f"<footer><div>Made by Bailiwick on {when}. Names of people, addresses and objects are not in this report: "
-        "the log holds keyed tags of them, and their values sealed. This report is evidence, no legal advice.</div></footer>"
+        "the log holds keyed tags of them, and their values sealed. It is evidence, no legal advice.</div></footer>"
     )
 
 

@@ -49,6 +49,19 @@
       made.append(shown(text));
       return made;
     };
+    const twoLines = (gvk) => {
+      const at = gvk.lastIndexOf("/");
+      const made = cell(gvk.slice(at + 1));
+      const group = document.createElement("small");
+      group.textContent = shown(gvk.slice(0, at));
+      made.append(group);
+      return made;
+    };
+    const shortened = (text) => {
+      const made = cell(text.length > 48 ? text.slice(0, 36) + "…" + text.slice(-8) : text);
+      made.title = shown(text);
+      return made;
+    };
     const show = (index) => {
       const at = place.get(index);
       byId("record").hidden = false;
@@ -65,7 +78,9 @@
         line.tabIndex = 0;
         const time = new Date(rows.second[row] * 1000).toISOString().replace("T", " ").slice(0, 19);
         line.append(cell(time), cell(rows.value("verdict", row), rows.value("verdict", row)));
-        for (const name of ["namespace", "kind", "operation", "data_class", "jurisdiction", "codes", "models"]) line.append(cell(rows.value(name, row)));
+        line.append(cell(rows.value("namespace", row)), twoLines(rows.value("kind", row)));
+        for (const name of ["operation", "data_class", "jurisdiction", "codes"]) line.append(cell(rows.value(name, row)));
+        line.append(shortened(rows.value("models", row)));
         line.addEventListener("click", () => show(rows.index[row]));
         line.addEventListener("keydown", (event) => { if (event.key === "Enter") show(rows.index[row]); });
         body.append(line);
