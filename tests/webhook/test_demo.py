@@ -34,10 +34,15 @@ def test_the_readme_shows_what_it_prints(shown):
         r"<!-- demo:begin -->\n```\n(.*?)```\n<!-- demo:end -->", (ROOT / "README.md").read_text(), re.DOTALL
     )
     assert excerpt is not None
-    printed = {line.strip() for line in shown[0].stdout.splitlines()}
-    told = [line.strip() for line in excerpt[1].splitlines() if line.strip() not in ("", "...")]
+    printed = {_steady(line) for line in shown[0].stdout.splitlines()}
+    told = [line for line in excerpt[1].splitlines() if line.strip() not in ("", "...")]
     assert len(told) > 20
-    assert [line for line in told if line not in printed] == []
+    assert [line for line in told if _steady(line) not in printed] == []
+
+
+def _steady(line: str) -> str:
+    """A line without what differs from run to run: offsets and counts."""
+    return re.sub(r"\d+", "0", line.strip())
 
 
 def test_its_log_is_verified_and_exported_by_the_command(shown, tmp_path):
