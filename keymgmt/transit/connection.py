@@ -226,6 +226,8 @@ def refusal(site: TransitSite, path: str, reply: Reply) -> KeyManagementError:
         "active cluster node not found", "node not active", "cannot write to readonly"
     ):
         return Standby(f"`{url}` is a standby without an active node to ask; wait for the election")
+    if status in {400, 500} and (why := _why(reply)) is not Refusal.OTHER:
+        return _request_refused(site, path, reply, why)  # Vault says some of these with 500
     if status in {412, 429, 500, 502, 503, 504}:
         return Busy(f"`{url}` cannot serve now (status {status}); try again later")
     if reply.json() is None:
@@ -236,7 +238,7 @@ def refusal(site: TransitSite, path: str, reply: Reply) -> KeyManagementError:
         return MountMissing(f"`{url}` has nothing mounted for `{path}`; enable the engine or correct the mount")
     if status == 404 or reply.says("encryption key not found", "signing key not found", "key not found"):
         return KeyMissing(f"`{url}` has no key at `{path}`; create it with the type that its purpose needs")
-    return _request_refused(site, path, reply)
+    return _request_refused(site, path, reply, Refusal.OTHER)
 
 
 REFUSALS = {
@@ -245,11 +247,16 @@ REFUSALS = {
     "unable to decrypt": Refusal.NOT_DECRYPTED,
     "decryption error": Refusal.NOT_DECRYPTED,
     "message authentication failed": Refusal.NOT_DECRYPTED,
+    "cannot renew": Refusal.NOT_PROLONGED,
+    "not renewable": Refusal.NOT_PROLONGED,
 }
 
 
-def _request_refused(site: TransitSite, path: str, reply: Reply) -> RequestRefused:
-    why = next((ours for phrase, ours in REFUSALS.items() if reply.says(phrase)), Refusal.OTHER)
+def _why(reply: Reply) -> Refusal:
+    return next((ours for phrase, ours in REFUSALS.items() if reply.says(phrase)), Refusal.OTHER)
+
+
+def _request_refused(site: TransitSite, path: str, reply: Reply, why: Refusal) -> RequestRefused:
     return RequestRefused(f"`{site.url}` refuses the request to `{path}` with status {reply.status}: {why}", why)
 
 

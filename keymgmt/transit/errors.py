@@ -63,6 +63,7 @@ class Refusal(StrEnum):
     TOO_OLD = "its version is below the key's minimum"
     TOO_NEW = "its version is newer than the key"
     NOT_DECRYPTED = "it does not decrypt"
+    NOT_PROLONGED = "its life cannot be prolonged"
     OTHER = "it is not accepted"
 
 

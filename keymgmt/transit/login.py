@@ -142,7 +142,12 @@ class TokenLogin:
             data = None
         if not isinstance(data, dict):
             raise LoginRefused(f"`{connection.site.url}` does not accept the token in `{self.path}`; replace it")
-        return grant(connection, data | {"lease_duration": data.get("ttl"), "client_token": _text(token)})
+        found = {
+            "client_token": _text(token),
+            "lease_duration": data.get("ttl"),
+            "renewable": data.get("renewable", False),
+        }
+        return grant(connection, found)  # a root token does not say whether it is renewable
 
 
 def read_credential(path: Path) -> Secret:

@@ -88,12 +88,10 @@ class VaultSession:
             return error.with_traceback(None)  # hvac's frames hold what was asked
 
     def _renewed(self, held: _Held, now: float) -> _Held:
-        """The token with a longer life, a new one, or the old one while it lives. Raises KeyServiceError."""
+        """The token with a longer life, a new one, or the old one for as long as it lives."""
         try:
             return self._prolonged(held, now) or _held(self._login.login(self.connection), now)
         except KeyServiceError:
-            if now + LEAST >= held.ends_at:
-                raise
             return replace(held, renew_at=now + LEAST)
 
     def _prolonged(self, held: _Held, now: float) -> _Held | None:

@@ -116,6 +116,24 @@ def test_any_bytes(data: bytes) -> None:
     assert parsed.header + parsed.nonce + parsed.ciphertext == data
 
 
+@pytest.mark.parametrize(
+    ("at", "says"),
+    [
+        (0, "not an envelope"),
+        (4, "newer release"),
+        (5, "unknown algorithms"),
+        (6, "unknown algorithms"),
+        (30, "length"),
+    ],
+)
+def test_what_is_not_understood_is_named(keyring: FileKeyring, bound: Binding, at: int, says: str) -> None:
+    """Another version, algorithm or length is refused as such, before any key is touched."""
+    envelope = bytearray(keyring.sealer().seal(b"x", bound).to_bytes())
+    envelope[at] ^= 0x40
+    with pytest.raises(EnvelopeInvalid, match=says):
+        parse_envelope(bytes(envelope))
+
+
 @pytest.mark.parametrize("sealed_in", REGIONS)
 def test_only_the_diagonal_opens(make: Callable[[str], FileKeyring], sealed_in: str) -> None:
     """Of all pairs of regions, only a region and itself open an envelope: by name, and by the AEAD when names lie."""

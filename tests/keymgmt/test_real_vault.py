@@ -293,11 +293,12 @@ def test_jwt_login(vault: RealVault, tmp_path: Path, canaries: Canaries) -> None
     vault.api("POST", "auth/jwt/config", {"jwt_validation_pubkeys": [public]})
     role = {"role_type": "jwt", "bound_audiences": ["vault"], "user_claim": "sub", "token_policies": ["bailiwick"]}
     vault.api("POST", "auth/jwt/role/bailiwick", role)
-    good = {"sub": "system:serviceaccount:bailiwick:webhook", "aud": "vault", "exp": int(time.time()) + 600}
+    now = int(time.time())
+    good = {"sub": "system:serviceaccount:bailiwick:webhook", "aud": "vault", "iat": now, "nbf": now, "exp": now + 600}
     path = tmp_path / "jwt"
     path.write_text(signed_jwt(key, good))
     assert vault.connect(JwtLogin("bailiwick", path)).region == "eu-de"
-    expired, foreign = good | {"exp": int(time.time()) - 600}, good | {"aud": "somebody"}
+    expired, foreign = good | {"nbf": now - 900, "exp": now - 600}, good | {"aud": "somebody"}
     for text in (signed_jwt(key, expired), signed_jwt(key, foreign), signed_jwt(stranger, good)):
         path.write_text(text)
         canaries.names[text.encode()] = "jwt"
@@ -342,6 +343,8 @@ def contains(whole: Any, part: Any) -> bool:
     """Whether everything in `part` is in `whole` too."""
     if isinstance(part, dict):
         return isinstance(whole, dict) and all(name in whole and contains(whole[name], part[name]) for name in part)
+    if isinstance(part, list):
+        return isinstance(whole, list) and len(whole) == len(part) and all(map(contains, whole, part))
     return bool(whole == part)
 
 

@@ -121,6 +121,7 @@ class Token:
     ends: float
     ttl: int
     renewable: bool = True
+    born: float = 0.0
 
 
 @dataclass
@@ -192,7 +193,7 @@ class VaultDouble:
         self.cluster_id = cluster_id
         self.tokens: dict[str, Token] = {}
         self.credentials: dict[str, dict[str, Any]] = {}  # login mount to what it accepts
-        self.grant_ttl, self.grant_renewable = 3600, True
+        self.grant_ttl, self.grant_maximum, self.grant_renewable = 3600, 32 * 86400.0, True
         self.issued = 0
         self.new_token: Callable[[], str] = lambda: f"hvs.{self.issued}"
         self.keys: dict[str, DoubleKey] = {}
@@ -299,26 +300,36 @@ class VaultDouble:
         self.issued += 1
         return self._granted(self.new_token(), self.grant_ttl)
 
-    def _granted(self, name: str, ttl: int) -> Answer:
+    def _granted(self, name: str, ttl: int, born: float | None = None) -> Answer:
         ends = self._clock() + ttl if ttl else float("inf")
-        self.tokens[name] = Token(ends, ttl, self.grant_renewable)
+        self.tokens[name] = Token(ends, ttl, self.grant_renewable, self._clock() if born is None else born)
         auth = {"client_token": name, "lease_duration": ttl, "renewable": self.grant_renewable}
         return Answer(200, json.dumps({"auth": auth, "data": None}).encode())
 
     def _authorised(self, parts: list[str], request: Request) -> Answer:
         name = request.headers.get("x-vault-token", "")
         token = self.tokens.get(name)
+        if not name:
+            return errors(403, "permission denied")
         if token is None or self._clock() >= token.ends:
-            return errors(403, "permission denied", "invalid token")
+            return errors(403, "2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n")
         match parts:
             case ["auth", "token", "renew-self"]:
-                return self._granted(name, self.grant_ttl) if token.renewable else errors(400, "lease is not renewable")
+                return self._renewed(name, token)
             case ["auth", "token", "lookup-self"]:
                 left = 0 if token.ends == float("inf") else int(token.ends - self._clock())
                 return data(id=name, ttl=left, renewable=token.renewable)
             case ["transit", action, key]:
                 return self._transit(action, key, request)
         return errors(404, f'no handler for route "{"/".join(parts)}". route entry not found.')
+
+    def _renewed(self, name: str, token: Token) -> Answer:
+        if not token.renewable:
+            return errors(400, "lease is not renewable")
+        if self._clock() >= token.born + self.grant_maximum:
+            return errors(500, "1 error occurred:\n\t* past the max TTL, cannot renew\n\n")
+        left = token.born + self.grant_maximum - self._clock()
+        return self._granted(name, int(min(self.grant_ttl, left)), born=token.born)
 
     def _transit(self, action: str, name: str, request: Request) -> Answer:
         key = self.keys.get(name)
@@ -348,7 +359,8 @@ class VaultDouble:
         try:
             plaintext = private.decrypt(base64.b64decode(encoded), OAEP)
         except ValueError:
-            return errors(400, "failed to RSA decrypt the ciphertext: crypto/rsa: decryption error")
+            failure = "1 error occurred:\n\t* failed to RSA decrypt the ciphertext: crypto/rsa: decryption error\n\n"
+            return errors(500, failure)
         return data(plaintext=base64.b64encode(plaintext).decode())
 
 

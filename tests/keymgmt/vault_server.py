@@ -14,9 +14,13 @@ from tests.cluster.bed.processes import BedError, Household, Port, wait_until
 from tests.keymgmt.authority import Authority
 
 CONFIG = """
-storage "file" {{ path = "{folder}/storage" }}
+storage "raft" {{
+  path    = "{folder}/storage"
+  node_id = "only"
+}}
 listener "tcp" {{
   address            = "127.0.0.1:{port}"
+  cluster_address    = "127.0.0.1:{cluster}"
   tls_cert_file      = "{certificate}"
   tls_key_file       = "{key}"
   tls_client_ca_file = "{ca}"
@@ -24,6 +28,7 @@ listener "tcp" {{
 }}
 disable_mlock    = true
 api_addr         = "https://127.0.0.1:{port}"
+cluster_addr     = "https://127.0.0.1:{cluster}"
 plugin_directory = "{plugins}"
 """
 POLICY = """
@@ -70,13 +75,16 @@ class RealVault:
         self.folder.mkdir(parents=True)
         self.authority = Authority(self.folder / "tls", f"{self.name} authority")
         pair = self.authority.serve([f"urn:bailiwick:region:{self.name}"])
-        reserved = Port()
-        port = reserved.number
-        reserved.close()  # Vault shares no ports
+        (self.folder / "storage").mkdir()
+        ports = [Port(), Port()]
+        port, cluster = (reserved.number for reserved in ports)
+        for reserved in ports:
+            reserved.close()  # Vault shares none
         self.url, self.pin = f"https://127.0.0.1:{port}", pair.pin
         config = CONFIG.format(
             folder=self.folder,
             port=port,
+            cluster=cluster,
             certificate=pair.certificate,
             key=pair.key,
             ca=self.authority.bundle,
@@ -120,8 +128,8 @@ class RealVault:
 
     def site(self, **changes: Any) -> TransitSite:
         """How to reach it."""
-        settings: dict[str, Any] = {"pins": frozenset({self.pin})} | changes
-        return TransitSite(self.name, self.url, self.authority.bundle, KEYS, **settings)
+        settings: dict[str, Any] = {"keys": KEYS, "pins": frozenset({self.pin})} | changes
+        return TransitSite(self.name, self.url, self.authority.bundle, **settings)
 
     def approle(self, role: str = "bailiwick") -> AppRoleLogin:
         """A fresh secret id for a role."""
