@@ -16,7 +16,7 @@ END = "\n"  # a word that ends a command: newline, `;`, `&&`, `|`
 Word = tuple[str, str]  # the text, and the path of the element it stands in
 
 _KUBERNETES = re.compile(r"\$(?:\$|\(([\w.-]+)\))")  # `$$` is an escaped dollar
-_SHELL = re.compile(r"\$(?:\{(\w+)(?::?-([^}]*))?\}|(\w+))")
+_SHELL = re.compile(r"\$(?:\{(\w+)(?::?-([^}$]*))?\}|(\w+))")  # stops at the next dollar: else quadratic
 _WORD = re.compile(r"""(?:[^\s"'\\;|&()<>]|\\.|"(?:[^"\\]|\\.)*"|'[^']*')+|\n|[;|&()<>]+|["'\\]""", re.DOTALL)
 _QUOTED = re.compile(r"""\\(\n)|\\(.)|"((?:[^"\\]|\\.)*)"|'([^']*)'""", re.DOTALL)
 _ESCAPED = re.compile(r'\\([\\"$`\n])')

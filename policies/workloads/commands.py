@@ -53,27 +53,28 @@ class Revisions:
 
     def __init__(self, words: list[Word]) -> None:
         self._words = words
-        self._said: dict[str, list[str]] | None = None
+        self._said: dict[str, str] | None = None
 
     def of(self, names: Sequence[str]) -> str:
         """The revision that the flags say: one that isn't a commit counts first; empty when none is said."""
         if self._said is None:
             self._said = self._read()
-        said = [value for name in names for value in self._said.get(name, ())]
+        said = [self._said[name] for name in names if name in self._said]
         return next((value for value in said if not is_commit(value)), said[-1] if said else "")
 
-    def _read(self) -> dict[str, list[str]]:
-        said: dict[str, list[str]] = {}
+    def _read(self) -> dict[str, str]:
+        said: dict[str, str] = {}
         for index in [index for index, (text, _) in enumerate(self._words) if "rev" in text]:
             name, joined = flag(self._words[index][0])
-            if not name:
-                continue
             # Python's argument parser takes any unambiguous beginning of a flag for the flag.
-            for whole in _revision_flags():
+            for whole in _revision_flags() if name else ():
                 if whole == name or (len(name) > len("--re") and whole.startswith(name)):
                     following = value_after(self._words, index)
                     value = joined if joined is not None else following[0] if following else ""
-                    said.setdefault(whole, []).append(value)
+                    if is_commit(said.get(whole) or value):
+                        said[whole] = value
+                    else:
+                        said.setdefault(whole, value)
         return said
 
 
@@ -160,10 +161,10 @@ def _adapters(words: list[Word], index: int, value: Word) -> Iterator[Model]:
     """`--lora-modules a=org/x b=org/y`: all words up to the next flag."""
     following = [value]
     if "=" not in words[index][0]:
-        for word in words[index + 2 :]:
-            if word[0] == END or word[0].startswith("-"):
-                break
-            following.append(word)
+        at = index + 2
+        while at < len(words) and words[at][0] != END and not words[at][0].startswith("-"):
+            following.append(words[at])
+            at += 1
     for text, path in following:
         if text[:1] in ("{", "["):
             yield from _json_models(text, path)

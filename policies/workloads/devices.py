@@ -180,9 +180,15 @@ def proofs_of(spec: JsonObject) -> Holds:
     selector = spec.get("nodeSelector")
     selector = selector if isinstance(selector, dict) else {}
     read: list[list[list[Json]]] = []
+    known: dict[tuple[Json, ...], bool] = {}
 
     def holds(need: JsonObject) -> bool:
-        key = need["key"]
+        asked = (need["key"], need["operator"], *need.get("values", ()))
+        if asked not in known:
+            known[asked] = answer(need["key"], need)
+        return known[asked]
+
+    def answer(key: str, need: JsonObject) -> bool:
         value = selector.get(key)
         if isinstance(value, str) and implies({"key": key, "operator": "In", "values": [value]}, need):
             return True

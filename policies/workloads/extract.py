@@ -98,6 +98,10 @@ class _Facts:
         self._own: dict[str, list[Any]] = {}
         self._pods: list[PodFact] | None = None
         self._nested: list[_Facts] | None = None
+        self._by_path: dict[str, PodFact] = {}
+        self._lengths: list[int] = []  # of the paths of the pods; few, however many pods there are
+        self._inner: dict[str, dict[str, list[Any]]] = {}
+        self._proofs: dict[str, Holds] = {}
 
     @property
     def pods(self) -> list[PodFact]:
@@ -148,9 +152,37 @@ class _Facts:
         return _OWN[fact](self._subject, entry, self._prefix)
 
     def _holds_at(self, path: str) -> Holds:
-        """What is proven of the nodes of the pod that a path lies in."""
-        around = [pod for pod in self.pods if not pod["path"] or path == pod["path"] or _lies_in(path, pod["path"])]
-        return proofs_of(max(around, key=lambda pod: len(pod["path"]))["spec"]) if around else unproven
+        """What is proven of the nodes of the pod that a path lies in: of the innermost one."""
+        around = self._around(path)
+        if not around:
+            return unproven
+        pod = around[-1]
+        if pod not in self._proofs:
+            self._proofs[pod] = proofs_of(self._by_path[pod]["spec"])
+        return self._proofs[pod]
+
+    def inside(self, fact: str, pod: str) -> list[Any]:
+        """What the catalogue knows inside of one template, such as KServe's `spec.predictor.model`."""
+        own = self.own(fact)
+        if not own:
+            return []
+        if fact not in self._inner:
+            self._inner[fact] = {}
+            for one in own:
+                for around in self._around(one["path"]):
+                    self._inner[fact].setdefault(around, []).append(one)
+        return self._inner[fact].get(pod, [])
+
+    def _around(self, path: str) -> list[str]:
+        """The paths of the templates that a path lies in, the outermost first."""
+        if not self._lengths:
+            self._by_path = {pod["path"]: pod for pod in self.pods}
+            self._lengths = sorted({len(pod) for pod in self._by_path})
+        return [
+            path[:length]
+            for length in self._lengths
+            if (not length or path[length : length + 1] in ("", ".", "[")) and path[:length] in self._by_path
+        ]
 
     def _pod(self, place: Place) -> PodFact:
         made = _Pod(place, self)
@@ -232,17 +264,11 @@ class _Pod:
         return name if isinstance(name, str) else ""
 
     def _with_inner(self, fact: str, found: list[Any]) -> list[Any]:
-        """With what the catalogue knows inside of this template, such as KServe's `spec.predictor.model`."""
-        path = self._place.path
-        own = [one for one in self._facts.own(fact) if not path or _lies_in(one["path"], path)]
-        if not own:
+        inner = self._facts.inside(fact, self._place.path)
+        if not inner:
             return found
         seen = {tuple(one.values()) for one in found}
-        return found + [one for one in own if tuple(one.values()) not in seen]
-
-
-def _lies_in(path: str, holder: str) -> bool:
-    return path.startswith(holder) and path[len(holder) : len(holder) + 1] in (".", "[")
+        return found + [one for one in inner if tuple(one.values()) not in seen]
 
 
 def _dotted(path: str) -> str:
