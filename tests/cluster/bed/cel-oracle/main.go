@@ -71,11 +71,8 @@ func main() {
 				os.Exit(1)
 			}
 		}
-		if input.Buffered() == 0 { // the asker may wait for all answers before it asks again
-			output.Flush()
-		}
+		output.Flush() // so that the first question without an answer is the one being thought about
 		if err == io.EOF {
-			output.Flush()
 			return
 		}
 	}

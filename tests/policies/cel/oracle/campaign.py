@@ -19,7 +19,7 @@ from tests.policies.cel.oracle import objects
 from tests.policies.cel.oracle.difference import Difference, difference
 from tests.policies.cel.oracle.generator import Generator
 from tests.policies.cel.oracle.mutation import broken
-from tests.policies.cel.oracle.peer import Peer
+from tests.policies.cel.oracle.peer import Peer, PeerDied
 from tests.policies.cel.oracle.smallest import smallest_text, smallest_tree, smallest_value
 from tests.policies.cel.oracle.subject import Subject
 from tests.policies.cel.oracle.tree import Tree
@@ -109,29 +109,35 @@ class Campaign:
         return made
 
     def check(self, cases: Sequence[Case]) -> Iterator[Found]:
-        """Yield the disagreements among these cases."""
-        theirs = self.peer.ask(self._questions(cases))
+        """Yield the disagreements among these cases, which share their bindings. What the peer dies of is left out."""
+        try:
+            theirs = self.peer.ask(self._questions(cases))[-len(cases) :]
+        except PeerDied as died:
+            self.outcomes["died"] += 1
+            at = max(0, died.question - 1)  # the first question keeps the bindings
+            yield from self.check([*cases[:at], *cases[at + 1 :]])
+            return
         for case, answer in zip(cases, theirs, strict=True):
             self.outcomes[_outcome(answer)] += 1
             found = self._differing(case.question, case.bindings, answer)
             if found is not None:
                 yield self._shrunk(case, found)
 
-    def _questions(self, cases: Sequence[Case]) -> list[Json]:
-        kept: dict[int, str] = {}
-        questions: list[Json] = []
-        for case in cases:
-            name = kept.get(id(case.bindings))
-            if name is None:
-                name = kept[id(case.bindings)] = f"{len(kept)}"
-                self.peer.ask([{"mode": "keep", "name": name, "bindings": case.bindings}])
-            questions.append({**case.question, "use": name})
-        return questions
+    @staticmethod
+    def _questions(cases: Sequence[Case]) -> list[Json]:
+        """One that keeps the bindings, which all cases share, and one for each case."""
+        if not cases:
+            return []
+        keep = {"mode": "keep", "name": "shared", "bindings": cases[0].bindings}
+        return [keep, *({**case.question, "use": "shared"} for case in cases)]
 
     def _differing(self, question: Json, bindings: Json, theirs: Json | None = None) -> Difference | None:
         asked = {**question, "bindings": bindings}
-        if theirs is None:
-            theirs = self.peer.ask([asked])[0]
+        try:
+            if theirs is None:
+                theirs = self.peer.ask([asked])[0]
+        except PeerDied:  # while a case is made smaller
+            return None
         try:
             ours = self.subject.answer(question, bindings)
         except Exception as error:  # noqa: BLE001 - the engine promises to raise nothing but its own errors

@@ -1,7 +1,7 @@
 """Makes random expressions that a type checker mostly accepts, over values that are really there.
 
-Guarantees: the same seed and bindings give the same expression. A wish for a type is mostly granted exactly, sometimes by
-something of unknown type (`object...`), and now and then by something wrong, because what is refused must agree, too.
+Guarantees: the same seed and bindings give the same expression. A wish for a type is mostly granted exactly, sometimes
+by something of unknown type (`object...`), and now and then by something wrong: what is refused must agree, too.
 """
 
 from __future__ import annotations
@@ -13,17 +13,28 @@ from random import Random
 from typing import Any
 
 from tests.policies.cel.oracle import objects, words
-from tests.policies.cel.oracle.templates import CLASSES, Hole, Template, WORDS, tables
+from tests.policies.cel.oracle.templates import CLASSES, WORDS, Hole, Template, tables
 from tests.policies.cel.oracle.tree import Tree
 from tests.policies.cel.oracle.typed import (
-    BOOL, DYN, KEYS, OPAQUE, PLAIN, STRING, Type, list_of, map_of, optional_of, parse,
+    BOOL,
+    DYN,
+    KEYS,
+    OPAQUE,
+    PLAIN,
+    STRING,
+    Type,
+    list_of,
+    map_of,
+    optional_of,
+    parse,
 )  # fmt: skip
 
 Json = dict[str, Any]
 
-WRONG = 0.02  # chance of something of another type
+WRONG = 0.01  # chance of something of another type
 UNKNOWN = 0.1  # of a value whose type the checker doesn't know
 GENERIC = 0.2  # of a template that can yield any type, such as indexing
+COMMON = 9  # words of a pool that come first are ordinary ones
 BARE = 0.15  # of leaving out parentheses
 
 REQUEST = {
@@ -94,7 +105,7 @@ class Generator:
             return map_of(self.random.choice(KEYS), self.any_type(depth - 1))
         if chance < 0.91:
             return optional_of(self.any_type(depth - 1))
-        return self.random.choice((*OPAQUE, DYN, DYN, Type("type")))
+        return self.random.choice((*OPAQUE, DYN, DYN, Type("type"), Type("decision")))
 
     def tree(self, wanted: Type, depth: int, pool: str = "") -> Tree:
         """An expression of the wanted type."""
@@ -130,9 +141,7 @@ class Generator:
 
     def _filled(self, template: Template, known: dict[str, Type], wanted: Type, depth: int) -> Tree:
         before = len(self._scope)
-        parts: list[str | Tree] = []
-        for part in template.parts:
-            parts.append(part if isinstance(part, str) else self._fill(part, known, depth))
+        parts = [part if isinstance(part, str) else self._fill(part, known, depth) for part in template.parts]
         del self._scope[before:]
         if template.is_grouped and self.random.random() < BARE:
             parts = parts[1:-1]
@@ -220,6 +229,8 @@ class Generator:
     def pooled(self, pool: str) -> str:
         """A string literal, of the pool where there is one."""
         from_pool = words.POOLS.get(pool, words.STRINGS)
+        if self.random.random() < 0.5:
+            from_pool = from_pool[:COMMON]
         return words.quoted(self.random.choice(from_pool), self.random)
 
 
@@ -259,7 +270,8 @@ _LITERALS: dict[str, Callable[[Generator, str], str]] = {
 @lru_cache(maxsize=4096)
 def _yielding(wanted: Type, patches: bool) -> tuple[tuple[Template, ...], tuple[Template, ...]]:
     """The templates that yield the type, those made for it and those that yield anything."""
-    exact, generic = [], []
+    exact: list[Template] = []
+    generic: list[Template] = []
     for template in tables(patches):
         known: dict[str, Type] = {}
         if template.result.fits(wanted, known) and all(

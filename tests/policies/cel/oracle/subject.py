@@ -8,11 +8,16 @@ from typing import Any
 from policies.cel.budget import Budget
 from policies.cel.environment import Environment
 from policies.cel.errors import CompileError, CostExceeded, EvaluationError
+from policies.cel.library.authorizer import Access, Authorizer, Decision
 from policies.cel.program import Compiler, Program
-from policies.cel.types import ObjectType
+from policies.cel.types import DYN, CelType, Kind, ObjectType
 from tests.policies.cel.oracle.tagging import tagged
 
 Json = dict[str, Any]
+BOUND = ("object", "oldObject", "params", "request", "namespaceObject")
+_KEPT = frozenset(
+    {Kind.BOOL, Kind.BYTES, Kind.DOUBLE, Kind.DURATION, Kind.INT, Kind.NULL, Kind.STRING, Kind.TIMESTAMP, Kind.UINT}
+)
 
 
 class Subject:
@@ -50,16 +55,47 @@ class Subject:
 
 
 def _with(environment: Environment, stored: Mapping[str, Program]) -> Environment:
-    declared = ObjectType("kubernetes.variables", {name: program.type for name, program in stored.items()})
+    fields = {name: _declared(program.type) for name, program in stored.items()}
+    declared = ObjectType("kubernetes.variables", fields)
     return environment.extend(variables={"variables": declared}, types=(declared,))
 
 
+def _declared(type_: CelType) -> CelType:
+    """The type that the API server declares a variable with: opaque types and objects become dyn."""
+    if type_.kind in (Kind.LIST, Kind.MAP):
+        return CelType(type_.kind, type_.name, tuple(map(_declared, type_.parameters)))
+    return type_ if type_.kind in _KEPT else DYN
+
+
 def _names(bindings: Json, stored: Mapping[str, Program]) -> Mapping[str, object]:
+    names: dict[str, object] = {name: bindings.get(name) for name in BOUND}
+    request = bindings.get("request") or {}
+    names["authorizer"] = authorizer = Authorizer(request.get("userInfo") or {}, _echo)
+    about = request.get("resource") or {}
+    names["authorizer.requestResource"] = authorizer.request_resource(
+        about.get("group", ""),
+        about.get("resource", ""),
+        request.get("subResource", ""),
+        request.get("namespace", ""),
+        request.get("name", ""),
+    )
     if not stored:
-        return {**bindings, "variables": {}}
-    names = dict(bindings)
+        return {**names, "variables": {}}
     names["variables"] = _Variables(stored, names)
     return names
+
+
+def _echo(access: Access) -> Decision:
+    """The same made-up authorizer as in `cel-oracle/authorizer.go`: it says back what it was asked."""
+    user = access.user
+    parts = [f"user={user.get('username', '')}", f"groups={','.join(user.get('groups') or ())}", f"verb={access.verb}"]
+    if access.path:
+        parts.append(f"path={access.path}")
+    else:
+        parts += [f"group={access.group}", f"resource={access.resource}", f"subresource={access.subresource}"]
+        parts += [f"namespace={access.namespace}", f"name={access.name}"]
+    error = "exploded" if access.verb == "explode" else ""
+    return Decision(access.verb in ("get", "list"), " ".join(parts), error)
 
 
 class _Variables(Mapping[str, object]):

@@ -7,10 +7,13 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from policies.cel.errors import EvaluationError
 from policies.cel.types import CelType
 from policies.cel.values import Duration, Optional, Timestamp, UInt, Value
 
 Tagged = dict[str, Any]
+_WORDLESS = "kubernetes.authorization."  # values that the API server has no text for
+_EMPTY = {"t": "string", "v": ""}
 LONGEST = 1 << 20  # bytes; of a longer string the peer only tells the size
 
 
@@ -50,31 +53,53 @@ def _compound(value: Value) -> Tagged:
             return {"t": "optional", "v": tagged(value.value)} if value.present else {"t": "optional"}
         case CelType():
             return {"t": "type", "v": value.name}
+        case EvaluationError():
+            return {"t": "other", "v": f"error:{value}"}
     declared = getattr(value, "cel_type", None)
     if declared is None:
         raise TypeError(f"no CEL value: {value!r}")
-    return {"t": "other", "v": f"{declared.name}:{value}"}
+    shown = "" if declared.name.startswith(_WORDLESS) else str(value)
+    return {"t": "other", "v": f"{declared.name}:{shown}"}
 
 
 def _long(kind: str, text: str, size: int) -> Tagged:
     return {"t": kind, "v": text} if size <= LONGEST else {"t": f"long {kind}", "v": str(size)}
 
 
-def canonical(form: Tagged) -> Tagged:
-    """The peer's form as ours would be: doubles by value, maps in our order, constructed objects as the maps they become."""
-    kind, value = form["t"], form.get("v")
+def same(ours: Tagged, theirs: Tagged) -> bool:
+    """Whether both forms are of one value.
+
+    Doubles count by value, maps have no order. What an expression constructed is a map to us, of which a JSONPatch
+    keeps no empty strings. An error that an optional holds has no text to agree on.
+    """
+    kind, mine, other = theirs["t"], ours.get("v"), theirs.get("v")
     match kind:
-        case "double":
-            assert isinstance(value, str)
-            number = float(value)
-            return {"t": "double", "v": "nan" if math.isnan(number) else repr(number)}
-        case "list":
-            assert isinstance(value, list)
-            return {"t": "list", "v": [canonical(element) for element in value]}
-        case "map" | "object":
-            assert isinstance(value, list)
-            entries = [[canonical(key), canonical(held)] for key, held in value]
-            return {"t": "map", "v": sorted(entries, key=lambda entry: str(entry[0]))}
-        case "optional" if value is not None:
-            return {"t": "optional", "v": canonical(value)}
-    return form
+        case "double" if ours["t"] == kind:
+            return _number(str(mine)) == _number(str(other))
+        case "list" if ours["t"] == kind:
+            assert isinstance(mine, list) and isinstance(other, list)
+            return len(mine) == len(other) and all(map(same, mine, other))
+        case "map" | "object" if ours["t"] == "map":
+            assert isinstance(mine, list) and isinstance(other, list)
+            return _same_entries(mine, other, theirs.get("name") == "JSONPatch")
+        case "optional" if ours["t"] == kind and mine is not None and other is not None:
+            return same(mine, other)
+        case "other" if str(other).startswith("error:"):
+            return ours["t"] == "other" and str(mine).startswith("error:")
+    return ours == theirs
+
+
+def _same_entries(ours: list[list[Tagged]], theirs: list[list[Tagged]], is_patch: bool) -> bool:
+    mine = {str(key): held for key, held in ours if not (is_patch and held == _EMPTY and key["v"] != "value")}
+    if len(mine) != len(theirs):
+        return False
+    for key, held in theirs:
+        exact = mine.get(str({"t": "double", "v": _number(str(key.get("v")))} if key["t"] == "double" else key))
+        if exact is None or not same(exact, held):
+            return False
+    return True
+
+
+def _number(text: str) -> str:
+    number = float(text)
+    return "nan" if math.isnan(number) else repr(number)

@@ -69,7 +69,8 @@ duration: ({timestamp} - {timestamp})
 duration: ({duration} + {duration})
 duration: ({duration} - {duration})
 A: {list<A>}[{int:index}]
-A: {list<A>}[{uint:index}]
+A: {list<A>}[dyn({uint:index})]
+A: {list<A>}[dyn({double})]
 A: {map<K,A>}[{K}]
 A: {map<string,A>}[{string:key}]
 A: {map<string,A>}.{field}
@@ -312,7 +313,6 @@ KUBERNETES = """
 quantity: quantity({string:quantity})
 bool: isQuantity({string:quantity})
 bool: isQuantity({dyn})
-int: {quantity}.sign()
 int: sign({quantity})
 bool: {quantity}.isInteger()
 int: {quantity}.asInteger()
@@ -460,14 +460,11 @@ def _split(template: Template) -> Template:
     return template
 
 
-from policies.cel.environment import Environment
-AUTH = "authorizer" in Environment.admission().variables
-
 @cache
 def tables(patches: bool) -> tuple[Template, ...]:
     """Every template; those that only mutations have are asked for."""
     lines = (
-        OPERATORS + CONVERSIONS + STRINGS + LISTS + MACROS + OPTIONALS + TIME + KUBERNETES + (AUTHORIZER if AUTH else "")
+        OPERATORS + CONVERSIONS + STRINGS + LISTS + MACROS + OPTIONALS + TIME + KUBERNETES + AUTHORIZER
     ).splitlines()
     if patches:
         lines += PATCHES.splitlines() * 3
