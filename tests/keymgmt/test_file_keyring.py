@@ -453,6 +453,28 @@ def test_two_histories_are_noticed(keyring: FileKeyring, key_file: KeyFile, now:
         keyring.refresh()
 
 
+def test_a_forged_later_generation_is_noticed(keyring: FileKeyring, now: datetime) -> None:
+    """Somebody without the key cannot give a running keyring a next generation, however well it continues the last."""
+    document = json.loads(path_of(keyring).read_text())
+    document["history"].append(keyring.head.digest)
+    document["generation"] += 1
+    document["approvals"] = {"needed": 1, "approvers": {"eve": "A" * 43}}
+    path_of(keyring).write_text(json.dumps(document))
+    for attempt in (keyring.refresh, lambda: keyring.rotate("audit-tags", now)):
+        with pytest.raises(KeyringInvalid, match="changed without its key"):
+            attempt()
+    assert keyring.generation == 1
+
+
+def test_a_key_exchanged_under_its_id_is_named(keyring: FileKeyring, key_file: KeyFile) -> None:
+    """A public key that does not belong to its id is found before anything is unlocked, and the entry is named."""
+    document = json.loads(path_of(keyring).read_text())
+    document["keys"][1]["public"] = document["keys"][0]["public"]
+    path_of(keyring).write_text(json.dumps(document))
+    with pytest.raises(KeyringInvalid, match="audit-archive version 1 does not fit the key"):
+        reopened(keyring, key_file)
+
+
 def test_another_process_rotates(keyring: FileKeyring, key_file: KeyFile, bound: Binding, now: datetime) -> None:
     """What another process changed is taken up by `refresh`, and by the next change."""
     other = reopened(keyring, key_file)
