@@ -24,6 +24,7 @@ from policies.matching import Index, Match, key_of
 from policies.reasons import ReasonCode
 from policies.request import GroupKind, Operation, Phase, Request, Resource
 from policies.snapshot import Question, Snapshot
+from policies.templates import Templates
 
 _POD, _PODS = GroupKind("", "v1", "Pod"), Resource("", "v1", "pods")
 
@@ -38,6 +39,7 @@ class RuleEngine:
         self._law = law
         self._codes = codes
         self._version = version
+        self._templates = Templates()
 
     @property
     def digest(self) -> bytes:
@@ -91,9 +93,14 @@ class RuleEngine:
     def _admitted(self, situation: Situation, pod: Json) -> Json:
         """A template's pod as our own mutations will make it. Raises EvaluationError where they can't."""
         request = _pod_request(situation.request, pod)
+        inner = situation.of_pod(request)
+        return self._templates.corrected(situation, inner, pod, lambda: self._corrected(inner, pod))
+
+    def _corrected(self, situation: Situation, pod: Json) -> Json:
+        request = situation.request
         found = [entry for entry in candidates(self._index, request, key_of(request)) if entry[1].mutations]
         findings = Findings(self._codes)
-        correction = Correction(pod, situation.of_pod(request), findings)
+        correction = Correction(pod, situation, findings)
         correction.run(found)
         if findings.questions:
             raise Awaiting(findings.questions[0])

@@ -33,7 +33,9 @@ class Situation:
         self, law: Law, request: Request, snapshot: Snapshot, now: datetime, admitted: Admitted | None = None
     ) -> None:
         """Without `admitted`, templates are seen as they stand: so do mutations, which correct some of them there."""
-        self.law, self.request, self.snapshot, self.now = law, request, snapshot, now
+        self.law, self.request, self.now = law, request, now
+        self.touched: set[str] = set()  # what rules looked at beside the object
+        self._snapshot = snapshot
         self._admitted = admitted
         self._facts: Facts | None = None
 
@@ -45,7 +47,7 @@ class Situation:
 
     def of_pod(self, request: Request) -> "Situation":
         """The same surroundings for a pod that one of the object's templates makes."""
-        inner = Situation(self.law, request, self.snapshot, self.now)
+        inner = Situation(self.law, request, self._snapshot, self.now)
         shared = ("namespace_object", "labelled", "data_class", "jurisdiction")
         inner.__dict__.update({name: self.__dict__[name] for name in shared if name in self.__dict__})
         return inner
@@ -56,6 +58,11 @@ class Situation:
         if admitted is None or (self.request.kind.kind == "Pod" and not self.request.kind.group):
             return extract(document)
         return extract(document, lambda pod: admitted(self, pod))
+
+    @property
+    def snapshot(self) -> Snapshot:
+        self.touched.add("snapshot")
+        return self._snapshot
 
     @cached_property
     def namespace_object(self) -> Json:
@@ -100,6 +107,7 @@ class Facts(dict[str, object]):
         compute = FACTS.get(name)
         if compute is None:
             raise EvaluationError(f"undeclared reference to `{name}`")
+        self.situation.touched.add(name)
         value = self[name] = compute(self)
         return value
 
