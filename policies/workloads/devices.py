@@ -114,7 +114,8 @@ def resource_row(name: str) -> Any:
 
 @cache
 def _rows(section: str) -> tuple[tuple[re.Pattern[str], Any], ...]:
-    return tuple((glob([row["match"]]), row) for row in table("devices")[section])
+    rows = table("devices")[section]
+    return tuple((glob(row["match"] if isinstance(row["match"], list) else [row["match"]]), row) for row in rows)
 
 
 def count_of(quantity: Json) -> int:

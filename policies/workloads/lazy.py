@@ -47,7 +47,10 @@ class Lazy(dict[str, Any]):
         return dict.__len__(self.whole())
 
     def __eq__(self, other: object) -> bool:
-        return dict.__eq__(self.whole(), other)
+        return dict.__eq__(self.whole(), other.whole() if isinstance(other, Lazy) else other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
 
     __hash__ = None
 
