@@ -43,7 +43,7 @@ from audit.record import SEALED_PARTS_LIMIT, Record, event_record
 from audit.recovery import recover_segments
 from audit.segment_writer import SyncFailed
 from audit.segments import Frame
-from audit.store import Disk, FileSystem
+from audit.store import Disk, FileSystem, make_durable_directory
 from audit.tlog.notes import VerifierKey
 
 Clock = Callable[[], datetime]
@@ -224,7 +224,7 @@ class FileLog:
     def _start(self) -> None:
         files, directory, origin = self._source.files, self._source.directory, self._source.origin
         try:
-            files.make_directory(directory)
+            make_durable_directory(files, directory)
             self._take_lock()
             tail: list[Frame] = []
             boundary = self._keeper.publisher.boundary()
@@ -235,17 +235,16 @@ class FileLog:
             pairs = [(frame.hash, frame.data) for frame in tail]
             self._keeper.resume(pairs, records.size)
             self._committer.create()
+            files.sync_directory(directory)
             self._committer.resume(records, parts)
             self._committer.prepare()
+            self._keeper.check_space()
         except (OSError, SyncFailed) as error:
             raise LogRefused(f"the log in `{directory.name}` can't be opened: {error}") from error
+        if self._keeper.refuses:
+            raise self._keeper.refuses
         self._size = records.size
         self._thread.start()
-        self._keeper.check_space()
-        if self._keeper.refuses:
-            refusal = self._keeper.refuses
-            self._stop_threads()
-            raise refusal
         self._say_start(records.size, records.last.torn if records.last else 0, records.last_leaf)
         self._keeper.start()
 

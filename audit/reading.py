@@ -77,18 +77,20 @@ def prove(directory: Path, index: int, files: FileSystem | None = None) -> TlogP
     return TlogProof(index, hashes, checkpoint_bytes(directory, files))
 
 
-def read_sealed(directory: Path, digest: bytes, files: FileSystem | None = None) -> bytes | None:
-    """The sealed part with this SHA-256, None when the archive hasn't it (any more). Reads the whole archive."""
+def sealed_parts(directory: Path, files: FileSystem | None = None) -> Iterator[tuple[bytes, bytes]]:
+    """Every sealed part of the archive with its SHA-256, in the order of their durability."""
     files = files or Disk()
-    folder = archive_of(directory)
-    for path in segment_paths(files, folder):
+    for path in segment_paths(files, archive_of(directory)):
         data = files.read(path)
         state, at = parse_header(data, path.name)
         for batch in scan(data, at, state["first"]).batches:
             for frame in frames(data, batch):
-                if frame.hash == digest:
-                    return frame.data
-    return None
+                yield frame.hash, frame.data
+
+
+def read_sealed(directory: Path, digest: bytes, files: FileSystem | None = None) -> bytes | None:
+    """The sealed part with this SHA-256, None when the archive hasn't it (any more). Reads the archive up to it."""
+    return next((data for found, data in sealed_parts(directory, files) if found == digest), None)
 
 
 def has_segments(directory: Path, files: FileSystem) -> bool:

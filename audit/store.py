@@ -154,3 +154,14 @@ def write_file(files: FileSystem, path: Path, data: bytes) -> None:
     finally:
         files.close(descriptor)
     files.rename(aside, path)
+
+
+def make_durable_directory(files: FileSystem, path: Path) -> None:
+    """Make a directory that survives a power loss, with those of its parents that are missing."""
+    made = [path]
+    while made[-1].parent != made[-1] and made[-1].parent.name not in files.names(made[-1].parent.parent):
+        made.append(made[-1].parent)
+    files.make_directory(path)
+    for place in made:
+        with suppress(PermissionError):  # a parent that isn't ours to read wasn't made by us either
+            files.sync_directory(place.parent)
