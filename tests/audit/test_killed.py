@@ -1,0 +1,55 @@
+"""A real process on a real disk, killed again and again; its acknowledgements are kept by another process."""
+
+import os
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from audit.log import FileLog, LogSettings
+from audit.reading import read_records
+from audit.verify import verify_log
+from tests.audit.worlds import ORIGIN, WRITER, Clock, NoteKey
+
+ROUNDS = int(os.environ.get("BAILIWICK_KILLS", "12"))
+ROOT = Path(__file__).parents[2]
+
+
+def _kill_one(directory: Path, seconds: float) -> dict[int, str]:
+    """Start the process, kill it some time after its first acknowledgement; what it had acknowledged."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.audit.victim", str(directory)], stdout=subprocess.PIPE, cwd=ROOT
+    )
+    assert process.stdout is not None
+    first = process.stdout.readline()
+    assert first, "the process ended before it acknowledged anything"
+    time.sleep(seconds)
+    process.kill()
+    rest = process.stdout.read()
+    process.stdout.close()
+    process.wait()
+    lines = (first + rest).decode().split("\n")[:-1]  # a line that isn't whole was never seen by anybody
+    return {int(index): digest for index, _, digest in (line.partition(" ") for line in lines)}
+
+
+def test_kill_9(tmp_path: Path) -> None:
+    """However often the process is killed, every acknowledged record is there, once, and the log verifies."""
+    chance = random.Random(9)
+    ledger: dict[int, str] = {}
+    for _ in range(ROUNDS):
+        acknowledged = _kill_one(tmp_path / "log", chance.uniform(0, 0.3))
+        assert ledger.keys().isdisjoint(acknowledged)
+        ledger |= acknowledged
+    settings = LogSettings(reserve_bytes=0, heartbeat_seconds=0)
+    FileLog.open(
+        tmp_path / "log", origin=ORIGIN, signer=NoteKey(), clock=Clock(), writer=WRITER, settings=settings
+    ).close_now()
+    there = {record.index: record for record in read_records(tmp_path / "log")}
+    assert {index: there[index].hash.hex() for index in ledger} == ledger
+    starts = [record.fields["clean"] for record in there.values() if record.fields["schema"] == "bailiwick.start/v1"]
+    assert starts.count(False) == ROUNDS
+    report = verify_log(tmp_path / "log", [NoteKey().verifier()])
+    assert [str(problem) for problem in report.problems] == []
+    assert report.unsigned == 0
+    assert len(ledger) > 20 * ROUNDS
