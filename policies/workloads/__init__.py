@@ -2,10 +2,12 @@
 
 from policies.workloads.affinity import AffinityMalformed, require, require_all
 from policies.workloads.catalogue import Catalogue, Entry, catalogue_digest, kind_of, resource_of
-from policies.workloads.devices import isolation_constraint, level_with_handler, rank, runtime_level, runtime_rank
-from policies.workloads.extract import PodFact, Workload, extract, is_workload, rebase
+from policies.workloads.extract import Workload, extract, is_workload
 from policies.workloads.images import parse_image
+from policies.workloads.isolation import isolation_constraint, level_with_handler, runtime_level, runtime_rank
 from policies.workloads.lazy import whole
+from policies.workloads.levels import rank, weakest
+from policies.workloads.pods import PodFact, rebase
 from policies.workloads.references import parse_model
 
 __all__ = [
@@ -29,5 +31,6 @@ __all__ = [
     "resource_of",
     "runtime_level",
     "runtime_rank",
+    "weakest",
     "whole",
 ]

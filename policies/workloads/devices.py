@@ -5,49 +5,21 @@ without positive proof it is `unknown`. Ways round the device plugin are devices
 What only the cluster knows (claims, RuntimeClasses, node labels, neighbours) is left to `claims` and to the caller.
 """
 
-import posixpath
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from functools import cache, lru_cache
 from typing import Any
 
 from policies.json import Json, JsonObject
-from policies.workloads.affinity import AffinityMalformed, implies, is_empty, require_all, required_terms
+from policies.workloads.affinity import AffinityMalformed, implies, is_empty, required_terms
+from policies.workloads.bypasses import container_bypasses, pod_bypasses
 from policies.workloads.images import containers_of, listed
+from policies.workloads.levels import MOST, SHARED, UNKNOWN, Device, Holds, device, weakest
 from policies.workloads.paths import member
 from policies.workloads.tables import glob, table
 
-Device = dict[str, Any]  # path, resource, claim, count, mechanism, level
-Holds = Callable[[JsonObject], bool]  # whether a required node affinity expression is proven
-
-UNKNOWN, SHARED = "unknown", "shared"
-_MOST = 1 << 40  # devices; more isn't meant, and CEL's integers have an end
-
-
-def device(path: str, mechanism: str, level: str, *, resource: str = "", claim: str = "", count: int = 1) -> Device:
-    return {
-        "path": path,
-        "resource": resource,
-        "claim": claim,
-        "count": count,
-        "mechanism": mechanism,
-        "level": level,
-    }
-
-
-@cache
-def _ranks() -> Mapping[str, int]:
-    return {level: rank for rank, level in enumerate(table("devices")["levels"])}
-
-
-def rank(level: str) -> int:
-    """The order of levels: `unknown` is 0. A word that is no level counts as unknown."""
-    return _ranks().get(level, 0)
-
-
-def weakest(levels: Iterable[str]) -> str:
-    """The lowest of the levels; empty when there are none: a pod without devices has no level."""
-    return min(levels, key=rank, default="")
+__all__ = ["count_of", "devices_of_annotations", "devices_of_container", "devices_of_map", "devices_of_pod"]
+__all__ += ["devices_of_resources", "proofs_for", "proofs_of", "resource_row", "rows", "unproven", "weakest"]
 
 
 def devices_of_pod(metadata: JsonObject, spec: JsonObject, meta_at: str, spec_at: str) -> list[Device]:
@@ -59,7 +31,7 @@ def devices_of_pod(metadata: JsonObject, spec: JsonObject, meta_at: str, spec_at
     found += _pod_resources(spec, spec_at, holds)
     found += _claims(spec, spec_at)
     found += _metadata(metadata, meta_at)
-    found += _pod_bypasses(spec, spec_at)
+    found += pod_bypasses(spec, spec_at)
     return found
 
 
@@ -69,7 +41,7 @@ def devices_of_container(container: JsonObject, where: str, holds: Holds) -> Ite
         resources = container.get(field)
         if isinstance(resources, dict):
             yield from devices_of_resources(resources, f"{where}{field}", holds)
-    yield from _container_bypasses(container, where)
+    yield from container_bypasses(container, where)
 
 
 def devices_of_resources(resources: JsonObject, where: str, holds: Holds) -> Iterator[Device]:
@@ -106,14 +78,14 @@ def devices_of_map(
 @lru_cache(maxsize=2048)
 def resource_row(name: str) -> Any:
     """The first row of the table that matches a resource name, or None: not an accelerator."""
-    for pattern, row in _rows("resources"):
+    for pattern, row in rows("resources"):
         if pattern.fullmatch(name):
             return row
     return None
 
 
 @cache
-def _rows(section: str) -> tuple[tuple[re.Pattern[str], Any], ...]:
+def rows(section: str) -> tuple[tuple[re.Pattern[str], Any], ...]:
     rows = table("devices")[section]
     return tuple((glob(row["match"] if isinstance(row["match"], list) else [row["match"]]), row) for row in rows)
 
@@ -123,14 +95,14 @@ def count_of(quantity: Json) -> int:
     if isinstance(quantity, bool):
         return 1
     if isinstance(quantity, int):
-        return min(max(quantity, 0), _MOST)
+        return min(max(quantity, 0), MOST)
     text = quantity if isinstance(quantity, str) else str(quantity)
     if len(text) < 10 and text.isascii() and text.isdigit():
         return int(text)
     match = re.fullmatch(r"([0-9]{1,18})(k|M|G|Ki|Mi|Gi)?", text)
     if match:
         scale = {None: 1, "k": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
-        return min(int(match[1]) * scale[match[2]], _MOST)
+        return min(int(match[1]) * scale[match[2]], MOST)
     return 0 if re.fullmatch(r"0*\.?0*(e[0-9]+)?", text) else 1
 
 
@@ -259,118 +231,7 @@ def devices_of_annotations(said: JsonObject, where: str) -> Iterator[Device]:
 
 @lru_cache(maxsize=2048)
 def _annotation_row(key: str) -> Any:
-    for pattern, row in _rows("metadata"):
+    for pattern, row in rows("metadata"):
         if pattern.fullmatch(key):
             return row
     return None
-
-
-def _container_bypasses(container: JsonObject, where: str) -> Iterator[Device]:
-    bypasses = table("devices")["bypasses"]
-    variables = bypasses["environment"]
-    for index, variable in enumerate(listed(container.get("env"))):
-        name = variable.get("name") if isinstance(variable, dict) else None
-        harmless = variables.get(name) if isinstance(name, str) else None
-        if harmless is not None and (variable.get("valueFrom") or variable.get("value", "") not in harmless):
-            yield device(f"{where}env[{index}]", "environment", SHARED, count=0)
-    security = container.get("securityContext")
-    if isinstance(security, dict) and security.get("privileged") not in (None, False):
-        yield device(f"{where}securityContext.privileged", "privileged", SHARED, count=0)
-    for index, mount in enumerate(listed(container.get("volumeMounts"))):
-        path = mount.get("mountPath") if isinstance(mount, dict) else None
-        if isinstance(path, str) and "nvidia" in path and _below(path, bypasses["mount_paths"]):
-            yield device(f"{where}volumeMounts[{index}]", "mount", SHARED, count=0)
-
-
-def _pod_bypasses(spec: JsonObject, spec_at: str) -> Iterator[Device]:
-    bypasses = table("devices")["bypasses"]
-    for field in bypasses["pod"]:
-        if spec.get(field) not in (None, False):
-            yield device(f"{spec_at}{field}", field, SHARED, count=0)
-    for index, volume in enumerate(listed(spec.get("volumes"))):
-        source = volume.get("hostPath") if isinstance(volume, dict) else None
-        path = source.get("path") if isinstance(source, dict) else None
-        if isinstance(path, str) and opens_devices(path):
-            yield device(f"{spec_at}volumes[{index}].hostPath.path", "host-path", SHARED, count=0)
-
-
-def opens_devices(path: str) -> bool:
-    """Whether a path of the node shows device files or the sockets that hand them out. Links aren't followed."""
-    guarded = table("devices")["bypasses"]["host_paths"]
-    normal = _normal(path)
-    holder = normal.rstrip("/") + "/"
-    return any(normal.startswith(one) or one.startswith(holder) for one in guarded)
-
-
-def _below(path: str, guarded: Iterable[str]) -> bool:
-    normal = _normal(path)
-    return any(normal == one or normal.startswith(one + "/") for one in guarded)
-
-
-def _normal(path: str) -> str:
-    return posixpath.normpath("/" + path.lstrip("/"))
-
-
-@cache
-def _handlers() -> tuple[tuple[re.Pattern[str], Any], ...]:
-    return _rows("handlers")
-
-
-def _handler_row(handler: str) -> Any:
-    return next((row for pattern, row in _handlers() if pattern.fullmatch(handler)), {})
-
-
-def runtime_level(handler: str) -> str:
-    """The runtime isolation of a RuntimeClass handler: container, sandboxed, virtualized or confidential.
-
-    The name of a RuntimeClass says nothing: look its `handler` up. An unknown handler is a plain container.
-    """
-    return str(_handler_row(handler).get("level", "container"))
-
-
-def runtime_rank(level: str) -> int:
-    """The order of runtime levels: `container` is 0. A word that is no level counts as that."""
-    levels = table("devices")["runtime_levels"]
-    return int(levels.index(level)) if level in levels else 0
-
-
-def level_with_handler(found: JsonObject, spec: JsonObject, handler: str) -> str:
-    """The level of a device once the handler of the pod's RuntimeClass is known.
-
-    Passed-through GPUs become confidential in a confidential VM on nodes whose GPUs are proven to be in that mode.
-    """
-    row = _handler_row(handler)
-    if found["mechanism"] != "passthrough" or found["level"] == UNKNOWN:
-        return str(found["level"])
-    proven = proofs_of(spec)
-    if row.get("device") == "confidential" and all(map(proven, table("devices")["constraints"]["confidential"])):
-        return "confidential"
-    return str(found["level"]) if row.get("device") else UNKNOWN
-
-
-def isolation_constraint(pod: JsonObject, level: str, *, prefix: str = "") -> list[dict[str, Json]]:
-    """RFC 6902 operations that make `level` true for device plugin requests of `pod`, as far as node labels can.
-
-    None when every request has the level already, or when nothing that is added could lift one to it: a claim, a
-    fraction or a bypass isn't bettered by a node. Raises AffinityMalformed.
-    """
-    spec = pod.get("spec")
-    if not isinstance(spec, dict):
-        return []
-    metadata = pod.get("metadata")
-    wanted: list[JsonObject] = []
-    for found in devices_of_pod(metadata if isinstance(metadata, dict) else {}, spec, "metadata.", "spec."):
-        if rank(found["level"]) < rank(level) and found["resource"]:
-            wanted += _needs(found["resource"], level)
-    unique = {repr(one): one for one in wanted}
-    return require_all(pod, list(unique.values()), prefix=prefix)
-
-
-def _needs(resource: str, level: str) -> list[JsonObject]:
-    """The expressions of the weakest proof that reaches the level."""
-    proofs = [proof for proof in proofs_for(resource) if rank(proof[0]) >= rank(level)]
-    if not proofs:
-        if level == "confidential" and (resource_row(resource) or {}).get("mechanism") == "passthrough":
-            return list(table("devices")["constraints"]["confidential"])
-        return []
-    return list(min(proofs, key=lambda proof: rank(proof[0]))[1])

@@ -10,8 +10,9 @@ from functools import cache
 from typing import Any
 
 from policies.json import Json, JsonObject
-from policies.workloads.devices import SHARED, UNKNOWN, Device, count_of, device, rank, weakest
+from policies.workloads.devices import count_of
 from policies.workloads.images import listed
+from policies.workloads.levels import SHARED, UNKNOWN, Device, device, rank, weakest
 from policies.workloads.tables import glob, table
 
 Classes = Mapping[str, JsonObject]  # DeviceClass objects by name

@@ -10,12 +10,9 @@ from typing import Any, ClassVar
 
 from policies.json import Json, JsonObject
 from policies.workloads.catalogue import Catalogue, Entry, builtin
-from policies.workloads.destinations import Destination, destinations_of_pod
-from policies.workloads.devices import Device, Holds, devices_of_pod, proofs_of, unproven, weakest
-from policies.workloads.identities import Identity, identities_of_pod
-from policies.workloads.images import Image, images_of_spec, parse_image
+from policies.workloads.devices import proofs_of, unproven
 from policies.workloads.lazy import Lazy
-from policies.workloads.models import models_of_pod
+from policies.workloads.levels import Holds
 from policies.workloads.nested import nested_in, patched_pods
 from policies.workloads.own import (
     own_destinations,
@@ -30,17 +27,14 @@ from policies.workloads.places import (
     catalogued,
     is_planned,
     metadata_of,
-    pointers_of,
     shaped,
     spec_of,
-    spec_path,
 )
-from policies.workloads.references import Model
+from policies.workloads.pods import Pod, PodFact
 from policies.workloads.structure import pod_specs
 from policies.workloads.tables import table
 
 Workload = dict[str, Any]  # group, version, kind, known, pods, images, models, devices, destinations, keys, identities
-PodFact = dict[str, Any]  # path, pointers, planned, metadata, spec, the lists of a workload, isolation, runtime
 Mutate = Callable[[dict[str, Any]], JsonObject]  # a synthetic Pod to the Pod it will be
 
 
@@ -133,9 +127,9 @@ class _Facts:
         """The facts of the object: its own, and those of its pods."""
         own, pods = self.own(fact), self.pods
         if not own:
-            return [one for pod in pods for one in pod[fact]]
+            return [one for pod in pods for one in pod.source.fact(fact)]
         seen = {tuple(one.values()) for one in own}
-        return own + [one for pod in pods for one in pod[fact] if tuple(one.values()) not in seen]
+        return own + [one for pod in pods for one in pod.source.fact(fact) if tuple(one.values()) not in seen]
 
     def own(self, fact: str) -> list[Any]:
         """The facts that stand outside of PodSpec fields, by the paths of the catalogue."""
@@ -185,12 +179,12 @@ class _Facts:
         ]
 
     def _pod(self, place: Place) -> PodFact:
-        made = _Pod(place, self)
+        made = Pod(place, self)
         given = {
             "path": place.path,
             "planned": not self._prefix and is_planned(self._subject, place.template),
         }
-        made.whole = _PodFact(given, made)
+        made.whole = PodFact(given, made)
         return made.whole
 
     def pod_of(self, place: Place) -> JsonObject:
@@ -198,90 +192,6 @@ class _Facts:
         spec = spec_of(self._subject, place.template, place.holder)
         parts = {"metadata": metadata_of(self._subject, place), "spec": {} if spec is None else spec}
         return parts if self._mutate is None else self._mutate({"apiVersion": "v1", "kind": "Pod", **parts})
-
-
-class _Pod:
-    """One pod's facts, of the pod as it will be after mutation."""
-
-    def __init__(self, place: Place, facts: _Facts) -> None:
-        self._place = place
-        self._facts = facts
-        self._spec_at = _dotted(spec_path(place))
-        self._meta_at = _dotted(place.path) + "metadata."
-        self._made: JsonObject | None = None
-        self.whole: PodFact = {}
-
-    def pointers(self) -> dict[str, Any]:
-        return pointers_of(self._place)
-
-    def part(self, name: str) -> JsonObject:
-        """`metadata` or `spec`, as they will be."""
-        if self._made is None:
-            self._made = self._facts.pod_of(self._place)
-        part = self._made.get(name)
-        return part if isinstance(part, dict) else {}
-
-    @property
-    def _spec(self) -> JsonObject:
-        """The spec for readers of containers. Those of a flat template are read where they stand, by the catalogue."""
-        spec = self.part("spec")
-        return {key: spec[key] for key in spec if key != "containers"} if self._place.template.flat else spec
-
-    def images(self) -> list[Image]:
-        found = list(images_of_spec(self._spec, self._spec_at))
-        return self._with_inner("images", found + _annotated(self.part("metadata"), self._meta_at))
-
-    def models(self) -> list[Model]:
-        return self._with_inner("models", models_of_pod(self._spec, self._spec_at))
-
-    def devices(self) -> list[Device]:
-        found = devices_of_pod(self.part("metadata"), self._spec, self._meta_at, self._spec_at)
-        return self._with_inner("devices", found)
-
-    def destinations(self) -> list[Destination]:
-        found = destinations_of_pod(self.part("metadata"), self._spec, self._meta_at, self._spec_at)
-        return self._with_inner("destinations", found)
-
-    def identities(self) -> list[Identity]:
-        return self._with_inner("identities", list(identities_of_pod(self._spec, self._spec_at)))
-
-    def keys(self) -> list[dict[str, Any]]:
-        annotations = self.part("metadata").get("annotations")
-        said = annotations if isinstance(annotations, dict) else {}
-        named = ((key, said.get(key), purpose) for key, purpose in table("facts")["key_annotations"].items())
-        found = [
-            {"path": f'{self._meta_at}annotations["{key}"]', "reference": value, "purpose": purpose}
-            for key, value, purpose in named
-            if isinstance(value, str) and value
-        ]
-        return self._with_inner("keys", found)
-
-    def isolation(self) -> str:
-        return weakest(one["level"] for one in self.whole["devices"])
-
-    def runtime(self) -> str:
-        name = self.part("spec").get("runtimeClassName")
-        return name if isinstance(name, str) else ""
-
-    def _with_inner(self, fact: str, found: list[Any]) -> list[Any]:
-        inner = self._facts.inside(fact, self._place.path)
-        if not inner:
-            return found
-        seen = {tuple(one.values()) for one in found}
-        return found + [one for one in inner if tuple(one.values()) not in seen]
-
-
-def _dotted(path: str) -> str:
-    return f"{path}." if path else ""
-
-
-def _annotated(metadata: JsonObject, where: str) -> list[Image]:
-    annotations = metadata.get("annotations")
-    if not isinstance(annotations, dict):
-        return []
-    known = table("facts")["image_annotations"]
-    named = ((key, annotations.get(key)) for key in known if key in annotations)
-    return [parse_image(value, f'{where}annotations["{key}"]') for key, value in named if isinstance(value, str)]
 
 
 _OWN: dict[str, Callable[[JsonObject, Entry, str], list[Any]]] = {
@@ -304,39 +214,3 @@ class _WorkloadFact(Lazy):
         "keys": lambda facts: facts.all("keys"),
         "identities": lambda facts: facts.all("identities"),
     }
-
-
-class _PodFact(Lazy):
-    __slots__ = ()
-    LATER: ClassVar[Mapping[str, Callable[[_Pod], Any]]] = {
-        "pointers": _Pod.pointers,
-        "metadata": lambda pod: pod.part("metadata"),
-        "spec": lambda pod: pod.part("spec"),
-        "images": _Pod.images,
-        "models": _Pod.models,
-        "devices": _Pod.devices,
-        "destinations": _Pod.destinations,
-        "keys": _Pod.keys,
-        "identities": _Pod.identities,
-        "isolation": _Pod.isolation,
-        "runtime": _Pod.runtime,
-    }
-
-
-def rebase(pod: JsonObject, operations: Iterable[JsonObject]) -> list[dict[str, Any]]:
-    """RFC 6902 operations on a synthetic Pod, as operations on the object that its template stands in.
-
-    For a template (`pod["planned"]`) that is mutated where it stands. Metadata that the template lacks is made first.
-    """
-    made: list[dict[str, Any]] = []
-    where = pod["pointers"]
-    for operation in operations:
-        moved = dict(operation)
-        for field in ("path", "from"):
-            if isinstance(path := operation.get(field), str):
-                _, part, *rest = path.split("/")
-                moved[field] = "/".join([where[part], *rest])
-                if part == "metadata" and where["missing"] and not made:
-                    made.append({"op": "add", "path": where["metadata"], "value": {}})
-        made.append(moved)
-    return made

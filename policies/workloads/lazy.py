@@ -11,18 +11,18 @@ from typing import Any, ClassVar
 class Lazy(dict[str, Any]):
     """A dict with `given` values at once; the others come from `source`, by the table of its class."""
 
-    __slots__ = ("_source",)
+    __slots__ = ("source",)
     LATER: ClassVar[Mapping[str, Callable[[Any], Any]]] = {}  # key: how the source computes it
 
     def __init__(self, given: Mapping[str, Any], source: object) -> None:
         super().__init__(given)
-        self._source = source
+        self.source = source
 
     def __missing__(self, key: str) -> Any:
         compute = self.LATER.get(key)
         if compute is None:
             raise KeyError(key)
-        value = self[key] = compute(self._source)
+        value = self[key] = compute(self.source)
         return value
 
     def __contains__(self, key: object) -> bool:

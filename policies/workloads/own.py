@@ -17,9 +17,10 @@ from policies.workloads.destinations import (
     named_addresses,
     text_addresses,
 )
-from policies.workloads.devices import Device, Holds, count_of, device, devices_of_container, devices_of_map
+from policies.workloads.devices import count_of, devices_of_container, devices_of_map
 from policies.workloads.dra import devices_of_claim
 from policies.workloads.images import Image, parse_image
+from policies.workloads.levels import Device, Holds, device
 from policies.workloads.models import models_of_container
 from policies.workloads.paths import member
 from policies.workloads.references import Model, parse_model

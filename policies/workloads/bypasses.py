@@ -1,0 +1,59 @@
+"""Ways round the scheduler and the device plugin: environment, privileges, paths of the node.
+
+Guarantees: each way that a pod spec shows is a device of level `shared`, whatever else the pod asks for. What an image
+brings along (variables of its own, links) isn't visible here.
+"""
+
+import posixpath
+from collections.abc import Iterable, Iterator
+
+from policies.json import JsonObject
+from policies.workloads.images import listed
+from policies.workloads.levels import SHARED, Device, device
+from policies.workloads.tables import table
+
+
+def container_bypasses(container: JsonObject, where: str) -> Iterator[Device]:
+    bypasses = table("devices")["bypasses"]
+    variables = bypasses["environment"]
+    for index, variable in enumerate(listed(container.get("env"))):
+        name = variable.get("name") if isinstance(variable, dict) else None
+        harmless = variables.get(name) if isinstance(name, str) else None
+        if harmless is not None and (variable.get("valueFrom") or variable.get("value", "") not in harmless):
+            yield device(f"{where}env[{index}]", "environment", SHARED, count=0)
+    security = container.get("securityContext")
+    if isinstance(security, dict) and security.get("privileged") not in (None, False):
+        yield device(f"{where}securityContext.privileged", "privileged", SHARED, count=0)
+    for index, mount in enumerate(listed(container.get("volumeMounts"))):
+        path = mount.get("mountPath") if isinstance(mount, dict) else None
+        if isinstance(path, str) and "nvidia" in path and _below(path, bypasses["mount_paths"]):
+            yield device(f"{where}volumeMounts[{index}]", "mount", SHARED, count=0)
+
+
+def pod_bypasses(spec: JsonObject, spec_at: str) -> Iterator[Device]:
+    bypasses = table("devices")["bypasses"]
+    for field in bypasses["pod"]:
+        if spec.get(field) not in (None, False):
+            yield device(f"{spec_at}{field}", field, SHARED, count=0)
+    for index, volume in enumerate(listed(spec.get("volumes"))):
+        source = volume.get("hostPath") if isinstance(volume, dict) else None
+        path = source.get("path") if isinstance(source, dict) else None
+        if isinstance(path, str) and opens_devices(path):
+            yield device(f"{spec_at}volumes[{index}].hostPath.path", "host-path", SHARED, count=0)
+
+
+def opens_devices(path: str) -> bool:
+    """Whether a path of the node shows device files or the sockets that hand them out. Links aren't followed."""
+    guarded = table("devices")["bypasses"]["host_paths"]
+    normal = _normal(path)
+    holder = normal.rstrip("/") + "/"
+    return any(normal.startswith(one) or one.startswith(holder) for one in guarded)
+
+
+def _below(path: str, guarded: Iterable[str]) -> bool:
+    normal = _normal(path)
+    return any(normal == one or normal.startswith(one + "/") for one in guarded)
+
+
+def _normal(path: str) -> str:
+    return posixpath.normpath("/" + path.lstrip("/"))

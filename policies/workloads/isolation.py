@@ -1,0 +1,79 @@
+"""Isolation levels beyond the request: what a runtime adds, and what makes a level true of the nodes.
+
+Guarantees: a level is lifted by positive proof only; the operations only ever narrow where a pod can run.
+"""
+
+import re
+from functools import cache
+from typing import Any
+
+from policies.json import Json, JsonObject
+from policies.workloads.affinity import require_all
+from policies.workloads.devices import devices_of_pod, proofs_for, proofs_of, resource_row, rows
+from policies.workloads.levels import UNKNOWN, rank
+from policies.workloads.tables import table
+
+
+@cache
+def _handlers() -> tuple[tuple[re.Pattern[str], Any], ...]:
+    return rows("handlers")
+
+
+def _handler_row(handler: str) -> Any:
+    return next((row for pattern, row in _handlers() if pattern.fullmatch(handler)), {})
+
+
+def runtime_level(handler: str) -> str:
+    """The runtime isolation of a RuntimeClass handler: container, sandboxed, virtualized or confidential.
+
+    The name of a RuntimeClass says nothing: look its `handler` up. An unknown handler is a plain container.
+    """
+    return str(_handler_row(handler).get("level", "container"))
+
+
+def runtime_rank(level: str) -> int:
+    """The order of runtime levels: `container` is 0. A word that is no level counts as that."""
+    levels = table("devices")["runtime_levels"]
+    return int(levels.index(level)) if level in levels else 0
+
+
+def level_with_handler(found: JsonObject, spec: JsonObject, handler: str) -> str:
+    """The level of a device once the handler of the pod's RuntimeClass is known.
+
+    Passed-through GPUs become confidential in a confidential VM on nodes whose GPUs are proven to be in that mode.
+    """
+    row = _handler_row(handler)
+    if found["mechanism"] != "passthrough" or found["level"] == UNKNOWN:
+        return str(found["level"])
+    proven = proofs_of(spec)
+    if row.get("device") == "confidential" and all(map(proven, table("devices")["constraints"]["confidential"])):
+        return "confidential"
+    return str(found["level"]) if row.get("device") else UNKNOWN
+
+
+def isolation_constraint(pod: JsonObject, level: str, *, prefix: str = "") -> list[dict[str, Json]]:
+    """RFC 6902 operations that make `level` true for device plugin requests of `pod`, as far as node labels can.
+
+    None when every request has the level already, or when nothing that is added could lift one to it: a claim, a
+    fraction or a bypass isn't bettered by a node. Raises AffinityMalformed.
+    """
+    spec = pod.get("spec")
+    if not isinstance(spec, dict):
+        return []
+    metadata = pod.get("metadata")
+    wanted: list[JsonObject] = []
+    for found in devices_of_pod(metadata if isinstance(metadata, dict) else {}, spec, "metadata.", "spec."):
+        if rank(found["level"]) < rank(level) and found["resource"]:
+            wanted += _needs(found["resource"], level)
+    unique = {repr(one): one for one in wanted}
+    return require_all(pod, list(unique.values()), prefix=prefix)
+
+
+def _needs(resource: str, level: str) -> list[JsonObject]:
+    """The expressions of the weakest proof that reaches the level."""
+    proofs = [proof for proof in proofs_for(resource) if rank(proof[0]) >= rank(level)]
+    if not proofs:
+        if level == "confidential" and (resource_row(resource) or {}).get("mechanism") == "passthrough":
+            return list(table("devices")["constraints"]["confidential"])
+        return []
+    return list(min(proofs, key=lambda proof: rank(proof[0]))[1])
