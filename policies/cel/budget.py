@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from policies.cel.errors import CostExceeded
-
 PER_EXPRESSION = 1_000_000
 PER_BINDING = 10_000_000
 PER_MATCH_CONDITIONS = 2_500_000
@@ -32,10 +30,3 @@ class Budget:
         self.spent += cost
         if self.parent is not None:
             self.parent.spend(cost)
-
-    def check(self) -> None:
-        """Raises CostExceeded where more was spent than allowed."""
-        if self.spent > self.limit:
-            raise CostExceeded(f"operation cancelled: actual cost limit exceeded: {self.spent} of {self.limit}")
-        if self.parent is not None:
-            self.parent.check()

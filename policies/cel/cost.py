@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from math import ceil
 from typing import Any
 
+from policies.cel.maps import pairs
 from policies.cel.values import LibraryValue, Optional, Value
 
 SELECT = 1
@@ -77,7 +78,7 @@ def visited(value: Value, *_: Any) -> int:
     if type(value) is list:
         return sum(map(visited, value))
     if isinstance(value, Mapping):
-        return sum(visited(key) + visited(item) for key, item in value.items())
+        return sum(visited(key) + visited(item) for key, item in pairs(value))
     return 1
 
 

@@ -86,7 +86,7 @@ def guard(declared: CelType) -> Guard | None:
     if kind is Kind.MAP:
         return _map_guard(guard(declared.parameters[0]), guard(declared.parameters[1]))
     if kind is Kind.OBJECT:
-        return _object_guard(declared.name)
+        return _object_guard(declared.name, isinstance(declared, ObjectType))
     if kind is Kind.TYPE:
         return lambda value: isinstance(value, CelType)
     return _opaque_guard(declared.name)
@@ -109,10 +109,10 @@ def _map_guard(key: Guard | None, item: Guard | None) -> Guard:
     return fits
 
 
-def _object_guard(name: str) -> Guard:
+def _object_guard(name: str, plain: bool) -> Guard:
     def fits(value: Any) -> bool:
         declared = getattr(value, "cel_type", None)
-        return isinstance(value, Mapping) if declared is None else bool(declared.name == name)
+        return plain and isinstance(value, Mapping) if declared is None else bool(declared.name == name)
 
     return fits
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from policies.cel.ast import Call, Comprehension, Has, Ident, Node, OptionalMap, Select
+from policies.cel.ast import Call, Comprehension, Has, Ident, Literal, MapNode, Node, ObjectNode, OptionalMap, Select
 
 Expander = Callable[[str, Node, tuple[Node, ...], int], Node]
 MacroKey = tuple[str, int]  # name and number of arguments, receiver style
@@ -49,6 +49,9 @@ def _iteration2(macro: str, target: Node, args: tuple[Node, ...], at: int) -> No
 
 
 def _sort_by(macro: str, target: Node, args: tuple[Node, ...], at: int) -> Node:
+    if isinstance(target, (Literal, MapNode, ObjectNode)):
+        message = "sortBy can only be applied to a list, identifier, comprehension, call or select expression"
+        raise MacroError(message, target.at)
     name = _variable(args[0], at, "argument must be a simple name")
     return Comprehension(macro, target, (name,), args[1:], at)
 
@@ -62,7 +65,6 @@ STANDARD: Mapping[MacroKey, Expander] = {
     ("all", 2): _iteration,
     ("exists", 2): _iteration,
     ("exists_one", 2): _iteration,
-    ("existsOne", 2): _iteration,
     ("map", 2): _iteration,
     ("map", 3): _iteration,
     ("filter", 2): _iteration,

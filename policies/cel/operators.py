@@ -11,7 +11,9 @@ from collections.abc import Mapping
 from math import isnan
 from typing import NoReturn
 
+from policies.cel.equality import contains
 from policies.cel.errors import EvaluationError
+from policies.cel.maps import lookup
 from policies.cel.values import (
     INT_MAX,
     INT_MIN,
@@ -22,18 +24,18 @@ from policies.cel.values import (
     Timestamp,
     UInt,
     Value,
-    contains,
     duration,
-    lookup,
     timestamp,
 )
 
 ORDERED = frozenset({int, float, str, bytes, bool, UInt, Duration, Timestamp})
+_RECEIVERS = frozenset({str, Duration, Timestamp})  # cel-go asks these themselves, and words its refusal differently
 ADDABLE = ORDERED - {bool} | {list}
 
 
-def no_overload(name: str, known: bool) -> NoReturn:
-    """As cel-go words it: the operator's name where the left operand can't have it at all."""
+def no_overload(name: str, operand: Value, known: bool) -> NoReturn:
+    """As cel-go words it: the operator's name where the first operand can't have it at all."""
+    known = known or type(operand) in _RECEIVERS
     raise EvaluationError("no such overload" if known else f"no such overload: {name}")
 
 
@@ -64,7 +66,7 @@ def add(a: Value, b: Value) -> Value:
         return timestamp(int(a) + int(b), a.offset)
     if kind is Duration and other is Timestamp:
         return timestamp(int(a) + int(b), b.offset)
-    no_overload("_+_", kind in ADDABLE)
+    no_overload("_+_", a, kind in ADDABLE)
 
 
 def subtract(a: Value, b: Value) -> Value:
@@ -80,7 +82,7 @@ def subtract(a: Value, b: Value) -> Value:
             return duration(int(a) - int(b))
     if kind is Timestamp and other is Duration:
         return timestamp(int(a) - int(b), a.offset)
-    no_overload("_-_", kind in NUMERIC or kind in (Duration, Timestamp))
+    no_overload("_-_", a, kind in NUMERIC or kind in (Duration, Timestamp))
 
 
 def multiply(a: Value, b: Value) -> Value:
@@ -92,7 +94,7 @@ def multiply(a: Value, b: Value) -> Value:
             return a * b
         if kind is UInt:
             return checked_uint(int(a) * int(b))
-    no_overload("_*_", kind in NUMERIC)
+    no_overload("_*_", a, kind in NUMERIC)
 
 
 def divide(a: Value, b: Value) -> Value:
@@ -106,7 +108,7 @@ def divide(a: Value, b: Value) -> Value:
         if kind is UInt:
             return UInt(quotient)
         return checked_int(-quotient if (a < 0) is not (b < 0) else quotient)
-    no_overload("_/_", kind in NUMERIC)
+    no_overload("_/_", a, kind in NUMERIC)
 
 
 def _divide_doubles(a: float, b: float) -> float:
@@ -128,7 +130,7 @@ def modulo(a: Value, b: Value) -> Value:
             raise EvaluationError("integer overflow")
         rest = abs(a) % abs(b)
         return -rest if a < 0 else rest
-    no_overload("_%_", kind in (int, UInt))
+    no_overload("_%_", a, kind in (int, UInt))
 
 
 def negate(a: Value) -> Value:
@@ -139,7 +141,7 @@ def negate(a: Value) -> Value:
         return -a
     if kind is Duration:
         return duration(-int(a))
-    no_overload("-_", kind is bool)
+    no_overload("-_", a, kind is bool)
 
 
 def logical_not(a: Value) -> bool:
@@ -147,7 +149,7 @@ def logical_not(a: Value) -> bool:
         return False
     if a is False:
         return True
-    no_overload("!_", True)
+    no_overload("!_", a, True)
 
 
 def compare(name: str, a: Value, b: Value) -> int:
@@ -161,7 +163,7 @@ def compare(name: str, a: Value, b: Value) -> int:
                 raise EvaluationError("NaN values cannot be ordered")
             a, b = float(a), float(b)
         return int(a > b) - int(a < b)
-    no_overload(name, kind in ORDERED)
+    no_overload(name, a, kind in ORDERED)
 
 
 def less(a: Value, b: Value) -> bool:
@@ -194,4 +196,4 @@ def member_of(value: Value, container: Value) -> bool:
         return contains(container, value)
     if isinstance(container, Mapping):
         return lookup(container, value) is not MISSING
-    no_overload("@in", True)
+    no_overload("@in", value, True)

@@ -10,7 +10,7 @@ from policies.cel.budget import Budget
 from policies.cel.check.checker import check
 from policies.cel.depth import nesting, room_for
 from policies.cel.environment import Environment
-from policies.cel.errors import CelError, CheckError, EvaluationError
+from policies.cel.errors import CelError, CheckError, CostExceeded, EvaluationError
 from policies.cel.library.patch import plain
 from policies.cel.parser import parse
 from policies.cel.plan.planner import Plan, plan
@@ -30,16 +30,22 @@ class Program:
         self._owed = planned.step.owed
         self._padding = [None] * planned.slots
         self._depth = depth
-        self._constructs = "{" in source
+        self._constructs = "{" in source or "transformMap" in source
 
     def __repr__(self) -> str:
         return f"Program({self.source!r}, {self.type})"
 
     def evaluate(self, names: Mapping[str, object], budget: Budget | None = None) -> Value:
-        """The value for these names. A name that evaluation doesn't touch is never looked up.
+        """The value for these names, maps and constructed objects as plain dicts.
 
-        Raises EvaluationError, or CostExceeded; nothing else. `budget.spent` has grown by the cost either way.
+        A name that the evaluation doesn't touch is never looked up. Raises EvaluationError, or CostExceeded; nothing
+        else. `budget.spent` has grown by the cost either way.
         """
+        value = self.exact(names, budget)
+        return plain(value) if self._constructs else value
+
+    def exact(self, names: Mapping[str, object], budget: Budget | None = None) -> Value:
+        """As `evaluate`, but maps keep what a dict would lose: that 1, 1u and true are three keys."""
         budget = Budget() if budget is None else budget
         frame: list[Any] = [names, 0, budget.left, *self._padding]
         if self._depth:
@@ -54,10 +60,10 @@ class Program:
         except Exception as error:
             raise EvaluationError(f"internal error: {error}") from error
         finally:
-            budget.spend(frame[1])
-        if frame[1] > frame[2]:
-            budget.check()
-        return plain(value) if self._constructs else value
+            budget.spend(frame[1] % 2**64)
+            if not 0 <= frame[1] <= frame[2]:
+                raise CostExceeded("operation cancelled: actual cost limit exceeded")
+        return value
 
 
 class Compiler:

@@ -101,6 +101,11 @@ def OpaqueType(name: str, *parameters: CelType) -> CelType:  # noqa: N802 - read
     return CelType(Kind.OPAQUE, name, parameters)
 
 
+def library_type(name: str) -> CelType:
+    """A type of a library, declared as an object without fields; its values are of the library's own class."""
+    return CelType(Kind.OBJECT, name)
+
+
 def is_optional(type_: CelType) -> bool:
     return type_.kind is Kind.OPAQUE and type_.name == "optional_type"
 

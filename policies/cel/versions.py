@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 
 from policies.cel import macros
@@ -35,7 +36,6 @@ OLDEST: Version = (1, 31)
 NEWEST: Version = (1, 37)
 TWO_VARIABLES: Version = (1, 32)
 LISTS: Version = (1, 34)
-STRICT_OR_VALUE: Version = (1, 37)  # until then `x.orValue(y)` on something that isn't an optional yields x
 
 _LIBRARIES: tuple[tuple[Version, Version | None, Table], ...] = (  # since, before, functions
     ((1, 0), None, standard.TABLE),
@@ -58,6 +58,22 @@ _LIBRARIES: tuple[tuple[Version, Version | None, Table], ...] = (  # since, befo
     ((1, 34), None, lists.EXTENSION),
     ((1, 37), None, lists.INCLUDES),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """What the cel-go of a version does its own way."""
+
+    strict_or: bool  # `x.orValue(y)` is an error where x isn't an optional; before, it yields x
+    native_optionals: bool  # what an optional holds passes through Go's types, see plan/attributes.py
+    quoted_names: bool  # object.`a-b`
+
+
+@lru_cache(maxsize=16)
+def habits(version: Version) -> Habits:
+    """cel-go 0.29 since 1.37, 0.26 and older before."""
+    new = version >= (1, 37)
+    return Habits(strict_or=new, native_optionals=not new, quoted_names=new)
 
 
 def new_expressions(server: Version) -> Version:

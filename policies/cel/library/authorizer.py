@@ -16,14 +16,14 @@ from policies.cel.errors import EvaluationError
 from policies.cel.functions import Function, Table, method, table
 from policies.cel.library.formats import label, subdomain
 from policies.cel.library.strings import SPACE
-from policies.cel.types import BOOL, STRING, CelType, ObjectType
+from policies.cel.types import BOOL, STRING, CelType, library_type
 from policies.cel.values import LibraryValue, Value
 
-AUTHORIZER: CelType = ObjectType("kubernetes.authorization.Authorizer")
-PATH_CHECK: CelType = ObjectType("kubernetes.authorization.PathCheck")
-GROUP_CHECK: CelType = ObjectType("kubernetes.authorization.GroupCheck")
-RESOURCE_CHECK: CelType = ObjectType("kubernetes.authorization.ResourceCheck")
-DECISION: CelType = ObjectType("kubernetes.authorization.Decision")
+AUTHORIZER: CelType = library_type("kubernetes.authorization.Authorizer")
+PATH_CHECK: CelType = library_type("kubernetes.authorization.PathCheck")
+GROUP_CHECK: CelType = library_type("kubernetes.authorization.GroupCheck")
+RESOURCE_CHECK: CelType = library_type("kubernetes.authorization.ResourceCheck")
+DECISION: CelType = library_type("kubernetes.authorization.Decision")
 CHECK_COST = 350_000
 
 
@@ -50,6 +50,9 @@ class _Incomparable(LibraryValue):
 
     def cel_equal(self, other: Value) -> bool:  # noqa: ARG002 - whatever it is
         raise EvaluationError("no such overload")
+
+    def cel_native(self) -> Value:
+        return EvaluationError("no such overload")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

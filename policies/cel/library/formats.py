@@ -12,10 +12,10 @@ from policies.cel import cost
 from policies.cel.errors import EvaluationError
 from policies.cel.functions import Function, Table, free, method, table
 from policies.cel.library import urls
-from policies.cel.types import STRING, CelType, ObjectType, list_of, optional_of
+from policies.cel.types import STRING, CelType, library_type, list_of, optional_of
 from policies.cel.values import NONE, LibraryValue, Optional, Value
 
-FORMAT: CelType = ObjectType("kubernetes.NamedFormat")
+FORMAT: CelType = library_type("kubernetes.NamedFormat")
 
 _LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN = rf"{_LABEL}(\.{_LABEL})*"

@@ -15,15 +15,15 @@ from policies.cel.functions import Function, Overload, table
 from policies.cel.kinds import runtime_type
 from policies.cel.library.clock import format_duration, format_timestamp
 from policies.cel.library.conversions import string_of_bool, string_of_bytes, string_of_double
+from policies.cel.library.quoting import quoted
 from policies.cel.library.sizes import bounded
+from policies.cel.maps import pairs
 from policies.cel.types import DYN, STRING, CelType, list_of
 from policies.cel.values import Duration, Timestamp, UInt, Value
 
 DEFAULT_PRECISION = 6
 _SUPERSCRIPT = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 _TIMES = "\N{MULTIPLICATION SIGN}"
-_QUOTED = {"\a": "\\a", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v"}
-_QUOTED |= {"\\": "\\\\", '"': '\\"'}
 _EXCEPTIONS = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
 
 WRONG = {
@@ -233,8 +233,8 @@ def _list(values: list[Value]) -> str:
 
 
 def _map(mapping: Mapping[Value, Value]) -> str:
-    pairs = sorted(((_key(key), value) for key, value in mapping.items()), key=lambda pair: pair[0])
-    return f"{{{', '.join(f'{key}:{_member(value)}' for key, value in pairs)}}}"
+    entries = sorted(((_key(key), value) for key, value in pairs(mapping)), key=lambda entry: entry[0])
+    return f"{{{', '.join(f'{key}:{_member(value)}' for key, value in entries)}}}"
 
 
 def _key(key: Value) -> str:
@@ -243,23 +243,6 @@ def _key(key: Value) -> str:
     if type(key) in (bool, int, UInt):
         return _text(key)
     raise EvaluationError(f"no formatting function for map key of type {runtime_type(key).name}")
-
-
-def quoted(text: str) -> str:
-    """Go's %q."""
-    return f'"{"".join(map(_quoted_character, text))}"'
-
-
-def _quoted_character(character: str) -> str:
-    known = _QUOTED.get(character)
-    if known is not None:
-        return known
-    if character.isprintable():
-        return character
-    code = ord(character)
-    if code < 0x80:
-        return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 _PLAIN: dict[type, Callable[[Value], str]] = {

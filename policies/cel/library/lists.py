@@ -11,6 +11,7 @@ from functools import cmp_to_key
 from typing import Any
 
 from policies.cel import cost
+from policies.cel.equality import equal_or_false
 from policies.cel.errors import EvaluationError, Fatal
 from policies.cel.functions import Function, Overload, free, method, table
 from policies.cel.library.sizes import bounded
@@ -29,12 +30,13 @@ from policies.cel.types import (
     list_of,
     parameter,
 )
-from policies.cel.values import Duration, UInt, Value, equal_or_false
+from policies.cel.values import Duration, UInt, Value
 
 A, T, U = parameter("A"), parameter("T"), parameter("U")
 LIST_A, LIST_T = list_of(A), list_of(T)
 _COMPARABLE = (INT, UINT, DOUBLE, BOOL, DURATION, TIMESTAMP, STRING, BYTES)
 _SORTABLE = (INT, UINT, DOUBLE, BOOL, DURATION, TIMESTAMP, STRING, BYTES)
+_WRAPPING = 10_000_000
 _ZEROS: tuple[tuple[CelType, Value], ...] = ((INT, 0), (UINT, UInt(0)), (DOUBLE, 0.0), (DURATION, Duration(0)))
 
 
@@ -186,7 +188,8 @@ def _flattened(values: Value, *rest: Any) -> int:
     depth: Value = rest[0] if len(rest) == 2 else 1
     if type(depth) is not int:
         raise Fatal("interface conversion: flatten's depth is not an int")
-    return (cost.go_uint64(float(cost.size(values)) * float(depth)) + 1 + cost.LIST) % 2**64
+    price = cost.go_uint64(float(cost.size(values)) * float(depth)) + 1 + cost.LIST
+    return price - 2**64 if price > 2**64 - _WRAPPING else price  # the API server's sum wraps around
 
 
 def _self_compared(values: Value, *_: Any) -> int:

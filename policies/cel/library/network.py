@@ -8,6 +8,7 @@ from math import ceil
 from policies.cel import cost
 from policies.cel.errors import EvaluationError
 from policies.cel.functions import Function, free, method, table
+from policies.cel.library.quoting import quoted
 from policies.cel.types import BOOL, INT, STRING, OpaqueType
 from policies.cel.values import LibraryValue, Value
 
@@ -46,6 +47,9 @@ class Ip(LibraryValue):
             raise EvaluationError("no such overload")
         return self.version == other.version and self.number == other.number
 
+    def cel_native(self) -> Value:
+        return EvaluationError(f"unsupported conversion to ref.Val: (netip.Addr){self}")
+
 
 class Cidr(LibraryValue):
     """An address and the length of its prefix; bits beyond the prefix may be set."""
@@ -72,6 +76,9 @@ class Cidr(LibraryValue):
             raise EvaluationError("no such overload")
         return self.bits == other.bits and self.ip.cel_equal(other.ip)
 
+    def cel_native(self) -> Value:
+        return EvaluationError(f"unsupported conversion to ref.Val: (netip.Prefix){self}")
+
 
 # reading and writing addresses
 
@@ -89,8 +96,8 @@ def parse_address(text: str) -> tuple[Ip, bool]:
 
 
 def _unreadable(text: str, why: str, at: str = "") -> AddressError:
-    place = f' (at "{at}")' if at else ""
-    return AddressError(f'ParseAddr("{text}"): {why}{place}')
+    place = f" (at {quoted(at)})" if at else ""
+    return AddressError(f"ParseAddr({quoted(text)}): {why}{place}")
 
 
 def _parse_v4(text: str, part: str) -> int:
@@ -129,7 +136,7 @@ def _parse_v6(text: str) -> tuple[Ip, bool]:
     for group in groups:
         number = number << 16 | group
     if zone:
-        raise AddressError(f'IP address "{text}" with zone value is not allowed')
+        raise AddressError(f"IP address {quoted(text)} with zone value is not allowed")
     return Ip(6, number), number >> 32 == 0xFFFF
 
 
@@ -207,9 +214,11 @@ def parse_ip(text: str) -> Ip:
     except AddressError as error:
         if "zone value" in str(error):
             raise EvaluationError(str(error)) from error
-        raise EvaluationError(f'IP Address "{text}" parse error during conversion from string: {error}') from error
+        raise EvaluationError(
+            f"IP Address {quoted(text)} parse error during conversion from string: {error}"
+        ) from error
     if mapped:
-        raise EvaluationError(f'IPv4-mapped IPv6 address "{text}" is not allowed')
+        raise EvaluationError(f"IPv4-mapped IPv6 address {quoted(text)} is not allowed")
     return address
 
 
@@ -225,17 +234,18 @@ def _prefix(text: str) -> Cidr:
     again = "network address parse error during conversion from string: "
     address, slash, bits = text.rpartition("/")
     if not slash:
-        raise AddressError(f"{again}netip.ParsePrefix(\"{text}\"): no '/'")
+        raise AddressError(f"{again}netip.ParsePrefix({quoted(text)}): no '/'")
     try:
         ip, mapped = parse_address(address)
     except AddressError as error:
-        raise AddressError(f'{again}netip.ParsePrefix("{text}"): {error}') from error
+        why = "IPv6 zones cannot be present in a prefix" if "zone value" in str(error) else str(error)
+        raise AddressError(f"{again}netip.ParsePrefix({quoted(text)}): {why}") from error
     if not _PREFIX.fullmatch(bits):
-        raise AddressError(f'{again}netip.ParsePrefix("{text}"): bad bits after slash: "{bits}"')
+        raise AddressError(f"{again}netip.ParsePrefix({quoted(text)}): bad bits after slash: {quoted(bits)}")
     if len(bits) > 3 or int(bits) > _BITS[ip.version]:
-        raise AddressError(f'{again}netip.ParsePrefix("{text}"): prefix length out of range')
+        raise AddressError(f"{again}netip.ParsePrefix({quoted(text)}): prefix length out of range")
     if mapped:
-        raise AddressError(f'IPv4-mapped IPv6 address "{text}" is not allowed')
+        raise AddressError(f"IPv4-mapped IPv6 address {quoted(text)} is not allowed")
     return Cidr(ip, int(bits))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from policies.cel.errors import EvaluationError
 from policies.cel.functions import Function, free, method, table
 from policies.cel.types import BOOL, DYN, INT, STRING, list_of, map_of, optional_of, parameter
@@ -21,7 +23,7 @@ def is_zero(value: Value) -> bool:
         return int(value) == _ZERO_TIME
     if kind is Optional:
         return False  # an empty optional is a value to cel-go
-    return value is None or value is False or ((kind in (str, bytes, list) or isinstance(value, dict)) and not value)
+    return value is None or value is False or ((kind in (str, bytes, list) or isinstance(value, Mapping)) and not value)
 
 
 def _of_non_zero(value: Value) -> Optional:
@@ -31,6 +33,8 @@ def _of_non_zero(value: Value) -> Optional:
 def _value(optional: Optional) -> Value:
     if not optional.present:
         raise EvaluationError("optional.none() dereference")
+    if isinstance(optional.value, EvaluationError):
+        raise optional.value  # it has waited there, see plan/attributes.py
     return optional.value
 
 

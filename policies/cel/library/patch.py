@@ -4,11 +4,12 @@ path.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 
 from policies.cel import cost
 from policies.cel.errors import EvaluationError
 from policies.cel.functions import Function, free, table
+from policies.cel.maps import KeyedMap
 from policies.cel.types import DYN, STRING, CelType, ObjectType
 from policies.cel.values import Value
 
@@ -49,7 +50,9 @@ def construct(declared: ObjectType, fields: Mapping[str, Value]) -> ObjectValue:
 
 def plain(value: Value) -> Value:
     """The value as plain dicts and lists: what constructed objects are to everybody outside CEL."""
-    if isinstance(value, dict):
+    if type(value) is KeyedMap and not all(isinstance(key, Hashable) for key in value):
+        return value
+    if isinstance(value, Mapping):
         return {key: plain(item) for key, item in value.items()}
     return [plain(item) for item in value] if isinstance(value, list) else value
 

@@ -12,10 +12,10 @@ from enum import Enum
 from policies.cel import cost
 from policies.cel.errors import EvaluationError
 from policies.cel.functions import Function, free, method, table
-from policies.cel.types import BOOL, DOUBLE, INT, STRING, CelType, ObjectType
+from policies.cel.types import BOOL, DOUBLE, INT, STRING, CelType, library_type
 from policies.cel.values import INT_MAX, INT_MIN, LibraryValue, Value
 
-QUANTITY: CelType = ObjectType("kubernetes.Quantity")
+QUANTITY: CelType = library_type("kubernetes.Quantity")
 
 _NUMBER = re.compile(r"([+-]?)(0*)([0-9]*)(?:(\.)([0-9]*))?([eEinumkKMGTP]*[-+]?[0-9]*)")
 _DECIMAL = {"": 0, "n": -9, "u": -6, "m": -3, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
@@ -62,6 +62,9 @@ class Quantity(LibraryValue):
         if type(other) is not Quantity or other.derived:
             raise EvaluationError("no such overload")
         return compare(self, other) == 0
+
+    def cel_native(self) -> Value:
+        return EvaluationError(f"unsupported conversion to ref.Val: (*resource.Quantity){self}")
 
 
 def parse(text: str) -> Quantity:
@@ -171,17 +174,18 @@ def compare(a: Quantity, b: Quantity) -> int:
 
 
 def add(a: Quantity, b: Quantity) -> Quantity:
-    return _sum(a, b, b.unscaled)
+    return _sum(a, b, b.unscaled, b.unscaled)
 
 
 def subtract(a: Quantity, b: Quantity) -> Quantity:
-    return _sum(a, b, -b.unscaled)
+    wrapped = INT_MIN if b.unscaled == INT_MIN else -b.unscaled  # the least int has no opposite in 64 bits
+    return _sum(a, b, -b.unscaled, wrapped)
 
 
-def _sum(a: Quantity, b: Quantity, addend: int) -> Quantity:
+def _sum(a: Quantity, b: Quantity, addend: int, quick_addend: int) -> Quantity:
     format_ = b.format if a.unscaled == 0 else a.format
     if not a.big and not b.big:
-        quick = _quick_sum(a, b, addend)
+        quick = _quick_sum(a, b, quick_addend)
         if quick is not None:
             return Quantity(*quick, format_, big=False, derived=True)
     lowest = min(a.exponent, b.exponent)

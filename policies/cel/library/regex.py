@@ -9,8 +9,23 @@ from typing import Any
 from policies.cel import cost
 from policies.cel.errors import EvaluationError
 from policies.cel.functions import Function, method, table
-from policies.cel.types import INT, STRING, list_of
-from policies.cel.values import Value
+from policies.cel.types import INT, STRING, CelType, list_of
+from policies.cel.values import Optional, Value
+
+_WORDS = {
+    "missing ]": "missing closing ]",
+    "missing )": "missing closing )",
+    "unexpected )": "unexpected )",
+    "trailing \\": "trailing backslash at end of expression",
+    "no argument for repetition operator": "missing argument to repetition operator",
+    "invalid repetition size": "invalid repeat count",
+    "bad repetition operator": "invalid nested repetition operator",
+    "invalid perl operator": "invalid or unsupported Perl syntax",
+    "invalid named capture group": "invalid named capture",
+    "invalid character class range": "invalid character class range",
+    "invalid character class": "invalid character class",
+    "invalid escape sequence": "invalid escape sequence",
+}
 
 
 @lru_cache(maxsize=2048)
@@ -22,7 +37,18 @@ def _compiled(pattern: str) -> Any:
     try:
         return re2.compile(pattern, options)
     except re2.error as error:
-        raise EvaluationError(f"error parsing regexp: {error}") from error
+        raise EvaluationError(f"error parsing regexp: {_in_gos_words(error)}") from error
+
+
+def _in_gos_words(error: Exception) -> str:
+    """RE2 says what Go says, in slightly other words."""
+    reason = error.args[0] if error.args else b""
+    text = reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)
+    for words, in_go in _WORDS.items():
+        if text.startswith(words):
+            rest = text[len(words) :].removeprefix(": ")
+            return f"{in_go}: `{rest}`" if rest else in_go
+    return text
 
 
 @lru_cache(maxsize=2048)
@@ -41,8 +67,15 @@ def matches(text: Value, pattern: Value) -> bool:
     return searcher(pattern)(text)
 
 
+def _legal(pattern: str) -> Any:
+    try:
+        return _compiled(pattern)
+    except EvaluationError as error:
+        raise EvaluationError(f"Illegal regex: {error}") from error
+
+
 def find(text: str, pattern: str) -> str:
-    found = _compiled(pattern).search(text)
+    found = _legal(pattern).search(text)
     return found.group(0) if found else ""
 
 
@@ -50,7 +83,7 @@ def find_all(text: str, pattern: str, limit: int = -1) -> list[str]:
     """Every match, but no empty one right behind another."""
     found: list[str] = []
     end = -1
-    for match in _compiled(pattern).finditer(text):
+    for match in _legal(pattern).finditer(text):
         if 0 <= limit <= len(found):
             break
         if match.end() > match.start() or match.start() != end:
@@ -68,6 +101,21 @@ def finder(pattern: str) -> Callable[[str], str]:
 def all_finder(pattern: str) -> Callable[[str], list[str]]:
     _compiled(pattern)
     return lambda text: find_all(text, pattern)
+
+
+def through_go(value: Value) -> Value:
+    """What a search for a literal pattern sees of its arguments: an optional's content, a type's name."""
+    if type(value) is Optional:
+        return through_go(value.value)
+    return value.name if isinstance(value, CelType) else value
+
+
+def find_all_through_go(text: Value, pattern: str, limit: Value) -> list[str]:
+    """`findAll` with a literal pattern, which looks at its other arguments itself."""
+    text, limit = through_go(text), through_go(limit)
+    if type(text) is not str or type(limit) is not int:
+        raise EvaluationError("no such overload")
+    return find_all(text, pattern, limit)
 
 
 TABLE = table(

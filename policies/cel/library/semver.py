@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from policies.cel import cost
 from policies.cel.errors import EvaluationError
 from policies.cel.functions import Function, free, method, table
-from policies.cel.types import BOOL, INT, STRING, CelType, ObjectType
+from policies.cel.library.quoting import quoted
+from policies.cel.types import BOOL, INT, STRING, CelType, library_type
 from policies.cel.values import UINT_MAX, LibraryValue, Value
 
-SEMVER: CelType = ObjectType("kubernetes.Semver")
+SEMVER: CelType = library_type("kubernetes.Semver")
 _DIGITS = re.compile(r"[0-9]*")
 _WORD = re.compile(r"[0-9A-Za-z-]+")
 
@@ -38,6 +39,9 @@ class Semver(LibraryValue):
             raise EvaluationError("no such overload")
         return compare(self, other) == 0
 
+    def cel_native(self) -> Value:
+        return EvaluationError(f"unsupported conversion to ref.Val: (semver.Version){self}")
+
     @property
     def order(self) -> tuple[int, int, int, bool, tuple[Part, ...]]:
         return self.major, self.minor, self.patch, not self.pre, self.pre
@@ -63,9 +67,9 @@ def parse(text: str) -> Semver:
 
 def _number(name: str, digits: str) -> int:
     if not _DIGITS.fullmatch(digits):
-        raise EvaluationError(f'Invalid character(s) found in {name.lower()} number "{digits}"')
+        raise EvaluationError(f"Invalid character(s) found in {name.lower()} number {quoted(digits)}")
     if len(digits) > 1 and digits[0] == "0":
-        raise EvaluationError(f'{name} number must not contain leading zeroes "{digits}"')
+        raise EvaluationError(f"{name} number must not contain leading zeroes {quoted(digits)}")
     return _unsigned(digits)
 
 
@@ -73,7 +77,7 @@ def _unsigned(digits: str) -> int:
     if not digits:
         raise EvaluationError('strconv.ParseUint: parsing "": invalid syntax')
     if len(digits) > 20 or int(digits) > UINT_MAX:
-        raise EvaluationError(f'strconv.ParseUint: parsing "{digits}": value out of range')
+        raise EvaluationError(f"strconv.ParseUint: parsing {quoted(digits)}: value out of range")
     return int(digits)
 
 
@@ -82,10 +86,10 @@ def _pre(part: str) -> Part:
         raise EvaluationError("Prerelease is empty")
     if _DIGITS.fullmatch(part):
         if len(part) > 1 and part[0] == "0":
-            raise EvaluationError(f'Numeric PreRelease version must not contain leading zeroes "{part}"')
+            raise EvaluationError(f"Numeric PreRelease version must not contain leading zeroes {quoted(part)}")
         return 0, _unsigned(part), ""
     if not _WORD.fullmatch(part):
-        raise EvaluationError(f'Invalid character(s) found in prerelease "{part}"')
+        raise EvaluationError(f"Invalid character(s) found in prerelease {quoted(part)}")
     return 1, 0, part
 
 
@@ -93,7 +97,7 @@ def _build(part: str) -> str:
     if not part:
         raise EvaluationError("Build meta data is empty")
     if not _WORD.fullmatch(part):
-        raise EvaluationError(f'Invalid character(s) found in build meta data "{part}"')
+        raise EvaluationError(f"Invalid character(s) found in build meta data {quoted(part)}")
     return part
 
 

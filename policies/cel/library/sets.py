@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from policies.cel import cost
+from policies.cel.equality import contains
 from policies.cel.functions import Function, free, table
 from policies.cel.types import BOOL, list_of, parameter
-from policies.cel.values import Value, contains
+from policies.cel.values import Value
 
 LIST_T = list_of(parameter("T"))
 

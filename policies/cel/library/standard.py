@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from policies.cel import cost, operators
+from policies.cel.equality import equal, equal_or_false
 from policies.cel.errors import EvaluationError
 from policies.cel.functions import Function, Overload, free, merge, method, table
 from policies.cel.library import clock, conversions, regex
@@ -22,7 +23,7 @@ from policies.cel.types import (
     map_of,
     parameter,
 )
-from policies.cel.values import Value, equal, equal_or_false
+from policies.cel.values import Value
 
 A, B = parameter("A"), parameter("B")
 LIST_A, MAP_AB = list_of(A), map_of(A, B)

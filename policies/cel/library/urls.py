@@ -9,10 +9,11 @@ from policies.cel import cost
 from policies.cel.errors import EvaluationError
 from policies.cel.functions import Function, Table, free, method, table
 from policies.cel.library.network import AddressError, parse_address
-from policies.cel.types import BOOL, STRING, CelType, ObjectType, list_of, map_of
+from policies.cel.library.quoting import quoted
+from policies.cel.types import BOOL, STRING, CelType, library_type, list_of, map_of
 from policies.cel.values import LibraryValue, Value
 
-URL: CelType = ObjectType("kubernetes.URL")
+URL: CelType = library_type("kubernetes.URL")
 
 _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~")
 _PATH = _UNRESERVED | frozenset(b"$&+,/:;=@")
@@ -58,13 +59,16 @@ class Url(LibraryValue):
             raise EvaluationError("no such overload")
         return _assembled(self) == _assembled(other)
 
+    def cel_native(self) -> Value:
+        return EvaluationError(f"unsupported conversion to ref.Val: (*url.URL){self}")
+
 
 def parse_request_uri(text: str, strict: bool) -> Url:
     """An absolute URL or an absolute path. `strict` refuses a second colon in the host of http and https."""
     try:
         return _parse(text.encode(errors="surrogatepass"), True, strict)
     except UrlError as error:
-        raise UrlError(f'parse "{text}": {error}') from error
+        raise UrlError(f"parse {quoted(text)}: {error}") from error
 
 
 def parse(text: str, strict: bool) -> Url:
@@ -84,7 +88,7 @@ def _parse_reference(text: str, strict: bool) -> Url:
             found.fragment = _unescape(fragment, _FRAGMENT)
             found.raw_fragment = b"" if _escape(found.fragment, _FRAGMENT) == fragment else fragment
     except UrlError as error:
-        raise UrlError(f'parse "{text}": {error}') from error
+        raise UrlError(f"parse {quoted(text)}: {error}") from error
     return found
 
 
@@ -145,7 +149,7 @@ def _host(scheme: bytes, host: bytes, strict: bool) -> bytes:
         return _bracketed(host)
     colon = host.find(b":") if strict and scheme in (b"http", b"https") else host.rfind(b":")
     if colon >= 0 and not _PORT.fullmatch(host[colon:]):
-        raise UrlError(f'invalid port "{_shown(host[colon:])}" after host')
+        raise UrlError(f"invalid port {quoted(_shown(host[colon:]))} after host")
     return _unescape(host, _HOST)
 
 
@@ -154,7 +158,7 @@ def _bracketed(host: bytes) -> bytes:
     if not bracket:
         raise UrlError("missing ']' in host")
     if not _PORT.fullmatch(port):
-        raise UrlError(f'invalid port "{_shown(port)}" after host')
+        raise UrlError(f"invalid port {quoted(_shown(port))} after host")
     literal = literal[1:]
     zone = literal.find(b"%25")
     if zone >= 0:
@@ -188,16 +192,16 @@ def _unescape(text: bytes, allowed: frozenset[int], zone: bool = False) -> bytes
     in_host = allowed is _HOST
     for escape in _ESCAPE.finditer(text):
         if escape[1] is None:
-            raise UrlError(f'invalid URL escape "{_shown(escape[0][:3])}"')
+            raise UrlError(f"invalid URL escape {quoted(_shown(escape[0][:3]))}")
         byte = int(escape[1], 16)
         ascii_in_host = in_host and not zone and byte < 0x80 and escape[0] != b"%25"
         odd_in_zone = zone and escape[0] != b"%25" and byte != 0x20 and byte not in _HOST
         if ascii_in_host or odd_in_zone:
-            raise UrlError(f'invalid URL escape "{_shown(escape[0])}"')
+            raise UrlError(f"invalid URL escape {quoted(_shown(escape[0]))}")
     if in_host:
         for byte in _ESCAPE.sub(b"", text):
             if byte < 0x80 and byte not in _HOST:
-                raise UrlError(f'invalid character "{chr(byte)}" in host name')
+                raise UrlError(f"invalid character {quoted(chr(byte))} in host name")
     return _ESCAPE.sub(lambda escape: bytes([int(escape[1], 16)]), text)
 
 

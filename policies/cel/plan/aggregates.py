@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from policies.cel.cost import LIST, MAP, OBJECT
 from policies.cel.errors import EvaluationError, Fatal
+from policies.cel.maps import KeyedMap
 from policies.cel.plan.frame import SPENT, Frame, Step
 from policies.cel.values import Optional, Value
-
-_KEYS_THAT_HASH = (list, dict, bytes)
 
 
 class EntryStep(NamedTuple):
@@ -86,7 +85,7 @@ def map_step(entries: Sequence[EntryStep]) -> Step:
     """A map costs 30, also when an entry fails; a later entry replaces an earlier one of the same key."""
 
     def run(f: Frame) -> Value:
-        found: dict[Value, Value] = {}
+        found = KeyedMap()
         try:
             for key_step, value_step, optional in entries:
                 key = key_step.run(f)
@@ -95,23 +94,17 @@ def map_step(entries: Sequence[EntryStep]) -> Step:
                 f[SPENT] += value_step.owed
                 if optional:
                     if not held(value, f"entry '{key}'").present:
-                        found.pop(hashable(key), None)
+                        found.drop(key)
                         continue
                     value = value.value
-                found[hashable(key)] = value
+                found.put(key, value)
         except EvaluationError:
             f[SPENT] += MAP
             raise
         f[SPENT] += MAP
-        return found
+        return found.settled()
 
     return Step(run)
-
-
-def hashable(key: Value) -> Value:
-    if type(key) in _KEYS_THAT_HASH or isinstance(key, Mapping):
-        raise EvaluationError(f"unsupported key type: {type(key).__name__}")
-    return key
 
 
 def object_step(fields: Sequence[tuple[str, Step, bool]], construct: Callable[[dict[str, Value]], Value]) -> Step:

@@ -11,8 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from policies.cel.errors import CelError, EvaluationError
+from policies.cel.library.conversions import string_of_double
+from policies.cel.maps import lookup
 from policies.cel.plan.frame import NAMES, SPENT, Frame, Run, Step, no_such_overload
-from policies.cel.values import MISSING, NONE, NUMERIC, Optional, UInt, Value, lookup
+from policies.cel.types import CelType
+from policies.cel.values import MISSING, NONE, NUMERIC, LibraryValue, Optional, UInt, Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,25 +78,30 @@ class Attribute:
         return Attribute(self.root, (*self.qualifiers, qualifier))
 
 
-def step_of(attribute: Attribute, tested: bool = False) -> Step:
-    """The attribute as an expression of its own: it costs 1 more, unless it is a ternary or a presence test."""
+def step_of(attribute: Attribute, native: bool, tested: bool = False) -> Step:
+    """The attribute as an expression of its own: it costs 1 more, unless it is a ternary or a presence test.
+
+    `native` is cel-go's habit before 0.27 of passing what an optional holds through Go's own types.
+    """
     extra = (0 if isinstance(attribute.root, Branch) else 1) - (1 if tested else 0)
     if tested:
-        return _presence(attribute, extra)
-    return resolved(attribute, extra)
+        return _presence(attribute, extra, native)
+    return resolved(attribute, native, extra)
 
 
-def resolved(attribute: Attribute, extra: int = 0) -> Step:
+def resolved(attribute: Attribute, native: bool, extra: int = 0) -> Step:
     """The attribute's value. `extra` is charged whether it succeeds or fails."""
     root = attribute.root
     if isinstance(root, Branch):
-        return Step(_branch(root, extra), 0)
-    if isinstance(root, Operand) and not attribute.qualifiers and not extra:
+        return Step(_branch(root, extra, native), 0)
+    if isinstance(root, Operand) and not attribute.qualifiers and not extra and not native:
         return root.step
-    if isinstance(root, (Variable, Slot)) and all(_plain(qualifier) for qualifier in attribute.qualifiers):
+    simple = isinstance(root, (Variable, Slot)) and all(_plain(qualifier) for qualifier in attribute.qualifiers)
+    if simple and (attribute.qualifiers or not native):
+        assert isinstance(root, (Variable, Slot))
         keys = tuple(qualifier.key for qualifier in attribute.qualifiers)
-        return Step(_chain(root, keys, extra), len(keys) + extra)
-    return Step(_general(attribute, extra), 0)
+        return Step(_chain(root, keys, extra, native), len(keys) + extra)
+    return Step(_general(attribute, extra, native), 0)
 
 
 def _plain(qualifier: Qualifier) -> bool:
@@ -103,8 +111,8 @@ def _plain(qualifier: Qualifier) -> bool:
 # the quick way: plain string keys into plain dicts
 
 
-def _chain(root: Variable | Slot, keys: tuple[str, ...], extra: int) -> Run:
-    slow = _stepwise(root, keys, extra)
+def _chain(root: Variable | Slot, keys: tuple[str, ...], extra: int, native: bool) -> Run:
+    slow = _stepwise(root, keys, extra, native)
     if isinstance(root, Slot):
         return _slot_chain(root.index, keys, slow)
     return _name_chain(root.name, keys, slow)
@@ -205,9 +213,9 @@ def _slot_chain(index: int, keys: tuple[str, ...], slow: Run) -> Run:
     return run
 
 
-def _stepwise(root: Variable | Slot, keys: tuple[str, ...], extra: int) -> Run:
+def _stepwise(root: Variable | Slot, keys: tuple[str, ...], extra: int, native: bool) -> Run:
     """The same, one step at a time, with what each step costs. Returns where the quick way failed for no reason."""
-    general = _general(Attribute(root, tuple(Qualifier(key) for key in keys)), extra)
+    general = _general(Attribute(root, tuple(Qualifier(key) for key in keys)), extra, native)
     owed = len(keys) + extra
 
     def run(f: Frame) -> Value:
@@ -221,7 +229,7 @@ def _stepwise(root: Variable | Slot, keys: tuple[str, ...], extra: int) -> Run:
 # the general way
 
 
-def _general(attribute: Attribute, extra: int) -> Run:
+def _general(attribute: Attribute, extra: int, native: bool) -> Run:
     load = _root(attribute.root)
     qualifiers = attribute.qualifiers
 
@@ -233,7 +241,7 @@ def _general(attribute: Attribute, extra: int) -> Run:
                 if not value.present:
                     f[SPENT] += extra
                     return value
-                value = value.value
+                value = as_native(value.value) if native else value.value
             for qualifier in qualifiers:
                 if optional or qualifier.optional:
                     optional = True
@@ -252,6 +260,23 @@ def _general(attribute: Attribute, extra: int) -> Run:
         return Optional(value) if optional else value
 
     return run
+
+
+def as_native(value: Value) -> Value:
+    """What an optional's content becomes on its way through Go.
+
+    An inner optional is unwrapped, a type becomes its name, a library's value an error that waits until it is used.
+    """
+    if type(value) is Optional:
+        return as_native(value.value)
+    if isinstance(value, CelType):
+        return value.name
+    return value.cel_native() if isinstance(value, LibraryValue) else value
+
+
+def optional_as_native(value: Value) -> Value:
+    """A value that may be an optional, its content as Go passes it on."""
+    return Optional(as_native(value.value)) if type(value) is Optional and value.present else value
 
 
 def _root(root: Variable | Slot | Lazy | Operand | Branch) -> Run:
@@ -340,6 +365,8 @@ def qualify(value: Value, key: Value) -> Value:
 
 def present(value: Value, key: Value) -> Value:
     """`value[key]`, or MISSING where there is none; a list asked for what isn't a position is an error."""
+    if isinstance(value, EvaluationError):
+        raise value
     if isinstance(value, Mapping):
         return lookup(value, key)
     if type(value) is list:
@@ -350,10 +377,10 @@ def present(value: Value, key: Value) -> Value:
 
 def _position(key: Value) -> int:
     kind = type(key)
-    if kind is int or kind is UInt:
+    if kind is int:
         return int(key)
-    if kind is float:
-        if key.is_integer():
+    if kind is UInt or kind is float:
+        if key == key // 1 and key < 2**63:
             return int(key)
         raise EvaluationError(f"unsupported index value {_shown(key)} in list")
     name = {str: "string", bool: "bool"}.get(kind, kind.__name__)
@@ -363,22 +390,22 @@ def _position(key: Value) -> int:
 def _shown(key: Value) -> str:
     if type(key) is bool:
         return "true" if key else "false"
-    return f"{key:g}" if type(key) is float else str(int(key) if type(key) is UInt else key)
+    return string_of_double(key) if type(key) is float else str(int(key) if type(key) is UInt else key)
 
 
 # presence tests
 
 
-def _presence(attribute: Attribute, extra: int) -> Step:
+def _presence(attribute: Attribute, extra: int, native: bool) -> Step:
     """`has()`: the last qualifier only asks."""
     if isinstance(attribute.root, Branch):
-        return Step(_branch(attribute.root, extra), 0)
+        return Step(_branch(attribute.root, extra, native), 0)
     *path, last = attribute.qualifiers
     if isinstance(attribute.root, (Variable, Slot)) and all(_plain(qualifier) for qualifier in path):
         keys = tuple(str(qualifier.key) for qualifier in path)
-        holder = _chain(attribute.root, keys, extra)
+        holder = _chain(attribute.root, keys, extra, native)
         return Step(_holds(holder, last.key, len(keys) + extra), len(keys) + 1 + extra)
-    return Step(_tested(attribute, extra), 0)
+    return Step(_tested(attribute, extra, native), 0)
 
 
 def _holds(holder: Run, key: Value, owed: int) -> Run:
@@ -405,8 +432,8 @@ def _holds_optional(f: Frame, value: Optional, key: Value) -> bool:
     return False
 
 
-def _tested(attribute: Attribute, extra: int) -> Run:
-    general = _general_test(attribute, extra)
+def _tested(attribute: Attribute, extra: int, native: bool) -> Run:
+    general = _general_test(attribute, extra, native)
 
     def run(f: Frame) -> Value:
         value = general(f)
@@ -415,8 +442,8 @@ def _tested(attribute: Attribute, extra: int) -> Run:
     return run
 
 
-def _general_test(attribute: Attribute, extra: int) -> Run:
-    load = _general(Attribute(attribute.root, attribute.qualifiers[:-1]), 0)
+def _general_test(attribute: Attribute, extra: int, native: bool) -> Run:
+    load = _general(Attribute(attribute.root, attribute.qualifiers[:-1]), 0, native)
     last = attribute.qualifiers[-1]
 
     def run(f: Frame) -> Value:
@@ -440,9 +467,9 @@ def _general_test(attribute: Attribute, extra: int) -> Run:
 # ternaries
 
 
-def _branch(root: Branch, extra: int) -> Run:
+def _branch(root: Branch, extra: int, native: bool) -> Run:
     condition, owed = root.condition.run, root.condition.owed
-    then, otherwise = _arm(root.then), _arm(root.otherwise)
+    then, otherwise = _arm(root.then, native), _arm(root.otherwise, native)
 
     def run(f: Frame) -> Value:
         f[SPENT] += extra
@@ -457,7 +484,7 @@ def _branch(root: Branch, extra: int) -> Run:
     return run
 
 
-def _arm(attribute: Attribute) -> Run:
+def _arm(attribute: Attribute, native: bool) -> Run:
     if attribute.qualifiers and attribute.qualifiers[-1].tested:
-        return _general_test(attribute, 0)
-    return settled(resolved(attribute))
+        return _general_test(attribute, 0, native)
+    return settled(resolved(attribute, native))

@@ -11,8 +11,10 @@ from typing import Any
 
 from policies.cel.cost import LIST
 from policies.cel.errors import EvaluationError, Fatal
+from policies.cel.maps import KeyedMap, pairs
+from policies.cel.plan.attributes import optional_as_native
 from policies.cel.plan.frame import LIMIT, SPENT, Frame, Run, Step, exceeded, no_such_overload
-from policies.cel.values import MISSING, Optional, Value, lookup
+from policies.cel.values import MISSING, NONE, Optional, Value
 
 _ACCUMULATOR = 1  # reading the fold's accumulator
 _APPEND = 12  # accumulator + list of one + addition
@@ -34,7 +36,7 @@ def paired(value: Value) -> Any:
     if type(value) is list:
         return enumerate(value)
     if isinstance(value, Mapping):
-        return list(value.items())
+        return list(pairs(value))
     raise EvaluationError(f"unsupported comprehension range type: {_go_type(value)}")
 
 
@@ -257,7 +259,7 @@ def map_built(loop: Loop, predicate: Step | None, body: Step) -> Step:
     slot = loop.first
 
     def run(f: Frame) -> Value:
-        made: dict[Value, Value] = {}
+        made = KeyedMap()
         failed: EvaluationError | None = None
         for _ in loop.values(f):
             if chosen is not None:
@@ -279,7 +281,7 @@ def map_built(loop: Loop, predicate: Step | None, body: Step) -> Step:
                 f[SPENT] += 3
             if f[SPENT] > f[LIMIT]:
                 exceeded(f)
-        return _finish(f, failed, made)
+        return _finish(f, failed, made.settled())
 
     return Step(run, _ACCUMULATOR)
 
@@ -289,7 +291,7 @@ def entries_built(loop: Loop, predicate: Step | None, body: Step) -> Step:
     chosen, transform, owed = _chooser(predicate), body.run, body.owed + 2
 
     def run(f: Frame) -> Value:
-        made: dict[Value, Value] = {}
+        made = KeyedMap()
         failed: EvaluationError | None = None
         for _ in loop.values(f):
             if chosen is not None:
@@ -310,25 +312,25 @@ def entries_built(loop: Loop, predicate: Step | None, body: Step) -> Step:
                 f[SPENT] += 2 if entries is MISSING else 0
             if f[SPENT] > f[LIMIT]:
                 exceeded(f)
-        return _finish(f, failed, made)
+        return _finish(f, failed, made.settled())
 
     return Step(run, _ACCUMULATOR)
 
 
-def insert(made: dict[Value, Value], key: Value, value: Value) -> None:
-    if lookup(made, key) is not MISSING:
+def insert(made: KeyedMap, key: Value, value: Value) -> None:
+    if made.find(key) is not MISSING:
         raise EvaluationError(f"insert failed: key {key} already exists")
-    made[key] = value
+    made.put(key, value)
 
 
-def insert_all(made: dict[Value, Value], entries: Value) -> None:
+def insert_all(made: KeyedMap, entries: Value) -> None:
     if not isinstance(entries, Mapping):
         raise no_such_overload()
-    for key, value in entries.items():
+    for key, value in pairs(entries):
         insert(made, key, value)
 
 
-def optional_map(holds: Step, empty: Value, slot: int, body: Step, flat: bool) -> Step:
+def optional_map(holds: Step, slot: int, body: Step, flat: bool, native: bool) -> Step:
     """`optMap` and `optFlatMap`: `holds` is `target.hasValue()`; the body reads the value itself, when it needs it."""
     test, owed, transform = holds.run, holds.owed, body.run
     wrapping = 0 if flat else 1
@@ -339,7 +341,7 @@ def optional_map(holds: Step, empty: Value, slot: int, body: Step, flat: bool) -
         f[SPENT] += owed
         if not held:
             f[SPENT] += 1
-            return empty
+            return NONE
         f[slot] = MISSING
         try:
             made = transform(f)
@@ -347,7 +349,8 @@ def optional_map(holds: Step, empty: Value, slot: int, body: Step, flat: bool) -
             f[SPENT] += wrapping
             raise
         f[SPENT] += body_owed
-        return made if flat else Optional(made)
+        result = made if flat else Optional(made)
+        return optional_as_native(result) if native else result
 
     return Step(run)
 

@@ -44,4 +44,5 @@ def no_such_overload(value: Value = None) -> EvaluationError:
 
 
 def exceeded(_: Frame) -> NoReturn:
+    """Stops the evaluation; no operator absorbs it."""
     raise CostExceeded("operation cancelled: actual cost limit exceeded")

@@ -69,6 +69,13 @@ def _pair(left: Step, right: Step, stop: bool) -> Step:
     return Step(run)
 
 
+def content(optional: Optional) -> Value:
+    """What a present optional holds; an error that waited in it is raised."""
+    if isinstance(optional.value, EvaluationError):
+        raise optional.value
+    return optional.value
+
+
 def alternative(left: Step, right: Step, unwrap: bool, strict: bool) -> Step:
     """`or` and, with `unwrap`, `orValue`: the right side is evaluated only where the optional is empty.
 
@@ -81,7 +88,7 @@ def alternative(left: Step, right: Step, unwrap: bool, strict: bool) -> Step:
         f[SPENT] += owed1
         if type(value) is Optional:
             if value.present:
-                return value.value if unwrap else value
+                return content(value) if unwrap else value
             value = second(f)
             f[SPENT] += owed2
         elif strict:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from policies.cel import ast
 from policies.cel.check.checked import Checked
 from policies.cel.environment import Environment
-from policies.cel.errors import CheckError, EvaluationError
+from policies.cel.errors import CheckError, EvaluationError, Fatal
 from policies.cel.functions import Function, Overload
 from policies.cel.library import regex
 from policies.cel.library.patch import construct
@@ -17,9 +17,9 @@ from policies.cel.plan import aggregates, comprehensions, logic, shortcuts
 from policies.cel.plan.attributes import Attribute, Branch, Lazy, Operand, Qualifier, Slot, Variable, resolved, step_of
 from policies.cel.plan.calls import call_step, cost_of, implementation
 from policies.cel.plan.frame import SLOTS, Step, constant
-from policies.cel.types import CelType, Kind, ObjectType
-from policies.cel.values import MISSING, NONE, NUMERIC, Value
-from policies.cel.versions import STRICT_OR_VALUE
+from policies.cel.types import CelType, Kind, ObjectType, is_optional
+from policies.cel.values import MISSING, NUMERIC, Value
+from policies.cel.versions import habits
 
 _CONVERSIONS = frozenset({"bool", "bytes", "double", "duration", "dyn", "int", "string", "timestamp", "type", "uint"})
 _FOLDING_LIMIT = 1_000_000
@@ -46,7 +46,8 @@ class _Planner:
     def __init__(self, checked: Checked, source: str, environment: Environment) -> None:
         self.checked = checked
         self.source = source
-        self.strict_or = environment.kubernetes >= STRICT_OR_VALUE
+        self.habits = habits(environment.kubernetes)
+        self.native = self.habits.native_optionals and any(map(_holds_optional, checked.types.values()))
         self.functions = environment.all_functions()
         self.scopes: list[dict[str, Slot | Lazy]] = []
         self.depth = 0
@@ -84,7 +85,7 @@ class _Planner:
         declared = self.checked.constants.get(id(node))
         if declared is not None:
             return constant(type_value(declared))
-        return step_of(self.attribute(node))
+        return step_of(self.attribute(node), self.native)
 
     def attribute(self, node: ast.Node) -> Attribute:
         """The node as something to select from, keeping a chain of selections in one piece."""
@@ -116,7 +117,7 @@ class _Planner:
         index = node.index
         chained = isinstance(index, (ast.Ident, ast.Select, ast.Index, ast.Conditional, ast.Has))
         if chained and id(index) not in self.checked.constants:
-            return Qualifier(step=resolved(self.attribute(index)), optional=node.optional)
+            return Qualifier(step=resolved(self.attribute(index), self.native), optional=node.optional)
         found = self.step(index)
         if found.constant is MISSING:
             return Qualifier(step=found, optional=node.optional)
@@ -128,7 +129,7 @@ class _Planner:
         return self.attribute(node.operand).qualified(Qualifier(node.field, tested=True))
 
     def has(self, node: ast.Has) -> Step:
-        return step_of(self.tested(node), tested=True)
+        return step_of(self.tested(node), self.native, tested=True)
 
     # calls
 
@@ -137,12 +138,13 @@ class _Planner:
         receiver = [node.target] if node.target is not None and chosen[0].member else []
         args = [self.step(part) for part in (*receiver, *node.args)]
         if function.name in ("or", "orValue") and len(args) == 2 and _is_optional_or(chosen):
-            return logic.alternative(args[0], args[1], function.name == "orValue", self.strict_or)
+            return logic.alternative(args[0], args[1], function.name == "orValue", self.habits.strict_or)
         special = self.special(node, function, args)
         if special is not None:
             return special
-        if function.name == "findAll" and type(args[1].constant) is str:
+        if function.name == "findAll" and len(args) == 3 and type(args[1].constant) is str:
             self.pattern(node, "findAll", args[0], args[1].constant)
+            return call_step(regex.find_all_through_go, cost_of(function, chosen), args, eager=False)
         found = call_step(
             implementation(function, chosen), cost_of(function, chosen), args, eager=_eager(function, chosen)
         )
@@ -161,22 +163,22 @@ class _Planner:
             case "@in" if type(literal) is list:
                 return shortcuts.membership(args[0], literal)
             case "matches" | "find" | "findAll" if type(literal) is str:
-                return self.pattern(node, function.name, args[0], literal)
+                return self.pattern(node, function.name, args[0], literal, priced=node.target is not None)
         return None
 
-    def pattern(self, node: ast.Call, name: str, text: Step, pattern: str) -> Step:
+    def pattern(self, node: ast.Call, name: str, text: Step, pattern: str, priced: bool = True) -> Step:
         try:
             if name == "matches":
-                return shortcuts.pattern_call(text, pattern, regex.searcher(pattern))
+                return shortcuts.pattern_call(text, pattern, regex.searcher(pattern), priced)
             search = regex.finder(pattern) if name == "find" else regex.all_finder(pattern)
-            return shortcuts.pattern_call(text, pattern, search)
+            return shortcuts.pattern_call(text, pattern, search, priced)
         except EvaluationError as error:
             raise self.fail(node, str(error)) from error
 
     def folded(self, node: ast.Node, step: Step) -> Step:
         try:
             return constant(step.run([{}, 0, _FOLDING_LIMIT]))
-        except EvaluationError as error:
+        except (EvaluationError, Fatal) as error:
             raise self.fail(node, str(error)) from error
 
     # aggregates
@@ -244,7 +246,7 @@ class _Planner:
         """The target is bound to a variable, read once to make the keys and once to be sorted."""
         target = self.step(node.target)
         (slot,) = self.open_scope(("@sorted",))
-        source = Step(resolved(Attribute(Lazy(slot, target)), 1).run)
+        source = Step(resolved(Attribute(Lazy(slot, target)), self.native, 1).run)
         keys = self.loop(node, source)
         self.close_scope()
         function, chosen = self.checked.overloads[id(node)]
@@ -259,12 +261,16 @@ class _Planner:
         self.scopes[-1][node.variable] = Lazy(slot, value)
         body = self.step(node.body)
         self.close_scope()
-        return comprehensions.optional_map(holds, NONE, slot, body, node.flat)
+        return comprehensions.optional_map(holds, slot, body, node.flat, self.native)
 
     def method(self, name: str, target: Step) -> Step:
         function = self.functions[name]
         chosen = tuple(function.overloads)
         return call_step(implementation(function, chosen), cost_of(function, chosen), [target], eager=True)
+
+
+def _holds_optional(declared: CelType) -> bool:
+    return is_optional(declared) or any(map(_holds_optional, declared.parameters))
 
 
 def _is_optional_or(chosen: tuple[Overload, ...]) -> bool:

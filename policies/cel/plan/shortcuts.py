@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import ceil
 
-from policies.cel.cost import REGEX_FACTOR, STRING_FACTOR, shorter
+from policies.cel.cost import REGEX_FACTOR, STRING_FACTOR, shorter, size
 from policies.cel.cost import equality as cost_of_equality
+from policies.cel.equality import equal, equal_or_false
 from policies.cel.errors import EvaluationError
+from policies.cel.library.regex import through_go
 from policies.cel.plan.frame import SPENT, Frame, Step, constant
-from policies.cel.values import NUMERIC, LibraryValue, UInt, Value, equal, equal_or_false
+from policies.cel.values import NUMERIC, LibraryValue, UInt, Value
 
 _SCALARS = frozenset({bool, type(None)})
 
@@ -142,18 +144,21 @@ def _aliases(member: Value) -> list[tuple[type, Value]]:
     return found
 
 
-def pattern_call(text: Step, pattern: str, call: Callable[[str], Value]) -> Step:
-    """A search for a literal pattern. Where the text fails, the search isn't charged."""
+def pattern_call(text: Step, pattern: str, call: Callable[[str], Value], priced: bool) -> Step:
+    """A search for a literal pattern. Where the text fails, the search isn't charged.
+
+    Unless `priced`, it costs 1: that is what the API server takes for `matches` as a function.
+    """
     first, owed = text.run, text.owed
     each = ceil(len(pattern) * REGEX_FACTOR)
 
     def run(f: Frame) -> Value:
         value = first(f)
-        f[SPENT] += owed
+        f[SPENT] += owed + (ceil((1.0 + size(value)) * STRING_FACTOR) * each if priced else 1)
         if type(value) is not str:
-            f[SPENT] += ceil(2 * STRING_FACTOR) * each
-            raise EvaluationError("no such overload")
-        f[SPENT] += ceil((1.0 + len(value)) * STRING_FACTOR) * each
+            value = through_go(value)
+            if type(value) is not str:
+                raise EvaluationError("no such overload")
         return call(value)
 
     return Step(run)

@@ -1,0 +1,116 @@
+"""Maps whose keys aren't all text. Python takes 1, 1.0 and True for one key; CEL doesn't.
+
+A map of text keys alone is a dict. `lookup` finds a key in either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
+
+from policies.cel.errors import Fatal
+from policies.cel.types import CelType
+from policies.cel.values import INT_MAX, MISSING, UINT_MAX, Duration, Timestamp, UInt, Value
+
+_BY_VALUE: Final = frozenset({str, bool, int, UInt, float, type(None), Duration, Timestamp})
+
+
+class TextMap(dict[str, Value]):
+    """A map that an expression made, of text keys alone. Asking it for bytes breaks the API server's evaluation off."""
+
+    __slots__ = ()
+
+
+class KeyedMap(Mapping[Value, Value]):
+    """A map by key and type of key; an equal number of another type finds as far as it does in cel-go."""
+
+    __slots__ = ("_entries",)
+
+    def __init__(self) -> None:
+        self._entries: dict[object, tuple[Value, Value]] = {}
+
+    def __getitem__(self, key: Value) -> Value:
+        value = self.find(key)
+        if value is MISSING:
+            raise KeyError(key)
+        return value
+
+    def __iter__(self) -> Iterator[Value]:
+        return (key for key, _ in self._entries.values())
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __repr__(self) -> str:
+        return repr(dict(self._entries.values()))
+
+    def pairs(self) -> Iterable[tuple[Value, Value]]:
+        """Keys and values. Unlike `items()`, also with keys that can't be found again."""
+        return self._entries.values()
+
+    def put(self, key: Value, value: Value) -> None:
+        """Adds or replaces."""
+        self._entries[_mark(key)] = key, value
+
+    def drop(self, key: Value) -> None:
+        self._entries.pop(_mark(key), None)
+
+    def find(self, key: Value) -> Value:
+        """The value under the key, or MISSING."""
+        for mark in _marks(key):
+            found = self._entries.get(mark)
+            if found is not None:
+                return found[1]
+        return MISSING
+
+    def settled(self) -> Mapping[Value, Value]:
+        """A dict where all keys are text, else the map itself."""
+        if all(type(key) is str for key in self):
+            return TextMap(self._entries.values())
+        return self
+
+
+def _mark(key: Value) -> object:
+    """What tells one key from another."""
+    kind = type(key)
+    if kind in _BY_VALUE:
+        return kind, key
+    if isinstance(key, CelType):
+        return CelType, key.name
+    if kind is bytes:
+        raise Fatal("runtime error: hash of unhashable type types.Bytes")
+    return kind, object()  # cel-go finds such keys by their address: never again
+
+
+def _marks(key: Value) -> Iterator[object]:
+    """The key as it is, then as the numbers that count as equal to it."""
+    yield _mark(key)
+    kind = type(key)
+    if kind is int and key >= 0:
+        yield UInt, key
+    elif kind is UInt and key <= INT_MAX:
+        yield int, int(key)
+    elif kind is float and key.is_integer() and abs(key) <= UINT_MAX:
+        if -(2.0**63) < key < 2.0**63:
+            yield int, int(key)
+        if 0 <= key < 2.0**64:
+            yield UInt, int(key)
+
+
+def pairs(mapping: Mapping[Value, Value]) -> Iterable[tuple[Value, Value]]:
+    """Keys and values of any map."""
+    return mapping.pairs() if type(mapping) is KeyedMap else mapping.items()
+
+
+def lookup(mapping: Mapping[Value, Value], key: Value) -> Value:
+    """The value under a key that is equal in CEL's sense, or MISSING."""
+    if type(mapping) is KeyedMap:
+        return mapping.find(key)
+    if type(key) is not str:
+        if type(key) is bytes and type(mapping) is TextMap and mapping:
+            _mark(key)
+        return MISSING  # every other map has text keys
+    try:
+        return mapping[key]
+    except KeyError:
+        return MISSING
