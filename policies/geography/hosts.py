@@ -16,6 +16,7 @@ from policies.geography.regions import pattern
 from policies.json import JsonObject
 
 _LABEL = "[a-z0-9_-]+"
+_LONGEST = 253  # characters of a DNS name
 _HOST = re.compile(r"[a-z0-9_](?:[a-z0-9._-]*[a-z0-9_-])?", re.ASCII)
 
 
@@ -76,7 +77,7 @@ def locate(reference: str, geography: Geography, group: str, tables: Sequence[Se
         return Located(geography.by_code(declared["place"]), f"the ClusterProfile declares `{declared['match']}`")
     host = host_of(reference)
     if inside := _inside(host):
-        return Located(None, f"`{host}` {inside}: declare it in `spec.{group}` of the ClusterProfile")
+        return Located(None, f"`{host[:_LONGEST]}` {inside}: declare it in `spec.{group}` of the ClusterProfile")
     for rows in tables:
         found = _by_name(host, rows, geography)
         if isinstance(found, Located):
@@ -87,7 +88,7 @@ def locate(reference: str, geography: Geography, group: str, tables: Sequence[Se
 
 
 def _inside(host: str) -> str:
-    if not _HOST.fullmatch(host):
+    if len(host) > _LONGEST or not _HOST.fullmatch(host):
         return "is no host name"
     if "." not in host or host.endswith((".svc", ".cluster.local")) or ".svc." in host:
         return "is a service of this cluster, which may stand for anything"

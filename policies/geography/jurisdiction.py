@@ -16,6 +16,7 @@ from policies.geography.placeset import PlaceSet
 from policies.geography.regions import CountrySet, Regions
 from policies.json import JsonObject
 
+_NAMED = 16  # places that are named in a refusal: who asks for a thousand reads no thousand lines
 DEFAULT_CONFIDENCE = ("verified", "code")
 
 
@@ -116,12 +117,17 @@ class JurisdictionRule:
         return self._codes
 
     def refusals(self, places: PlaceSet) -> list[str]:
-        """Why the set is not admitted: a sentence for each place and axis. Empty exactly when it is admitted."""
+        """Why the set is not admitted: a sentence for each place and axis. Empty exactly when it is admitted.
+
+        Of very many places the first are named and the rest counted.
+        """
         if places.cofinite:
             return [f"it may be {places}: that includes places that are unknown or outside"]
         if not places.codes:
             return ["no place is left: its constraints contradict each other"]
-        return [text for code in sorted(places.codes) for text in self._refusals(code)]
+        refused = sorted(places.codes - self.admitted)
+        told = [text for code in refused[:_NAMED] for text in self._refusals(code)]
+        return [*told, f"and {len(refused) - _NAMED} places more"] if len(refused) > _NAMED else told
 
     def transfer(self, to: Place | None, what: str, on: date) -> Transfer | None:
         """The first transfer by which this kind of data may lawfully go there on that day (UTC)."""

@@ -54,7 +54,11 @@ class Possible:
 
 
 def possible(pod: JsonObject, snapshot: Snapshot, geography: Geography, namespace: str = "") -> Possible:
-    """Where this pod could run. `pod` has `metadata` and `spec`; `namespace` counts where the metadata has none."""
+    """Where this pod could run. `pod` has `metadata` and `spec`.
+
+    `namespace` is where it will be made and outweighs its metadata: a template's own namespace is ignored by whatever
+    makes pods of it, and must not point to somebody else's volume claims.
+    """
     return _Search(pod, snapshot, geography, namespace).run()
 
 
@@ -66,7 +70,7 @@ class _Search:
         self.spec: JsonObject = spec if isinstance(spec, dict) else {}
         metadata = pod.get("metadata")
         own = metadata.get("namespace") if isinstance(metadata, dict) else None
-        self.namespace = own if isinstance(own, str) and own else namespace
+        self.namespace = namespace or (own if isinstance(own, str) else "")
         self.snapshot = snapshot
         self.geography = geography
         self.unresolved: list[Unknown | Pending] = []

@@ -126,6 +126,13 @@ def test_refusals_name_place_and_axis() -> None:
     ]
 
 
+def test_a_thousand_places_are_counted() -> None:
+    """Who asks for a thousand unknown places is told of some, and how many more there are."""
+    told = rule(**EU).refusals(PlaceSet.of([f"aws.moon-{index}" for index in range(1_000)]))
+    assert len(told) == 17
+    assert told[-1] == "and 984 places more"
+
+
 CODES = st.sampled_from([*sorted(GEOGRAPHY.regions.places), "fra-dc1", "who-knows", UNPLACED, "x.y"])
 SPECS = st.fixed_dictionaries(
     {"locatedIn": st.fixed_dictionaries({"sets": st.lists(st.sampled_from(["EU", "EEA", "FIVE_EYES"]), min_size=1)})},

@@ -95,6 +95,7 @@ def test_hosts_by_name(host: str, code: str) -> None:
         ("vllm.team.svc.cluster.local", "is a service of this cluster"),
         ("", "is no host name"),
         ("://", "is no host name"),
+        ("a." * 200_000 + "eu-central-1.amazonaws.com", "is no host name"),
     ],
 )
 def test_hosts_that_prove_nothing(host: str, because: str) -> None:

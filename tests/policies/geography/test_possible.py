@@ -203,6 +203,13 @@ def test_an_unknown_matters_only_where_it_could() -> None:
     assert named.under(EU) == PlaceSet.of([FRA, AWS])
 
 
+def test_a_template_cannot_borrow_the_claims_of_another_namespace() -> None:
+    """The namespace that pods are made in outweighs what a template's metadata says."""
+    template = {"metadata": {"namespace": "team"}, "spec": {"volumes": VOLUMES}}
+    found = possible(template, cluster(UNBOUND, CLASS), GEOGRAPHY, namespace="other")
+    assert (found.places, found.unresolved) == (ANYWHERE, (Unknown("PersistentVolumeClaim `other/weights`"),))
+
+
 def test_the_explanation_names_path_and_set() -> None:
     """Each constraint is told with where it stands and what it leaves."""
     found = ask(requiring(term(place("In", FRA, USA))) | {"metadata": {}})
