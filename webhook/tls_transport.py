@@ -41,6 +41,8 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
         self._raw: asyncio.Transport
+        self._loop = asyncio.get_running_loop()
+        self._unsent: list[bytes] = []
         self._established = False
         self._closing = False
         self._paused = False
@@ -64,6 +66,7 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._closing = True
+        self._unsent.clear()
         self._inner.connection_lost(exc)
         # each of us holds the other: parting here frees both now, and what OpenSSL holds for them
         del self._inner, self._tls, self._incoming, self._outgoing
@@ -79,10 +82,9 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
     def write(self, data: "bytes | bytearray | memoryview[Any]") -> None:
         if self._closing or not self._established:
             return
-        left = memoryview(data)
-        while left:
-            left = left[self._tls.write(left) :]  # one record at a time
-        self._flush()
+        if not self._unsent:
+            self._loop.call_soon(self._send)  # head and body of a response become one record, one packet, one call
+        self._unsent.append(bytes(data))
 
     def close(self) -> None:
         """Say goodbye, then wait for the peer to do the same; whoever watches deadlines aborts if it doesn't."""
@@ -90,6 +92,7 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
             return
         self._closing = True
         if self._established:
+            self._send()
             self._say_goodbye()
         self._flush()
         self._raw.write_eof()
@@ -112,10 +115,10 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         if self._paused and not self._closing:
             self._paused = False
             self._raw.resume_reading()
-            asyncio.get_running_loop().call_soon(self._pump)  # records that were read but not yet opened
+            self._loop.call_soon(self._pump)  # records that were read but not yet opened
 
     def get_write_buffer_size(self) -> int:
-        return self._raw.get_write_buffer_size()
+        return sum(map(len, self._unsent)) + self._raw.get_write_buffer_size()
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         found = super().get_extra_info(name)
@@ -158,6 +161,15 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
                 break  # the usual end, without the price of an exception
         if not self._closing:
             self._flush()
+
+    def _send(self) -> None:
+        if not self._unsent:
+            return
+        left = memoryview(b"".join(self._unsent))
+        self._unsent.clear()
+        while left:
+            left = left[self._tls.write(left) :]  # one record at a time
+        self._flush()
 
     def _say_goodbye(self) -> None:
         try:
