@@ -72,10 +72,9 @@ def terms_places(terms: Json, nodes: NodePlaces = anywhere, within: PlaceSet = A
         return NOWHERE
     if not isinstance(terms, list):
         return within
-    places = NOWHERE
-    for term in terms:
-        places = places | term_places(term, nodes, within)
-    return places
+    if len(terms) == 1:
+        return term_places(terms[0], nodes, within)
+    return PlaceSet.union(term_places(term, nodes, within) for term in terms)
 
 
 def term_places(term: Json, nodes: NodePlaces = anywhere, within: PlaceSet = ANYWHERE) -> PlaceSet:
@@ -87,20 +86,17 @@ def term_places(term: Json, nodes: NodePlaces = anywhere, within: PlaceSet = ANY
     expressions, fields = term.get("matchExpressions"), term.get("matchFields")
     if not expressions and not fields:
         return NOWHERE
-    places = within
-    for expression in _mappings(expressions):
-        if expression.get("key") == PLACE_LABEL:
-            places = places & _expression(expression)
-    for expression in _mappings(fields):
-        places = places & _named(expression, nodes)
+    narrowing = [_expression(each) for each in _mappings(expressions) if each.get("key") == PLACE_LABEL]
+    if fields:
+        narrowing.extend(_named(each, nodes) for each in _mappings(fields))
+    if not narrowing:
+        return within
+    places = within & narrowing[0] if len(narrowing) == 1 else PlaceSet.intersection((within, *narrowing))
     return _compared(places, expressions) if places.codes else places
 
 
-def _mappings(entries: Json) -> Iterator[JsonObject]:
-    if isinstance(entries, list):
-        for entry in entries:
-            if isinstance(entry, dict):
-                yield entry
+def _mappings(entries: Json) -> list[JsonObject]:
+    return [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
 
 
 def _expression(expression: JsonObject) -> PlaceSet:
@@ -130,10 +126,7 @@ def _named(expression: JsonObject, nodes: NodePlaces) -> PlaceSet:
     names = _texts(expression.get("values"))
     if expression.get("key") != "metadata.name" or expression.get("operator") != "In" or names is None:
         return ANYWHERE
-    places = NOWHERE
-    for name in sorted(names):
-        places = places | nodes(name)
-    return places
+    return PlaceSet.union(nodes(name) for name in sorted(names))
 
 
 def _compared(places: PlaceSet, expressions: Json) -> PlaceSet:

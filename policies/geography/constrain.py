@@ -8,7 +8,6 @@ nothing and break a mirror, so it gets no operations; `possible` judges the node
 
 from policies.geography.affinity import (
     REQUIRED,
-    Constraint,
     own_constraints,
     reachable,
     required_affinity,
@@ -63,15 +62,12 @@ def conflict(pod: JsonObject, codes: frozenset[str]) -> str | None:
         return None
     own = list(own_constraints(spec))
     asked = " and ".join(map(str, own))
-    together = "; together they allow no place" if intersection(own).empty else f"; admitted: {PlaceSet(codes)}"
+    together = (
+        "; together they allow no place"
+        if PlaceSet.intersection(each.places for each in own).empty
+        else f"; admitted: {PlaceSet(codes)}"
+    )
     return asked + together
-
-
-def intersection(constraints: list[Constraint]) -> PlaceSet:
-    places = ANYWHERE
-    for constraint in constraints:
-        places = places & constraint.places
-    return places
 
 
 def _selected(spec: JsonObject) -> PlaceSet:

@@ -36,6 +36,30 @@ class PlaceSet:
         codes = [token.removeprefix("!") for token in members if token != "!"]  # noqa: S105  # no password
         return cls(frozenset("" if code == _EMPTY else code for code in codes), any(negated))
 
+    @classmethod
+    def union(cls, sets: "Iterable[PlaceSet]") -> "PlaceSet":
+        """What is in one of them, in time proportional to all; nowhere for none."""
+        codes: set[str] = set()
+        exceptions: frozenset[str] | None = None
+        for places in sets:
+            if not places.cofinite:
+                codes |= places.codes
+            else:
+                exceptions = places.codes if exceptions is None else exceptions & places.codes
+        return cls(frozenset(codes)) if exceptions is None else cls(exceptions - codes, True)
+
+    @classmethod
+    def intersection(cls, sets: "Iterable[PlaceSet]") -> "PlaceSet":
+        """What is in each of them, in time proportional to all; anywhere for none."""
+        exceptions: set[str] = set()
+        codes: frozenset[str] | None = None
+        for places in sets:
+            if places.cofinite:
+                exceptions |= places.codes
+            else:
+                codes = places.codes if codes is None else codes & places.codes
+        return cls(frozenset(exceptions), True) if codes is None else cls(codes - exceptions)
+
     @property
     def empty(self) -> bool:
         return not self.codes and not self.cofinite

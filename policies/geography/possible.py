@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from policies.geography.affinity import Constraint, own_constraints, terms_places
-from policies.geography.constrain import intersection
 from policies.geography.geography import Geography
 from policies.geography.nodes import node_places
 from policies.geography.place import PLACE_LABEL
@@ -82,7 +81,8 @@ class _Search:
                 found.extend(own_constraints(self.spec, self._node))
         else:
             found = [*own_constraints(self.spec, self._node), *self._runtime(), *self._volumes()]
-        return Possible(intersection(found), tuple(found), tuple(self.unresolved))
+        places = PlaceSet.intersection(each.places for each in found) if found else ANYWHERE
+        return Possible(places, tuple(found), tuple(self.unresolved))
 
     def _bound(self, name: Json) -> Constraint:
         """Bound by its author, past the scheduler. A node that isn't there yet may come to be anywhere."""
@@ -152,18 +152,17 @@ def topologies_places(terms: Json) -> PlaceSet:
     """What a StorageClass's `allowedTopologies` leaves: terms ORed; no terms allow all, an empty term nothing."""
     if not isinstance(terms, list) or not terms:
         return ANYWHERE
-    places = NOWHERE
-    for term in terms:
-        expressions = _at(term, "matchLabelExpressions")
-        if not isinstance(expressions, list) or not expressions:
-            continue
-        narrowed = ANYWHERE
-        for expression in expressions:
-            values = _at(expression, "values")
-            if _at(expression, "key") == PLACE_LABEL and isinstance(values, list):
-                narrowed = narrowed & PlaceSet.of(value for value in values if isinstance(value, str))
-        places = places | narrowed
-    return places
+    return PlaceSet.union(_topology_places(_at(term, "matchLabelExpressions")) for term in terms)
+
+
+def _topology_places(expressions: Json) -> PlaceSet:
+    if not isinstance(expressions, list) or not expressions:
+        return NOWHERE
+    return PlaceSet.intersection(
+        PlaceSet.of(value for value in _at(expression, "values") or () if isinstance(value, str))
+        for expression in expressions
+        if _at(expression, "key") == PLACE_LABEL and isinstance(_at(expression, "values"), list)
+    )
 
 
 def _at(value: Json, *path: str) -> Json:

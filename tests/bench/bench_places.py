@@ -108,10 +108,10 @@ def figures() -> Iterator[tuple[str, float, float | None]]:
     small, large = cluster(50), cluster(5_000)
     compiled, typical = COMPILED.read_bytes(), pod(GPU)
     yield "baseline: the pod through JSON and back", microseconds(lambda: orjson.loads(orjson.dumps(typical))), None
-    yield "a pod without affinity", judged(pod(), small), 12
-    yield "a pod that wants a GPU", judged(typical, small), 12
-    yield "the same, 5,000 nodes known", judged(typical, large), 12
-    yield "a pod that is inside already", judged(pod(HERE), small), 12
+    yield "a pod without affinity", judged(pod(), small), 16
+    yield "a pod that wants a GPU", judged(typical, small), 16
+    yield "the same, 5,000 nodes known", judged(typical, large), 16
+    yield "a pod that is inside already", judged(pod(HERE), small), 16
     yield "a pod of 100 terms", judged(pod(*[GPU] * 100), small), None
     yield "where a node is", microseconds(lambda: believed_place(NODE, GEOGRAPHY)), None
     yield "where an S3 host is", microseconds(lambda: place_of_host("b.s3.eu-central-1.amazonaws.com", GEOGRAPHY)), None

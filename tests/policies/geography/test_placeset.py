@@ -26,6 +26,13 @@ def test_operators_are_those_of_sets(left: PlaceSet, right: PlaceSet) -> None:
     assert left.empty == (not members(left))
 
 
+@given(st.lists(SETS, max_size=4))
+def test_many_at_once(sets: list[PlaceSet]) -> None:
+    """The union and the intersection of many sets are those of their members; of none, nowhere and anywhere."""
+    assert members(PlaceSet.union(sets)) == frozenset().union(*map(members, sets))
+    assert members(PlaceSet.intersection(sets)) == UNIVERSE.intersection(*map(members, sets))
+
+
 @given(SETS, SETS)
 def test_equal_sets_have_one_form(left: PlaceSet, right: PlaceSet) -> None:
     """Two sets with the same members are equal, hash alike, and are written alike."""
