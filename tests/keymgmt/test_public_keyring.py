@@ -75,7 +75,10 @@ def test_refresh_goes_forward_only(keyring: FileKeyring, make: Callable[[str], F
     old = keyring.public_path.read_bytes()
     keyring.rotate("audit-archive", now)
     public = PublicKeyring.load(keyring.public_path)
-    for replacement in (old, make("eu-fr").public_path.read_bytes()):
+    other = make("eu-fr")
+    for _ in range(3):
+        other.rotate("audit-archive", now)
+    for replacement in (old, other.public_path.read_bytes()):
         keyring.public_path.write_bytes(replacement)
         with pytest.raises(KeyringRolledBack):
             public.refresh()

@@ -6,13 +6,14 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from keymgmt.errors import KeyServiceError
 from keymgmt.secret import Secret
@@ -34,6 +35,7 @@ from keymgmt.transit.errors import (
     WrongServer,
 )
 from keymgmt.transit.site import TransitSite
+from keymgmt.transit.tls import PinnedTransport
 from tests.keymgmt.authority import Authority, Pair
 from tests.keymgmt.canaries import Canaries
 from tests.keymgmt.vault_double import (
@@ -162,6 +164,13 @@ def test_redirects_are_not_followed(scene: Scene, status: int) -> None:
         assert type(scene.refused(scene.site(server))) is Redirected
     assert target.received == []
     assert len(server.requests) == 4
+
+
+def test_redirects_that_look_like_answers(scene: Scene) -> None:
+    """A redirect with a proper JSON body is still a redirect."""
+    server = scene.server(scene.ca.serve([DE]))
+    server.always = answering(replace(data(ok=True), status=307))
+    assert type(scene.refused(scene.site(server))) is Redirected
 
 
 def test_no_proxy_is_used(scene: Scene) -> None:
@@ -345,6 +354,55 @@ def test_a_handshake_that_never_ends(scene: Scene) -> None:
         held[0].close()
 
 
+def test_a_handshake_that_drips(scene: Scene) -> None:
+    """A listener that sends a handshake one byte at a time is cut at the deadline too."""
+    record = b"\x16\x03\x03\x3f\xff" + bytes(16383)
+
+    def drip(listener: socket.socket) -> None:
+        line, _ = listener.accept()
+        with suppress(OSError), line:
+            for byte in record:
+                line.sendall(bytes([byte]))
+                time.sleep(0.05)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        dripper = threading.Thread(target=drip, args=(listener,))
+        dripper.start()
+        url = f"https://127.0.0.1:{listener.getsockname()[1]}"
+        site = TransitSite("eu-de", url, scene.ca.bundle, {}, connecting=0.5, deadline=0.5, attempts=1)
+        started = time.monotonic()
+        assert type(scene.refused(site)) is TooSlow
+        assert time.monotonic() - started < 60  # the whole record would take 800
+        dripper.join()
+
+
+def test_a_kept_connection_that_drips(scene: Scene) -> None:
+    """The deadline holds on a connection that served well before."""
+    server = scene.server(scene.ca.serve([DE]))
+    server.faults.extend([answering(data()), dripping(HEAD + b"{" * 9999)])
+    connection = VaultConnection(scene.site(server, deadline=0.5, connecting=0.5))
+    connection.call("GET", "/v1/transit/keys/seal", scene.token)
+    started = time.monotonic()
+    with pytest.raises(TooSlow):
+        connection.call("GET", "/v1/transit/keys/seal", scene.token)
+    assert time.monotonic() - started < 60  # the whole body would take 500
+    assert len(server.received) == 1
+    connection.close()
+
+
+def test_answers_are_bounded(scene: Scene) -> None:
+    """An answer one byte over the bound is refused, however well-formed; one at the bound is read."""
+    server = scene.server(scene.ca.serve([DE]))
+    for size, fits in ((2000, True), (2001, False)):
+        body = b'{"data":"' + b"x" * (size - 11) + b'"}'
+        assert len(body) == size
+        server.always = answering(Answer(200, body, JSON))
+        if fits:
+            assert len(scene.ask(scene.site(server, largest=2000))["data"]) == size - 11
+        else:
+            assert "more than 2000 bytes" in str(scene.refused(scene.site(server, largest=2000)))
+
+
 @pytest.mark.parametrize("fault", [answering(errors(500)), answering(errors(429)), hanging_up, answering(errors(412))])
 def test_what_may_pass_is_tried_again(scene: Scene, fault: Fault) -> None:
     """A passing trouble is waited out, with growing pauses."""
@@ -442,6 +500,16 @@ def test_no_other_address_is_sent_to(scene: Scene) -> None:
             connection.call("GET", path, scene.token)
     assert other.received == []
     assert server.everything() == b""
+
+
+def test_the_transport_knows_one_address(scene: Scene) -> None:
+    """Even a request that was made for another address is not sent there."""
+    server, other = scene.server(scene.ca.serve([DE])), scene.server(scene.ca.serve([DE]))
+    transport = PinnedTransport(scene.site(server))
+    for url in (other.url + "/v1/x", server.url + "?/v1/x", "http" + server.url[5:] + "/v1/x"):
+        with pytest.raises(WrongServer, match="refused to send"):
+            transport.send(requests.Request("GET", url).prepare())
+    assert other.received == server.received == []
 
 
 def test_missing_tls_files(scene: Scene) -> None:
