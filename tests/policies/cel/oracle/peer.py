@@ -35,15 +35,16 @@ class PeerDied(Exception):
 class Peer:
     """One process at a time. Use as a context manager; not for several threads."""
 
-    def __init__(self, program: Path) -> None:
+    def __init__(self, program: Path, patience: float = PATIENCE) -> None:
         self._program = program
+        self._patience = patience
         self._process = self._started()
         self.lives = 1
 
     @classmethod
-    def built(cls) -> Self:
+    def built(cls, patience: float = PATIENCE) -> Self:
         """Build it where that is needed; raises what `tests.cluster.bed.build` raises."""
-        return cls(build.build(PROGRAM) / PROGRAM)
+        return cls(build.build(PROGRAM) / PROGRAM, patience)
 
     def __enter__(self) -> Self:
         return self
@@ -60,7 +61,7 @@ class Peer:
         lines = [json.dumps(question).encode() + b"\n" for question in questions]
         process = self._process
         writer = threading.Thread(target=_write, args=(process, lines))  # else both sides could wait on full pipes
-        impatient = threading.Timer(PATIENCE, process.kill)
+        impatient = threading.Timer(self._patience, process.kill)
         writer.start()
         impatient.start()
         try:

@@ -90,11 +90,12 @@ def test_bad_question(peer: Peer) -> None:
 
 
 def test_death(peer: Peer) -> None:
-    """A peer that runs out of memory is named with its question, and the next question is answered."""
-    with pytest.raises(PeerDied) as died:
-        peer.ask([{"expr": "1"}, {"expr": "lists.range(9223372036854775807)"}, {"expr": "2"}])
-    assert died.value.question == 1
-    assert peer.answer(expr="2")["val"] == {"t": "int", "v": "2"}
+    """A peer that takes too long is ended, the question it was at is named, and the next question is answered."""
+    with Peer.built(patience=1.0) as mortal:
+        with pytest.raises(PeerDied) as died:
+            mortal.ask([{"expr": "1"}, {"expr": "lists.range(9223372036854775807)"}, {"expr": "2"}])
+        assert died.value.question == 1
+        assert mortal.answer(expr="2")["val"] == {"t": "int", "v": "2"}
 
 
 def test_difference() -> None:
