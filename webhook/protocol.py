@@ -5,6 +5,7 @@ sweep over all connections instead of timers for each request, and that headers 
 """
 
 import asyncio
+import logging
 import ssl
 import time
 from collections.abc import Callable
@@ -19,6 +20,8 @@ from uvicorn.server import ServerState
 from webhook.memory import trimmer
 from webhook.settings import ConnectionLimits
 from webhook.tls_transport import TlsTransport
+
+logger = logging.getLogger("bailiwick.webhook")
 
 _ANSWER = 60.0  # seconds; the doors answer within 30, the rest is for a client that is slow to read
 _BURST = 256  # closed connections whose memory is worth some milliseconds
@@ -75,7 +78,11 @@ class Connections:
     def sweep(self, now: float) -> None:
         """End every connection whose deadline has passed."""
         for connection in [found for found in self.open if found.deadline <= now]:
-            connection.expire()
+            try:
+                connection.expire()
+            except Exception:  # one connection's trouble must not end the watch over all others
+                logger.exception("a connection could not be ended in good order")
+                connection.transport.abort()
         if self._closed >= _BURST:
             self._closed = 0
             self._trim()

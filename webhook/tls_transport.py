@@ -95,9 +95,10 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
             self._send()
             self._say_goodbye()
         self._flush()
-        self._raw.write_eof()
-        if self._paused:
-            self._raw.resume_reading()
+        if not self._raw.is_closing():
+            self._raw.write_eof()
+            if self._paused:
+                self._raw.resume_reading()
 
     def abort(self) -> None:
         self._closing = True
@@ -107,12 +108,12 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         return self._closing
 
     def pause_reading(self) -> None:
-        if not self._paused and not self._closing:
+        if not (self._paused or self._closing or self._raw.is_closing()):
             self._paused = True
             self._raw.pause_reading()
 
     def resume_reading(self) -> None:
-        if self._paused and not self._closing:
+        if self._paused and not (self._closing or self._raw.is_closing()):
             self._paused = False
             self._raw.resume_reading()
             self._loop.call_soon(self._pump)  # records that were read but not yet opened
@@ -178,7 +179,7 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
             return  # it wants to read the peer's goodbye, or the session is broken; ours is written if it could be
 
     def _flush(self) -> None:
-        if self._outgoing.pending:
+        if self._outgoing.pending and not self._raw.is_closing():
             self._raw.write(self._outgoing.read())
 
 
