@@ -142,7 +142,7 @@ def program(word: str) -> str:
 
 def is_open(text: str) -> bool:
     """Whether something in the text couldn't be filled in: then nobody can say what it names."""
-    return _OPEN.search(text) is not None
+    return ("$" in text or "`" in text) and _OPEN.search(text) is not None
 
 
 def flag(text: str) -> tuple[str, str | None]:

@@ -18,8 +18,9 @@ def container_bypasses(container: JsonObject, where: str) -> Iterator[Device]:
     variables = bypasses["environment"]
     for index, variable in enumerate(listed(container.get("env"))):
         name = variable.get("name") if isinstance(variable, dict) else None
-        harmless = variables.get(name) if isinstance(name, str) else None
-        if harmless is not None and (variable.get("valueFrom") or variable.get("value", "") not in harmless):
+        if not isinstance(name, str) or name not in variables:
+            continue
+        if variable.get("valueFrom") or variable.get("value", "") not in variables[name]:
             yield device(f"{where}env[{index}]", "environment", SHARED, count=0)
     security = container.get("securityContext")
     if isinstance(security, dict) and security.get("privileged") not in (None, False):

@@ -28,32 +28,39 @@ def devices_of_pod(metadata: JsonObject, spec: JsonObject, meta_at: str, spec_at
     found: list[Device] = []
     for at, container in containers_of(spec):
         found += devices_of_container(container, f"{spec_at}{at}.", holds)
-    found += _pod_resources(spec, spec_at, holds)
-    found += _claims(spec, spec_at)
+    if "resources" in spec:
+        found += devices_of_resources(spec["resources"], f"{spec_at}resources", holds)
+    if "resourceClaims" in spec:
+        found += _claims(spec, spec_at)
     found += _metadata(metadata, meta_at)
     found += pod_bypasses(spec, spec_at)
     return found
 
 
-def devices_of_container(container: JsonObject, where: str, holds: Holds) -> Iterator[Device]:
+def devices_of_container(container: JsonObject, where: str, holds: Holds) -> list[Device]:
     """Devices of anything container-shaped: resources, environment, privileges, mounts."""
+    found: list[Device] = []
     for field in ("resources", "computeResources"):
-        resources = container.get(field)
-        if isinstance(resources, dict):
-            yield from devices_of_resources(resources, f"{where}{field}", holds)
-    yield from container_bypasses(container, where)
+        if field in container:
+            found += devices_of_resources(container[field], f"{where}{field}", holds)
+    found += container_bypasses(container, where)
+    return found
 
 
-def devices_of_resources(resources: JsonObject, where: str, holds: Holds) -> Iterator[Device]:
+def devices_of_resources(resources: Json, where: str, holds: Holds) -> list[Device]:
     """Devices of a `resources` object: limits first, requests where the limit doesn't say the same."""
-    limits, requests = resources.get("limits"), resources.get("requests")
+    if not isinstance(resources, dict):
+        return []
+    limits, asked = resources.get("limits"), resources.get("requests")
     limits = limits if isinstance(limits, dict) else {}
-    asked = requests if isinstance(requests, dict) else {}
-    if any(map(_is_extended, limits)) or any(map(_is_extended, asked)):
-        merged = {**asked, **limits}
-        yield from devices_of_map(limits, f"{where}.limits", holds, beside=merged)
-        if only := {name: value for name, value in asked.items() if name not in limits}:
-            yield from devices_of_map(only, f"{where}.requests", holds, beside=merged)
+    asked = asked if isinstance(asked, dict) else {}
+    if not any(map(_is_extended, limits)) and not any(map(_is_extended, asked)):
+        return []
+    merged = {**asked, **limits}
+    found = list(devices_of_map(limits, f"{where}.limits", holds, beside=merged))
+    if only := {name: value for name, value in asked.items() if name not in limits}:
+        found += devices_of_map(only, f"{where}.requests", holds, beside=merged)
+    return found
 
 
 def _is_extended(name: Json) -> bool:
@@ -150,6 +157,8 @@ def proofs_for(name: str) -> tuple[tuple[str, tuple[JsonObject, ...]], ...]:
 
 def proofs_of(spec: JsonObject) -> Holds:
     """Tells whether every node the pod can be scheduled to fulfils an expression. Wrong types prove nothing."""
+    if spec.get("schedulerName") in table("devices")["splitting_schedulers"]:
+        return unproven  # it shares devices behind labels that say otherwise
     selector = spec.get("nodeSelector")
     selector = selector if isinstance(selector, dict) else {}
     read: list[list[list[Json]]] = []
@@ -190,13 +199,6 @@ def _terms(spec: JsonObject) -> list[list[Json]]:
 def unproven(_: JsonObject) -> bool:
     """`Holds` for things outside a pod: nothing is proven."""
     return False
-
-
-def _pod_resources(spec: JsonObject, spec_at: str, holds: Holds) -> Iterator[Device]:
-    for field in ("resources", "overhead"):
-        resources = spec.get(field)
-        if isinstance(resources, dict):
-            yield from devices_of_resources(resources, f"{spec_at}{field}", holds)
 
 
 def _claims(spec: JsonObject, spec_at: str) -> Iterator[Device]:

@@ -36,7 +36,7 @@ def models_of_container(container: JsonObject, where: str) -> list[Model]:
     """The models of anything with `command`, `args` and `env`; local paths are left as they are."""
     variables = Variables(container.get("env"))
     words = words_of(container, where, variables) if container.get("args") or container.get("command") else []
-    told = models_of_words(words, _serves(container)) if words else []
+    told = models_of_words(words, words[0][0][:1] != "-" and _serves(container)) if words else []
     found = _environment_models(container, where, variables)
     if not found or not variables.used:
         return found + told

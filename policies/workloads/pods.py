@@ -5,7 +5,7 @@ the mutation raises.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 from policies.json import JsonObject
 from policies.workloads.destinations import Destination, destinations_of_pod
@@ -16,31 +16,24 @@ from policies.workloads.lazy import Lazy
 from policies.workloads.levels import Device, weakest
 from policies.workloads.models import models_of_pod
 from policies.workloads.paths import pointer
-from policies.workloads.places import Place, pointers_of, spec_path
+from policies.workloads.places import pointers_of, spec_path
 from policies.workloads.references import Model
+from policies.workloads.subject import Subject
 from policies.workloads.tables import table
 
 
-class Around(Protocol):
-    """What a pod asks of the object that it stands in."""
-
-    def pod_of(self, place: Place) -> JsonObject:
-        """`metadata` and `spec` of the pod as it will be."""
-
-    def inside(self, fact: str, pod: str) -> list[Any]:
-        """The facts that the catalogue knows inside of the pod's template."""
-
-
 class Pod:
-    """One pod's facts. `whole` is the dict that shows them."""
+    """One of a subject's pods. Its lists are computed once."""
 
-    def __init__(self, place: Place, around: Around) -> None:
-        self._place = place
-        self._around = around
+    __slots__ = ("_index", "_known", "_meta_at", "_place", "_spec_at", "_subject")
+
+    def __init__(self, subject: Subject, index: int) -> None:
+        self._subject = subject
+        self._index = index
+        self._place = place = subject.places[index]
         self._spec_at = _dotted(spec_path(place))
         self._meta_at = _dotted(place.path) + "metadata."
-        self._made: JsonObject | None = None
-        self.whole: PodFact
+        self._known: dict[str, list[Any]] = {}
 
     def pointer(self) -> str:
         return pointer(self._place.path)
@@ -50,17 +43,15 @@ class Pod:
         return pointers_of(self._place)
 
     def fact(self, name: str) -> list[Any]:
-        """A list of the workload that this pod adds to; those that a pod shows itself are computed once."""
-        if name in PodFact.LATER:
-            found: list[Any] = self.whole[name]
-            return found
-        return self.destinations() if name == "destinations" else self.identities()
+        """One of the lists that the pod adds to a workload's."""
+        if name not in self._known:
+            inner = self._subject.own_in(name, self._place.path)
+            self._known[name] = _joined(_READ[name](self), inner) if inner else _READ[name](self)
+        return self._known[name]
 
     def part(self, name: str) -> JsonObject:
         """`metadata` or `spec`, as they will be."""
-        if self._made is None:
-            self._made = self._around.pod_of(self._place)
-        part = self._made.get(name)
+        part = self._subject.made(self._index).get(name)
         return part if isinstance(part, dict) else {}
 
     @property
@@ -70,47 +61,52 @@ class Pod:
         return {key: spec[key] for key in spec if key != "containers"} if self._place.template.flat else spec
 
     def images(self) -> list[Image]:
-        found = list(images_of_spec(self._spec, self._spec_at))
-        return self._with_inner("images", found + _annotated(self.part("metadata"), self._meta_at))
+        return [*images_of_spec(self._spec, self._spec_at), *_annotated(self.part("metadata"), self._meta_at)]
 
     def models(self) -> list[Model]:
-        return self._with_inner("models", models_of_pod(self._spec, self._spec_at))
+        return models_of_pod(self._spec, self._spec_at)
 
     def devices(self) -> list[Device]:
-        found = devices_of_pod(self.part("metadata"), self._spec, self._meta_at, self._spec_at)
-        return self._with_inner("devices", found)
+        return devices_of_pod(self.part("metadata"), self._spec, self._meta_at, self._spec_at)
 
     def destinations(self) -> list[Destination]:
-        found = destinations_of_pod(self.part("metadata"), self._spec, self._meta_at, self._spec_at)
-        return self._with_inner("destinations", found)
+        return destinations_of_pod(self.part("metadata"), self._spec, self._meta_at, self._spec_at)
 
     def identities(self) -> list[Identity]:
-        return self._with_inner("identities", list(identities_of_pod(self._spec, self._spec_at)))
+        return list(identities_of_pod(self._spec, self._spec_at))
 
     def keys(self) -> list[dict[str, Any]]:
         annotations = self.part("metadata").get("annotations")
         said = annotations if isinstance(annotations, dict) else {}
         named = ((key, said.get(key), purpose) for key, purpose in table("facts")["key_annotations"].items())
-        found = [
+        return [
             {"path": f'{self._meta_at}annotations["{key}"]', "reference": value, "purpose": purpose}
             for key, value, purpose in named
             if isinstance(value, str) and value
         ]
-        return self._with_inner("keys", found)
 
     def isolation(self) -> str:
-        return weakest(one["level"] for one in self.whole["devices"])
+        return weakest(one["level"] for one in self.fact("devices"))
 
     def runtime(self) -> str:
         name = self.part("spec").get("runtimeClassName")
         return name if isinstance(name, str) else ""
 
-    def _with_inner(self, fact: str, found: list[Any]) -> list[Any]:
-        inner = self._around.inside(fact, self._place.path)
-        if not inner:
-            return found
-        seen = {tuple(one.values()) for one in found}
-        return found + [one for one in inner if tuple(one.values()) not in seen]
+
+_READ: dict[str, Callable[[Pod], list[Any]]] = {
+    "images": Pod.images,
+    "models": Pod.models,
+    "devices": Pod.devices,
+    "destinations": Pod.destinations,
+    "keys": Pod.keys,
+    "identities": Pod.identities,
+}
+
+
+def _joined(found: list[Any], inner: list[Any]) -> list[Any]:
+    """Both, what is in both once."""
+    seen = {tuple(one.values()) for one in found}
+    return found + [one for one in inner if tuple(one.values()) not in seen]
 
 
 def _dotted(path: str) -> str:
@@ -135,10 +131,10 @@ class PodFact(Lazy):
         "pointer": Pod.pointer,
         "metadata": lambda pod: pod.part("metadata"),
         "spec": lambda pod: pod.part("spec"),
-        "images": Pod.images,
-        "models": Pod.models,
-        "devices": Pod.devices,
-        "keys": Pod.keys,
+        "images": lambda pod: pod.fact("images"),
+        "models": lambda pod: pod.fact("models"),
+        "devices": lambda pod: pod.fact("devices"),
+        "keys": lambda pod: pod.fact("keys"),
         "isolation": Pod.isolation,
         "runtime": Pod.runtime,
     }

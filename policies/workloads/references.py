@@ -73,13 +73,18 @@ def is_path(text: str) -> bool:
 
 
 def is_weights(text: str) -> bool:
-    return text[-16:].lower().endswith(tuple(table("models")["weights"]))
+    return text[-16:].lower().endswith(_weights())
 
 
 def scheme_of(text: str) -> str:
     """The scheme as it is written, in lower case; empty when there is none."""
     match = _SCHEME.match(text[:64])
     return match[1].lower() if match else ""
+
+
+@cache
+def _weights() -> tuple[str, ...]:
+    return tuple(table("models")["weights"])
 
 
 @cache

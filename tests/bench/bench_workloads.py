@@ -142,7 +142,7 @@ def llm_service() -> dict[str, Any]:
             "model": {
                 "uri": f"hf://meta-llama/Llama-3.1-70B-Instruct:{COMMIT}",
                 "name": "llama",
-                "lora": {"adapters": [{"name": f"a{index}", "uri": f"hf://team/adapter-{index}"} for index in range(4)]},
+                "lora": {"adapters": [{"name": f"a{index}", "uri": f"hf://team/a{index}"} for index in range(4)]},
             },
             "replicas": 2,
             "parallelism": {"tensor": 4},

@@ -90,6 +90,13 @@ def test_hami():
     assert extract(freed)["pods"][0]["isolation"] == "shared"
 
 
+def test_a_scheduler_that_splits_devices():
+    """Where HAMi schedules, the labels of NVIDIA's device plugin prove nothing."""
+    assert levels(pod({"nvidia.com/gpu": 1}, affinity=WHOLE, schedulerName="hami-scheduler")) == [
+        ("nvidia.com/gpu", "unknown")
+    ]
+
+
 PREFERRED = {
     "nodeAffinity": {
         "preferredDuringSchedulingIgnoredDuringExecution": [

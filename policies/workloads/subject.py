@@ -1,0 +1,161 @@
+"""One object as the facts are read from it: its templates, its pods as they will be, what stands outside of them.
+
+Guarantees: never raises, except what the mutation raises; each thing is read when first asked for, and once. It knows
+nothing of whoever asks, so that an answer is freed as soon as nobody holds it.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from policies.json import Json, JsonObject
+from policies.workloads.catalogue import Catalogue, Entry
+from policies.workloads.devices import proofs_of, unproven
+from policies.workloads.levels import Holds
+from policies.workloads.nested import nested_in, patched_pods
+from policies.workloads.own import (
+    own_destinations,
+    own_devices,
+    own_identities,
+    own_images,
+    own_keys,
+    own_models,
+)
+from policies.workloads.places import Place, catalogued, is_planned, metadata_of, shaped, spec_of
+from policies.workloads.tables import table
+
+Mutate = Callable[[dict[str, Any]], JsonObject]  # a synthetic Pod to the Pod it will be
+
+_OWN: dict[str, Callable[[JsonObject, Entry, str], list[Any]]] = {
+    "images": own_images,
+    "models": own_models,
+    "destinations": own_destinations,
+    "keys": own_keys,
+    "identities": own_identities,
+}
+
+
+class Subject:
+    """An object, or an object inside of another; then `prefix` is where."""
+
+    __slots__ = (
+        "_catalogue", "_entry", "_found", "_inner", "_inside", "_lengths", "_made", "_mutate", "_object", "_own",
+        "_places", "_prefix", "_proofs", "kind",
+    )  # fmt: skip
+
+    def __init__(self, value: Json, mutate: Mutate | None, catalogue: Catalogue, prefix: str = "") -> None:
+        self._object: JsonObject = value if isinstance(value, dict) else {}
+        self.kind = type_of(self._object)
+        self._entry = catalogue.kind_of(*self.kind)
+        self._mutate = mutate
+        self._catalogue = catalogue
+        self._prefix = prefix
+        self._places: list[Place] | None = None
+        self._made: dict[int, JsonObject] = {}
+        self._own: dict[str, list[Any]] = {}
+        self._inside: list[Subject] | None = None
+        self._found: dict[str, int] = {}
+        self._lengths: list[int] = []  # of the paths of the templates; few, however many templates there are
+        self._inner: dict[str, dict[str, list[Any]]] = {}
+        self._proofs: dict[str, Holds] = {}
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the kind is catalogued, or is the API server's own."""
+        return self._entry is not None or is_inert(self.kind[0], self.kind[2])
+
+    @property
+    def places(self) -> list[Place]:
+        """Where the object's own pods stand."""
+        if self._places is None:
+            self._places = list(self._look())
+        return self._places
+
+    def _look(self) -> Iterable[Place]:
+        if self._entry is None:
+            return () if self.is_known else shaped(self._object, self._prefix)
+        found = catalogued(self._object, self._entry, self._prefix)
+        return [*found, *patched_pods(self._object, self._entry, self._prefix)] if self._entry.nests else found
+
+    def made(self, index: int) -> JsonObject:
+        """`metadata` and `spec` of one of the pods as it will be: `mutate` is called here and nowhere else."""
+        if index not in self._made:
+            place = self.places[index]
+            spec = spec_of(self._object, place.template, place.holder)
+            parts = {"metadata": metadata_of(self._object, place), "spec": {} if spec is None else spec}
+            mutate = self._mutate
+            self._made[index] = parts if mutate is None else mutate({"apiVersion": "v1", "kind": "Pod", **parts})
+        return self._made[index]
+
+    def is_planned(self, place: Place) -> bool:
+        """Whether a controller plans by the template. What lies inside of another object is planned by nobody here."""
+        return not self._prefix and is_planned(self._object, place.template)
+
+    @property
+    def inside(self) -> "list[Subject]":
+        """Objects inside of this one. Not inside of those: nobody nests deeper, and depth is the sender's choice."""
+        if self._inside is None:
+            nests = self._entry is not None and not self._prefix and self._entry.nests
+            found = nested_in(self._object, self._entry, self._prefix) if nests and self._entry is not None else ()
+            self._inside = [Subject(held, self._mutate, self._catalogue, path) for path, held in found]
+        return self._inside
+
+    def own(self, fact: str) -> list[Any]:
+        """The facts that stand outside of PodSpec fields, by the paths of the catalogue."""
+        if self._entry is None or not (self._entry.states(fact) or self._entry.nests):
+            return []
+        if fact not in self._own:
+            below = [one for held in self.inside for one in held.own(fact)]
+            self._own[fact] = self._read(fact, self._entry) + below
+        return self._own[fact]
+
+    def own_in(self, fact: str, template: str) -> list[Any]:
+        """Those of them that stand inside of one template, such as KServe's `spec.predictor.model`."""
+        own = self.own(fact)
+        if not own:
+            return []
+        if fact not in self._inner:
+            inner: dict[str, list[Any]] = {}
+            for one in own:
+                for around in self._around(one["path"]):
+                    inner.setdefault(around, []).append(one)
+            self._inner[fact] = inner
+        return self._inner[fact].get(template, [])
+
+    def _read(self, fact: str, entry: Entry) -> list[Any]:
+        if fact == "devices":
+            return own_devices(self._object, entry, self._prefix, self._holds_at)
+        return _OWN[fact](self._object, entry, self._prefix)
+
+    def _holds_at(self, path: str) -> Holds:
+        """What is proven of the nodes of the pod that a path lies in: of the innermost one."""
+        around = self._around(path)
+        if not around:
+            return unproven
+        template = around[-1]
+        if template not in self._proofs:
+            spec = self.made(self._found[template]).get("spec")
+            self._proofs[template] = proofs_of(spec if isinstance(spec, dict) else {})
+        return self._proofs[template]
+
+    def _around(self, path: str) -> list[str]:
+        """The paths of the templates that a path lies in, the outermost first."""
+        if not self._lengths:
+            self._found = {place.path: index for index, place in enumerate(self.places)}
+            self._lengths = sorted({len(template) for template in self._found})
+        return [
+            path[:length]
+            for length in self._lengths
+            if (not length or path[length : length + 1] in ("", ".", "[")) and path[:length] in self._found
+        ]
+
+
+def type_of(value: JsonObject) -> tuple[str, str, str]:
+    """Group, version and kind as the object states them; empty where it doesn't."""
+    written, kind = value.get("apiVersion"), value.get("kind")
+    group, _, version = written.rpartition("/") if isinstance(written, str) else ("", "", "")
+    return group, version, kind if isinstance(kind, str) else ""
+
+
+def is_inert(group: str, kind: str) -> bool:
+    """Whether a kind belongs to the API server itself and can neither make pods nor name anything of interest."""
+    return kind in table("facts")["inert"].get(group, ())
