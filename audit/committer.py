@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from audit.counters import Counters, SealedName
+from audit.counters import Counters, Pair, SealedName
 from audit.layout import archive_of, wal_of
 from audit.ports import Envelope
 from audit.record import LEAF_LIMIT, Record
 from audit.recovery import Recovered
 from audit.segment_writer import SegmentWriter
-from audit.segments import FRAME_OVERHEAD, archive_hash, frame_parts
+from audit.segments import archive_hash, frames_body
 from audit.store import FileSystem
 
 Item = tuple[Record, Sequence[Envelope]]
@@ -26,7 +26,7 @@ class Committed:
     """A durable batch: its first index and, for each record, leaf hash and bytes."""
 
     first: int
-    pairs: list[tuple[bytes, bytes]]
+    pairs: list[Pair]
 
 
 class Committer:
@@ -76,32 +76,27 @@ class Committer:
         self._next += len(pairs)
         return Committed(first, pairs)
 
-    def _numbered(self, items: Sequence[Item]) -> tuple[list[tuple[bytes, bytes]], list[tuple[bytes, bytes]]]:
-        """(hash, leaf) of each record, and (hash, ciphertext) of each sealed part."""
-        pairs: list[tuple[bytes, bytes]] = []
-        parts: list[tuple[bytes, bytes]] = []
-        number = self._counters.number
-        for record, sealed in items:
-            leaf, digest = number(record, _named(sealed, parts) if sealed else ())
-            assert len(leaf) <= LEAF_LIMIT, "the record leaves room for what the log adds"
-            pairs.append((digest, leaf))
+    def _numbered(self, items: Sequence[Item]) -> tuple[list[Pair], list[Pair]]:
+        """Hash and leaf of each record, hash and ciphertext of each sealed part."""
+        parts: list[Pair] = []
+        sealed = {place: _named(item[1], parts) for place, item in enumerate(items) if item[1]}
+        pairs = self._counters.number([item[0] for item in items], sealed)
+        assert all([len(leaf) <= LEAF_LIMIT for _, leaf in pairs]), "a record leaves room for what the log adds"  # noqa: C419
         return pairs, parts
 
-    def _append_parts(self, parts: Sequence[tuple[bytes, bytes]]) -> None:
-        size = sum([len(data) + FRAME_OVERHEAD for _, data in parts])
-        if not self._archive.has_room(size):
+    def _append_parts(self, parts: Sequence[Pair]) -> None:
+        body = frames_body(parts)
+        if not self._archive.has_room(len(body)):
             self._archive.rotate(self._state("archive", self._next_part))
-        pieces = [piece for digest, data in parts for piece in frame_parts(data, digest)]
-        self._archive.write(self._next_part, len(parts), pieces)
+        self._archive.write(self._next_part, len(parts), body)
         self._archive.sync()
         self._next_part += len(parts)
 
-    def _append_leaves(self, pairs: Sequence[tuple[bytes, bytes]]) -> int:
-        size = sum([len(leaf) + FRAME_OVERHEAD for _, leaf in pairs])
-        if not self._wal.has_room(size):
+    def _append_leaves(self, pairs: Sequence[Pair]) -> int:
+        body = frames_body(pairs)
+        if not self._wal.has_room(len(body)):
             self._wal.rotate(self._state("log", self._next) | {"counters": self._counters.state()})
-        pieces = [piece for digest, leaf in pairs for piece in frame_parts(leaf, digest)]
-        self._wal.write(self._next, len(pairs), pieces)
+        self._wal.write(self._next, len(pairs), body)
         self._wal.sync()
         return self._next
 
@@ -109,7 +104,7 @@ class Committer:
         return {"first": first, "kind": kind, "origin": self._origin}
 
 
-def _named(sealed: Sequence[Envelope], parts: list[tuple[bytes, bytes]]) -> list[SealedName]:
+def _named(sealed: Sequence[Envelope], parts: list[Pair]) -> list[SealedName]:
     """What the leaf says about each sealed part; the parts themselves are added to `parts`."""
     names = []
     for envelope in sealed:

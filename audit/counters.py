@@ -6,16 +6,18 @@ Pure but for its own state. Whoever numbers a batch either makes it durable (`ke
 from binascii import hexlify
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from hashlib import sha256
 from typing import Any
 
 import orjson
 
 from audit.record import Record
-from audit.tlog.merkle import leaf_hash
 
 SealedName = tuple[str, bytes, int]  # key id, SHA-256 of the ciphertext, its size
 Chain = tuple[int, bytes]  # a tenant's counter, and the hash of its last leaf
+Pair = tuple[bytes, bytes]  # leaf hash, leaf
 _NONE: Chain = (0, b"")
+_FIRST = b',"tenant":{"seq":1}}}'
 
 
 class Counters:
@@ -23,27 +25,33 @@ class Counters:
 
     def __init__(self, writer: str, boot: str) -> None:
         self._writer = writer
-        self._head = b'{"boot":%b,"by":%b,' % (orjson.dumps(boot), orjson.dumps(writer))
+        self._head = b',"written":{"boot":%b,"by":%b,' % (orjson.dumps(boot), orjson.dumps(writer))
         self._writers: dict[str, int] = {}
         self._tenants: dict[str, Chain] = {}
         self._seq = self._kept_seq = 0
         self._undo: dict[str, Chain] = {}
 
-    def number(self, record: Record, sealed: Sequence[SealedName]) -> tuple[bytes, bytes]:
-        """The leaf's bytes and hash under the next numbers."""
-        self._seq += 1
-        tail = b""
-        if record.tenant:
-            chain = self._tenants.get(record.tenant, _NONE)
-            tail = b',"tenant":{"prev":"%b","seq":%d}' if chain[0] else b',"tenant":{"seq":%d}'
-            tail %= (hexlify(chain[1]), chain[0] + 1) if chain[0] else (1,)
-        written = b'%b%b"seq":%d%b}' % (self._head, _sealed_value(sealed) if sealed else b"", self._seq, tail)
-        leaf = record.leaf(written)
-        digest = leaf_hash(leaf)
-        if record.tenant:
-            self._undo.setdefault(record.tenant, chain)
-            self._tenants[record.tenant] = (chain[0] + 1, digest)
-        return leaf, digest
+    def number(self, records: Sequence[Record], sealed: Mapping[int, Sequence[SealedName]]) -> list[Pair]:
+        """Each record's leaf and hash under the next numbers. `sealed`: what the record at that place names."""
+        pairs = []
+        seq, head, tenants, undo = self._seq, self._head, self._tenants, self._undo
+        for place, record in enumerate(records):
+            seq += 1
+            tenant = record.tenant
+            if tenant:
+                chain = tenants.get(tenant, _NONE)
+                undo.setdefault(tenant, chain)
+                tail = b',"tenant":{"prev":"%b","seq":%d}}}' % (hexlify(chain[1]), chain[0] + 1) if chain[0] else _FIRST
+            else:
+                tail = b"}}"
+            named = _sealed_value(sealed[place]) if place in sealed else b""
+            leaf = b'%b%b%b"seq":%d%b' % (record.body[:-1], head, named, seq, tail)
+            digest = sha256(b"\x00" + leaf).digest()
+            if tenant:
+                tenants[tenant] = (chain[0] + 1, digest)
+            pairs.append((digest, leaf))
+        self._seq = seq
+        return pairs
 
     def keep(self) -> None:
         """The numbers given since the last call are durable."""

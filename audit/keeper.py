@@ -10,8 +10,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from audit.counters import Pair
 from audit.errors import HeadMoved, LogBusy, LogCorrupt, LogFull, LogUnavailable
-from audit.publisher import Pair, Publisher
+from audit.publisher import Publisher
 from audit.store import FileSystem
 
 CATCH_UP_SECONDS = 0.2  # between two publications at most this often, however many records come

@@ -354,14 +354,17 @@ _TRANSIENT = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 def _acknowledge(batch: list[Any], committed: Committed, origin: str) -> None:
     """Answer everybody with one call into each event loop."""
-    loops: dict[Any, list[tuple[Any, int, bytes]]] = {}
-    for index, (item, pair) in enumerate(zip(batch, committed.pairs, strict=True), committed.first):
-        if item[3] is None:
-            item[2].set_result(Position(origin, index, pair[0]))
+    waiting = [
+        (item[2], index, pair[0])
+        for index, (item, pair) in enumerate(zip(batch, committed.pairs, strict=True), committed.first)
+    ]
+    loops = {item[3] for item in batch}
+    for loop in loops:
+        its = waiting if len(loops) == 1 else [one for one, item in zip(waiting, batch, strict=True) if item[3] is loop]
+        if loop is None:
+            _resolve(its, origin)
         else:
-            loops.setdefault(item[3], []).append((item[2], index, pair[0]))
-    for loop, waiting in loops.items():
-        _call(loop, _resolve, waiting, origin)
+            _call(loop, _resolve, its, origin)
 
 
 def _resolve(waiting: list[tuple[Any, int, bytes]], origin: str) -> None:

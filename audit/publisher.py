@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from audit.counters import Pair
 from audit.errors import LogCorrupt, LogRolledBack, MerkleError
 from audit.heads import Head, TreeHead
 from audit.layout import CHECKPOINT
@@ -18,8 +19,6 @@ from audit.tlog.checkpoints import Checkpoint, signed_checkpoint
 from audit.tlog.notes import NoteSigner, parse_note
 from audit.tlog.tiles import ENTRIES, TILE_WIDTH, tile_path
 from audit.tree import GrowingTree, resumed_tree
-
-Pair = tuple[bytes, bytes]  # leaf hash, entry
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,10 +89,14 @@ def written_value(
 def _record(shaped: Shape, fields: Mapping[str, object]) -> Record:
     cuts: Cuts = {}
     kept = shaped.checked(fields, cuts)
-    kept["schema"] = shaped.schema
     if cuts:
         kept["cut"] = cuts
-    body = _dumps(kept)
+        body = _dumps(kept)
+    else:
+        try:
+            body = orjson.dumps(kept)  # sorted by its making
+        except orjson.JSONEncodeError:
+            body = _dumps(kept)
     if len(body) > LEAF_LIMIT - WRITTEN_ROOM:
         body = _shrunk(kept, cuts)
     tags = kept.get("tags")

@@ -5,11 +5,11 @@ batch, and that a failed sync is never tried again (SyncFailed). Which thread ca
 but `prepare` is the writer's alone.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from audit.segments import BATCH_HEADER_SIZE, batch_bytes, header_bytes, segment_name
+from audit.segments import BATCH_HEADER_SIZE, batch_head, header_bytes, segment_name
 from audit.store import FileSystem, write_all
 
 _ASIDE = "segment.tmp"
@@ -83,10 +83,10 @@ class SegmentWriter:
             raise
         self._descriptor, self._offset = descriptor, len(header)
 
-    def write(self, first: int, count: int, parts: Sequence[bytes]) -> None:
+    def write(self, first: int, count: int, body: bytes) -> None:
         """Write a batch; it is durable after `sync`. After an OSError the next batch goes to the same place."""
         assert self._descriptor is not None
-        data = batch_bytes(first, count, parts)
+        data = batch_head(first, count, body) + body
         write_all(self._files, self._descriptor, data, self._offset)
         self._pending = len(data)
 

@@ -113,16 +113,16 @@ def parse_header(data: bytes, name: str) -> tuple[dict[str, Any], int]:
     return state, _HEADER.size + length
 
 
-def frame_parts(data: bytes, digest: bytes) -> tuple[bytes, bytes, bytes]:
-    """The three pieces of a frame, to be joined with those of its batch."""
-    return _UNSIGNED.pack(len(data)), digest, data
+def frames_body(pairs: Sequence[tuple[bytes, bytes]]) -> bytes:
+    """The body of a batch: a frame for each pair of hash and bytes."""
+    pack = _UNSIGNED.pack
+    return b"".join([part for digest, data in pairs for part in (pack(len(data)), digest, data)])
 
 
-def batch_bytes(first: int, count: int, parts: Sequence[bytes]) -> bytes:
-    """A batch of the joined pieces of its frames."""
-    body = b"".join(parts)
+def batch_head(first: int, count: int, body: bytes) -> bytes:
+    """What stands before the body of a batch."""
     head = _BATCH.pack(BATCH_MAGIC, first, count, len(body), crc32(body), 0)[:-4]
-    return b"".join((head, _UNSIGNED.pack(crc32(head)), body))
+    return head + _UNSIGNED.pack(crc32(head))
 
 
 def scan(data: bytes, begin: int, first: int) -> Scan:

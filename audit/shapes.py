@@ -6,7 +6,7 @@ no mistake of a caller reaches the log. Whether a value is true is the caller's 
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache
@@ -18,8 +18,6 @@ from audit.leaf import Field, schemas
 
 LARGEST_COUNT = (1 << 53) - 1  # beyond it JavaScript and others lose digits
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
-_DIGEST = re.compile(r"[0-9a-f]{64}")
-_TAG = re.compile(r"[0-9a-f]{32}")
 
 Cuts = dict[str, dict[str, object]]
 Check = Callable[[object, Cuts], object]
@@ -31,73 +29,96 @@ def shape(name: str) -> "Shape":
     schema = schemas().get(name)
     if schema is None:
         raise RecordInvalid(f"schema `{name}` is not in the table; known are {', '.join(sorted(schemas()))}")
-    top, required = _members([f for f in schema.fields if f.name != "schema"])
-    return Shape(schema.name, top, required)
+    return Shape(schema.name, _members(f"a `{schema.name}` record", schema.fields))
+
+
+Row = tuple[str, int, Check, bool]
+"""A name, the length up to which a text passes at once (-1: never), the check for all else, whether it is required."""
+
+
+@dataclass(frozen=True, slots=True)
+class Members:
+    """The names that an object may have, sorted: what is made of them needs no more sorting."""
+
+    owner: str  # for messages
+    rows: tuple[Row, ...]
+
+    def checked(self, given: Mapping[str, object], cuts: Cuts) -> dict[str, object]:
+        """The members as they go into the leaf, empty ones left out. Raises RecordInvalid at the first misfit."""
+        kept: dict[str, object] = {}
+        found = 0
+        get = given.get
+        for name, bound, check, required in self.rows:
+            value = get(name)
+            if value is not None:
+                found += 1
+                if not (value.__class__ is str and len(value) <= bound):
+                    value = check(value, cuts)
+                if value or value == 0:  # zero and false are said, nothing is not
+                    kept[name] = value
+                    continue
+            if required:
+                raise RecordInvalid(f"{self.owner} needs the field `{name}`, got {value!r}")
+        if found != len(given):
+            self._refuse(given)
+        return kept
+
+    def _refuse(self, given: Mapping[str, object]) -> None:
+        known = {row[0] for row in self.rows}
+        for name, value in given.items():
+            if name not in known:
+                hint = "add it to the table as a new version, or leave it out"
+                raise RecordInvalid(f"{self.owner} has no field `{name}`: {hint}")
+            if value is None:
+                raise RecordInvalid(f"field `{name}`: expected a value, got None")
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Checks for the fields that a caller gives."""
+    """Checks for the fields that a caller gives. The schema's own name comes with them."""
 
     schema: str
-    checks: Mapping[str, Check]
-    required: tuple[str, ...]
+    members: Members
 
     def checked(self, fields: Mapping[str, object], cuts: Cuts) -> dict[str, object]:
-        """The fields as they go into the leaf, empty ones left out. Raises RecordInvalid at the first misfit."""
-        return _checked_members(f"a `{self.schema}` record", self.checks, self.required, fields, cuts)
+        """The fields of the leaf in their order. Raises RecordInvalid at the first misfit."""
+        if "schema" in fields:
+            raise RecordInvalid("the field `schema` is set by whoever makes the record")
+        return self.members.checked({**fields, "schema": self.schema}, cuts)
 
 
-def _checked_members(
-    owner: str, checks: Mapping[str, Check], required: tuple[str, ...], fields: Mapping[str, object], cuts: Cuts
-) -> dict[str, object]:
-    kept = {}
-    for name, value in fields.items():
-        check = checks.get(name)
-        if check is None:
-            raise RecordInvalid(f"{owner} has no field `{name}`: add it to the table as a new version, or leave it out")
-        checked = check(value, cuts)
-        if checked or checked == 0:  # zero and false are said, nothing is not
-            kept[name] = checked
-    for name in required:
-        if name not in kept:
-            raise RecordInvalid(f"{owner} needs the field `{name}`")
-    return kept
-
-
-def _members(fields: list[Field]) -> tuple[dict[str, Check], tuple[str, ...]]:
-    """Checks by top-level name: a dotted name becomes an object, `name[]` a list of objects."""
-    checks: dict[str, Check] = {}
-    required: list[str] = []
+def _members(owner: str, fields: Sequence[Field]) -> Members:
+    """Rows by top-level name: a dotted name becomes an object, `name[]` a list of objects."""
+    rows: list[Row] = []
     nested: dict[str, list[Field]] = {}
     for field in fields:
         head, dot, rest = field.name.partition(".")
         if dot:
             nested.setdefault(head, []).append(replace(field, name=rest))
             continue
-        checks[head] = _check(field)
-        if field.required:
-            required.append(head)
-    for head, members in nested.items():
+        plain = field.type == "text" and not field.choices
+        rows.append((head, field.limit if plain else -1, _check(field), field.required))
+    for head, inner in nested.items():
         name = head.removesuffix("[]")
-        checks[name] = _object_list(name, members) if head.endswith("[]") else _object(name, members)
-    return checks, tuple(required)
+        check = _object_list(name, inner) if head.endswith("[]") else _object(name, inner)
+        rows.append((name, -1, check, False))
+    return Members(owner, tuple(sorted(rows, key=lambda row: row[0])))
 
 
-def _object(name: str, members: list[Field]) -> Check:
-    checks, required = _members(members)
+def _object(name: str, fields: Sequence[Field]) -> Check:
+    members = _members(f"`{name}`", fields)
 
     def check(value: object, cuts: Cuts) -> object:
-        if not isinstance(value, Mapping):
+        if not isinstance(value, dict):
             raise _mistyped(name, "an object", value)
-        return _checked_members(f"`{name}`", checks, required, value, cuts) or None
+        return members.checked(value, cuts)
 
     return check
 
 
-def _object_list(name: str, members: list[Field]) -> Check:
-    checks, required = _members(members)
-    items = max(member.items for member in members if member.type == "text") or 100
+def _object_list(name: str, fields: Sequence[Field]) -> Check:
+    members = _members(f"`{name}[]`", fields)
+    items = max(field.items for field in fields if field.type == "text") or 100
 
     def check(value: object, cuts: Cuts) -> object:
         if not isinstance(value, list | tuple):
@@ -105,9 +126,9 @@ def _object_list(name: str, members: list[Field]) -> Check:
         inner: Cuts = {}
         kept = []
         for entry in value[:items]:
-            if not isinstance(entry, Mapping):
+            if not isinstance(entry, dict):
                 raise _mistyped(name, "a list of objects", value)
-            kept.append(_checked_members(f"`{name}[]`", checks, required, entry, inner))
+            kept.append(members.checked(entry, inner))
         if inner or len(value) > items:
             cuts[name] = _full(value, len(value))
         return kept
@@ -205,13 +226,13 @@ def _time(field: Field) -> Check:
     return check
 
 
-def _matching(pattern: re.Pattern[str], expected: str) -> Callable[[Field], Check]:
-    match = pattern.fullmatch
+def _hex(digits: int) -> Callable[[Field], Check]:
+    """Exactly so many lower-case hex digits."""
 
     def make(field: Field) -> Check:
         def check(value: object, cuts: Cuts) -> object:  # noqa: ARG001
-            if not isinstance(value, str) or (value and not match(value)):
-                raise _mistyped(field.name, expected, value)
+            if not _is_hex(value, digits):
+                raise _mistyped(field.name, f"{digits} lower-case hex digits", value)
             return value
 
         return check
@@ -219,24 +240,32 @@ def _matching(pattern: re.Pattern[str], expected: str) -> Callable[[Field], Chec
     return make
 
 
-def _matching_list(pattern: re.Pattern[str], expected: str) -> Callable[[Field], Check]:
-    one = _matching(pattern, expected)
-
+def _hex_list(digits: int) -> Callable[[Field], Check]:
     def make(field: Field) -> Check:
-        check_one, name, items = one(field), field.name, field.items
+        name, items = field.name, field.items
 
         def check(value: object, cuts: Cuts) -> object:
             if not isinstance(value, list | tuple):
-                raise _mistyped(name, f"a list, each {expected}", value)
-            kept = [check_one(entry, cuts) for entry in value]
-            if len(kept) > items:
-                cuts[name] = _full(kept, len(kept))
-                return kept[:items]
-            return kept
+                raise _mistyped(name, "a list of hex digits", value)
+            for entry in value:
+                if not _is_hex(entry, digits):
+                    raise _mistyped(name, f"{digits} lower-case hex digits in each", entry)
+            if len(value) > items:
+                cuts[name] = _full(value, len(value))
+            return list(value[:items])
 
         return check
 
     return make
+
+
+def _is_hex(value: object, digits: int) -> bool:
+    if not isinstance(value, str) or len(value) != digits:
+        return value == ""
+    try:
+        return bytes.fromhex(value).hex() == value  # quicker than a pattern, and there are many
+    except ValueError:
+        return False
 
 
 _CHECKS: Mapping[str, Callable[[Field], Check]] = {
@@ -245,8 +274,8 @@ _CHECKS: Mapping[str, Callable[[Field], Check]] = {
     "count": _count,
     "flag": _flag,
     "time": _time,
-    "digest": _matching(_DIGEST, "64 lower-case hex digits"),
-    "digests": _matching_list(_DIGEST, "64 lower-case hex digits"),
-    "tag": _matching(_TAG, "32 lower-case hex digits"),
-    "tags": _matching_list(_TAG, "32 lower-case hex digits"),
+    "digest": _hex(64),
+    "digests": _hex_list(64),
+    "tag": _hex(32),
+    "tags": _hex_list(32),
 }

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from audit.errors import LogCorrupt, TileMalformed
-from audit.tlog.merkle import EMPTY_ROOT, complete_root, leaf_hash, root_hash
-from audit.tlog.tiles import ENTRIES, TILE_WIDTH, bundle_bytes, parse_bundle, parse_tile, tile_path
+from audit.tlog.merkle import EMPTY_ROOT, complete_root, root_hash
+from audit.tlog.tiles import ENTRIES, TILE_WIDTH, bundle_bytes, bundle_hashes, parse_tile, tile_path
 
 ReadBack = Callable[[str], bytes]
 """The bytes of a published file by its path within the log."""
@@ -92,11 +92,11 @@ class GrowingTree:
 
 def _confirmed(read_back: ReadBack, index: int, width: int) -> list[bytes]:
     try:
-        entries = parse_bundle(read_back(tile_path(ENTRIES, index, width)), width)
+        recomputed = bundle_hashes(read_back(tile_path(ENTRIES, index, width)), width)
         hashes = parse_tile(read_back(tile_path(0, index, width)), width)
     except TileMalformed as error:
         raise LogCorrupt(f"tile {index} reads back damaged: {error}") from error
-    if [leaf_hash(entry) for entry in entries] != hashes:
+    if recomputed != hashes:
         raise LogCorrupt(f"bundle {index} reads back with records that don't match its tile")
     return hashes
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from hashlib import sha256
 
 from audit.errors import NoteMalformed, TileMalformed
 from audit.tlog.merkle import HASH_SIZE, complete_root
@@ -68,15 +69,20 @@ def parse_bundle(data: bytes, width: int) -> list[bytes]:
     """The entries of a bundle. Raises TileMalformed when it hasn't exactly `width` of them or is cut."""
     entries: list[bytes] = []
     at, end = 0, len(data)
-    while at < end:
+    while at < end - 1:
         begin = at + 2
-        at = begin + int.from_bytes(data[at:begin], "big")
-        if begin > end or at > end:
-            raise TileMalformed(f"entry {len(entries)} of the bundle is cut short")
+        at = begin + (data[begin - 2] << 8 | data[begin - 1])
         entries.append(data[begin:at])
+    if at != end:
+        raise TileMalformed(f"entry {len(entries)} of the bundle is cut short")
     if len(entries) != width:
         raise TileMalformed(f"a bundle of width {width} has {len(entries)} entries")
     return entries
+
+
+def bundle_hashes(data: bytes, width: int) -> list[bytes]:
+    """The leaf hashes of a bundle's entries. Raises TileMalformed as `parse_bundle` does."""
+    return [sha256(b"\x00" + entry).digest() for entry in parse_bundle(data, width)]
 
 
 def subtrees_in(tiles: Tiles, size: int) -> Subtrees:

@@ -63,7 +63,7 @@ def test_canaries_do_not_show() -> None:
 def test_bytes_are_canonical() -> None:
     """A leaf is sorted JSON without spaces or floats, and equals what the standard library would write."""
     record = decision_record(fields(4))
-    leaf = Counters('writer "ö"', "b").number(record, [("k\u00e9y", b"\x01" * 32, 5)])[0]
+    leaf = Counters('writer "ö"', "b").number([record], {0: [("k\u00e9y", b"\x01" * 32, 5)]})[0][1]
     value = json.loads(leaf, parse_float=lambda text: pytest.fail(f"a float: {text}"))
     expected = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     assert leaf.decode() == expected
@@ -85,8 +85,8 @@ def test_equal_fields_make_equal_bytes() -> None:
 def test_the_log_writes_only_the_tables_fields() -> None:
     """Whatever the log adds under `written` stands in the table, and nothing else."""
     counters = Counters("w", "b")
-    counters.number(decision_record(fields(0)), [])
-    leaf = json.loads(counters.number(decision_record(fields(3)), [("k", b"\x00" * 32, 1)])[0])
+    records = [decision_record(fields(0)), decision_record(fields(3))]
+    leaf = json.loads(counters.number(records, {1: [("k", b"\x00" * 32, 1)]})[1][1])
     paths = set()
     for key, value in leaf["written"].items():
         if isinstance(value, list):
@@ -121,9 +121,10 @@ def test_the_log_writes_only_the_tables_fields() -> None:
         ({"reasons": "x"}, "expected a list of objects"),
         ({"reasons": ["x"]}, "expected a list of objects"),
         ({"id": ""}, "needs the field `id`"),
-        ({"id": None}, "`id`: expected text"),
+        ({"id": None}, "needs the field `id`, got None"),
+        ({"namespace": None}, "`namespace`: expected a value, got None"),
         ({"written": {}}, "no field `written`"),
-        ({"schema": "x"}, "no field `schema`"),
+        ({"schema": "x"}, "`schema` is set by whoever makes the record"),
     ],
 )
 def test_what_the_table_does_not_have_is_refused(change: dict[str, object], message: str) -> None:
@@ -181,7 +182,7 @@ def test_no_value_overflows_the_leaf(values: list[str], length: int, times: int,
     long = [value * length for value in values] * times
     lists = dict.fromkeys(("images", "models", "keys", "places", "policies", "waivers"), long)
     record = decision_record(fields() | lists | {name: f"x{value}" * length for name, value in texts.items()})
-    leaf = Counters("w" * 253, "b" * 64).number(record, [("k" * 200, b"\x00" * 32, 1 << 20)] * 8)[0]
+    leaf = Counters("w" * 253, "b" * 64).number([record], {0: [("k" * 200, b"\x00" * 32, 1 << 20)] * 8})[0][1]
     assert len(leaf) <= LEAF_LIMIT
     assert json.loads(leaf.decode("utf-8"))["schema"] == "bailiwick.decision/v1"
 

@@ -13,7 +13,7 @@ from audit.heads import FileHead
 from audit.log import FileLog
 from audit.reading import read_checkpoint
 from audit.record import decision_record, event_record
-from audit.segments import BATCH_MAGIC, archive_hash, batch_bytes, frame_parts, parse_header
+from audit.segments import BATCH_MAGIC, archive_hash, batch_head, frames_body, parse_header
 from audit.tlog import bundle_bytes, leaf_hash, parse_bundle
 from audit.verify import Report, verify_log
 from tests.audit.disks import SimulatedDisk
@@ -60,8 +60,9 @@ def _rewritten(disk: SimulatedDisk, change: Callable[[list[bytes]], object]) -> 
     leaves = _leaves(data)
     change(leaves)
     begin = parse_header(data, path.name)[1]
-    parts = [part for leaf in leaves for part in frame_parts(leaf, leaf_hash(leaf))]
-    disk.edit(path, lambda content: content.__setitem__(slice(begin, None), batch_bytes(0, len(leaves), parts)))
+    body = frames_body([(leaf_hash(leaf), leaf) for leaf in leaves])
+    batch = batch_head(0, len(leaves), body) + body
+    disk.edit(path, lambda content: content.__setitem__(slice(begin, None), batch))
     return disk
 
 
