@@ -103,7 +103,8 @@ def _edit(document: Json, path: list[str], value: Json, change: Any, depth: int 
         if isinstance(document, list):
             index = _index(path[depth], len(document))
             return [*document[:index], _edit(document[index], path, value, change, depth + 1), *document[index + 1 :]]
-        return {**document, path[depth]: _edit(_member(document, path[depth]), path, value, change, depth + 1)}
+        below = _edit(_member(document, path[depth]), path, value, change, depth + 1)
+        return {**document, path[depth]: below}
     except (KeyError, IndexError) as missing:
         raise PatchRefused(f"nothing at `{pointer(path[: depth + 1])}`") from missing
 
