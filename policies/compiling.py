@@ -3,6 +3,7 @@
 What doesn't compile is a problem, not an exception: the caller gets all of them at once.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,8 @@ from policies.matching import Match, Rule, Selector
 
 if TYPE_CHECKING:
     from policies.kinds import SovereigntyPolicy
+
+_OWN_NAMES = re.compile(r"\b(variables|item)\b")  # names whose values differ from policy to policy
 
 
 @dataclass
@@ -86,6 +89,7 @@ class _OnePolicy:
             return Check(
                 expression=self._program(f"{at}.expression", validation.expression, BOOL),  # type: ignore[arg-type]
                 each=each,
+                shared=not _OWN_NAMES.search(validation.for_each or ""),
                 message=validation.message or "",
                 message_expression=self._optional(f"{at}.messageExpression", validation.message_expression),
                 code=validation.code,

@@ -5,6 +5,7 @@ Outcomes are values: an expression gives its result or a `Failure`; nothing esca
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from policies.cel import Budget, CostExceeded, EvaluationError, Program
 from policies.facts.unknown import Awaiting, Undetermined
@@ -22,6 +23,14 @@ class Failure:
     code: str  # a reason code
     message: str
     question: Question | None = None  # I/O could still tell
+
+
+class Shared(Protocol):
+    """The facts that all policies of a decision share; `lists` holds what their expressions have in common."""
+
+    lists: dict[str, object]
+
+    def __getitem__(self, name: str, /) -> object: ...
 
 
 class PolicyBudget(Budget):
@@ -44,7 +53,7 @@ class PolicyBudget(Budget):
 class Names(dict[str, object]):
     """The names one policy sees: its own `variables` and `item`, and behind them the shared facts."""
 
-    def __init__(self, facts: Mapping[str, object], variables: Mapping[str, Program], budget: Budget) -> None:
+    def __init__(self, facts: Shared, variables: Mapping[str, Program], budget: Budget) -> None:
         super().__init__()
         self.facts = facts
         self.budget = budget
@@ -52,7 +61,7 @@ class Names(dict[str, object]):
         if variables:
             self["variables"] = Variables(self, variables)
 
-    def over(self, facts: Mapping[str, object]) -> "Names":
+    def over(self, facts: Shared) -> "Names":
         """The same policy's names over the facts of an object that was changed meanwhile, with the same budget."""
         return Names(facts, self._variables, self.budget)
 

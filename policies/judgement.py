@@ -25,7 +25,7 @@ def judge(found: Sequence[tuple[Match, CompiledPolicy]], facts: Facts, findings:
 
 
 def _check(policy: CompiledPolicy, check: Check, names: Names, findings: Findings) -> None:
-    items = [_WHOLE] if check.each is None else run(check.each, names, names.budget)
+    items = _items(check, names)
     if isinstance(items, Failure):
         findings.failed(policy, items)
         return
@@ -37,6 +37,18 @@ def _check(policy: CompiledPolicy, check: Check, names: Names, findings: Finding
             findings.failed(policy, holds, _path(item))
         elif holds is not True:
             findings.violated(policy, check.code, _message(check, names), _path(item), check.fix)
+
+
+def _items(check: Check, names: Names) -> object | Failure:
+    """What `forEach` gives. A list that depends on facts alone is made once for all policies."""
+    if check.each is None:
+        return [_WHOLE]
+    if not check.shared:
+        return run(check.each, names, names.budget)
+    lists = names.facts.lists
+    if check.each.source not in lists:
+        lists[check.each.source] = run(check.each, names, names.budget)
+    return lists[check.each.source]
 
 
 def _path(item: object) -> str:

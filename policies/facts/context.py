@@ -102,6 +102,7 @@ class Facts(dict[str, object]):
     def __init__(self, situation: Situation, document: Json) -> None:
         super().__init__(object=document)
         self.situation = situation
+        self.lists: dict[str, object] = {}
 
     def __missing__(self, name: str) -> object:
         compute = FACTS.get(name)
