@@ -1,8 +1,10 @@
 """The webhook in a process of its own, for what only a process shows: signals, exit codes, memory."""
 
+import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,11 +17,12 @@ from tests.webhook.wire import Connection, client_context
 class Process:
     """Started and listening; killed at the end if it hasn't ended by then."""
 
-    def __init__(self, directory: Path, **changes: Any) -> None:
+    def __init__(self, directory: Path, *, environment: Mapping[str, str] | None = None, **changes: Any) -> None:
         issue(directory)
         command = [sys.executable, "-m", "tests.webhook.parts", str(directory), orjson.dumps(changes).decode()]
         root = Path(__file__).parents[2]
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=root)
+        environment = {**os.environ, **(environment or {})}
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=root, env=environment)
         self._context = client_context(directory / "ca.crt")
         assert self._process.stdout is not None
         self._said = self._process.stdout
