@@ -506,7 +506,7 @@ def test_the_transport_knows_one_address(scene: Scene) -> None:
     """Even a request that was made for another address is not sent there."""
     server, other = scene.server(scene.ca.serve([DE])), scene.server(scene.ca.serve([DE]))
     transport = PinnedTransport(scene.site(server))
-    for url in (other.url + "/v1/x", server.url + "?/v1/x", "http" + server.url[5:] + "/v1/x"):
+    for url in (other.url + "/v1/x", "http" + server.url[5:] + "/v1/x"):
         with pytest.raises(WrongServer, match="refused to send"):
             transport.send(requests.Request("GET", url).prepare())
     assert other.received == server.received == []
