@@ -1,0 +1,152 @@
+"""What a mutation's expression yields, made into JSON: operations of a JSON Patch, or an object to be merged.
+
+Constructed objects must be named after the place where they stand (`Object.spec.template` in the field `template` of
+`Object.spec`): an author's slip that the type checker can't see. Raises `Mistyped` in the API server's words.
+"""
+
+import base64
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from policies.cel.kinds import runtime_type
+from policies.cel.library.clock import format_duration, format_timestamp
+from policies.cel.library.patch import ObjectValue
+from policies.cel.values import Duration, Timestamp, UInt, Value
+from policies.json import Json, JsonObject
+from policies.native.shapes import Shape
+
+_LARGEST = 2**53 - 1  # that every double can hold
+
+
+class Mistyped(ValueError):
+    """The expression's value is no patch."""
+
+
+class Unsendable(Exception):
+    """The API server breaks off the request, whatever the failurePolicy."""
+
+
+def operations(value: list[Value]) -> list[JsonObject]:
+    """The operations of a JSON Patch."""
+    return [_operation(one) for one in value]
+
+
+def _operation(one: Mapping[str, Value]) -> JsonObject:
+    made: dict[str, Any] = {"op": one.get("op", ""), "path": one.get("path", "")}
+    if one.get("from"):
+        made["from"] = one["from"]
+    if "value" in one:
+        value = one["value"]
+        if isinstance(value, ObjectValue):
+            _named(value)
+        try:
+            made["value"] = plain(value) if isinstance(value, ObjectValue) else _exact(value)
+        except Mistyped as error:
+            wrong = "JSONPath valueExpression evaluated to a type that could not marshal to JSON"
+            raise Mistyped(f"{wrong}: {error}") from error
+    return made
+
+
+def _exact(value: Value) -> Json:
+    """The value of an operation: integers that a double can't hold become text."""
+    if isinstance(value, ObjectValue):
+        raise Unsendable("an object in a list or map in a JSON Patch value breaks the API server: write a plain map")
+    if isinstance(value, Mapping):
+        return {_key(key): _exact(member) for key, member in value.items()}
+    if isinstance(value, list):
+        return [_exact(member) for member in value]
+    if isinstance(value, Duration):
+        return format_duration(value)
+    if isinstance(value, Timestamp):
+        return format_timestamp(value)
+    if type(value) in (int, UInt) and abs(value) > _LARGEST:
+        return str(int(value))
+    return plain(value)
+
+
+def configuration(value: ObjectValue) -> JsonObject:
+    """The object that is to be merged."""
+    _named(value)
+    made: JsonObject = plain(value)
+    return made
+
+
+def _named(value: ObjectValue) -> None:
+    wrong = list(_misnamed(value, value.cel_type.name))
+    if wrong:
+        raise Mistyped("type mismatch: " + "\n".join(wrong))
+
+
+def _misnamed(value: Value, path: str) -> Iterator[str]:
+    if isinstance(value, ObjectValue):
+        name = value.cel_type.name
+        if name != path:
+            head = f'unexpected type name "{name}", expected "{path}"'
+            yield f"{head}, which matches field name path from root Object type"
+        for field, member in value.items():
+            yield from _misnamed(member, f"{path}.{field}")
+    elif isinstance(value, Mapping):
+        for member in value.values():
+            yield from _misnamed(member, path)
+    elif isinstance(value, list):
+        for member in value:
+            yield from _misnamed(member, path)
+
+
+def plain(value: Value) -> Json:
+    """The value as JSON."""
+    if isinstance(value, Mapping):
+        return {_key(key): plain(member) for key, member in value.items()}
+    if isinstance(value, list):
+        return [plain(member) for member in value]
+    if value is None or isinstance(value, bool | str):
+        return value
+    if isinstance(value, float):
+        return int(value) if value.is_integer() and abs(value) < 1e21 else value
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    if type(value) in (int, UInt):
+        return int(value)
+    raise Mistyped(f"unsupported conversion from '{runtime_type(value).name}' to JSON")
+
+
+def _key(key: Value) -> str:
+    if not isinstance(key, str):
+        raise Mistyped(f"unsupported type conversion from '{runtime_type(key).name}' to string")
+    return key
+
+
+def settled(shape: Shape, before: Json, after: Json) -> Json:
+    """The object as a built-in kind's own type holds it: without what is null or an empty list or map.
+
+    Only parts that differ from `before` are looked at.
+    """
+    if after is before:
+        return after
+    if isinstance(after, Mapping) and shape.map is not None:
+        known = before if isinstance(before, Mapping) else {}
+        made = {}
+        for name, member in after.items():
+            inner = shape.map.fields.get(name, shape.map.other)
+            if inner is not None and name not in known and _vanishes(inner.shape, member):
+                continue
+            if inner is not None and member is not known.get(name) and _vanishes(inner.shape, member):
+                continue
+            made[name] = member if inner is None else settled(inner.shape, known.get(name), member)
+        return made
+    if isinstance(after, list) and shape.list is not None:
+        known_items = before if isinstance(before, list) else []
+        item = shape.list.item.shape
+        pairs = zip(after, [*known_items, *[None] * len(after)], strict=False)
+        return [settled(item, held, member) for member, held in pairs]
+    return after
+
+
+def _vanishes(shape: Shape, value: Json) -> bool:
+    """Whether Go's types have no place for the value."""
+    free = bool(shape.map and shape.scalar)  # anything goes: what is written stays
+    if free:
+        return False
+    if value is None:
+        return True
+    return value == [] or (value == {} and shape.map is not None and not shape.map.fields)
