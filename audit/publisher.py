@@ -6,7 +6,7 @@ isn't durable and published. One thread calls this.
 """
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,9 +35,8 @@ class Source:
 class Publisher:
     """The published side of one log."""
 
-    def __init__(self, source: Source, breathe: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, source: Source) -> None:
         self._source = source
-        self._breathe = breathe  # called between tiles, so that hashing never keeps others from running for long
         self._head: TreeHead | None = None
         self._tree = GrowingTree()
         self._signed = 0
@@ -95,7 +94,6 @@ class Publisher:
             tree.extend([digest for digest, _ in chunk], [entry for _, entry in chunk])
             self._write(tree.bundle())
             self._write_checked(tree.confirm(self._read))
-            self._breathe()
         self._write_checked(tree.partial_tiles())
         self._sync_directories()
         new = TreeHead(tree.size, tree.root())

@@ -8,6 +8,7 @@ checkpoint goes. What no signed checkpoint covers yet is stated: only the counte
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import orjson
@@ -19,7 +20,7 @@ from audit.layout import CHECKPOINT, HEAD, archive_of, wal_of
 from audit.reading import bundle_leaves, has_segments
 from audit.record_check import RecordCheck
 from audit.recovery import LoadedSegment, load_segment, segment_paths
-from audit.segments import Frame, archive_hash, parse_header
+from audit.segments import archive_hash, batch_pairs, parse_header
 from audit.store import Disk, FileSystem
 from audit.tile_check import TileCheck
 from audit.tlog.checkpoints import Checkpoint, Cosignature, verified_checkpoint, verified_cosignatures
@@ -27,6 +28,7 @@ from audit.tlog.merkle import leaf_hash
 from audit.tlog.notes import VerifierKey, parse_note
 from audit.tlog.tiles import TILE_WIDTH
 
+Leaves = tuple[list[bytes], list[bytes]]  # hashes and entries
 Progress = Callable[[int, int], None]
 """`progress(done, total)` in records; the total may grow."""
 
@@ -169,55 +171,59 @@ class _Verification:
         return head
 
     def _walk(self, tiles: TileCheck, published: int, *, has_wal: bool) -> None:
-        """Every record in order, 256 at a time."""
+        """Every record in order, the tiles 256 at a time."""
         hashes: list[bytes] = []
         entries: list[bytes] = []
-        for index, leaf in self._leaves(published, has_wal=has_wal):
-            digest = leaf_hash(leaf)
-            hashes.append(digest)
-            entries.append(leaf)
+        for digests, leaves in self._leaves(published, has_wal=has_wal):
             if not self._foreign:
-                self._records.record(index, digest, leaf)
-            if len(hashes) == TILE_WIDTH:
-                tiles.group(hashes, entries if has_wal else None)
-                hashes, entries = [], []
-                self._progress(index + 1, max(published, index + 1))
+                self._records.records(tiles.size + len(hashes), digests, leaves)
+            hashes += digests
+            entries += leaves
+            while len(hashes) >= TILE_WIDTH:
+                tiles.group(hashes[:TILE_WIDTH], entries[:TILE_WIDTH] if has_wal else None)
+                del hashes[:TILE_WIDTH], entries[:TILE_WIDTH]
+                self._progress(tiles.size, max(published, tiles.size))
         if hashes:
             tiles.group(hashes, entries if has_wal else None)
         self._progress(tiles.size, max(published, tiles.size))
 
-    def _leaves(self, published: int, *, has_wal: bool) -> Iterator[tuple[int, bytes]]:
+    def _leaves(self, published: int, *, has_wal: bool) -> Iterator[Leaves]:
         """The records of the segments; from the bundles what these have lost, or all where there are no segments."""
-        index = 0
+        size = 0
         if has_wal:
-            for index, leaf in enumerate(self._wal_leaves()):
-                yield index, leaf
-            index = self._wal_size
-            if index < published:
-                self._findings.problem("wal", f"ends at {index} records, {published} were published", index)
+            for leaves in self._wal_leaves():
+                size += len(leaves[0])
+                yield leaves
+            if size < published:
+                self._findings.problem("wal", f"ends at {size} records, {published} were published", size)
         try:
-            yield from bundle_leaves(self._files, self._directory, index, published)
+            rest = bundle_leaves(self._files, self._directory, size, published)
+            while entries := [entry for _, entry in islice(rest, TILE_WIDTH)]:
+                yield [leaf_hash(entry) for entry in entries], entries
         except (OSError, TileMalformed) as error:
             self._findings.problem("tile/entries", f"can't be read on: {error}")
 
-    _wal_size = 0
-
-    def _wal_leaves(self) -> Iterator[bytes]:
-        """The leaves of the segments up to the first damage that hides records."""
+    def _wal_leaves(self) -> Iterator[Leaves]:
+        """Hashes and leaves of the segments, batch by batch, up to the first damage that hides records."""
         paths = segment_paths(self._files, wal_of(self._directory))
         for loaded in self._segments(paths, "log"):
             self._check_state(loaded)
-            for frame in self._frames(loaded):
-                if leaf_hash(frame.data) != frame.hash:
-                    self._findings.problem(f"record {frame.index}", "doesn't match the hash beside it", frame.index)
-                self._wal_size = frame.index + 1
-                yield frame.data
+            yield from self._batches(loaded, leaf_hash, "record")
 
-    def _frames(self, loaded: LoadedSegment) -> Iterator[Frame]:
-        try:
-            yield from loaded.frames()
-        except LogCorrupt as error:
-            self._findings.problem(f"{loaded.path.parent.name}/{loaded.path.name}", str(error))
+    def _batches(self, loaded: LoadedSegment, hasher: Callable[[bytes], bytes], what: str) -> Iterator[Leaves]:
+        """Recomputed hashes and bytes of each batch; what differs from the hash beside it is a problem."""
+        for batch in loaded.scan.batches:
+            try:
+                stored, parts = batch_pairs(loaded.data, batch)
+            except LogCorrupt as error:
+                self._findings.problem(f"{loaded.path.parent.name}/{loaded.path.name}", str(error))
+                return
+            digests = [hasher(part) for part in parts]
+            if digests != stored:
+                for index, (left, right) in enumerate(zip(digests, stored, strict=True), batch.first):
+                    if left != right:
+                        self._findings.problem(f"{what} {index}", "doesn't match the hash beside it", index)
+            yield digests, parts
 
     def _segments(self, paths: Sequence[Path], kind: str) -> Iterator[LoadedSegment]:
         """Each segment, checked against the one before; ends where the order of indices is lost."""
@@ -299,13 +305,10 @@ class _Verification:
         return len(self._records.sealed) - missing, len(self._records.sealed.keys() & self._records.erased)
 
     def _archived(self, paths: Sequence[Path]) -> dict[bytes, int]:
-        present = {}
+        present: dict[bytes, int] = {}
         for loaded in self._segments(paths, "archive"):
-            for frame in self._frames(loaded):
-                if archive_hash(frame.data) != frame.hash:
-                    where = f"archive/{loaded.path.name}"
-                    self._findings.problem(where, f"sealed part {frame.index} doesn't match the hash beside it")
-                present[frame.hash] = len(frame.data)
+            for digests, parts in self._batches(loaded, archive_hash, "sealed part"):
+                present.update(zip(digests, map(len, parts), strict=True))
         return present
 
 
