@@ -16,7 +16,7 @@ REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 REQUIRED_PATH = f"spec.affinity.nodeAffinity.{REQUIRED}"
 
 _UNLABELLED = PlaceSet(frozenset((UNPLACED,)))
-NodePlaces = Callable[[str], PlaceSet]  # from a node's name to where it may be
+NodePlaces = Callable[[str], PlaceSet]  # from a node's name to the label it may have
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,9 @@ from typing import Protocol
 
 from policies.geography.affinity import Constraint, own_constraints, terms_places
 from policies.geography.geography import Geography
-from policies.geography.nodes import node_places
+from policies.geography.nodes import labelled_place, node_places
 from policies.geography.place import PLACE_LABEL
-from policies.geography.placeset import ANYWHERE, NOWHERE, PlaceSet
+from policies.geography.placeset import ANYWHERE, NOWHERE, UNPLACED, PlaceSet
 from policies.json import Json, JsonObject
 from policies.snapshot import Absent, Pending, Ref, Snapshot, Unknown, lookup
 
@@ -76,23 +76,33 @@ class _Search:
 
     def run(self) -> Possible:
         if name := self.spec.get("nodeName"):
-            found = [self._bound(name)]
-            if not found[0].places.cofinite:  # the kubelet of that node checks the pod's own terms once more
-                found.extend(own_constraints(self.spec, self._node))
+            found = self._bound(name)
         else:
-            found = [*own_constraints(self.spec, self._node), *self._runtime(), *self._volumes()]
+            found = [*own_constraints(self.spec, self._labelled), *self._runtime(), *self._volumes()]
         places = PlaceSet.intersection(each.places for each in found) if found else ANYWHERE
         return Possible(places, tuple(found), tuple(self.unresolved))
 
-    def _bound(self, name: Json) -> Constraint:
-        """Bound by its author, past the scheduler. A node that isn't there yet may come to be anywhere."""
-        places = self._node(name) if isinstance(name, str) else ANYWHERE
-        says = f"is {name}" if not places.cofinite else f"is {name}, which may be"
-        return Constraint("spec.nodeName", says, places)
+    def _bound(self, name: Json) -> list[Constraint]:
+        """Bound by its author, past the scheduler: where that node is. One that isn't there yet may come up anywhere.
 
-    def _node(self, name: str) -> PlaceSet:
+        The node's kubelet still holds the pod's own terms against the node's label, and refuses what doesn't fit.
+        """
+        node = self._get(Ref("", "Node", "", name)) if isinstance(name, str) else None
+        if node is None:
+            return [Constraint("spec.nodeName", f"is {name}, which may be", ANYWHERE)]
+        bound = Constraint("spec.nodeName", f"is {name}", node_places(node, self.geography))
+        own = list(own_constraints(self.spec))
+        if _label(node) in PlaceSet.intersection(each.places for each in own):
+            return [bound]
+        return [bound, *own, Constraint("spec.nodeName", "names a node that these do not fit", NOWHERE)]
+
+    def _labelled(self, name: str) -> PlaceSet:
+        """A node named in a term, as the scheduler sees it: by its label, like all that the term says of it.
+
+        Its believed place would not do: the label expressions beside the name are true of labels, not of places.
+        """
         node = self._get(Ref("", "Node", "", name))
-        return node_places(node, self.geography) if node is not None else ANYWHERE
+        return PlaceSet.of((_label(node),)) if node is not None else ANYWHERE
 
     def _runtime(self) -> Iterator[Constraint]:
         name = self.spec.get("runtimeClassName")
@@ -126,7 +136,7 @@ class _Search:
         found = self._get(Ref("", "PersistentVolume", "", volume))
         required = _at(found, "spec", "nodeAffinity", "required")
         if isinstance(required, dict):
-            places = terms_places(required.get("nodeSelectorTerms"), self._node)
+            places = terms_places(required.get("nodeSelectorTerms"), self._labelled)
             if places != ANYWHERE:
                 yield Constraint(path, f"claim `{name}` is bound to volume `{volume}`", places)
 
@@ -163,6 +173,11 @@ def _topology_places(expressions: Json) -> PlaceSet:
         for expression in expressions
         if _at(expression, "key") == PLACE_LABEL and isinstance(_at(expression, "values"), list)
     )
+
+
+def _label(node: JsonObject) -> str:
+    code = labelled_place(node)
+    return UNPLACED if code is None else code
 
 
 def _at(value: Json, *path: str) -> Json:

@@ -125,7 +125,7 @@ def test_what_the_pod_says(of: dict[str, Any], places: PlaceSet) -> None:
     assert ask(of).places == places
 
 
-NODE_AT_HOME = ("v1", "Node", "bm-1", {})
+NODE_AT_HOME = ("v1", "Node", "bm-1", {})  # believed to be in fra, and not labelled yet
 NODE_ABROAD = ("v1", "Node", "vm-1", {"spec": {"providerID": "aws:///us-east-1a/i-0123456789abcdef0"}})
 
 
@@ -142,13 +142,40 @@ def test_a_pod_bound_by_its_author_is_where_its_node_is() -> None:
     assert (absent.places, absent.unresolved) == (ANYWHERE, ())
 
 
+def test_a_pod_bound_by_its_author_must_fit_its_node() -> None:
+    """The kubelet holds the pod's terms against the node's label: one that is missing passes NotIn, and no In."""
+    snapshot = cluster(NODE_AT_HOME)
+    apart = requiring(term(place("NotIn", FRA)))
+    apart["spec"]["nodeName"] = "bm-1"
+    assert ask(apart, snapshot).places == PlaceSet.of([FRA])
+    assert ask(pod(nodeName="bm-1", nodeSelector={PLACE_LABEL: FRA}), snapshot).places == NOWHERE
+
+
+def named(node: str, *expressions: Any, operator: str = "In") -> dict[str, Any]:
+    fields = [{"key": "metadata.name", "operator": operator, "values": [node]}]
+    return {"matchFields": fields} | ({"matchExpressions": list(expressions)} if expressions else {})
+
+
 def test_match_fields_name_nodes() -> None:
-    """A term that names a node is where that node is; it does not bind like `nodeName`."""
-    fields = [{"key": "metadata.name", "operator": "In", "values": ["bm-1"]}]
-    assert ask(requiring({"matchFields": fields}), cluster(NODE_AT_HOME)).places == PlaceSet.of([FRA])
-    assert ask(requiring({"matchFields": fields})).places == ANYWHERE
-    apart = [{"key": "metadata.name", "operator": "NotIn", "values": ["bm-1"]}]
-    assert ask(requiring({"matchFields": apart}), cluster(NODE_AT_HOME)).places == ANYWHERE
+    """A term that names a node is where that node's label says, for it doesn't bind: the scheduler sees labels."""
+    snapshot = cluster(NODE_AT_HOME).with_objects([labelled("bm-2", FRA)])
+    assert ask(requiring(named("bm-2")), snapshot).places == PlaceSet.of([FRA])
+    assert ask(requiring(named("bm-1")), snapshot).places == PlaceSet.of([UNPLACED])
+    assert ask(requiring(named("bm-3")), snapshot).places == ANYWHERE
+    assert ask(requiring(named("bm-2", operator="NotIn")), snapshot).places == ANYWHERE
+
+
+def test_a_node_without_a_label_is_no_way_around() -> None:
+    """`not in the US` is true of a node in the US that has no label: naming such a node beside it doesn't hide it."""
+    around = requiring(named("vm-1", place("NotIn", USA)), term(place("In", FRA)))
+    found = ask(around, cluster(NODE_ABROAD))
+    assert found.places == PlaceSet.of([UNPLACED, FRA])
+    assert not EU.admits(found.places)
+    assert len(constrain(around, CODES)) == 1
+
+
+def labelled(name: str, code: str) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": {PLACE_LABEL: code}}}
 
 
 VOLUMES = [{"name": "weights", "persistentVolumeClaim": {"claimName": "weights"}}]
