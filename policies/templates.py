@@ -10,6 +10,7 @@ from hashlib import sha256
 
 from policies.facts.context import Situation
 from policies.json import Json, canonical
+from policies.workloads.pods import MadePod
 
 _REMEMBERED = 1024  # corrected templates; some KiB each
 _REPEATABLE = frozenset({"workload", "dataClass", "jurisdiction", "cluster"})  # decided by the key, and by the rules
@@ -29,7 +30,7 @@ class Templates:
         known = self._known.get(key)
         if known is not None:
             return known
-        made = correct()
+        made = MadePod(correct())
         if inner.touched <= _REPEATABLE:
             if len(self._known) >= _REMEMBERED:
                 self._known.pop(next(iter(self._known)))

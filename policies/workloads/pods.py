@@ -22,6 +22,19 @@ from policies.workloads.subject import Subject
 from policies.workloads.tables import table
 
 
+class MadePod(dict[str, Any]):
+    """A pod that is handed out for equal templates again and again, so its facts are remembered with it.
+
+    Nobody may change it. `lists` are by place of the template and name of the fact.
+    """
+
+    __slots__ = ("lists",)
+
+    def __init__(self, pod: JsonObject) -> None:
+        super().__init__(pod)
+        self.lists: dict[tuple[str, str], list[Any]] = {}
+
+
 class Pod:
     """One of a subject's pods. Its lists are computed once."""
 
@@ -46,8 +59,18 @@ class Pod:
         """One of the lists that the pod adds to a workload's."""
         if name not in self._known:
             inner = self._subject.own_in(name, self._place.path)
-            self._known[name] = _joined(_READ[name](self), inner) if inner else _READ[name](self)
+            self._known[name] = _joined(self._read(name), inner) if inner else self._read(name)
         return self._known[name]
+
+    def _read(self, name: str) -> list[Any]:
+        """What the pod itself says, remembered with a pod that was made before."""
+        made = self._subject.made(self._index)
+        if not isinstance(made, MadePod):
+            return _READ[name](self)
+        key = (self._spec_at, name)
+        if key not in made.lists:
+            made.lists[key] = _READ[name](self)
+        return made.lists[key]
 
     def part(self, name: str) -> JsonObject:
         """`metadata` or `spec`, as they will be."""
