@@ -2,6 +2,7 @@
 
 from policies.workloads.affinity import AffinityMalformed, require, require_all
 from policies.workloads.catalogue import Catalogue, Entry, catalogue_digest, kind_of, resource_of
+from policies.workloads.dra import devices_of_claim
 from policies.workloads.extract import Workload, extract, is_workload
 from policies.workloads.images import parse_image
 from policies.workloads.isolation import isolation_constraint, level_with_handler, runtime_level, runtime_rank
@@ -17,6 +18,7 @@ __all__ = [
     "PodFact",
     "Workload",
     "catalogue_digest",
+    "devices_of_claim",
     "extract",
     "is_workload",
     "isolation_constraint",

@@ -63,7 +63,7 @@ def required_terms(spec: JsonObject) -> list[Json] | None:
 
 def is_empty(term: Json) -> bool:
     """Whether a term matches no node at all: the API server reads one without expressions and fields so."""
-    if not isinstance(term, Mapping):
+    if not isinstance(term, dict):
         return term is None
     return not term.get("matchExpressions") and not term.get("matchFields")
 
@@ -112,7 +112,7 @@ def _first(spec: JsonObject, where: str, wanted: Sequence[Expression]) -> dict[s
     at: Json = spec
     for step in ("affinity", "nodeAffinity", _REQUIRED):
         where = f"{where}/{step}"
-        at = at.get(step) if isinstance(at, Mapping) else None
+        at = at.get(step) if isinstance(at, dict) else None
         if at is None:
             rest = ("affinity", "nodeAffinity", _REQUIRED)
             for inner in reversed(rest[rest.index(step) + 1 :]):
@@ -123,7 +123,7 @@ def _first(spec: JsonObject, where: str, wanted: Sequence[Expression]) -> dict[s
 
 def _narrow(term: JsonObject, wanted: Sequence[Expression], where: str) -> list[dict[str, Json]]:
     held = _sequence(term.get("matchExpressions"), f"{where}/matchExpressions")
-    missing = [one for one in wanted if not any(isinstance(it, Mapping) and implies(it, one) for it in held)]
+    missing = [one for one in wanted if not any(isinstance(it, dict) and implies(it, one) for it in held)]
     if not missing:
         return []
     if term.get("matchExpressions") is None:
@@ -140,7 +140,7 @@ def _values(requirement: Expression) -> frozenset[str]:
 def _mapping(value: Json, where: str) -> JsonObject:
     if value is None:
         return {}
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict):
         raise AffinityMalformed(f"`{where}` must be an object, it is a {type(value).__name__}")
     return value
 

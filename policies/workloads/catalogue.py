@@ -39,6 +39,11 @@ class Template:
     def steps(self) -> tuple[str, ...]:
         return tuple(self.spec.split(".")) if self.spec else ()
 
+    @cached_property
+    def is_plain(self) -> bool:
+        """Whether the spec stands at `spec`, whole: the usual case."""
+        return self.spec == "spec" and not self.flat and not self.lacks
+
     def lacks_none_of(self, spec: Mapping[str, Any]) -> bool:
         return not any(name in spec for name in self.lacks)
 

@@ -31,7 +31,7 @@ def models_of_words(words: list[Word], serves: bool) -> list[Model]:
             rule = rules.get(name) or ("_" in name and rules.get(name.replace("_", "-")))
             if rule:
                 word = (value, path) if joined else value_after(words, index)
-                if word is not None and not _means_else(rule, words, index):
+                if word is not None and not ("not_after" in rule and _means_else(rule, words, index)):
                     found += _flag_models(rule, word, words, index, revisions)
                     taken.update(() if joined else (index + 1,))
             continue
@@ -124,8 +124,7 @@ def _is_bare_model(text: str) -> bool:
 
 def _means_else(rule: Any, words: list[Word], index: int) -> bool:
     """`python -m module` isn't a model: the same letters mean other things to other programs."""
-    refused = rule.get("not_after")
-    return bool(refused) and index > 0 and program(words[index - 1][0]).rstrip("0123456789.") in refused
+    return index > 0 and program(words[index - 1][0]).rstrip("0123456789.") in rule["not_after"]
 
 
 def _flag_models(rule: Any, value: Word, words: list[Word], index: int, revisions: Revisions) -> Iterator[Model]:

@@ -54,7 +54,10 @@ def devices_of_resources(resources: Json, where: str, holds: Holds) -> list[Devi
     limits, asked = resources.get("limits"), resources.get("requests")
     limits = limits if isinstance(limits, dict) else {}
     asked = asked if isinstance(asked, dict) else {}
-    if not any(map(_is_extended, limits)) and not any(map(_is_extended, asked)):
+    for name in (*limits, *asked):
+        if isinstance(name, str) and "/" in name:
+            break
+    else:
         return []
     merged = {**asked, **limits}
     found = list(devices_of_map(limits, f"{where}.limits", holds, beside=merged))
@@ -63,17 +66,13 @@ def devices_of_resources(resources: Json, where: str, holds: Holds) -> list[Devi
     return found
 
 
-def _is_extended(name: Json) -> bool:
-    return isinstance(name, str) and "/" in name
-
-
 def devices_of_map(
     quantities: JsonObject, where: str, holds: Holds, *, beside: JsonObject | None = None
 ) -> Iterator[Device]:
     """Devices of a map from resource names to quantities. A quantity of zero asks for nothing."""
     beside = quantities if beside is None else beside
     for name, quantity in quantities.items():
-        row = resource_row(name) if _is_extended(name) else None
+        row = resource_row(name) if isinstance(name, str) and "/" in name else None
         if row is None:
             continue
         count = count_of(quantity)
@@ -176,13 +175,15 @@ def proofs_of(spec: JsonObject) -> Holds:
             return True
         if not read:
             read.append(_terms(spec))
-        return bool(read[0]) and all(any(_implied(one, key, need) for one in term) for term in read[0])
+        for term in read[0]:
+            for one in term:
+                if isinstance(one, dict) and one.get("key") == key and implies(one, need):
+                    break
+            else:
+                return False
+        return bool(read[0])
 
     return holds
-
-
-def _implied(one: Json, key: str, need: JsonObject) -> bool:
-    return isinstance(one, dict) and one.get("key") == key and implies(one, need)
 
 
 def _terms(spec: JsonObject) -> list[list[Json]]:

@@ -32,7 +32,7 @@ def is_pinned(digest: str) -> bool:
 def parse_image(reference: str, path: str = "") -> Image:
     """The parts of a reference with the runtimes' defaults filled in: `docker.io`, `library/`, tag `latest`."""
     read = _remembered if len(reference) <= _REMEMBERED else _parts
-    registry, repository, tag, digest = read(reference)
+    registry, repository, tag, digest, pinned = read(reference)
     return {
         "path": path,
         "reference": reference,
@@ -40,14 +40,14 @@ def parse_image(reference: str, path: str = "") -> Image:
         "repository": repository,
         "tag": tag,
         "digest": digest,
-        "pinned": digest != "" and is_pinned(digest),
+        "pinned": pinned,
     }
 
 
-def _parts(reference: str) -> tuple[str, str, str, str]:
-    """Registry, repository, tag and digest; an empty registry for what can't be a reference."""
+def _parts(reference: str) -> tuple[str, str, str, str, bool]:
+    """Registry, repository, tag, digest, pinned; an empty registry for what can't be a reference."""
     if len(reference) > _LONGEST or _REFERENCE.fullmatch(reference) is None:
-        return "", reference, "", ""
+        return "", reference, "", "", False
     name, _, digest = reference.partition("@")
     head, slash, last = name.rpartition("/")
     last, _, tag = last.partition(":")
@@ -59,7 +59,7 @@ def _parts(reference: str) -> tuple[str, str, str, str]:
         registry, repository = DEFAULT_REGISTRY, name
     if registry == DEFAULT_REGISTRY and "/" not in repository:
         repository = "library/" + repository
-    return registry, repository, tag if tag or digest else "latest", digest
+    return registry, repository, tag if tag or digest else "latest", digest, is_pinned(digest)
 
 
 _remembered = lru_cache(maxsize=1024)(_parts)  # a cluster runs few images, and asks about them again and again
@@ -75,17 +75,19 @@ def containers_of(spec: JsonObject) -> Iterator[tuple[str, JsonObject]]:
                     yield f"{field}[{index}]", container
 
 
-def images_of_spec(spec: JsonObject, where: str) -> Iterator[Image]:
+def images_of_spec(spec: JsonObject, where: str) -> list[Image]:
     """Images of containers and image volumes. `where` is the path of the spec, with its dot where it isn't empty."""
+    found: list[Image] = []
     for at, container in containers_of(spec):
         image = container.get("image")
         if isinstance(image, str) and image:
-            yield parse_image(image, f"{where}{at}.image")
+            found.append(parse_image(image, f"{where}{at}.image"))
     for index, volume in enumerate(listed(spec.get("volumes"))):
         source = volume.get("image") if isinstance(volume, dict) else None
         reference = source.get("reference") if isinstance(source, dict) else None
         if isinstance(reference, str) and reference:
-            yield parse_image(reference, f"{where}volumes[{index}].image.reference")
+            found.append(parse_image(reference, f"{where}volumes[{index}].image.reference"))
+    return found
 
 
 def listed(value: Json) -> list[Json]:

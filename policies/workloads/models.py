@@ -67,12 +67,14 @@ def _environment_models(container: JsonObject, where: str, variables: Variables)
         if not isinstance(name, str):
             continue
         kind, value = kinds.get(name), variable.get("value")
-        if kind is None and not (isinstance(value, str) and ("://" in value or "$" in value)):
+        if kind == "never" or (kind is None and not (isinstance(value, str) and ("://" in value or "$" in value))):
             continue
         if kind == "exact" and variable.get("valueFrom"):
             found.append(named(f"$({name})", f"{where}env[{index}]"))
-        elif isinstance(value, str) and _names_model(kind, name, value := variables.expand(value)):
-            found.append(named(value, f"{where}env[{index}]", _revision(variables.known)))
+        elif isinstance(value, str):
+            value = variables.expand(value) if "$" in value else value
+            if _names_model(kind, name, value):
+                found.append(named(value, f"{where}env[{index}]", _revision(variables.known)))
     return found
 
 

@@ -26,8 +26,10 @@ class Place(NamedTuple):
 def catalogued(subject: JsonObject, entry: Entry, prefix: str) -> Iterator[Place]:
     """The templates at the paths of the catalogue."""
     for path, holder, _, template in entry.templates.find(subject, prefix):
-        if isinstance(holder, dict) and spec_of(subject, template, holder) is not None:
-            yield Place(path, template, holder)
+        if isinstance(holder, dict):
+            spec = holder.get("spec") if template.is_plain else spec_of(subject, template, holder)
+            if isinstance(spec, dict):
+                yield Place(path, template, holder)
 
 
 def shaped(subject: JsonObject, prefix: str) -> Iterator[Place]:
@@ -39,8 +41,10 @@ def shaped(subject: JsonObject, prefix: str) -> Iterator[Place]:
             yield Place(_joined(prefix, path), Template(template="", spec="", metadata="beside"), spec)
 
 
-def spec_of(subject: JsonObject, template: Template, holder: JsonObject) -> JsonObject | None:
-    """The pod spec of a template; None where there is none."""
+def spec_of(subject: JsonObject, template: Template, holder: JsonObject) -> Json:
+    """The pod spec of a template; None, or something else than an object, where there is none."""
+    if template.is_plain:
+        return holder.get("spec")
     if template.flat:
         return _composed(subject, template, holder)
     spec = below(holder, template.steps)
