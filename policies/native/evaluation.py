@@ -31,6 +31,7 @@ class Failed:
     """An expression without a value. `unknown` is set where that is because something isn't known."""
 
     message: str
+    cause: str  # without the expression that failed
     unknown: Undetermined | None = None
 
 
@@ -52,16 +53,18 @@ class Run:
         try:
             value = program.exact(self._names, budget)
         except CostExceeded:
-            value = Failed(f"expression '{program.source}' resulted in error: {_CANCELLED}")
-        except Undetermined as unknown:
-            value = Failed(f"expression '{program.source}' resulted in error: {unknown}", unknown)
+            value = _failed(program, _CANCELLED)
         except EvaluationError as error:
-            value = Failed(f"expression '{program.source}' resulted in error: {error}")
+            value = _failed(program, str(error), error if isinstance(error, Undetermined) else None)
         for spent in (self._variables.settled(), budget.spent):
             if spent > self.left:
                 raise OutOfBudget
             self.left -= spent
         return value
+
+
+def _failed(program: Program, cause: str, unknown: Undetermined | None = None) -> Failed:
+    return Failed(f"expression '{program.source}' resulted in error: {cause}", cause, unknown)
 
 
 class Names(dict[str, object]):

@@ -15,6 +15,7 @@ from policies.cel.values import Duration, Timestamp, UInt, Value
 from policies.json import Json, JsonObject
 from policies.native.shapes import Shape
 
+Steps = tuple[str, ...]  # from an object down to a part of it
 _LARGEST = 2**53 - 1  # that every double can hold
 
 
@@ -69,6 +70,13 @@ def configuration(value: ObjectValue) -> JsonObject:
     _named(value)
     made: JsonObject = plain(value)
     return made
+
+
+def nested(patch: JsonObject, steps: Steps) -> JsonObject:
+    """The patch as one of what lies further out."""
+    for step in reversed(steps):
+        patch = {step: patch}
+    return patch
 
 
 def _named(value: ObjectValue) -> None:
