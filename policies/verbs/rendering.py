@@ -108,7 +108,8 @@ def _table(cases: Sequence[Case], unreadable: Sequence[Unreadable]) -> str:
     for found in unreadable:
         line = f"{'unreadable':<13} {found.source}:{found.line}: {found.message}\n"
         console.print(Text(line, style="bold red"), end="")
-        console.print(Text(f"{'':<13} fix: {found.hint}\n"), end="")
+        if found.hint:
+            console.print(Text(f"{'':<13} fix: {found.hint}\n", style="dim"), end="")
     total = ", ".join(f"{count} {outcome}" for outcome, count in _counts(cases, unreadable))
     console.print(Text(f"{total or 'nothing to judge'}\n", style="bold"), end="")
     return written.getvalue()
