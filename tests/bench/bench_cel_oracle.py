@@ -44,8 +44,9 @@ EXPRESSIONS = {
     ".orValue('') == 'eu-central-1' && object.?metadata.?labels[?'absent'].orValue('x') == 'x'",
     "E7 namespace, request and params": "namespaceObject.metadata.labels['tier'] in params.tiers && "
     "request.operation in ['CREATE', 'UPDATE'] && request.userInfo.groups.exists(g, g == 'system:authenticated')",
-    "E8 a walk through two maps": "object.metadata.labels.all(k, k.size() < 64 && object.metadata.labels[k].size() < 64)"
-    " && object.metadata.annotations.all(k, v, k.contains('/') && v.size() < 1024)",
+    "E8 a walk through two maps": "object.metadata.labels.all(k, k.size() < 64 && "
+    "object.metadata.labels[k].size() < 64) && "
+    "object.metadata.annotations.all(k, v, k.contains('/') && v.size() < 1024)",
     "E9 a quantity for every container": f"{CONTAINERS}.all(c, quantity(c.resources.limits.memory)"
     ".compareTo(quantity('640Gi')) <= 0)",
 }
@@ -88,7 +89,7 @@ def deployment() -> Json:
     """A Deployment of four containers as the API server sends it, 10.6 KB."""
     labels = {"app": "llm", "app.kubernetes.io/name": "llm", "app.kubernetes.io/part-of": "inference", "team": "nlp"}
     annotations = {f"example.eu/note-{i}": f"a note of some length, number {i}" for i in range(6)}
-    seen = {f"f:field-{i}": {".": {}, "f:name": {}, "f:value": {}} for i in range(28)}
+    seen: Json = {f"f:field-{i}": {".": {}, "f:name": {}, "f:value": {}} for i in range(28)}
     pod = {
         "containers": [container(number) for number in range(4)],
         "nodeSelector": {"topology.kubernetes.io/region": "eu-central-1", "accelerator": "h100"},

@@ -31,6 +31,9 @@ CASES_PER_REQUEST = 40  # expressions over one set of bindings
 MUTATIONS = 0.2  # of sets of bindings are used with Object{} and JSONPatch{}
 _FORGOTTEN = frozenset({"optional", "decision"})  # types that a variable becomes dyn with
 COMPOSED = 0.15  # have a policy's variables
+OLDER = 0.15  # have the libraries of another version
+VERSIONS = ("1.31", "1.32", "1.33", "1.34", "1.35", "1.36")
+EXPECTED = 0.15  # must have a certain type
 BROKEN = 0.06  # chance that an expression's text is damaged, for the parsers
 
 
@@ -84,8 +87,12 @@ class Campaign:
         patches = random.random() < MUTATIONS
         generator = Generator(random, bindings, patches)
         question: Json = {"patches": True} if patches else {}
+        if random.random() < OLDER:
+            question["version"] = random.choice(VERSIONS)
+        if random.random() < EXPECTED:
+            question["returns"] = random.choice(("object", "patches") if patches else ("bool", "string"))
         if random.random() < COMPOSED:
-            question["variables"] = self._composed(generator, random)
+            question["variables"] = self._composed(generator, random, question.get("version", ""))
         cases = []
         for _ in range(size):
             tree = generator.expression()
@@ -94,14 +101,14 @@ class Campaign:
             cases.append(Case(tree, {**question, "expr": tree.text}, bindings))
         return cases
 
-    def _composed(self, generator: Generator, random: Random) -> list[Json]:
+    def _composed(self, generator: Generator, random: Random, version: str) -> list[Json]:
         """A few variables of a policy, the later ones over the earlier ones; from now on expressions name them."""
         patches, generator.patches = generator.patches, False  # variables can't construct objects
         made: list[Json] = []
         for index in range(random.randint(1, 3)):
             wanted = generator.any_type()
             expression = generator.tree(wanted, 2).text
-            answer = self.peer.answer(mode="compile", expr=expression, variables=made)
+            answer = self.peer.answer(mode="compile", expr=expression, variables=made, version=version)
             if "type" in answer:  # the API server stores no policy with a variable that can't be compiled
                 made.append({"name": f"w{index}", "expression": expression})
                 generator.variables[f"w{index}"] = wanted if wanted.name not in _FORGOTTEN else DYN

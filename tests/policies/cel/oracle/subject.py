@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from policies.cel import versions
 from policies.cel.budget import Budget
 from policies.cel.environment import Environment
 from policies.cel.errors import CompileError, CostExceeded, EvaluationError
 from policies.cel.library.authorizer import Access, Authorizer, Decision
+from policies.cel.library.patch import JSON_PATCH, object_type
 from policies.cel.program import Compiler, Program
-from policies.cel.types import DYN, CelType, Kind, ObjectType
+from policies.cel.types import BOOL, DYN, STRING, CelType, Kind, ObjectType, list_of
 from tests.policies.cel.oracle.tagging import tagged
 
 Json = dict[str, Any]
+_EXPECTED = {"bool": BOOL, "string": STRING, "object": object_type("Object"), "patches": list_of(JSON_PATCH)}
 BOUND = ("object", "oldObject", "params", "request", "namespaceObject")
 _KEPT = frozenset(
     {Kind.BOOL, Kind.BYTES, Kind.DOUBLE, Kind.DURATION, Kind.INT, Kind.NULL, Kind.STRING, Kind.TIMESTAMP, Kind.UINT}
@@ -25,7 +28,7 @@ class Subject:
 
     def __init__(self) -> None:
         self._compiler = Compiler()
-        self._environments = {patches: Environment.admission(patches=patches) for patches in (False, True)}
+        self._environments: dict[tuple[str, bool], Environment] = {}
 
     def answer(self, question: Json, bindings: Json) -> Json:
         """The answer to a question as the peer would give it. Whatever isn't the engine's own error is raised."""
@@ -43,15 +46,22 @@ class Subject:
         return answer
 
     def _compile(self, question: Json) -> tuple[Program, Mapping[str, Program]]:
-        plain = self._environments[False]
+        version = question.get("version", "")
+        plain = self._environment(version, patches=False)
         stored: dict[str, Program] = {}
         for variable in question.get("variables", ()):
             made = self._compiler.compile(variable["expression"], _with(plain, stored))
             stored[variable["name"]] = made
-        environment = self._environments[bool(question.get("patches"))]
+        environment = self._environment(version, patches=bool(question.get("patches")))
         if stored:
             environment = _with(environment, stored)
-        return self._compiler.compile(question["expr"], environment), stored
+        return self._compiler.compile(question["expr"], environment, _EXPECTED.get(question.get("returns", ""))), stored
+
+    def _environment(self, version: str, patches: bool) -> Environment:
+        if (version, patches) not in self._environments:
+            minor = int(version.removeprefix("1.")) if version else versions.DEFAULT[1]
+            self._environments[version, patches] = Environment.admission((1, minor), patches)
+        return self._environments[version, patches]
 
 
 def _with(environment: Environment, stored: Mapping[str, Program]) -> Environment:
