@@ -11,14 +11,14 @@ from typing import Any
 
 from audit.counters import Counters, Pair, SealedName
 from audit.layout import archive_of, wal_of
-from audit.ports import Envelope
 from audit.record import LEAF_LIMIT, Record
 from audit.recovery import Recovered
 from audit.segment_writer import SegmentWriter
 from audit.segments import archive_hash, frames_body
 from audit.store import FileSystem
 
-Item = tuple[Record, Sequence[Envelope]]
+Part = tuple[str, bytes]  # id of the key that it is sealed to, ciphertext
+Item = tuple[Record, Sequence[Part]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +104,11 @@ class Committer:
         return {"first": first, "kind": kind, "origin": self._origin}
 
 
-def _named(sealed: Sequence[Envelope], parts: list[Pair]) -> list[SealedName]:
+def _named(sealed: Sequence[Part], parts: list[Pair]) -> list[SealedName]:
     """What the leaf says about each sealed part; the parts themselves are added to `parts`."""
     names = []
-    for envelope in sealed:
-        data = envelope.to_bytes()
+    for key_id, data in sealed:
         digest = archive_hash(data)
         parts.append((digest, data))
-        names.append((getattr(envelope, "key_id", ""), digest, len(data)))
+        names.append((key_id, digest, len(data)))
     return names

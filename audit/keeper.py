@@ -14,6 +14,7 @@ from audit.counters import Pair
 from audit.errors import HeadMoved, LogBusy, LogCorrupt, LogFull, LogUnavailable
 from audit.publisher import Publisher
 from audit.store import FileSystem
+from audit.tlog.tiles import TILE_WIDTH
 
 CATCH_UP_SECONDS = 0.2  # between two publications at most this often, however many records come
 
@@ -87,7 +88,7 @@ class Keeper:
     def resume(self, tail: Sequence[Pair], durable: int) -> None:
         """Take up what is durable; `tail` begins at the publisher's boundary. Raises LogRefused."""
         self.publisher.resume(tail, durable)
-        done = self.publisher.size % 256
+        done = self.publisher.size % TILE_WIDTH
         self._waiting = list(tail[done:])
         if self._waiting or self.publisher.signed_size < self.publisher.size:
             self._unsigned_since = time.monotonic()

@@ -13,7 +13,6 @@ import errno
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -21,7 +20,8 @@ from typing import Any
 
 import orjson
 
-from audit.committer import Committed, Committer
+from audit.answers import acknowledge, refuse, sealed_parts_of
+from audit.committer import Committer, Part
 from audit.counters import Counters
 from audit.errors import (
     LogBusy,
@@ -31,7 +31,6 @@ from audit.errors import (
     LogPoisoned,
     LogRefused,
     LogUnavailable,
-    RecordInvalid,
 )
 from audit.heads import FileHead, Head
 from audit.keeper import Keeper
@@ -39,52 +38,17 @@ from audit.layout import HEAD, LOCK, archive_of, wal_of
 from audit.leaf import table_digest
 from audit.ports import Envelope, Position, Signer
 from audit.publisher import Publisher, Source
-from audit.record import SEALED_PARTS_LIMIT, Record, event_record
+from audit.record import Record, event_record
 from audit.recovery import recover_segments
 from audit.segment_writer import SyncFailed
 from audit.segments import Frame
+from audit.settings import LogSettings, LogStatus, Writer
 from audit.store import Disk, FileSystem, make_durable_directory
 from audit.tlog.notes import VerifierKey
 
+__all__ = ["FileLog", "LogSettings", "LogStatus", "Writer"]
+
 Clock = Callable[[], datetime]
-
-
-@dataclass(frozen=True, slots=True)
-class Writer:
-    """Who writes: said in every record that the log writes of itself, and in `written` of all."""
-
-    name: str  # stable over restarts, for example the pod's ordinal name
-    boot: str  # new with every run
-    cluster: str
-    region: str
-    engine: str = ""  # version of the software
-
-
-@dataclass(frozen=True, slots=True)
-class LogSettings:
-    """Bounds and rhythms."""
-
-    waiting: int = 4096  # appends in the queue; one more is LogBusy
-    batch: int = 256  # records made durable by one sync, at most
-    segment_bytes: int = 16 << 20
-    reserve_bytes: int = 512 << 20  # free space below which appends are refused
-    publish_seconds: float = 1.0  # a record is under a signed checkpoint about this long after its append
-    publish_leaves: int = 256  # so many new records are published sooner
-    heartbeat_seconds: float = 60.0  # 0 for none
-    unpublished: int = 1 << 18  # records that may wait for publication before appends are refused
-
-
-@dataclass(frozen=True, slots=True)
-class LogStatus:
-    """For metrics and readiness."""
-
-    size: int
-    published: int
-    signed: int
-    unsigned_seconds: float  # age of the oldest record that no signed checkpoint covers
-    waiting: int
-    refused: int
-    trouble: str  # why the log is not healthy or lags behind; empty when all is well
 
 
 class FileLog:
@@ -107,6 +71,7 @@ class FileLog:
 
         Blocks on the disk. Raises LogLocked, LogCorrupt, LogRolledBack, LogUnavailable, and LogRefused for the rest.
         """
+        writer.check()
         files = files or Disk()
         head = head or FileHead(files, directory / HEAD)
         source = Source(files, directory, origin, signer, head)
@@ -154,11 +119,10 @@ class FileLog:
         """
         if self._refusal is not None or self._queue.qsize() >= self._settings.waiting or self._keeper.refuses:
             raise self._refuse()
-        if len(sealed) > SEALED_PARTS_LIMIT:
-            raise RecordInvalid(f"a record has at most {SEALED_PARTS_LIMIT} sealed parts, got {len(sealed)}")
+        parts = sealed_parts_of(sealed) if sealed else ()
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Position] = loop.create_future()
-        self._queue.put((record, sealed, future, loop))
+        self._queue.put((record, parts, future, loop))
         if self._ended:
             self._sweep()
         return await future
@@ -167,9 +131,7 @@ class FileLog:
         """The same for a thread without an event loop; blocks."""
         if self._refusal is not None or self._queue.qsize() >= self._settings.waiting or self._keeper.refuses:
             raise self._refuse()
-        if len(sealed) > SEALED_PARTS_LIMIT:
-            raise RecordInvalid(f"a record has at most {SEALED_PARTS_LIMIT} sealed parts, got {len(sealed)}")
-        return self._append_own(record, sealed).result()
+        return self._append_own(record, sealed_parts_of(sealed)).result()
 
     def healthy(self) -> bool:
         """Whether an append may succeed now."""
@@ -289,9 +251,9 @@ class FileLog:
 
     # — the writer's thread —
 
-    def _append_own(self, record: Record, sealed: Sequence[Envelope] = ()) -> "Future[Position]":
+    def _append_own(self, record: Record, parts: Sequence[Part] = ()) -> "Future[Position]":
         future: Future[Position] = Future()
-        self._queue.put((record, sealed, future, None))
+        self._queue.put((record, parts, future, None))
         if self._ended:
             self._sweep()
         return future
@@ -320,25 +282,25 @@ class FileLog:
 
     def _sweep(self) -> None:
         """Answer what came in after the writer's last look."""
-        _answer(self._drained(), LogClosed("the log is closed"))
+        refuse(self._drained(), LogClosed("the log is closed"))
 
     def _serve(self, batch: list[Any]) -> None:
         if isinstance(self._refusal, LogPoisoned):
-            _answer(batch, self._refusal)
+            refuse(batch, self._refusal)
             return
         try:
             committed = self._committer.commit([(item[0], item[1]) for item in batch])
         except OSError as error:
             if error.errno not in _TRANSIENT:
                 self.poison(error)
-            _answer(batch, self._refusal or LogFull(f"the disk is full: {error}"))
+            refuse(batch, self._refusal or LogFull(f"the disk is full: {error}"))
         except Exception as error:  # noqa: BLE001 — whatever it is, nobody may be left waiting, and nothing acknowledged
             self.poison(error)
-            _answer(batch, self._refusal or LogUnavailable(str(error)))
+            refuse(batch, self._refusal or LogUnavailable(str(error)))
         else:
             self._size = committed.first + len(committed.pairs)
             self._keeper.take(committed.pairs)
-            _acknowledge(batch, committed, self._source.origin)
+            acknowledge(batch, committed, self._source.origin)
 
     def _refuse(self) -> LogUnavailable:
         self._refused += 1
@@ -350,42 +312,3 @@ class FileLog:
 
 
 _TRANSIENT = frozenset({errno.ENOSPC, errno.EDQUOT})
-
-
-def _acknowledge(batch: list[Any], committed: Committed, origin: str) -> None:
-    """Answer everybody with one call into each event loop."""
-    waiting = [
-        (item[2], index, pair[0])
-        for index, (item, pair) in enumerate(zip(batch, committed.pairs, strict=True), committed.first)
-    ]
-    loops = {item[3] for item in batch}
-    for loop in loops:
-        its = waiting if len(loops) == 1 else [one for one, item in zip(waiting, batch, strict=True) if item[3] is loop]
-        if loop is None:
-            _resolve(its, origin)
-        else:
-            _call(loop, _resolve, its, origin)
-
-
-def _resolve(waiting: list[tuple[Any, int, bytes]], origin: str) -> None:
-    for future, index, digest in waiting:
-        if not future.done():
-            future.set_result(Position(origin, index, digest))
-
-
-def _answer(batch: list[Any], error: LogUnavailable) -> None:
-    for _, _, future, loop in batch:
-        if loop is None:
-            future.set_exception(type(error)(str(error)))
-        else:
-            _call(loop, _reject, future, type(error)(str(error)))
-
-
-def _reject(future: Any, error: Exception) -> None:
-    if not future.done():
-        future.set_exception(error)
-
-
-def _call(loop: Any, function: Callable[..., None], *arguments: Any) -> None:
-    with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits there any more
-        loop.call_soon_threadsafe(function, *arguments)

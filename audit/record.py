@@ -20,7 +20,9 @@ from audit.shapes import Cuts, Shape, shape
 LEAF_LIMIT = 65_535  # tlog-tiles frames an entry by a 16-bit length
 WRITTEN_ROOM = 4_096  # kept free for what the log adds: counters, the tenant's chain, sealed parts
 SEALED_PARTS_LIMIT = 8
-SEALED_LIMIT = 8 << 20  # bytes of one sealed part; an admission review has 3 MiB
+KEY_ID_LIMIT = 128  # characters, printable ASCII
+SEALING_ROOM = 4_096  # bytes that sealing may add
+SEALED_LIMIT = 8 << 20  # bytes of one sealed part; an admission review has 3 MiB at most
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -15,13 +16,14 @@ from audit import (
     LogFull,
     LogLocked,
     LogPoisoned,
+    LogRefused,
     LogUnavailable,
     Position,
     RecordInvalid,
     SealedPart,
     event_record,
 )
-from audit.log import FileLog, LogSettings
+from audit.log import FileLog, LogSettings, Writer
 from audit.reading import prove, read_records, read_sealed
 from audit.segments import archive_hash
 from audit.tlog import leaf_hash
@@ -362,6 +364,36 @@ def test_another_publisher_stops_the_log(disk: SimulatedDisk) -> None:
     _until(lambda: not log.healthy())
     assert "head is at 3" in log.status().trouble
     log.close_now()
+
+
+class Bad:
+    """An envelope that isn't one."""
+
+    def __init__(self, key_id: object, data: object) -> None:
+        self.key_id = key_id
+        self._data = data
+
+    def to_bytes(self) -> Any:
+        if isinstance(self._data, Exception):
+            raise self._data
+        return self._data
+
+
+@pytest.mark.parametrize(
+    "bad", [Bad(b"id", b"x"), Bad("k" * 129, b"x"), Bad("k\n", b"x"), Bad("k", "text"), Bad("k", ValueError("broken"))]
+)
+async def test_a_bad_envelope_harms_only_its_sender(log: FileLog, bad: Bad) -> None:
+    """What is no envelope is refused before it reaches the writer; the log goes on."""
+    with pytest.raises((RecordInvalid, ValueError)):
+        await log.append(decision(0), [bad])
+    assert (await log.append(decision(0))).index == 2
+
+
+def test_a_writer_with_an_impossible_name(disk: SimulatedDisk) -> None:
+    """A name that would not fit into every record is refused at the start."""
+    for name in ("", "x" * 254, "tab\t", "\u00e9"):
+        with pytest.raises(LogRefused, match="printable ASCII"):
+            Writer(name, "boot", "c", "r").check()
 
 
 def test_segments_rotate(disk: SimulatedDisk) -> None:

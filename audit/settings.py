@@ -1,0 +1,51 @@
+"""Who writes a log, within which bounds, and how it is doing."""
+
+from dataclasses import dataclass
+
+from audit.errors import LogRefused
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Who writes: said in every record that the log writes of itself, and in `written` of all."""
+
+    name: str  # stable over restarts, for example the pod's ordinal name
+    boot: str  # new with every run
+    cluster: str
+    region: str
+    engine: str = ""  # version of the software
+
+    def check(self) -> None:
+        """Raise LogRefused when the names can't stand in every record."""
+        for name, longest in ((self.name, 253), (self.boot, 64)):
+            if not 0 < len(name) <= longest or not (name.isascii() and name.isprintable()):
+                raise LogRefused(
+                    f"a writer's name and boot are printable ASCII up to 253 and 64 characters: `{name!r}`"
+                )
+
+
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    """Bounds and rhythms."""
+
+    waiting: int = 4096  # appends in the queue; one more is LogBusy
+    batch: int = 256  # records made durable by one sync, at most
+    segment_bytes: int = 16 << 20
+    reserve_bytes: int = 512 << 20  # free space below which appends are refused
+    publish_seconds: float = 1.0  # a record is under a signed checkpoint about this long after its append
+    publish_leaves: int = 256  # so many new records are published sooner
+    heartbeat_seconds: float = 60.0  # 0 for none
+    unpublished: int = 1 << 18  # records that may wait for publication before appends are refused
+
+
+@dataclass(frozen=True, slots=True)
+class LogStatus:
+    """For metrics and readiness."""
+
+    size: int
+    published: int
+    signed: int
+    unsigned_seconds: float  # age of the oldest record that no signed checkpoint covers
+    waiting: int
+    refused: int
+    trouble: str  # why the log is not healthy or lags behind; empty when all is well
