@@ -66,10 +66,8 @@ def sealed_bytes(fields: Mapping[str, object]) -> bytes:
         if name not in known:
             raise RecordInvalid(f"a sealed part has no field `{name}`: known are {', '.join(sorted(known))}")
     plain = _dumps(dict(fields) | {"schema": "bailiwick.sealed/v1"})
-    if len(plain) > SEALED_LIMIT:
-        raise RecordInvalid(
-            f"sealed part of {len(plain)} bytes is over {SEALED_LIMIT}: leave out what can be had again"
-        )
+    if len(plain) > SEALED_LIMIT - SEALING_ROOM:
+        raise RecordInvalid(f"a sealed part of {len(plain)} bytes is too large: leave out what can be had again")
     return plain
 
 
