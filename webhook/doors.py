@@ -49,8 +49,10 @@ class Door:
         except ClientGone:
             self._observer.refused(self._phase, "client-gone")
         else:
-            ruling = await self._rules.rule(call)
-            answer = answer_bytes(call.request.uid, self._phase, ruling.decision, ruling.id, ruling.leaf_index)
+            uid, ruled = call.request.uid, self._rules.rule(call)
+            del call  # the judge alone decides how long the parsed review lives
+            ruling = await ruled
+            answer = answer_bytes(uid, self._phase, ruling.decision, ruling.id, ruling.leaf_index)
             await respond(send, 200, answer)
             self._observer.ruled(self._phase, ruling.decision.verdict, time.monotonic() - started)
 

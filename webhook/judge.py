@@ -65,12 +65,13 @@ class Ruling:
     leaf_index: int | None = None
 
 
+_Made = tuple[Record, Sequence[Envelope]]
+
+
 class Recording(Protocol):
     """Makes the record of a decision and its sealed parts. Pure but for salts; the log is someone else's."""
 
-    def __call__(
-        self, call: Call, decision: Decision, decision_id: str, now: datetime, latency: float
-    ) -> tuple[Record, Sequence[Envelope]]: ...
+    def __call__(self, call: Call, decision: Decision, decision_id: str, now: datetime, latency: float) -> _Made: ...
 
 
 class Observer(Protocol):
@@ -123,7 +124,14 @@ class Judge:
         decision = await self._decided(call, now)
         if call.request.dry_run:
             return Ruling(decision, decision_id)
-        return await self._recorded(call, decision, decision_id, now)
+        made = self._record_of(call, decision, decision_id, now)
+        deadline = call.deadline
+        # While the disk works, dozens of calls wait here. Their parsed reviews would push each other out of the
+        # processor's cache; freed now, the next one is parsed into warm memory.
+        del call
+        if isinstance(made, Decision):
+            return Ruling(made, decision_id)
+        return await self._durable(made, decision, decision_id, deadline)
 
     async def _decided(self, call: Call, now: datetime) -> Decision:
         try:
@@ -152,26 +160,33 @@ class Judge:
         async with asyncio.timeout(until - time.monotonic()):
             return await self._resolver.resolve(needs, until)
 
-    async def _recorded(self, call: Call, decision: Decision, decision_id: str, now: datetime) -> Ruling:
+    def _record_of(self, call: Call, decision: Decision, decision_id: str, now: datetime) -> _Made | Decision:
+        """The record to append, or what is decided without one."""
         try:
-            latency = time.monotonic() - call.received
-            record, sealed = self._recording(call, decision, decision_id, now, latency)
-            left = call.deadline - time.monotonic()
-            async with asyncio.timeout(max(left, self._limits.late_record)):
-                position = await self._log.append(record, sealed)
-        except LogUnavailable as cause:
-            self._observer.log_failed(cause)
-            message = "the audit log takes no records"
-            return Ruling(self._unrecorded(decision, "record-not-durable", message), decision_id)
-        except TimeoutError as cause:
-            self._observer.log_failed(cause)
-            message = "the record was not durable in time"
-            return Ruling(self._unrecorded(decision, "deadline-exceeded", message), decision_id)
+            return self._recording(call, decision, decision_id, now, time.monotonic() - call.received)
         except Exception as fault:  # a record that can't be made is a record that isn't there
             logger.exception("fault while a decision was recorded")
             message = f"the decision could not be recorded: {type(fault).__name__}"
-            return Ruling(self._unrecorded(decision, "internal-fault", message), decision_id)
-        return Ruling(decision, decision_id, position.index)
+            return self._unrecorded(decision, "internal-fault", message)
+
+    async def _durable(self, made: _Made, decision: Decision, decision_id: str, deadline: float) -> Ruling:
+        try:
+            async with asyncio.timeout(max(deadline - time.monotonic(), self._limits.late_record)):
+                position = await self._log.append(*made)
+        except LogUnavailable as cause:
+            self._observer.log_failed(cause)
+            decision = self._unrecorded(decision, "record-not-durable", "the audit log takes no records")
+        except TimeoutError as cause:
+            self._observer.log_failed(cause)
+            decision = self._unrecorded(decision, "deadline-exceeded", "the record was not durable in time")
+        except Exception as fault:
+            logger.exception("fault while a record was appended")
+            self._observer.log_failed(fault)
+            message = f"the decision could not be recorded: {type(fault).__name__}"
+            decision = self._unrecorded(decision, "internal-fault", message)
+        else:
+            return Ruling(decision, decision_id, position.index)
+        return Ruling(decision, decision_id)
 
     def _without_decision(self, phase: Phase, code: str, message: str) -> Decision:
         """No policy has spoken: what the door's policies say about failures holds."""

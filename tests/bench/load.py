@@ -51,7 +51,7 @@ def closed_loop(url: str, ca: Path, body: bytes, connections: int, seconds: floa
     return asyncio.run(_closed(url, ca, body, connections, seconds))
 
 
-def open_loop(url: str, ca: Path, body: bytes, rate: float, seconds: float, connections: int = 24) -> Load:
+def open_loop(url: str, ca: Path, body: bytes, rate: float, seconds: float, connections: int = 64) -> Load:
     """So many requests a second, each at its time, over keep-alive connections that take turns."""
     latencies: list[list[float]] = [[] for _ in range(connections)]
     failures = [0] * connections

@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -73,7 +74,7 @@ def test_second_signal_hurries(tmp_path: Path) -> None:
 
 def test_grace_is_bounded(tmp_path: Path) -> None:
     """A request that doesn't end keeps the process no longer than the grace period."""
-    settings = {"stopping": {"grace": 0.5}, "resolver": {"delay": 60.0}, "deadlines": {"longest": 60.0}}
+    settings: dict[str, Any] = {"stopping": {"grace": 0.5}, "resolver": {"delay": 60.0}, "deadlines": {"longest": 60.0}}
     with Process(tmp_path, **settings) as process, process.connect() as connection:
         threading.Thread(target=_post_and_forget, args=(connection,), daemon=True).start()
         time.sleep(0.3)
