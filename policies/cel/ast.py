@@ -30,13 +30,12 @@ class Ident:
 
 @dataclass(frozen=True, slots=True)
 class Select:
-    """`operand.field`, or `operand.?field` when optional. `end` is where the field name stands."""
+    """`operand.field`, or `operand.?field` when optional."""
 
     operand: Node
     field: str
     at: int = dataclasses.field(default=0, compare=False)
     optional: bool = False
-    quoted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +45,6 @@ class Has:
     operand: Node
     field: str
     at: int = dataclasses.field(default=0, compare=False)
-    quoted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,8 +182,3 @@ def children(node: Node) -> tuple[Node, ...]:
         case OptionalMap():
             return (node.target, node.body)
     return ()
-
-
-def place(node: Node) -> int:
-    """Where the node stands in the source."""
-    return node.at

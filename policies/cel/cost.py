@@ -40,6 +40,11 @@ def traversal(text: Value, *_: Any) -> int:
     return ceil(size(text) * STRING_FACTOR)
 
 
+def second_traversal(_: Value, part: Value, *__: Any) -> int:
+    """One pass over the second argument."""
+    return ceil(size(part) * STRING_FACTOR)
+
+
 def two_traversals(text: Value, *_: Any) -> int:
     """A pass over the first argument and one to write the result."""
     return ceil(size(text) * 2 * STRING_FACTOR)

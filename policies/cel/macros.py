@@ -11,6 +11,7 @@ from policies.cel.ast import Call, Comprehension, Has, Ident, Literal, MapNode, 
 
 Expander = Callable[[str, Node, tuple[Node, ...], int], Node]
 MacroKey = tuple[str, int]  # name and number of arguments, receiver style
+ACCUMULATOR = "__result__"  # cel-go's name for what a loop gathers
 
 
 class MacroError(Exception):
@@ -25,26 +26,33 @@ def has(args: tuple[Node, ...], at: int) -> Node:
     """`has(operand.field)`, the only macro that isn't a method."""
     argument = args[0]
     if not isinstance(argument, Select) or argument.optional:
-        raise MacroError("invalid argument to has() macro", at_of(argument, at))
-    return Has(argument.operand, argument.field, at, argument.quoted)
+        raise MacroError("invalid argument to has() macro", argument.at)
+    return Has(argument.operand, argument.field, at)
 
 
-def _variable(node: Node, at: int, message: str) -> str:
-    if not isinstance(node, Ident) or node.name.startswith("."):
-        raise MacroError(message, at_of(node, at))
+def _variable(node: Node, message: str) -> str:
+    if not isinstance(node, Ident):
+        raise MacroError(message, node.at)
     return node.name
 
 
+def _loop_variable(node: Node) -> str:
+    """A leading dot is allowed, as in cel-go, though a variable of such a name can't be read."""
+    name = _variable(node, "argument must be a simple name")
+    if name == ACCUMULATOR:
+        raise MacroError("iteration variable overwrites accumulator variable", node.at)
+    return name
+
+
 def _iteration(macro: str, target: Node, args: tuple[Node, ...], at: int) -> Node:
-    name = _variable(args[0], at, "argument must be a simple name")
-    return Comprehension(macro, target, (name,), args[1:], at)
+    return Comprehension(macro, target, (_loop_variable(args[0]),), args[1:], at)
 
 
 def _iteration2(macro: str, target: Node, args: tuple[Node, ...], at: int) -> Node:
-    first = _variable(args[0], at, "argument must be a simple name")
-    second = _variable(args[1], at, "argument must be a simple name")
-    if first == second:
-        raise MacroError(f"duplicate variable name: {second}", at_of(args[1], at))
+    names = [_variable(node, "argument must be a simple name") for node in args[:2]]
+    if names[0] == names[1]:
+        raise MacroError(f"duplicate variable name: {names[1]}", args[1].at)
+    first, second = map(_loop_variable, args[:2])
     return Comprehension(macro, target, (first, second), args[2:], at)
 
 
@@ -52,12 +60,11 @@ def _sort_by(macro: str, target: Node, args: tuple[Node, ...], at: int) -> Node:
     if isinstance(target, (Literal, MapNode, ObjectNode)):
         message = "sortBy can only be applied to a list, identifier, comprehension, call or select expression"
         raise MacroError(message, target.at)
-    name = _variable(args[0], at, "argument must be a simple name")
-    return Comprehension(macro, target, (name,), args[1:], at)
+    return Comprehension(macro, target, (_loop_variable(args[0]),), args[1:], at)
 
 
 def _optional_map(macro: str, target: Node, args: tuple[Node, ...], at: int) -> Node:
-    name = _variable(args[0], at, f"{macro}() variable name must be a simple identifier")
+    name = _variable(args[0], f"{macro}() variable name must be a simple identifier")
     return OptionalMap(target, name, args[1], macro == "optFlatMap", at)
 
 
@@ -93,7 +100,3 @@ def expand(table: Mapping[MacroKey, Expander], call: Call) -> Node:
         return has(call.args, call.at) if call.function == "has" and len(call.args) == 1 else call
     expander = table.get((call.function, len(call.args)))
     return call if expander is None else expander(call.function, call.target, call.args, call.at)
-
-
-def at_of(node: Node, default: int) -> int:
-    return getattr(node, "at", default)

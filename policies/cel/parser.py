@@ -49,15 +49,20 @@ _LITERALS: Mapping[str, Callable[[str], object]] = {
 }
 
 
-def parse(source: str, table: Mapping[macros.MacroKey, macros.Expander] = macros.ALL) -> Node:
-    """The tree of an expression. Raises ParseError with the place of the first mistake."""
+def parse(
+    source: str, table: Mapping[macros.MacroKey, macros.Expander] = macros.ALL, quoted_fields: bool = False
+) -> Node:
+    """The tree of an expression. Raises ParseError with the place of the first mistake.
+
+    `quoted_fields` allows fields in backticks, which can hold `.`, `-`, `/` and spaces.
+    """
     if len(source) > MAX_CODE_POINTS:
         raise ParseError.at(
             f"expression code point size exceeds limit: size: {len(source)}, limit {MAX_CODE_POINTS}", source, None
         )
     found = tokens(source)
     room_for(5 * brackets(source, found))
-    tree = _Parser(source, found, table).whole()
+    tree = _Parser(source, found, table, quoted_fields).whole()
     depth = nesting(tree)
     room_for(depth.frames)
     if depth.levels > MAX_DEPTH:
@@ -80,10 +85,17 @@ def brackets(source: str, found: list[Token]) -> int:
 
 
 class _Parser:
-    def __init__(self, source: str, found: list[Token], table: Mapping[macros.MacroKey, macros.Expander]) -> None:
+    def __init__(
+        self,
+        source: str,
+        found: list[Token],
+        table: Mapping[macros.MacroKey, macros.Expander],
+        quoted_fields: bool,
+    ) -> None:
         self.source = source
         self.tokens = found
         self.table = table
+        self.quoted_fields = quoted_fields
         self.next = 0
         self.chained = 0
 
@@ -181,20 +193,26 @@ class _Parser:
         return self.unexpected()
 
     def name(self, token: Token, dot: str) -> Node:
-        following = self.tokens[self.next]
-        if token.text in RESERVED and not self.names_object():
+        """A variable, a call or an object; only an object's name may contain reserved words."""
+        brace = self.brace()
+        if brace:
+            names = [part.text for part in self.tokens[self.next : brace : 1] if part.kind == "name"]
+            self.next = brace + 1
+            return ObjectNode(dot + ".".join([token.text, *names]), self.entries(self.field_key), self.tokens[brace].at)
+        if token.text in RESERVED:
             raise ParseError.at(f"reserved identifier: {token.text}", self.source, token.at, "choose another name")
+        following = self.tokens[self.next]
         if following.kind == "(":
             self.next += 1
             return self.call(Call(dot + token.text, self.arguments(), None, following.at))
         return Ident(dot + token.text, token.at)
 
-    def names_object(self) -> bool:
-        """Whether dotted names and then `{` follow: the name is an object's then, and may be a reserved word."""
+    def brace(self) -> int:
+        """Where the `{` is that follows the dotted rest of a name; 0 if there is none."""
         at = self.next
         while self.tokens[at].kind == "." and self.tokens[at + 1].kind == "name":
             at += 2
-        return self.tokens[at].kind == "{"
+        return at if self.tokens[at].kind == "{" else 0
 
     def call(self, call: Call) -> Node:
         try:
@@ -203,7 +221,7 @@ class _Parser:
             raise ParseError.at(str(error), self.source, error.at) from None
 
     def member(self, node: Node) -> Node:
-        """Selections, calls, indexes and object fields that follow an operand."""
+        """Selections, calls and indexes that follow an operand."""
         while True:
             mark = self.tokens[self.next]
             if mark.kind == ".":
@@ -215,25 +233,27 @@ class _Parser:
                 index = self.expression()
                 self.expect("]")
                 node = Index(node, index, mark.at, optional)
-            elif mark.kind == "{" and (name := dotted(node)):
-                self.next += 1
-                node = ObjectNode(name, self.entries(self.field_key), mark.at)
             else:
                 return node
 
     def select(self, node: Node, at: int) -> Node:
         optional = self.skip("?")
-        token = self.take()
-        if token.kind == "quoted":
-            raise ParseError.at("unsupported syntax: '`'", self.source, token.at, "select the field with `['...']`")
-        if token.kind != "name":
-            self.next -= 1
-            self.unexpected()
-        following = self.tokens[self.next]
-        if following.kind == "(" and not optional:
+        field, following = self.field(), self.tokens[self.next]
+        if following.kind == "(" and not optional and self.tokens[self.next - 1].kind == "name":
             self.next += 1
-            return self.call(Call(token.text, self.arguments(), node, following.at))
-        return Select(node, token.text, at, optional)
+            return self.call(Call(field, self.arguments(), node, following.at))
+        return Select(node, field, at, optional)
+
+    def field(self) -> str:
+        """A field's name, plain or in backticks."""
+        token = self.tokens[self.next]
+        if token.kind == "quoted":
+            if not self.quoted_fields:
+                raise ParseError.at("unsupported syntax: '`'", self.source, token.at, "select the field with `['...']`")
+        elif token.kind != "name":
+            self.unexpected()
+        self.next += 1
+        return token.text.strip("`")
 
     def arguments(self) -> tuple[Node, ...]:
         args: list[Node] = []
@@ -277,13 +297,8 @@ class _Parser:
         return self.expression()
 
     def field_key(self) -> Node:
-        token = self.take()
-        if token.kind == "quoted":
-            raise ParseError.at("unsupported syntax: '`'", self.source, token.at)
-        if token.kind != "name":
-            self.next -= 1
-            self.unexpected()
-        return literal(token.text, token.at)
+        at = self.tokens[self.next].at
+        return literal(self.field(), at)
 
     def take(self) -> Token:
         token = self.tokens[self.next]
@@ -317,15 +332,3 @@ class _Parser:
 
 def literal(value: object, at: int) -> Literal:
     return Literal(value, at, type(value).__name__)
-
-
-def dotted(node: Node) -> str:
-    """The name that a chain of plain selections spells, or nothing."""
-    names: list[str] = []
-    while isinstance(node, Select) and not node.optional:
-        names.append(node.field)
-        node = node.operand
-    if not isinstance(node, Ident):
-        return ""
-    names.append(node.name)
-    return ".".join(reversed(names))

@@ -73,7 +73,8 @@ class Compiler:
         """Raises ParseError or CheckError. `expect` is the type the expression must have, exactly as the API server
         asks.
         """
-        tree = parse(source, versions.macro_table(environment.kubernetes))
+        version = environment.kubernetes
+        tree = parse(source, versions.macro_table(version), versions.habits(version).quoted_names)
         checked = check(tree, source, environment)
         if expect is not None and checked.type != expect and expect.kind is not Kind.DYN:
             raise CheckError.at(f"must evaluate to {expect} but got {checked.type}", source, 0)

@@ -39,8 +39,12 @@ LISTS: Version = (1, 34)
 
 _LIBRARIES: tuple[tuple[Version, Version | None, Table], ...] = (  # since, before, functions
     ((1, 0), None, standard.TABLE),
+    ((1, 0), (1, 37), standard.BEFORE_1_37),
+    ((1, 37), None, standard.SINCE_1_37),
     ((1, 0), None, lists.KUBERNETES),
     ((1, 0), None, strings.TABLE),
+    ((1, 0), (1, 37), strings.BEFORE_1_37),
+    ((1, 37), None, strings.SINCE_1_37),
     ((1, 0), None, formatting.TABLE),
     ((1, 0), None, regex.TABLE),
     ((1, 0), (1, 36), urls.TABLE_1_31),
@@ -56,7 +60,8 @@ _LIBRARIES: tuple[tuple[Version, Version | None, Table], ...] = (  # since, befo
     ((1, 32), None, comprehensions.TABLE),
     ((1, 33), None, semver.TABLE),
     ((1, 34), None, lists.EXTENSION),
-    ((1, 37), None, lists.INCLUDES),
+    ((1, 34), (1, 37), lists.BEFORE_1_37),
+    ((1, 37), None, lists.SINCE_1_37),
 )
 
 
@@ -67,13 +72,15 @@ class Habits:
     strict_or: bool  # `x.orValue(y)` is an error where x isn't an optional; before, it yields x
     native_optionals: bool  # what an optional holds passes through Go's types, see plan/attributes.py
     quoted_names: bool  # object.`a-b`
+    priced_matches: bool  # `matches(text, pattern)` costs what `text.matches(pattern)` does
+    strict_scopes: bool  # a loop's variable hides dotted names, and a leading dot looks past it
 
 
 @lru_cache(maxsize=16)
 def habits(version: Version) -> Habits:
     """cel-go 0.29 since 1.37, 0.26 and older before."""
     new = version >= (1, 37)
-    return Habits(strict_or=new, native_optionals=not new, quoted_names=new)
+    return Habits(strict_or=new, native_optionals=not new, quoted_names=new, strict_scopes=new, priced_matches=new)
 
 
 def new_expressions(server: Version) -> Version:

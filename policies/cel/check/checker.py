@@ -42,6 +42,7 @@ from policies.cel.types import (
     type_of,
 )
 from policies.cel.values import UInt
+from policies.cel.versions import habits
 
 _LITERALS = {bool: BOOL, int: INT, UInt: UINT, float: DOUBLE, str: STRING, bytes: BYTES, type(None): NULL}
 _A, _B = parameter("A"), parameter("B")
@@ -77,6 +78,7 @@ class _Checker:
         self.source = source
         self.environment = environment
         self.functions = environment.all_functions()
+        self.strict_scopes = habits(environment.kubernetes).strict_scopes
         self.bound: Substitution = {}
         self.fresh = 0
         self.scopes: list[dict[str, CelType]] = []
@@ -138,7 +140,7 @@ class _Checker:
     # names
 
     def variable(self, name: str) -> CelType | None:
-        """The type of a variable, innermost scope first; a leading dot skips the scopes."""
+        """The type of a variable, innermost scope first; `.name` is that of the environment."""
         if name.startswith("."):
             return self.environment.variables.get(name[1:])
         for scope in reversed(self.scopes):
@@ -146,13 +148,25 @@ class _Checker:
                 return scope[name]
         return self.environment.variables.get(name)
 
+    def sought(self, name: str) -> str:
+        """The name to look for: how a leading dot is understood differs between versions."""
+        return name if self.strict_scopes else name.removeprefix(".")
+
+    def hidden(self, name: str) -> bool:
+        """Whether a loop's variable hides a dotted name."""
+        first = name.partition(".")[0]
+        return self.strict_scopes and any(first in scope for scope in self.scopes)
+
     def named(self, node: ast.Node, name: str) -> CelType | None:
         """The type of what a plain or dotted name stands for, remembered on the node, or None."""
+        name = self.sought(name)
         found = self.variable(name)
         if found is not None:
             self.found.names[id(node)] = name
             return found
         bare = name.removeprefix(".")
+        if bare != name and self.hidden(bare):
+            return None
         constant = _TYPE_NAMES.get(bare) or self.environment.named_type(bare) or self.environment.constructible(bare)
         if constant is None:
             return None
@@ -170,7 +184,7 @@ class _Checker:
     # members
 
     def select(self, node: ast.Select) -> CelType:
-        if not node.optional and (name := qualified(node)):
+        if not node.optional and (name := qualified(node)) and not self.hidden(name):
             found = self.named(node, name)
             if found is not None:
                 return found
@@ -330,9 +344,12 @@ class _Checker:
     def object_literal(self, node: ast.ObjectNode) -> CelType:
         name = node.name.removeprefix(".")
         declared = self.environment.constructible(name)
+        if not self.strict_scopes and any(name in scope for scope in self.scopes):
+            declared = None
         if declared is None:
-            if self.variable(name) is not None or name in _TYPE_NAMES:
-                return self.fail(node, f"'{name}' is not a message type")
+            found = self.variable(name)
+            if found is not None or name in _TYPE_NAMES:
+                return self.fail(node, f"'{name if found is None else written(found)}' is not a type")
             return self.undeclared(node, node.name)
         self.found.constants[id(node)] = declared
         for entry in node.entries:

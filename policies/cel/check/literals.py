@@ -139,12 +139,12 @@ def _mixed_map(checked: Checked, node: ast.MapNode) -> list[Problem]:
 
 def _differs(node: ast.Node, wanted: CelType, given: CelType) -> Problem:
     hint = "all elements of a list, and all keys and all values of a map, are of one type"
-    return Problem(f"expected type '{written(wanted)}' but found '{written(given)}'", ast.place(node), hint)
+    return Problem(f"expected type '{written(wanted)}' but found '{written(given)}'", node.at, hint)
 
 
 def _shapeless(node: ast.Node) -> Problem:
     """The API server breaks down here."""
-    return Problem("optional element of type 'dyn'", ast.place(node), "wrap it in `optional.of(...)`")
+    return Problem("optional element of type 'dyn'", node.at, "wrap it in `optional.of(...)`")
 
 
 # formats
@@ -166,7 +166,7 @@ def _format(checked: Checked, node: ast.Call) -> list[Problem]:
     try:
         _, used = formatting.interpolate(str(target.value), len(elements), write)
     except _Unfit as error:
-        return [Problem(str(error), ast.place(error.node))]
+        return [Problem(str(error), error.node.at)]
     except EvaluationError as error:
         return [Problem(str(error), node.at)]
     if used < len(elements):

@@ -150,8 +150,11 @@ def _calendar(seconds: int) -> tuple[int, int, int, int]:
     return found.year, found.month, found.day, rest
 
 
-def _zone_seconds(moment: Timestamp, zone: str) -> int:
-    """Seconds east of UTC: `zone` is an IANA name, or hours and minutes as cel-go reads them."""
+def _zone_seconds(moment: Timestamp, zone: str, real_minutes: bool) -> int:
+    """Seconds east of UTC: `zone` is an IANA name, or hours and minutes as cel-go reads them.
+
+    `real_minutes` refuses more than 59 of them.
+    """
     hours, colon, minutes = zone.partition(":")
     if not colon:
         return _named_zone_seconds(int(moment) // SECOND, zone)
@@ -159,6 +162,8 @@ def _zone_seconds(moment: Timestamp, zone: str) -> int:
         raise EvaluationError(f'strconv.Atoi: parsing "{hours}": invalid syntax')
     if not _NUMBER.fullmatch(minutes):
         raise EvaluationError(f'strconv.Atoi: parsing "{minutes}": invalid syntax')
+    if real_minutes and not 0 <= int(minutes[:12]) <= 59:
+        raise EvaluationError(f"timezone offset minutes out of range [0, 59]: {zone}")
     total = int(hours[:12]) * 60
     return (total - int(minutes[:12]) if zone[0] == "-" else total + int(minutes[:12])) * 60
 
@@ -203,12 +208,12 @@ def _clock(moment: Timestamp, offset: int) -> Clock:
     return Clock(*_calendar(seconds + offset), nanoseconds)
 
 
-def _part(name: str, part: Callable[[Clock], int]) -> Function:
+def _part(name: str, part: Callable[[Clock], int], real_minutes: bool) -> Function:
     def utc(moment: Timestamp) -> int:
         return part(_clock(moment, 0))
 
     def zoned(moment: Timestamp, zone: str) -> int:
-        return part(_clock(moment, _zone_seconds(moment, zone)))
+        return part(_clock(moment, _zone_seconds(moment, zone, real_minutes)))
 
     return Function(name, [method([TIMESTAMP], INT, utc), method([TIMESTAMP, STRING], INT, zoned)])
 
@@ -226,17 +231,21 @@ def _weekday(clock: Clock) -> int:
     return date((clock.year - 1) % 400 + 1, clock.month, clock.day).isoweekday() % 7
 
 
+_PARTS: tuple[tuple[str, Callable[[Clock], int]], ...] = (
+    ("getFullYear", lambda clock: clock.year),
+    ("getMonth", lambda clock: clock.month - 1),
+    ("getDayOfYear", _day_of_year),
+    ("getDayOfMonth", lambda clock: clock.day - 1),
+    ("getDate", lambda clock: clock.day),
+    ("getDayOfWeek", _weekday),
+    ("getHours", lambda clock: clock.second // 3600),
+    ("getMinutes", lambda clock: clock.second // 60 % 60),
+    ("getSeconds", lambda clock: clock.second % 60),
+    ("getMilliseconds", lambda clock: clock.nanosecond // 10**6),
+)
+BEFORE_1_37 = table(*(_part(name, part, real_minutes=False) for name, part in _PARTS))
+SINCE_1_37 = table(*(_part(name, part, real_minutes=True) for name, part in _PARTS))
 TABLE = table(
-    _part("getFullYear", lambda clock: clock.year),
-    _part("getMonth", lambda clock: clock.month - 1),
-    _part("getDayOfYear", _day_of_year),
-    _part("getDayOfMonth", lambda clock: clock.day - 1),
-    _part("getDate", lambda clock: clock.day),
-    _part("getDayOfWeek", _weekday),
-    _part("getHours", lambda clock: clock.second // 3600),
-    _part("getMinutes", lambda clock: clock.second // 60 % 60),
-    _part("getSeconds", lambda clock: clock.second % 60),
-    _part("getMilliseconds", lambda clock: clock.nanosecond // 10**6),
     _span("getHours", 3600 * SECOND),
     _span("getMinutes", 60 * SECOND),
     _span("getSeconds", SECOND),

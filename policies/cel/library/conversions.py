@@ -174,7 +174,6 @@ TABLE = table(
         "duration",
         [
             free([DURATION], DURATION, _same),
-            free([INT], DURATION, _int_to_duration),
             free([STRING], DURATION, parse_duration),
         ],
     ),
@@ -220,3 +219,4 @@ TABLE = table(
         ],
     ),
 )
+BEFORE_1_37 = table(Function("duration", [free([INT], DURATION, _int_to_duration)]))

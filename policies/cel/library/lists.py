@@ -37,6 +37,7 @@ LIST_A, LIST_T = list_of(A), list_of(T)
 _COMPARABLE = (INT, UINT, DOUBLE, BOOL, DURATION, TIMESTAMP, STRING, BYTES)
 _SORTABLE = (INT, UINT, DOUBLE, BOOL, DURATION, TIMESTAMP, STRING, BYTES)
 _WRAPPING = 10_000_000
+_LONGEST_RANGE = 1_000_000
 _ZEROS: tuple[tuple[CelType, Value], ...] = ((INT, 0), (UINT, UInt(0)), (DOUBLE, 0.0), (DURATION, Duration(0)))
 
 
@@ -176,6 +177,14 @@ def range_(count: int) -> list[int]:
     return list(range(count))
 
 
+def range_1_37(count: int) -> list[int]:
+    if count < 0:
+        raise EvaluationError(f"lists.range: size must be non-negative, got {count}")
+    if count > _LONGEST_RANGE:
+        raise EvaluationError(f"lists.range: size {count} exceeds maximum allowed ({_LONGEST_RANGE})")
+    return list(range(count))
+
+
 # what they cost
 
 
@@ -184,12 +193,21 @@ def _made(*args: Any) -> int:
     return cost.size(args[-1]) + 1 + cost.LIST
 
 
-def _flattened(values: Value, *rest: Any) -> int:
+def _depth(rest: tuple[Any, ...]) -> float:
     depth: Value = rest[0] if len(rest) == 2 else 1
     if type(depth) is not int:
         raise Fatal("interface conversion: flatten's depth is not an int")
-    price = cost.go_uint64(float(cost.size(values)) * float(depth)) + 1 + cost.LIST
+    return float(depth)
+
+
+def _flattened(values: Value, *rest: Any) -> int:
+    price = cost.go_uint64(float(cost.size(values)) * _depth(rest)) + 1 + cost.LIST
     return price - 2**64 if price > 2**64 - _WRAPPING else price  # the API server's sum wraps around
+
+
+def _flattened_1_37(values: Value, *rest: Any) -> int:
+    depth = _depth(rest)
+    return cost.go_uint64(float(cost.size(values)) * (1.0 if depth < 0 else depth)) + 1 + cost.LIST
 
 
 def _self_compared(values: Value, *_: Any) -> int:
@@ -219,17 +237,27 @@ KUBERNETES = table(
     Function("indexOf", [method([LIST_A, A], INT, index_of)], cost=cost.visited),
     Function("lastIndexOf", [method([LIST_A, A], INT, last_index_of)], cost=cost.visited),
 )
-INCLUDES = table(Function("includes", [method([DYN, DYN], BOOL, includes)], cost=cost.visited))
+
+
+def _flatten_priced(price: Callable[..., int]) -> Function:
+    overloads = [
+        method([list_of(LIST_T)], LIST_T, flatten, price),
+        method([list_of(DYN), INT], list_of(DYN), flatten, price),
+    ]
+    return Function("flatten", overloads, unguarded=True)
+
+
+BEFORE_1_37 = table(
+    Function("lists.range", [free([INT], list_of(INT), range_, _made)]),
+    _flatten_priced(_flattened),
+)
+SINCE_1_37 = table(
+    Function("lists.range", [free([INT], list_of(INT), range_1_37, _made)]),
+    _flatten_priced(_flattened_1_37),
+    Function("includes", [method([DYN, DYN], BOOL, includes)], cost=cost.visited),
+)
 EXTENSION = table(
     Function("slice", [method([LIST_T, INT, INT], LIST_T, slice_, _made)]),
-    Function(
-        "flatten",
-        [
-            method([list_of(LIST_T)], LIST_T, flatten, _flattened),
-            method([list_of(DYN), INT], list_of(DYN), flatten, _flattened),
-        ],
-        unguarded=True,
-    ),
     Function(
         "sort", [method([list_of(kind)], list_of(kind), sort, _self_compared) for kind in _SORTABLE], dynamic=sort
     ),
@@ -238,7 +266,6 @@ EXTENSION = table(
         [method([LIST_T, list_of(kind)], LIST_T, sort_by_keys, _keys_compared) for kind in _SORTABLE],
         dynamic=sort_by_keys,
     ),
-    Function("lists.range", [free([INT], list_of(INT), range_, _made)]),
     Function("reverse", [method([LIST_T], LIST_T, lambda values: values[::-1], _made)]),
     Function("distinct", [method([LIST_T], LIST_T, distinct, _self_compared)]),
 )

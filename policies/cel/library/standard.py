@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from policies.cel import cost, operators
 from policies.cel.equality import equal, equal_or_false
 from policies.cel.errors import EvaluationError
-from policies.cel.functions import Function, Overload, free, merge, method, table
+from policies.cel.functions import Cost, Function, Overload, Table, free, merge, method, table
 from policies.cel.library import clock, conversions, regex
 from policies.cel.types import (
     BOOL,
@@ -125,15 +125,20 @@ OPERATORS = table(
 FUNCTIONS = table(
     Function("size", _SIZES, dynamic=size),
     Function("contains", [method([STRING, STRING], BOOL, _contains, cost.product)], dynamic=_contains),
-    Function("endsWith", [method([STRING, STRING], BOOL, _ends, cost.traversal)], dynamic=_ends),
-    Function("startsWith", [method([STRING, STRING], BOOL, _starts, cost.traversal)], dynamic=_starts),
-    Function(
-        "matches",
-        [
-            free([STRING, STRING], BOOL, regex.matches),
-            method([STRING, STRING], BOOL, regex.matches, cost.regex),
-        ],
-        dynamic=regex.matches,
-    ),
 )
+
+
+def _searches(affix: Cost, matches: Cost | None) -> Table:
+    """`startsWith`, `endsWith` and `matches`, whose price versions don't agree on."""
+    patterns = [free([STRING, STRING], BOOL, regex.matches, matches)]
+    patterns += [method([STRING, STRING], BOOL, regex.matches, cost.regex)]
+    return table(
+        Function("endsWith", [method([STRING, STRING], BOOL, _ends, affix)], dynamic=_ends),
+        Function("startsWith", [method([STRING, STRING], BOOL, _starts, affix)], dynamic=_starts),
+        Function("matches", patterns, dynamic=regex.matches),
+    )
+
+
 TABLE = merge(OPERATORS, FUNCTIONS, conversions.TABLE, clock.TABLE)
+BEFORE_1_37 = merge(_searches(cost.traversal, None), conversions.BEFORE_1_37, clock.BEFORE_1_37)
+SINCE_1_37 = merge(_searches(cost.second_traversal, cost.regex), clock.SINCE_1_37)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from policies.cel import cost
 from policies.cel.errors import EvaluationError
-from policies.cel.functions import Function, free, method, table
+from policies.cel.functions import Function, Table, free, method, table
 from policies.cel.library.sizes import bounded
 from policies.cel.types import INT, STRING, list_of
 
@@ -40,11 +42,18 @@ def char_at(text: str, index: int) -> str:
 
 
 def index_of(text: str, part: str, offset: int = 0) -> int:
-    if not part:
-        return offset
+    return text.find(part, _not_negative(offset)) if part else offset
+
+
+def index_of_1_37(text: str, part: str, offset: int = 0) -> int:
+    """Nothing is found at the offset, but never beyond the end."""
+    return min(_not_negative(offset), len(text)) if not part else index_of(text, part, offset)
+
+
+def _not_negative(offset: int) -> int:
     if offset < 0:
         raise _out_of_range(offset)
-    return text.find(part, offset)
+    return offset
 
 
 def last_index_of(text: str, part: str) -> int:
@@ -55,9 +64,11 @@ def last_index_from(text: str, part: str, offset: int) -> int:
     """The last match that starts at the offset or before it; an offset beyond the end finds nothing."""
     if not part:
         return offset
-    if offset < 0:
-        raise _out_of_range(offset)
-    return -1 if offset >= len(text) else text.rfind(part, 0, offset + len(part))
+    return -1 if _not_negative(offset) >= len(text) else text.rfind(part, 0, offset + len(part))
+
+
+def last_index_from_1_37(text: str, part: str, offset: int) -> int:
+    return min(_not_negative(offset), len(text)) if not part else last_index_from(text, part, offset)
 
 
 def replace(text: str, old: str, new: str, count: int = -1) -> str:
@@ -123,18 +134,18 @@ def _trim(text: str) -> str:
 
 _STRINGS = list_of(STRING)
 
+
+def _searches(first: Callable[..., int], last: Callable[..., int]) -> Table:
+    """`indexOf` and `lastIndexOf`, which versions understand differently where an empty text is looked for."""
+    forward = [method([STRING, STRING], INT, first), method([STRING, STRING, INT], INT, first)]
+    backward = [method([STRING, STRING], INT, last_index_of), method([STRING, STRING, INT], INT, last)]
+    return table(Function("indexOf", forward, cost=cost.visited), Function("lastIndexOf", backward, cost=cost.visited))
+
+
+BEFORE_1_37 = _searches(index_of, last_index_from)
+SINCE_1_37 = _searches(index_of_1_37, last_index_from_1_37)
 TABLE = table(
     Function("charAt", [method([STRING, INT], STRING, char_at)]),
-    Function(
-        "indexOf",
-        [method([STRING, STRING], INT, index_of), method([STRING, STRING, INT], INT, index_of)],
-        cost=cost.visited,
-    ),
-    Function(
-        "lastIndexOf",
-        [method([STRING, STRING], INT, last_index_of), method([STRING, STRING, INT], INT, last_index_from)],
-        cost=cost.visited,
-    ),
     Function("lowerAscii", [method([STRING], STRING, _lower)], cost=cost.traversal),
     Function("upperAscii", [method([STRING], STRING, _upper)], cost=cost.traversal),
     Function(

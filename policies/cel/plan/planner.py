@@ -107,11 +107,12 @@ class _Planner:
         return Attribute(Operand(self.step(node)))
 
     def variable(self, name: str) -> Variable | Slot | Lazy:
-        if not name.startswith("."):
-            for scope in reversed(self.scopes):
-                if name in scope:
-                    return scope[name]
-        return Variable(name.removeprefix("."))
+        if name.startswith("."):
+            return Variable(name[1:])
+        for scope in reversed(self.scopes):
+            if name in scope:
+                return scope[name]
+        return Variable(name)
 
     def index(self, node: ast.Index) -> Qualifier:
         index = node.index
@@ -163,7 +164,8 @@ class _Planner:
             case "@in" if type(literal) is list:
                 return shortcuts.membership(args[0], literal)
             case "matches" | "find" | "findAll" if type(literal) is str:
-                return self.pattern(node, function.name, args[0], literal, priced=node.target is not None)
+                priced = node.target is not None or self.habits.priced_matches
+                return self.pattern(node, function.name, args[0], literal, priced)
         return None
 
     def pattern(self, node: ast.Call, name: str, text: Step, pattern: str, priced: bool = True) -> Step:
