@@ -52,14 +52,14 @@ class RuleEngine:
         return len(self._index)
 
     def decide(self, request: Request, phase: Phase, snapshot: Snapshot, now: datetime) -> Decision | Needs:
-        """What to answer. Never raises: a fault of ours is a denial that says so."""
+        """What to answer. Never raises: a fault of ours is a denial that says so, unless the policies say Ignore."""
         findings = Findings(self._codes)
         try:
             return self._decide(request, phase, snapshot, now, findings)
         except RecursionError:
-            return self._refused("too-complex", "the object is nested too deeply to be judged", snapshot)
+            return self._unjudged("too-complex", "the object is nested too deeply to be judged", phase, snapshot)
         except Exception as fault:  # noqa: BLE001  # total: whatever goes wrong is answered, and answered with no
-            return self._refused("internal-fault", f"{type(fault).__name__}: {fault}", snapshot)
+            return self._unjudged("internal-fault", f"{type(fault).__name__}: {fault}", phase, snapshot)
 
     def _decide(
         self, request: Request, phase: Phase, snapshot: Snapshot, now: datetime, findings: Findings
@@ -119,10 +119,24 @@ class RuleEngine:
             engine=self._version,
         )
 
-    def _refused(self, code: str, message: str, snapshot: Snapshot) -> Decision:
-        known = self._codes[code]
-        reason = Reason(code, "bailiwick", message, fix=known.fix, controls=known.controls)
-        return Decision(Verdict.DENIED, (reason,), inputs=Inputs(snapshot=snapshot.digest, engine=self._version))
+    def _unjudged(self, code: str, message: str, phase: Phase, snapshot: Snapshot) -> Decision:
+        """What can't be judged is denied, unless all policies behind the door say `failurePolicy: Ignore`."""
+        known, ignoring = self._codes[code], phase is Phase.IGNORE
+        reason = Reason(
+            code,
+            "bailiwick",
+            message,
+            fix=known.fix,
+            controls=known.controls,
+            actions=(Action.WARN if ignoring else Action.DENY,),
+        )
+        return Decision(
+            verdict=Verdict.WARNED if ignoring else Verdict.DENIED,
+            reasons=(reason,),
+            warnings=(_warning(reason),) if ignoring else (),
+            fail_closed=not ignoring,
+            inputs=Inputs(snapshot=snapshot.digest, engine=self._version),
+        )
 
 
 def request_digest(request: Request) -> bytes:

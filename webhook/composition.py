@@ -20,6 +20,7 @@ from keymgmt.keyring import FileKeyring
 from keymgmt.unlock import KeyFile
 from webhook.app import create_app, create_probes_app
 from webhook.certificates import Authority
+from webhook.ids import DecisionIds
 from webhook.judge import Judge
 from webhook.metrics import Metrics
 from webhook.probes import Probes
@@ -104,7 +105,7 @@ async def _listen(
         resolver=view.resolver,
         log=log,
         recording=recording(options, keyring),
-        ids=lambda: str(uuid.uuid4()),
+        ids=DecisionIds(),
         clock=lambda: datetime.now(UTC),
         observer=metrics,
     )

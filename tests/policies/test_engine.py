@@ -314,5 +314,6 @@ def test_an_object_nested_ten_thousand_deep_is_refused_and_not_fatal():
     for _ in range(10_000):
         deep = {"a": deep}
     found = pod(deep=deep)
-    decision = decide(EVERYTHING, found)
-    assert isinstance(decision, Decision)
+    assert [reason.code for reason in decide(EVERYTHING, found).reasons] == ["too-complex"]
+    assert decide(EVERYTHING, found).verdict is Verdict.DENIED
+    assert decide(EVERYTHING, found, Phase.IGNORE).verdict is Verdict.WARNED
