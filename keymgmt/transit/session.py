@@ -85,7 +85,7 @@ class VaultSession:
         try:
             return call(Transit(TransitAdapter(self.connection, token)))
         except KeyManagementError as error:
-            return error.with_traceback(None)  # hvac's frames hold what was asked
+            return error
 
     def _renewed(self, held: _Held, now: float) -> _Held:
         """The token with a longer life, a new one, or the old one for as long as it lives."""

@@ -122,7 +122,6 @@ def _pinned_pool(site: TransitSite) -> type[HTTPSConnectionPool]:
         def _new_conn(self) -> socket.socket:
             plain = super()._new_conn()
             self._line = plain.dup()  # TLS takes the socket away; a duplicate can still be shut
-            self._attach()
             return plain
 
         def connect(self) -> None:
@@ -135,7 +134,11 @@ def _pinned_pool(site: TransitSite) -> type[HTTPSConnectionPool]:
                 raise
 
         def request(self, *args: Any, **kwargs: Any) -> None:
-            self._attach()
+            if self.sock is None:
+                self.connect()  # bounded by its own timeout, the handshake as a whole included
+            watch = _watch.get()
+            if watch is not None and self._line is not None:
+                watch.attach(self._line)
             super().request(*args, **kwargs)
 
         def close(self) -> None:
@@ -143,11 +146,6 @@ def _pinned_pool(site: TransitSite) -> type[HTTPSConnectionPool]:
             if self._line is not None:
                 self._line.close()
                 self._line = None
-
-        def _attach(self) -> None:
-            watch = _watch.get()
-            if watch is not None and self._line is not None:
-                watch.attach(self._line)
 
     class Pool(HTTPSConnectionPool):
         ConnectionCls = Connection

@@ -356,13 +356,15 @@ def test_a_handshake_that_never_ends(scene: Scene) -> None:
 
 def test_a_handshake_that_drips(scene: Scene) -> None:
     """A listener that sends a handshake one byte at a time is cut at the deadline too."""
-    record = b"\x16\x03\x03\x3f\xff" + bytes(16383)
+    sent: list[int] = []
+    record = b"\x16\x03\x03\x3f\xff" + bytes(100)
 
     def drip(listener: socket.socket) -> None:
         line, _ = listener.accept()
         with suppress(OSError), line:
             for byte in record:
                 line.sendall(bytes([byte]))
+                sent.append(byte)
                 time.sleep(0.05)
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -370,23 +372,21 @@ def test_a_handshake_that_drips(scene: Scene) -> None:
         dripper.start()
         url = f"https://127.0.0.1:{listener.getsockname()[1]}"
         site = TransitSite("eu-de", url, scene.ca.bundle, {}, connecting=0.5, deadline=0.5, attempts=1)
-        started = time.monotonic()
         assert type(scene.refused(site)) is TooSlow
-        assert time.monotonic() - started < 60  # the whole record would take 800
         dripper.join()
+    assert len(sent) < len(record)  # the line was cut while the server still had to say
 
 
 def test_a_kept_connection_that_drips(scene: Scene) -> None:
     """The deadline holds on a connection that served well before."""
     server = scene.server(scene.ca.serve([DE]))
-    server.faults.extend([answering(data()), dripping(HEAD + b"{" * 9999)])
+    server.faults.extend([answering(data()), dripping(HEAD + b"{" * 99)])
     connection = VaultConnection(scene.site(server, deadline=0.5, connecting=0.5))
     connection.call("GET", "/v1/transit/keys/seal", scene.token)
-    started = time.monotonic()
     with pytest.raises(TooSlow):
         connection.call("GET", "/v1/transit/keys/seal", scene.token)
-    assert time.monotonic() - started < 60  # the whole body would take 500
     assert len(server.received) == 1
+    assert server.dripped < 99  # the line was cut while the server still had to say
     connection.close()
 
 

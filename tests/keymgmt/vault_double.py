@@ -109,6 +109,7 @@ def dripping(content: bytes) -> Fault:
         with suppress(OSError):
             for byte in content:
                 line.sendall(bytes([byte]))
+                double.dripped += 1
                 time.sleep(0.05)
 
     return fault
@@ -187,6 +188,7 @@ class VaultDouble:
         self.requests: list[Request] = []
         self.faults: deque[Fault | None] = deque()  # one for each request to come; None behaves
         self.always: Fault | None = None
+        self.dripped = 0  # bytes that a slow answer got rid of
         self.sealed = False
         self.health: dict[str, Any] = {}
         self.health_status: int | None = None
