@@ -79,5 +79,9 @@ class AnswerInvalid(KeyServiceError):
     """Not the answer of a key service: not JSON, too big, or not the types that were promised."""
 
 
+class ExtraMissing(KeyManagementError):
+    """The client library for key services is not installed."""
+
+
 class KeyUnfit(KeyManagementError):
     """The key could be exported, copied or deleted, or is of another type: it proves nothing about its region."""

@@ -33,7 +33,16 @@ from keymgmt.sealing import RegionSealer
 from keymgmt.secret import Secret
 from keymgmt.states import MAY, State, Use
 from keymgmt.transit.connection import Answer, VaultConnection
-from keymgmt.transit.errors import AnswerInvalid, Refusal, RequestRefused, Sealed, Standby, Uninitialized, WrongServer
+from keymgmt.transit.errors import (
+    AnswerInvalid,
+    ExtraMissing,
+    Refusal,
+    RequestRefused,
+    Sealed,
+    Standby,
+    Uninitialized,
+    WrongServer,
+)
 from keymgmt.transit.facts import generation_of, lineage_of, merged, parse_health, parse_key
 from keymgmt.transit.login import Login
 from keymgmt.transit.session import VaultSession
@@ -76,8 +85,9 @@ class TransitKeyring:
     ) -> "TransitKeyring":
         """Log in and read the keys. `known` are facts seen earlier, to notice a restored server.
 
-        Raises KeyServiceError by kind, KeyUnfit, KeyringRolledBack.
+        Raises KeyServiceError by kind, KeyUnfit, KeyringRolledBack, ExtraMissing.
         """
+        _check_library()
         session = VaultSession(VaultConnection(site, clock=clock, sleep=sleep), login, clock=clock)
         lineage = _checked_server(session.connection)
         return cls(session, merged(site.region, known, _read(session, lineage)), lineage, clock)
@@ -234,6 +244,13 @@ class TransitSigner:
     def sign(self, message: bytes) -> bytes:
         """64 bytes of Ed25519. Raises SignerUnavailable."""
         return self._keyring.sign(self.key, message)
+
+
+def _check_library() -> None:
+    try:
+        import hvac  # type: ignore[import-untyped]  # noqa: F401  # half a second, and an extra
+    except ImportError as error:
+        raise ExtraMissing("key services need hvac; install `bailiwick[vault]`") from error
 
 
 def _checked_server(connection: VaultConnection) -> bytes:

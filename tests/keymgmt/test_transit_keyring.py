@@ -3,6 +3,8 @@
 import base64
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -491,6 +493,26 @@ def test_deleted_credentials(region: Region) -> None:
     (region.site.ca.parent / "secret-id").unlink()
     with pytest.raises(KeyServiceError, match="secret-id`: No such file"):
         region.connect()
+
+
+def test_without_the_library() -> None:
+    """Where hvac is not installed, the error says what to install, and everything else of the package works."""
+    script = """
+import sys
+sys.modules["hvac"] = None
+from pathlib import Path
+import keymgmt.keyring
+from keymgmt.transit.errors import ExtraMissing
+from keymgmt.transit.keyring import TransitKeyring
+from keymgmt.transit.login import TokenLogin
+from keymgmt.transit.site import TransitSite
+try:
+    TransitKeyring.connect(TransitSite("eu-de", "https://vault", Path("ca"), {}), TokenLogin(Path("token")))
+except ExtraMissing as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "key services need hvac; install `bailiwick[vault]`\n"
 
 
 def test_wrong_region_in_the_settings(world: World) -> None:
