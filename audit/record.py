@@ -7,7 +7,7 @@ are hashed and stored as they are and never serialised again. Personal values ha
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,21 +69,6 @@ def sealed_bytes(fields: Mapping[str, object]) -> bytes:
     if len(plain) > SEALED_LIMIT - SEALING_ROOM:
         raise RecordInvalid(f"a sealed part of {len(plain)} bytes is too large: leave out what can be had again")
     return plain
-
-
-def written_value(
-    boot: str, by: str, seq: int, sealed: Sequence[tuple[str, str, int]], tenant: tuple[int, str]
-) -> bytes:
-    """The canonical value of `written`. `sealed`: (key id, sha256, size); `tenant`: (seq, prev), seq 0 for none.
-
-    This is the plain form, which `audit.sequence` writes by hand for speed and is tested against.
-    """
-    value: dict[str, object] = {"boot": boot, "by": by, "seq": seq}
-    if sealed:
-        value["sealed"] = [{"key": key, "sha256": digest, "size": size} for key, digest, size in sealed]
-    if tenant[0]:
-        value["tenant"] = {"seq": tenant[0]} | ({"prev": tenant[1]} if tenant[1] else {})
-    return _dumps(value)
 
 
 def _record(shaped: Shape, fields: Mapping[str, object]) -> Record:

@@ -84,19 +84,32 @@ class TileCheck:
         height = 0 if level == ENTRIES else int(level) * TILE_HEIGHT
         needed = min(TILE_WIDTH, (self._published >> height) - index * TILE_WIDTH)
         if needed > 0 and needed not in widths and TILE_WIDTH not in widths:
-            self._findings.problem(tile_path(level, index, needed), "is missing")
+            widths = widths | {needed}
         for width in sorted(widths):
             self._compare_file(level, index, width, parts[:width] if width <= count else None)
 
     def _compare_file(self, level: int | str, index: int, width: int, parts: list[bytes] | None) -> None:
         path = tile_path(level, index, width)
+        try:
+            data = self._files.read(self._directory / path)
+        except FileNotFoundError:
+            if width == TILE_WIDTH or not self._is_full_now(level, index):
+                self._findings.problem(path, "is missing")
+            return
         if parts is None:
             self._findings.problem(path, "holds more records than the log has")
             return
         expected = bundle_bytes(parts) if level == ENTRIES else b"".join(parts)
-        data = self._files.read(self._directory / path)
         if data != expected:
             self._findings.problem(path, _difference(data, expected, level, index))
+
+    def _is_full_now(self, level: int | str, index: int) -> bool:
+        """Whether a writer at work has just put the full tile in the place of its partial ones."""
+        try:
+            self._files.read(self._directory / tile_path(level, index), 0, 1)
+        except FileNotFoundError:
+            return False
+        return True
 
 
 def _difference(data: bytes, expected: bytes, level: int | str, index: int) -> str:

@@ -29,6 +29,7 @@ from audit.tlog.notes import VerifierKey, parse_note
 from audit.tlog.tiles import TILE_WIDTH
 
 Leaves = tuple[list[bytes], list[bytes]]  # hashes and entries
+_LOOKS = 3  # at a last segment that seems damaged
 Progress = Callable[[int, int], None]
 """`progress(done, total)` in records; the total may grow."""
 
@@ -231,7 +232,7 @@ class _Verification:
         for path in paths:
             where = f"{path.parent.name}/{path.name}"
             try:
-                loaded = load_segment(self._files, path, kind, self._segment_origin(path))
+                loaded = self._loaded(path, kind, is_last=path is paths[-1])
             except (LogCorrupt, OSError) as error:
                 self._findings.problem(where, str(error))
                 return
@@ -248,6 +249,14 @@ class _Verification:
                 self._findings.problem(where, "is finished and has bytes after its last batch")
             yield loaded
             expected = loaded.scan.next_index
+
+    def _loaded(self, path: Path, kind: str, *, is_last: bool) -> LoadedSegment:
+        """A segment; the last one again when it seems damaged, since a writer may be in the middle of a batch."""
+        for _ in range(_LOOKS if is_last else 1):
+            loaded = load_segment(self._files, path, kind, self._segment_origin(path))
+            if loaded.scan.damage is None:
+                break
+        return loaded
 
     def _segment_origin(self, path: Path) -> str:
         """The log's name as the first segment says it: all others, and the checkpoint, must agree."""

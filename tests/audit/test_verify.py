@@ -1,7 +1,9 @@
 """Tampering: whatever is changed in a log is found, and the message says where."""
 
+import threading
 import time
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -272,6 +274,35 @@ def test_progress_is_told() -> None:
     heard: list[tuple[int, int]] = []
     verify_log(HOME, [KEY], files=_log(600), progress=lambda done, total: heard.append((done, total)))
     assert heard == [(256, 603), (512, 603), (603, 603)]
+
+
+def test_a_log_at_work(tmp_path: Path) -> None:
+    """A log that is written while it is verified holds, each time."""
+    log = open_log(tmp_path / "log", segment_bytes=1 << 16, publish_seconds=0.001)
+    _wait(lambda: log.status().signed > 0)
+    stop = threading.Event()
+
+    def work() -> None:
+        for number in count():
+            if stop.is_set():
+                return
+            log.append_now(decision(number), sealed(number))
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    try:
+        sizes = [0]
+        while sizes[-1] < 700:  # two tiles are filled meanwhile
+            report = verify_log(tmp_path / "log", [KEY])
+            assert [str(problem) for problem in report.problems] == []
+            sizes.append(report.records)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+        log.close_now()
+    assert sizes == sorted(sizes)
 
 
 def test_nothing_to_verify(tmp_path: Path) -> None:
