@@ -25,6 +25,18 @@ class TreeHead:
         """The head as a file."""
         return orjson.dumps({"root": self.root.hex(), "size": self.size}) + b"\n"
 
+    @classmethod
+    def parse(cls, data: bytes, name: str) -> "TreeHead":
+        """A head from the file of this name. Raises LogCorrupt for anything but the bytes of `to_bytes`."""
+        try:
+            value = orjson.loads(data)
+            head = cls(int(value["size"]), bytes.fromhex(value["root"]))
+        except (ValueError, KeyError, TypeError) as error:
+            raise LogCorrupt(f"the head `{name}` is damaged: restore it, or the log, from a copy") from error
+        if head.to_bytes() != data:
+            raise LogCorrupt(f"the head `{name}` is not in the form in which it is written: somebody changed it")
+        return head
+
 
 class Head(Protocol):
     """Remembers the last published tree head, for one writer at a time."""
@@ -50,11 +62,7 @@ class FileHead:
             data = self._files.read(self._path)
         except FileNotFoundError:
             return None
-        try:
-            value = orjson.loads(data)
-            return TreeHead(int(value["size"]), bytes.fromhex(value["root"]))
-        except (ValueError, KeyError, TypeError) as error:
-            raise LogCorrupt(f"the head `{self._path.name}` is damaged: restore it, or the log, from a copy") from error
+        return TreeHead.parse(data, self._path.name)
 
     def swap(self, old: TreeHead | None, new: TreeHead) -> None:
         found = self.read()

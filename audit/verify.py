@@ -15,7 +15,7 @@ import orjson
 
 from audit.errors import AuditError, LogCorrupt, MerkleError, TileMalformed
 from audit.findings import Finding, Findings
-from audit.heads import FileHead, TreeHead
+from audit.heads import TreeHead
 from audit.layout import CHECKPOINT, HEAD, archive_of, wal_of
 from audit.reading import bundle_leaves, has_segments
 from audit.record_check import RecordCheck
@@ -155,13 +155,10 @@ class _Verification:
             self._findings.note(CHECKPOINT, f"carries {unknown} signatures by keys that were not given")
 
     def _head(self, claimed: Checkpoint | None) -> TreeHead | None:
-        path = self._directory / HEAD
         try:
-            head = FileHead(self._files, path).read()
-            if head is None:
-                return None
-            if self._files.read(path) != head.to_bytes():
-                self._findings.problem(HEAD, "is not in the form in which it is written")
+            head = TreeHead.parse(self._files.read(self._directory / HEAD), HEAD)
+        except FileNotFoundError:
+            return None
         except (AuditError, OSError) as error:
             self._findings.problem(HEAD, str(error))
             return None
