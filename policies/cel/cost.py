@@ -1,8 +1,7 @@
 """What calls cost, as cel-go and the API server count it. The unit is about 0.1 microseconds of the API server's time.
 
-A cost function takes the call's arguments and then its result; where the call failed, the exception stands for the
-result, where an argument failed, its exception stands for the argument. Sizes are what CEL's `size()` says, 1 for
-anything without one.
+A cost function takes the call's arguments; where an argument failed, its exception stands for it. Sizes are what CEL's
+`size()` says, 1 for anything without one.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ from collections.abc import Mapping
 from math import ceil
 from typing import Any
 
+from policies.cel.functions import ByResult
 from policies.cel.maps import pairs
 from policies.cel.values import LibraryValue, Optional, Value
 
@@ -104,5 +104,8 @@ def go_uint64(number: float) -> int:
     return int(number) if number < 2.0**64 else 2**63
 
 
-def result_twice(*args: Any) -> int:
-    return ceil(size(args[-1]) * 2 * STRING_FACTOR)
+def _twice(result: Value) -> int:
+    return ceil(size(result) * 2 * STRING_FACTOR)
+
+
+RESULT_TWICE = ByResult(_twice)

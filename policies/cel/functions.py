@@ -9,8 +9,26 @@ from typing import Any
 from policies.cel.errors import CelError, EvaluationError
 from policies.cel.types import CelType
 
-Cost = int | Callable[..., int]
 Version = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class ByResult:
+    """A price that depends on what the call yields: `of` gets the result, or the exception of a failed call."""
+
+    of: Callable[[Any], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """A call that may work long on little. It gets, before its arguments, a function that it calls now and then: that
+    stops the evaluation where it takes too long.
+    """
+
+    call: Callable[..., Any]
+
+
+Cost = int | Callable[..., int] | ByResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,14 +36,14 @@ class Overload:
     """One signature. For a member, `args[0]` is the receiver.
 
     `call` gets arguments whose run-time types fit `args` and returns a value or raises EvaluationError. `cost` is what
-    a call costs: a number, or a callable of the arguments and then the result (an exception where the call failed);
-    where it is None, the function's cost holds, else 1.
+    a call costs: a number, a callable of the arguments (an exception where an argument failed), or ByResult; where it
+    is None, the function's cost holds, else 1.
     """
 
     member: bool
     args: tuple[CelType, ...]
     result: CelType
-    call: Callable[..., Any]
+    call: Callable[..., Any] | Timed
     cost: Cost | None = None
     ordered: bool = False  # with two arguments, too, the second is evaluated only after the first succeeded
 
@@ -43,9 +61,10 @@ class Function:
     overloads: tuple[Overload, ...] | list[Overload]
     since: Version = (1, 0)
     cost: Cost | None = None
-    dynamic: Callable[..., Any] | None = None
+    dynamic: Callable[..., Any] | Timed | None = None
     unresolved: Cost | None = None  # the price where more than one overload may be meant
     unguarded: bool = False  # overloads look at their arguments themselves
+    quick: bool = False  # never takes longer than its price says: no look at the clock is needed
 
     def merged(self, other: Function) -> Function:
         """Both sets of overloads under the one name, in this order."""
@@ -57,6 +76,7 @@ class Function:
             self.dynamic or other.dynamic,
             self.unresolved if self.unresolved is not None else other.unresolved,
             self.unguarded or other.unguarded,
+            self.quick and other.quick,
         )
 
 
@@ -75,6 +95,11 @@ def merge(*tables: Table) -> Table:
     return table(*(function for part in tables for function in part.values()))
 
 
+def quick(functions: Table) -> Table:
+    """The table, all its functions marked as quick."""
+    return {name: replace(function, quick=True) for name, function in functions.items()}
+
+
 def shielded(function: Function) -> Function:
     """The function with whatever its overloads raise turned into CEL's error, the cause kept. For functions of the
     host.
@@ -83,7 +108,13 @@ def shielded(function: Function) -> Function:
     return replace(function, overloads=tuple(overloads))
 
 
-def _shield(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+def _shield(name: str, call: Callable[..., Any] | Timed) -> Callable[..., Any] | Timed:
+    if isinstance(call, Timed):
+        return Timed(_shielded_call(name, call.call))
+    return _shielded_call(name, call)
+
+
+def _shielded_call(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
     def run(*args: Any) -> Any:
         try:
             return call(*args)
@@ -95,11 +126,15 @@ def _shield(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
-def free(args: Iterable[CelType], result: CelType, call: Callable[..., Any], cost: Cost | None = None) -> Overload:
+def free(
+    args: Iterable[CelType], result: CelType, call: Callable[..., Any] | Timed, cost: Cost | None = None
+) -> Overload:
     """An overload called as `f(x)`."""
     return Overload(False, tuple(args), result, call, cost)
 
 
-def method(args: Iterable[CelType], result: CelType, call: Callable[..., Any], cost: Cost | None = None) -> Overload:
+def method(
+    args: Iterable[CelType], result: CelType, call: Callable[..., Any] | Timed, cost: Cost | None = None
+) -> Overload:
     """An overload called as `x.f()`; the first of `args` is `x`."""
     return Overload(True, tuple(args), result, call, cost)

@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from math import isnan
 from typing import NoReturn
 
-from policies.cel.equality import contains
+from policies.cel.equality import Tick, contains
 from policies.cel.errors import EvaluationError
 from policies.cel.maps import lookup
+from policies.cel.sizes import bounded, bounded_list
 from policies.cel.values import (
     INT_MAX,
     INT_MIN,
@@ -56,7 +57,13 @@ def add(a: Value, b: Value) -> Value:
     if kind is other:
         if kind is int:
             return checked_int(a + b)
-        if kind in (str, float, bytes, list):
+        if kind is str or kind is bytes:
+            bounded(len(a) + len(b))
+            return a + b
+        if kind is list:
+            bounded_list(len(a) + len(b))
+            return a + b
+        if kind is float:
             return a + b
         if kind is UInt:
             return checked_uint(int(a) + int(b))
@@ -190,10 +197,10 @@ def greater_equal(a: Value, b: Value) -> bool:
     return compare("_>=_", a, b) >= 0
 
 
-def member_of(value: Value, container: Value) -> bool:
+def member_of(tick: Tick, value: Value, container: Value) -> bool:
     """CEL's `in`: among the values of a list, or the keys of a map."""
     if type(container) is list:
-        return contains(container, value)
+        return contains(container, value, tick)
     if isinstance(container, Mapping):
         return lookup(container, value) is not MISSING
     no_overload("@in", value, True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from policies.cel import versions
 from policies.cel.budget import Budget
@@ -13,6 +12,7 @@ from policies.cel.environment import Environment
 from policies.cel.errors import CelError, CheckError, CostExceeded, EvaluationError
 from policies.cel.library.patch import plain
 from policies.cel.parser import parse
+from policies.cel.plan.frame import LIMIT, SPENT, frame
 from policies.cel.plan.planner import Plan, plan
 from policies.cel.types import CelType, Kind
 from policies.cel.values import Value
@@ -47,12 +47,12 @@ class Program:
     def exact(self, names: Mapping[str, object], budget: Budget | None = None) -> Value:
         """As `evaluate`, but maps keep what a dict would lose: that 1, 1u and true are three keys."""
         budget = Budget() if budget is None else budget
-        frame: list[Any] = [names, 0, budget.left, *self._padding]
+        f = frame(names, budget.left, budget.patience, self._padding)
         if self._depth:
             room_for(self._depth)
         try:
-            value = self._run(frame)
-            frame[1] += self._owed
+            value = self._run(f)
+            f[SPENT] += self._owed
         except CelError:
             raise
         except RecursionError as error:
@@ -60,8 +60,8 @@ class Program:
         except Exception as error:
             raise EvaluationError(f"internal error: {error}") from error
         finally:
-            budget.spend(frame[1] % 2**64)
-            if not 0 <= frame[1] <= frame[2]:
+            budget.spend(f[SPENT] % 2**64)
+            if not 0 <= f[SPENT] <= f[LIMIT]:
                 raise CostExceeded("operation cancelled: actual cost limit exceeded")
         return value
 

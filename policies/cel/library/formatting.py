@@ -10,14 +10,15 @@ from collections.abc import Callable, Mapping
 from math import copysign, isinf, isnan
 
 from policies.cel import cost
+from policies.cel.equality import Tick
 from policies.cel.errors import EvaluationError
-from policies.cel.functions import Function, Overload, table
+from policies.cel.functions import Function, Overload, Timed, table
 from policies.cel.kinds import runtime_type
 from policies.cel.library.clock import format_duration, format_timestamp
 from policies.cel.library.conversions import string_of_bool, string_of_bytes, string_of_double
 from policies.cel.library.quoting import quoted
-from policies.cel.library.sizes import bounded
 from policies.cel.maps import pairs
+from policies.cel.sizes import bounded
 from policies.cel.types import DYN, STRING, CelType, list_of
 from policies.cel.values import Duration, Timestamp, UInt, Value
 
@@ -96,17 +97,18 @@ def _unparsable(why: str) -> EvaluationError:
     return EvaluationError(f"could not parse formatting clause: {why}")
 
 
-def format_(text: str, args: list[Value]) -> str:
-    size = len(text)
+def format_(tick: Tick, text: str, args: list[Value]) -> str:
+    """The text with its clauses replaced by the arguments. Stops as soon as the result would be too large."""
+    printer = _Printer(tick, len(text))
 
     def write(position: int, verb: str, precision: int | None) -> str:
-        nonlocal size
         try:
+            if verb == "s":
+                return printer.text(args[position])
             written = _VERBS[verb](args[position], verb, precision)
         except EvaluationError as error:
             raise EvaluationError(f"error during formatting: {error}") from error
-        size += len(written)
-        bounded(size)
+        printer.count(written)
         return written
 
     return interpolate(text, len(args), write)[0]
@@ -117,23 +119,6 @@ def _wrong(verb: str, value: Value) -> EvaluationError:
 
 
 # the verbs
-
-
-def _text(value: Value, verb: str = "s", _: int | None = None) -> str:
-    kind = type(value)
-    if kind is list:
-        return _list(value)
-    if isinstance(value, Mapping):
-        return _map(value)
-    if value is None:
-        return "null"
-    write = _PLAIN.get(kind)
-    if write is None:
-        raise _wrong(verb, value)
-    try:
-        return write(value)
-    except EvaluationError as error:
-        raise EvaluationError(f'could not convert argument "{error}" to string') from error
 
 
 def _decimal(value: Value, verb: str = "d", _: int | None = None) -> str:
@@ -206,42 +191,74 @@ def _integer(value: Value, verb: str) -> int:
     return int(value)
 
 
-# values inside lists and maps, written as CEL would write them
+# `%s`
 
 
-def _member(value: Value) -> str:
-    kind = type(value)
-    if kind is str:
-        return quoted(value)
-    if kind is float:
-        if isnan(value) or isinf(value):
-            return f'"{string_of_double(value)}"'
-        return f"{value:.6f}"
-    if kind is bytes:
-        return f"b{quoted(_text(value))}"
-    if kind is Timestamp:
-        return f'timestamp("{format_timestamp(value)}")'
-    if kind is Duration:
-        return f'duration("{format_duration(value)}")'
-    if kind is list or isinstance(value, Mapping) or value is None or kind in _PLAIN:
-        return _text(value)
-    raise EvaluationError(f"no formatting function for {runtime_type(value).name}")
+class _Printer:
+    """Writes values as text; those inside lists and maps as CEL would write them. Counts what it has written."""
+
+    def __init__(self, tick: Tick, size: int) -> None:
+        self.tick = tick
+        self.size = size
+
+    def count(self, written: str) -> str:
+        self.size += len(written)
+        bounded(self.size)
+        return written
+
+    def text(self, value: Value) -> str:
+        kind = type(value)
+        if kind is list:
+            return self.sequence(value)
+        if isinstance(value, Mapping):
+            return self.mapping(value)
+        if value is None:
+            return self.count("null")
+        write = _PLAIN.get(kind)
+        if write is None:
+            raise _wrong("s", value)
+        try:
+            return self.count(write(value))
+        except EvaluationError as error:
+            raise EvaluationError(f'could not convert argument "{error}" to string') from error
+
+    def sequence(self, values: list[Value]) -> str:
+        self.tick()
+        self.count("[]")
+        return f"[{', '.join(map(self.member, values))}]"
+
+    def mapping(self, value: Mapping[Value, Value]) -> str:
+        self.tick()
+        self.count("{}")
+        entries = sorted(((_key(key), value) for key, value in pairs(value)), key=lambda entry: entry[0])
+        return f"{{{', '.join(f'{self.count(key)}:{self.member(value)}' for key, value in entries)}}}"
+
+    def member(self, value: Value) -> str:
+        kind = type(value)
+        if kind is list or isinstance(value, Mapping) or value is None:
+            return self.text(value)
+        write = _MEMBERS.get(kind)
+        if write is None:
+            raise EvaluationError(f"no formatting function for {runtime_type(value).name}")
+        return self.count(write(value))
 
 
-def _list(values: list[Value]) -> str:
-    return f"[{', '.join(map(_member, values))}]"
+def _bytes(value: bytes) -> str:
+    try:
+        return string_of_bytes(value)
+    except EvaluationError as error:
+        raise EvaluationError(f'could not convert argument "{error}" to string') from error
 
 
-def _map(mapping: Mapping[Value, Value]) -> str:
-    entries = sorted(((_key(key), value) for key, value in pairs(mapping)), key=lambda entry: entry[0])
-    return f"{{{', '.join(f'{key}:{_member(value)}' for key, value in entries)}}}"
+def _double(value: float) -> str:
+    return f'"{string_of_double(value)}"' if isnan(value) or isinf(value) else f"{value:.6f}"
 
 
 def _key(key: Value) -> str:
     if type(key) is str:
         return quoted(key)
     if type(key) in (bool, int, UInt):
-        return _text(key)
+        return _PLAIN[type(key)](key)
     raise EvaluationError(f"no formatting function for map key of type {runtime_type(key).name}")
 
 
@@ -256,8 +273,14 @@ _PLAIN: dict[type, Callable[[Value], str]] = {
     Duration: format_duration,
     CelType: lambda value: str(value.name),
 }
+_MEMBERS: dict[type, Callable[[Value], str]] = _PLAIN | {
+    str: quoted,
+    float: _double,
+    bytes: lambda value: f"b{quoted(_bytes(value))}",
+    Timestamp: lambda value: f'timestamp("{format_timestamp(value)}")',
+    Duration: lambda value: f'duration("{format_duration(value)}")',
+}
 _VERBS: dict[str, Callable[[Value, str, int | None], str]] = {
-    "s": _text,
     "d": _decimal,
     "f": _fixed,
     "e": _scientific,
@@ -268,5 +291,5 @@ _VERBS: dict[str, Callable[[Value, str, int | None], str]] = {
 }
 
 TABLE = table(
-    Function("format", [Overload(True, (STRING, list_of(DYN)), STRING, format_, cost.traversal, ordered=True)]),
+    Function("format", [Overload(True, (STRING, list_of(DYN)), STRING, Timed(format_), cost.traversal, ordered=True)]),
 )

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cmp_to_key
+from operator import le
 from typing import Any
 
 from policies.cel import cost
-from policies.cel.equality import equal_or_false
+from policies.cel.equality import Tick, contains, equal_or_false, position
 from policies.cel.errors import EvaluationError, Fatal
-from policies.cel.functions import Function, Overload, free, method, table
-from policies.cel.library.sizes import bounded
+from policies.cel.functions import ByResult, Function, Overload, Timed, free, method, table
 from policies.cel.operators import ADDABLE, ORDERED, add, compare
+from policies.cel.sizes import bounded_list
 from policies.cel.types import (
     BOOL,
     BYTES,
@@ -30,7 +31,7 @@ from policies.cel.types import (
     list_of,
     parameter,
 )
-from policies.cel.values import Duration, UInt, Value
+from policies.cel.values import INT_MAX, Duration, UInt, Value
 
 A, T, U = parameter("A"), parameter("T"), parameter("U")
 LIST_A, LIST_T = list_of(A), list_of(T)
@@ -54,18 +55,30 @@ def _compared(a: Value, b: Value) -> int | None:
         return None
 
 
+def _kind(values: list[Value]) -> type | None:
+    """What all values are, where they are all integers or all text: Python orders those as CEL does."""
+    kinds = set(map(type, values))
+    return kinds.pop() if kinds in ({int}, {str}) else None
+
+
 def is_sorted(values: list[Value]) -> bool:
-    for position, value in enumerate(values):
+    if _kind(values):
+        return all(map(le, values, values[1:]))
+    for at, value in enumerate(values):
         _ordered(value)
-        if position and _compared(values[position - 1], value) == 1:
+        if at and _compared(values[at - 1], value) == 1:
             return False
     return True
 
 
 def _extreme(name: str, replaced_at: int) -> Callable[[list[Value]], Value]:
+    quickly: Callable[[list[Value]], Value] = max if replaced_at < 0 else min
+
     def find(values: list[Value]) -> Value:
         if not values:
             raise EvaluationError(f"{name} called on empty list")
+        if _kind(values):
+            return quickly(values)
         best = _ordered(values[0])
         for value in values[1:]:
             if _compared(best, _ordered(value)) == replaced_at:
@@ -77,6 +90,8 @@ def _extreme(name: str, replaced_at: int) -> Callable[[list[Value]], Value]:
 
 def _sum_from(zero: Value) -> Callable[[list[Value]], Value]:
     def total(values: list[Value]) -> Value:
+        if _kind(values) is int and max(map(abs, values)) * len(values) <= INT_MAX:
+            return sum(values)
         result = zero
         for value in values:
             if type(value) not in ADDABLE:
@@ -87,22 +102,20 @@ def _sum_from(zero: Value) -> Callable[[list[Value]], Value]:
     return total
 
 
-def index_of(values: list[Value], wanted: Value) -> int:
-    return next((at for at, value in enumerate(values) if equal_or_false(value, wanted)), -1)
+def index_of(tick: Tick, values: list[Value], wanted: Value) -> int:
+    return position(values, wanted, tick)
 
 
-def last_index_of(values: list[Value], wanted: Value) -> int:
-    for at in range(len(values) - 1, -1, -1):
-        if equal_or_false(values[at], wanted):
-            return at
-    return -1
+def last_index_of(tick: Tick, values: list[Value], wanted: Value) -> int:
+    found = position(values[::-1], wanted, tick)
+    return found if found < 0 else len(values) - 1 - found
 
 
-def includes(values: Value, wanted: Value) -> bool:
+def includes(tick: Tick, values: Value, wanted: Value) -> bool:
     """Whether a list holds a value, or a single value is it."""
     if type(values) is list:
-        return index_of(values, wanted) >= 0
-    return equal_or_false(values, wanted)
+        return contains(values, wanted, tick)
+    return equal_or_false(values, wanted, tick)
 
 
 def slice_(values: list[Value], start: int, end: int) -> list[Value]:
@@ -116,23 +129,27 @@ def slice_(values: list[Value], start: int, end: int) -> list[Value]:
     return values[start:end]
 
 
-def flatten(values: Value, depth: Value = 1) -> list[Value]:
+def flatten(tick: Tick, values: Value, depth: Value = 1) -> list[Value]:
     if type(values) is not list or type(depth) is not int:
         raise EvaluationError("no such overload: flatten")
     if depth < 0:
         raise EvaluationError("level must be non-negative")
     found: list[Value] = []
-    _flatten(values, depth, found)
+    _flatten(tick, values, depth, found)
     return found
 
 
-def _flatten(values: list[Value], depth: int, found: list[Value]) -> None:
+def _flatten(tick: Tick, values: list[Value], depth: int, found: list[Value]) -> None:
+    tick()
+    bounded_list(len(found) + len(values))
+    if not depth:
+        found.extend(values)
+        return
     for value in values:
-        if type(value) is list and depth:
-            _flatten(value, depth - 1, found)
+        if type(value) is list:
+            _flatten(tick, value, depth - 1, found)
         else:
             found.append(value)
-    bounded(len(found))
 
 
 def sort(values: Value) -> list[Value]:
@@ -164,16 +181,16 @@ def _order(keys: list[Value]) -> list[int]:
     return sorted(range(len(keys)), key=cmp_to_key(compared))
 
 
-def distinct(values: list[Value]) -> list[Value]:
+def distinct(tick: Tick, values: list[Value]) -> list[Value]:
     found: list[Value] = []
     for value in values:
-        if not any(equal_or_false(value, other) for other in found):
+        if not contains(found, value, tick):
             found.append(value)
     return found
 
 
 def range_(count: int) -> list[int]:
-    bounded(count)
+    bounded_list(count)
     return list(range(count))
 
 
@@ -188,13 +205,15 @@ def range_1_37(count: int) -> list[int]:
 # what they cost
 
 
-def _made(*args: Any) -> int:
-    """A call that makes a list, by the size of its result."""
-    return cost.size(args[-1]) + 1 + cost.LIST
+def _list_made(result: Value) -> int:
+    return cost.size(result) + 1 + cost.LIST
+
+
+_MADE = ByResult(_list_made)
 
 
 def _depth(rest: tuple[Any, ...]) -> float:
-    depth: Value = rest[0] if len(rest) == 2 else 1
+    depth: Value = rest[0] if rest else 1
     if type(depth) is not int:
         raise Fatal("interface conversion: flatten's depth is not an int")
     return float(depth)
@@ -234,30 +253,30 @@ KUBERNETES = table(
     Function("sum", [method([list_of(kind)], kind, _sum_from(zero)) for kind, zero in _ZEROS], cost=cost.visited),
     Function("max", _over(_COMPARABLE, None, _extreme("max", -1)), cost=cost.visited),
     Function("min", _over(_COMPARABLE, None, _extreme("min", 1)), cost=cost.visited),
-    Function("indexOf", [method([LIST_A, A], INT, index_of)], cost=cost.visited),
-    Function("lastIndexOf", [method([LIST_A, A], INT, last_index_of)], cost=cost.visited),
+    Function("indexOf", [method([LIST_A, A], INT, Timed(index_of))], cost=cost.visited),
+    Function("lastIndexOf", [method([LIST_A, A], INT, Timed(last_index_of))], cost=cost.visited),
 )
 
 
 def _flatten_priced(price: Callable[..., int]) -> Function:
     overloads = [
-        method([list_of(LIST_T)], LIST_T, flatten, price),
-        method([list_of(DYN), INT], list_of(DYN), flatten, price),
+        method([list_of(LIST_T)], LIST_T, Timed(flatten), price),
+        method([list_of(DYN), INT], list_of(DYN), Timed(flatten), price),
     ]
     return Function("flatten", overloads, unguarded=True)
 
 
 BEFORE_1_37 = table(
-    Function("lists.range", [free([INT], list_of(INT), range_, _made)]),
+    Function("lists.range", [free([INT], list_of(INT), range_, _MADE)]),
     _flatten_priced(_flattened),
 )
 SINCE_1_37 = table(
-    Function("lists.range", [free([INT], list_of(INT), range_1_37, _made)]),
+    Function("lists.range", [free([INT], list_of(INT), range_1_37, _MADE)]),
     _flatten_priced(_flattened_1_37),
-    Function("includes", [method([DYN, DYN], BOOL, includes)], cost=cost.visited),
+    Function("includes", [method([DYN, DYN], BOOL, Timed(includes))], cost=cost.visited),
 )
 EXTENSION = table(
-    Function("slice", [method([LIST_T, INT, INT], LIST_T, slice_, _made)]),
+    Function("slice", [method([LIST_T, INT, INT], LIST_T, slice_, _MADE)]),
     Function(
         "sort", [method([list_of(kind)], list_of(kind), sort, _self_compared) for kind in _SORTABLE], dynamic=sort
     ),
@@ -266,6 +285,6 @@ EXTENSION = table(
         [method([LIST_T, list_of(kind)], LIST_T, sort_by_keys, _keys_compared) for kind in _SORTABLE],
         dynamic=sort_by_keys,
     ),
-    Function("reverse", [method([LIST_T], LIST_T, lambda values: values[::-1], _made)]),
-    Function("distinct", [method([LIST_T], LIST_T, distinct, _self_compared)]),
+    Function("reverse", [method([LIST_T], LIST_T, lambda values: values[::-1], _MADE)]),
+    Function("distinct", [method([LIST_T], LIST_T, Timed(distinct), _self_compared)]),
 )

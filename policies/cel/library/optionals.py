@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from policies.cel.errors import EvaluationError
-from policies.cel.functions import Function, free, method, table
+from policies.cel.functions import Function, free, method, quick, table
 from policies.cel.types import BOOL, DYN, INT, STRING, list_of, map_of, optional_of, parameter
 from policies.cel.values import NONE, Duration, Optional, Timestamp, UInt, Value
 
@@ -49,33 +49,35 @@ def _planned(*_: Value) -> Value:
     raise EvaluationError("no such overload")
 
 
-TABLE = table(
-    Function("optional.of", [free([V], OPTIONAL_V, Optional)]),
-    Function("optional.ofNonZeroValue", [free([V], OPTIONAL_V, _of_non_zero)]),
-    Function("optional.none", [free([], OPTIONAL_V, lambda: NONE)]),
-    Function("value", [method([OPTIONAL_V], V, _value)]),
-    Function("hasValue", [method([OPTIONAL_V], BOOL, lambda optional: optional.present)]),
-    Function("or", [method([OPTIONAL_V, OPTIONAL_V], OPTIONAL_V, _planned)]),
-    Function("orValue", [method([OPTIONAL_V, V], V, _planned)]),
-    Function("_?._", [free([DYN, STRING], OPTIONAL_V, _planned)]),
-    Function(
-        "_[?_]",
-        [
-            free([LIST_V, INT], OPTIONAL_V, _planned),
-            free([optional_of(LIST_V), INT], OPTIONAL_V, _planned),
-            free([MAP_KV, K], OPTIONAL_V, _planned),
-            free([optional_of(MAP_KV), K], OPTIONAL_V, _planned),
-        ],
-    ),
-    Function(
-        "_[_]",
-        [
-            free([optional_of(LIST_V), INT], OPTIONAL_V, _planned),
-            free([optional_of(MAP_KV), K], OPTIONAL_V, _planned),
-        ],
-    ),
-    Function("first", [method([LIST_V], OPTIONAL_V, lambda values: Optional(values[0]) if values else NONE)]),
-    Function("last", [method([LIST_V], OPTIONAL_V, lambda values: Optional(values[-1]) if values else NONE)]),
-    Function("optional.unwrap", [free([list_of(OPTIONAL_V)], LIST_V, _unwrap)]),
-    Function("unwrapOpt", [method([list_of(OPTIONAL_V)], LIST_V, _unwrap)]),
+TABLE = quick(
+    table(
+        Function("optional.of", [free([V], OPTIONAL_V, Optional)]),
+        Function("optional.ofNonZeroValue", [free([V], OPTIONAL_V, _of_non_zero)]),
+        Function("optional.none", [free([], OPTIONAL_V, lambda: NONE)]),
+        Function("value", [method([OPTIONAL_V], V, _value)]),
+        Function("hasValue", [method([OPTIONAL_V], BOOL, lambda optional: optional.present)]),
+        Function("or", [method([OPTIONAL_V, OPTIONAL_V], OPTIONAL_V, _planned)]),
+        Function("orValue", [method([OPTIONAL_V, V], V, _planned)]),
+        Function("_?._", [free([DYN, STRING], OPTIONAL_V, _planned)]),
+        Function(
+            "_[?_]",
+            [
+                free([LIST_V, INT], OPTIONAL_V, _planned),
+                free([optional_of(LIST_V), INT], OPTIONAL_V, _planned),
+                free([MAP_KV, K], OPTIONAL_V, _planned),
+                free([optional_of(MAP_KV), K], OPTIONAL_V, _planned),
+            ],
+        ),
+        Function(
+            "_[_]",
+            [
+                free([optional_of(LIST_V), INT], OPTIONAL_V, _planned),
+                free([optional_of(MAP_KV), K], OPTIONAL_V, _planned),
+            ],
+        ),
+        Function("first", [method([LIST_V], OPTIONAL_V, lambda values: Optional(values[0]) if values else NONE)]),
+        Function("last", [method([LIST_V], OPTIONAL_V, lambda values: Optional(values[-1]) if values else NONE)]),
+        Function("optional.unwrap", [free([list_of(OPTIONAL_V)], LIST_V, _unwrap)]),
+        Function("unwrapOpt", [method([list_of(OPTIONAL_V)], LIST_V, _unwrap)]),
+    )
 )

@@ -7,8 +7,9 @@ from functools import lru_cache
 from typing import Any
 
 from policies.cel import cost
+from policies.cel.equality import Tick
 from policies.cel.errors import EvaluationError
-from policies.cel.functions import Function, method, table
+from policies.cel.functions import Function, Timed, method, table
 from policies.cel.types import INT, STRING, CelType, list_of
 from policies.cel.values import Optional, Value
 
@@ -79,13 +80,15 @@ def find(text: str, pattern: str) -> str:
     return found.group(0) if found else ""
 
 
-def find_all(text: str, pattern: str, limit: int = -1) -> list[str]:
+def find_all(tick: Tick, text: str, pattern: str, limit: int = -1) -> list[str]:
     """Every match, but no empty one right behind another."""
     found: list[str] = []
     end = -1
     for match in _legal(pattern).finditer(text):
         if 0 <= limit <= len(found):
             break
+        if len(found) % 1024 == 0:
+            tick()
         if match.end() > match.start() or match.start() != end:
             found.append(match.group(0))
         end = match.end()
@@ -94,13 +97,14 @@ def find_all(text: str, pattern: str, limit: int = -1) -> list[str]:
 
 def finder(pattern: str) -> Callable[[str], str]:
     """`find` with a pattern known beforehand. Raises EvaluationError for what isn't one."""
-    _compiled(pattern)
+    checked_pattern(pattern)
     return lambda text: find(text, pattern)
 
 
-def all_finder(pattern: str) -> Callable[[str], list[str]]:
-    _compiled(pattern)
-    return lambda text: find_all(text, pattern)
+def all_finder(pattern: str) -> Timed:
+    """The same for `findAll`."""
+    checked_pattern(pattern)
+    return Timed(lambda tick, text: find_all(tick, text, pattern))
 
 
 def through_go(value: Value) -> Value:
@@ -110,12 +114,17 @@ def through_go(value: Value) -> Value:
     return value.name if isinstance(value, CelType) else value
 
 
-def find_all_through_go(text: Value, pattern: str, limit: Value) -> list[str]:
+def find_all_through_go(tick: Tick, text: Value, pattern: str, limit: Value) -> list[str]:
     """`findAll` with a literal pattern, which looks at its other arguments itself."""
     text, limit = through_go(text), through_go(limit)
     if type(text) is not str or type(limit) is not int:
         raise EvaluationError("no such overload")
-    return find_all(text, pattern, limit)
+    return find_all(tick, text, pattern, limit)
+
+
+def checked_pattern(pattern: str) -> None:
+    """Raises EvaluationError for what isn't a pattern."""
+    _compiled(pattern)
 
 
 TABLE = table(
@@ -123,8 +132,8 @@ TABLE = table(
     Function(
         "findAll",
         [
-            method([STRING, STRING], list_of(STRING), find_all),
-            method([STRING, STRING, INT], list_of(STRING), find_all),
+            method([STRING, STRING], list_of(STRING), Timed(find_all)),
+            method([STRING, STRING, INT], list_of(STRING), Timed(find_all)),
         ],
         cost=cost.regex,
     ),

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from policies.cel import cost, operators
-from policies.cel.equality import equal, equal_or_false
 from policies.cel.errors import EvaluationError
-from policies.cel.functions import Cost, Function, Overload, Table, free, merge, method, table
+from policies.cel.functions import Cost, Function, Overload, Table, Timed, free, merge, method, quick, table
 from policies.cel.library import clock, conversions, regex
 from policies.cel.types import (
     BOOL,
@@ -31,6 +30,7 @@ _NUMBERS = (INT, UINT, DOUBLE)
 
 
 def _unused(*_: Value) -> Value:
+    """Stands where the planner has a step of its own, or where `dynamic` decides."""
     raise EvaluationError("no such overload")
 
 
@@ -78,8 +78,8 @@ OPERATORS = table(
     Function("_&&_", [free([BOOL, BOOL], BOOL, _unused)]),
     Function("_||_", [free([BOOL, BOOL], BOOL, _unused)]),
     Function("!_", [free([BOOL], BOOL, _unused)], dynamic=operators.logical_not),
-    Function("_==_", [free([A, A], BOOL, equal, cost.equality)]),
-    Function("_!=_", [free([A, A], BOOL, lambda a, b: not equal_or_false(a, b), cost.shorter)]),
+    Function("_==_", [free([A, A], BOOL, _unused)]),
+    Function("_!=_", [free([A, A], BOOL, _unused)]),
     Function(
         "_+_",
         [
@@ -119,7 +119,7 @@ OPERATORS = table(
     Function(
         "@in",
         [free([A, LIST_A], BOOL, _unused, cost.searched), free([A, MAP_AB], BOOL, _unused)],
-        dynamic=operators.member_of,
+        dynamic=Timed(operators.member_of),
     ),
 )
 FUNCTIONS = table(
@@ -133,12 +133,12 @@ def _searches(affix: Cost, matches: Cost | None) -> Table:
     patterns = [free([STRING, STRING], BOOL, regex.matches, matches)]
     patterns += [method([STRING, STRING], BOOL, regex.matches, cost.regex)]
     return table(
-        Function("endsWith", [method([STRING, STRING], BOOL, _ends, affix)], dynamic=_ends),
-        Function("startsWith", [method([STRING, STRING], BOOL, _starts, affix)], dynamic=_starts),
+        Function("endsWith", [method([STRING, STRING], BOOL, _ends, affix)], dynamic=_ends, quick=True),
+        Function("startsWith", [method([STRING, STRING], BOOL, _starts, affix)], dynamic=_starts, quick=True),
         Function("matches", patterns, dynamic=regex.matches),
     )
 
 
-TABLE = merge(OPERATORS, FUNCTIONS, conversions.TABLE, clock.TABLE)
+TABLE = merge(quick(OPERATORS), quick(FUNCTIONS), conversions.TABLE, clock.TABLE)
 BEFORE_1_37 = merge(_searches(cost.traversal, None), conversions.BEFORE_1_37, clock.BEFORE_1_37)
 SINCE_1_37 = merge(_searches(cost.second_traversal, cost.regex), clock.SINCE_1_37)

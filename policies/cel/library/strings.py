@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from policies.cel import cost
 from policies.cel.errors import EvaluationError
-from policies.cel.functions import Function, Table, free, method, table
-from policies.cel.library.sizes import bounded
+from policies.cel.functions import Function, Table, free, method, quick, table
+from policies.cel.sizes import bounded, bounded_list
 from policies.cel.types import INT, STRING, list_of
 
 _LOWER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
@@ -82,10 +82,13 @@ def split(text: str, separator: str, limit: int = -1) -> list[str]:
         return []
     if not separator:
         return _characters(text, limit)
+    parts = text.count(separator) + 1
+    bounded_list(parts if limit < 0 else min(parts, limit))
     return text.split(separator) if limit < 0 else text.split(separator, limit - 1)
 
 
 def _characters(text: str, limit: int) -> list[str]:
+    bounded_list(len(text) if limit < 0 else min(len(text), limit))
     if limit < 0 or limit >= len(text):
         return list(text)
     return [*text[: limit - 1], text[limit - 1 :]]
@@ -144,28 +147,30 @@ def _searches(first: Callable[..., int], last: Callable[..., int]) -> Table:
 
 BEFORE_1_37 = _searches(index_of, last_index_from)
 SINCE_1_37 = _searches(index_of_1_37, last_index_from_1_37)
-TABLE = table(
-    Function("charAt", [method([STRING, INT], STRING, char_at)]),
-    Function("lowerAscii", [method([STRING], STRING, _lower)], cost=cost.traversal),
-    Function("upperAscii", [method([STRING], STRING, _upper)], cost=cost.traversal),
-    Function(
-        "replace",
-        [method([STRING, STRING, STRING], STRING, replace), method([STRING, STRING, STRING, INT], STRING, replace)],
-        cost=cost.two_traversals,
-    ),
-    Function(
-        "split",
-        [method([STRING, STRING], _STRINGS, split), method([STRING, STRING, INT], _STRINGS, split)],
-        cost=cost.two_traversals,
-    ),
-    Function(
-        "substring",
-        [method([STRING, INT], STRING, substring), method([STRING, INT, INT], STRING, substring_range)],
-        cost=cost.traversal,
-    ),
-    Function("trim", [method([STRING], STRING, _trim)], cost=cost.traversal),
-    Function(
-        "join", [method([_STRINGS], STRING, join), method([_STRINGS, STRING], STRING, join)], cost=cost.result_twice
-    ),
-    Function("strings.quote", [free([STRING], STRING, quote, cost.traversal)]),
+TABLE = quick(
+    table(
+        Function("charAt", [method([STRING, INT], STRING, char_at)]),
+        Function("lowerAscii", [method([STRING], STRING, _lower)], cost=cost.traversal),
+        Function("upperAscii", [method([STRING], STRING, _upper)], cost=cost.traversal),
+        Function(
+            "replace",
+            [method([STRING, STRING, STRING], STRING, replace), method([STRING, STRING, STRING, INT], STRING, replace)],
+            cost=cost.two_traversals,
+        ),
+        Function(
+            "split",
+            [method([STRING, STRING], _STRINGS, split), method([STRING, STRING, INT], _STRINGS, split)],
+            cost=cost.two_traversals,
+        ),
+        Function(
+            "substring",
+            [method([STRING, INT], STRING, substring), method([STRING, INT, INT], STRING, substring_range)],
+            cost=cost.traversal,
+        ),
+        Function("trim", [method([STRING], STRING, _trim)], cost=cost.traversal),
+        Function(
+            "join", [method([_STRINGS], STRING, join), method([_STRINGS, STRING], STRING, join)], cost=cost.RESULT_TWICE
+        ),
+        Function("strings.quote", [free([STRING], STRING, quote, cost.traversal)]),
+    )
 )

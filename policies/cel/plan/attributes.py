@@ -7,15 +7,14 @@ unless it is a ternary, a branch of one, an index, or a presence test.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from policies.cel.errors import CelError, EvaluationError
-from policies.cel.library.conversions import string_of_double
-from policies.cel.maps import lookup
+from policies.cel.plan.chains import name_chain, slot_chain
 from policies.cel.plan.frame import NAMES, SPENT, Frame, Run, Step, no_such_overload
+from policies.cel.plan.qualify import present, qualify, valid_key
 from policies.cel.types import CelType
-from policies.cel.values import MISSING, NONE, NUMERIC, LibraryValue, Optional, UInt, Value
+from policies.cel.values import MISSING, NONE, LibraryValue, Optional, Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,109 +107,11 @@ def _plain(qualifier: Qualifier) -> bool:
     return type(qualifier.key) is str and not qualifier.optional and not qualifier.tested
 
 
-# the quick way: plain string keys into plain dicts
-
-
 def _chain(root: Variable | Slot, keys: tuple[str, ...], extra: int, native: bool) -> Run:
     slow = _stepwise(root, keys, extra, native)
     if isinstance(root, Slot):
-        return _slot_chain(root.index, keys, slow)
-    return _name_chain(root.name, keys, slow)
-
-
-def _name_chain(name: str, keys: tuple[str, ...], slow: Run) -> Run:
-    """Constant lengths are written out: this is the hottest path there is."""
-    if len(keys) == 0:
-
-        def run0(f: Frame) -> Value:
-            try:
-                value = f[0][name]
-            except Exception:  # noqa: BLE001 - the slow way finds out which, and says it in CEL's words
-                return slow(f)
-            return value
-
-        return run0
-    if len(keys) == 1:
-        (a,) = keys
-
-        def run1(f: Frame) -> Value:
-            try:
-                return f[0][name][a]
-            except Exception:  # noqa: BLE001
-                return slow(f)
-
-        return run1
-    if len(keys) == 2:
-        a, b = keys
-
-        def run2(f: Frame) -> Value:
-            try:
-                return f[0][name][a][b]
-            except Exception:  # noqa: BLE001
-                return slow(f)
-
-        return run2
-    if len(keys) == 3:
-        a, b, c = keys
-
-        def run3(f: Frame) -> Value:
-            try:
-                return f[0][name][a][b][c]
-            except Exception:  # noqa: BLE001
-                return slow(f)
-
-        return run3
-
-    def run(f: Frame) -> Value:
-        try:
-            value = f[0][name]
-            for key in keys:
-                value = value[key]
-        except Exception:  # noqa: BLE001
-            return slow(f)
-        return value
-
-    return run
-
-
-def _slot_chain(index: int, keys: tuple[str, ...], slow: Run) -> Run:
-    if len(keys) == 0:
-
-        def run0(f: Frame) -> Value:
-            return f[index]
-
-        return run0
-    if len(keys) == 1:
-        (a,) = keys
-
-        def run1(f: Frame) -> Value:
-            try:
-                return f[index][a]
-            except Exception:  # noqa: BLE001
-                return slow(f)
-
-        return run1
-    if len(keys) == 2:
-        a, b = keys
-
-        def run2(f: Frame) -> Value:
-            try:
-                return f[index][a][b]
-            except Exception:  # noqa: BLE001
-                return slow(f)
-
-        return run2
-
-    def run(f: Frame) -> Value:
-        try:
-            value = f[index]
-            for key in keys:
-                value = value[key]
-        except Exception:  # noqa: BLE001
-            return slow(f)
-        return value
-
-    return run
+        return slot_chain(root.index, keys, slow)
+    return name_chain(root.name, keys, extra, slow)
 
 
 def _stepwise(root: Variable | Slot, keys: tuple[str, ...], extra: int, native: bool) -> Run:
@@ -338,59 +239,6 @@ def _key(f: Frame, qualifier: Qualifier) -> Value:
     key = qualifier.step.run(f)
     f[SPENT] += qualifier.step.owed
     return valid_key(key)
-
-
-def valid_key(key: Value) -> Value:
-    """Raises for what neither a map nor a list can be indexed with."""
-    kind = type(key)
-    if kind is str or kind is bool or kind in NUMERIC:
-        return key
-    raise EvaluationError(f"invalid qualifier type: {kind.__name__}")
-
-
-def qualify(value: Value, key: Value) -> Value:
-    """`value[key]`, whatever the value is."""
-    if isinstance(value, Mapping):
-        found = lookup(value, key)
-        if found is MISSING:
-            raise EvaluationError(f"no such key: {_shown(key)}")
-        return found
-    if type(value) is list:
-        index = _position(key)
-        if 0 <= index < len(value):
-            return value[index]
-        raise EvaluationError(f"index out of bounds: {_shown(key)}")
-    raise EvaluationError(f"no such key: {_shown(key)}")
-
-
-def present(value: Value, key: Value) -> Value:
-    """`value[key]`, or MISSING where there is none; a list asked for what isn't a position is an error."""
-    if isinstance(value, EvaluationError):
-        raise value
-    if isinstance(value, Mapping):
-        return lookup(value, key)
-    if type(value) is list:
-        index = _position(key)
-        return value[index] if 0 <= index < len(value) else MISSING
-    return MISSING
-
-
-def _position(key: Value) -> int:
-    kind = type(key)
-    if kind is int:
-        return int(key)
-    if kind is UInt or kind is float:
-        if key == key // 1 and key < 2**63:
-            return int(key)
-        raise EvaluationError(f"unsupported index value {_shown(key)} in list")
-    name = {str: "string", bool: "bool"}.get(kind, kind.__name__)
-    raise EvaluationError(f"unsupported index type '{name}' in list")
-
-
-def _shown(key: Value) -> str:
-    if type(key) is bool:
-        return "true" if key else "false"
-    return string_of_double(key) if type(key) is float else str(int(key) if type(key) is UInt else key)
 
 
 # presence tests

@@ -1,233 +1,262 @@
-"""Calls: arguments, the choice of an overload by run-time types, and what a call costs.
+"""Calls as steps: the arguments, the call, and what it costs.
 
 As in cel-go, a call of two arguments evaluates both though the first failed, a call of three stops at the first
-failure; a call is charged when all its arguments were evaluated, the last of them in vain included.
+failure; a call is charged when all its arguments were evaluated, the last of them in vain included. What a call will
+cost by its arguments is charged before it is made, so that nothing is begun that can't be afforded.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from policies.cel.errors import EvaluationError, Fatal
-from policies.cel.functions import Cost, Function, Overload
-from policies.cel.kinds import Guard, guard, runtime_type
-from policies.cel.plan.frame import SPENT, Frame, Step
+from policies.cel.functions import ByResult, Cost, Timed
+from policies.cel.plan.dispatch import Call, Implementation
+from policies.cel.plan.frame import CHECKPOINT, SPENT, Frame, Run, Step, checkpoint, on_time
 from policies.cel.values import MISSING, Value
 
-Implementation = Callable[..., Value]
-
-
-def cost_of(function: Function, chosen: Sequence[Overload]) -> Cost:
-    """What the call costs: the overload's price where there is only one, else the function's."""
-    own = chosen[0].cost if len(chosen) == 1 else function.unresolved
-    if own is not None:
-        return own
-    return 1 if function.cost is None else function.cost
-
-
-def implementation(function: Function, chosen: Sequence[Overload]) -> Implementation:
-    """What to call: the one overload behind a guard, or a dispatch over all that the function has."""
-    if function.dynamic is not None:
-        return function.dynamic
-    if len(chosen) == 1:
-        return chosen[0].call if function.unguarded else _guarded(function.name, chosen[0])
-    return _dispatch(function)
-
-
-def _guarded(name: str, overload: Overload) -> Implementation:
-    guards = [(position, test) for position, arg in enumerate(overload.args) if (test := guard(arg)) is not None]
-    call = overload.call
-    if not guards:
-        return call
-    if len(guards) == 1 and len(overload.args) == 1:
-        return _guarded_unary(name, guards[0][1], call)
-
-    def run(*args: Value) -> Value:
-        for position, test in guards:
-            if not test(args[position]):
-                raise mismatch(name, args)
-        return call(*args)
-
-    return run
-
-
-def _guarded_unary(name: str, test: Guard, call: Implementation) -> Implementation:
-    def run(arg: Value) -> Value:
-        if test(arg):
-            return call(arg)
-        raise mismatch(name, (arg,))
-
-    return run
-
-
-def _dispatch(function: Function) -> Implementation:
-    rows = [([(guard(arg)) for arg in overload.args], overload.call) for overload in function.overloads]
-
-    def run(*args: Value) -> Value:
-        count = len(args)
-        for tests, call in rows:
-            if len(tests) == count and all(test is None or test(arg) for test, arg in zip(tests, args, strict=True)):
-                return call(*args)
-        raise mismatch(function.name, args)
-
-    return run
-
-
-def mismatch(name: str, args: Sequence[Value]) -> EvaluationError:
-    return EvaluationError(f"no such overload: {name}({', '.join(runtime_type(arg).name for arg in args)})")
-
-
-def charge(price: Cost, *args: Any) -> int:
-    """The price of one call; failures stand among the arguments as their exceptions."""
-    return price if isinstance(price, int) else price(*args)
+Price = Callable[..., int]
 
 
 def call_step(call: Implementation, price: Cost, args: Sequence[Step], eager: bool) -> Step:
     """A call of any number of arguments. `eager` is cel-go's way with two: both are evaluated whatever the first
     yields.
     """
+    if isinstance(call, Timed):
+        return _timed(call.call, call_step(_gathered, price, args, eager))
+    if isinstance(price, ByResult):
+        return _priced_by_result(call, price, args, eager)
     if not args:
-        return _nullary(call, price)
+        return Step(lambda _: call(), price if isinstance(price, int) else price())
     if len(args) == 1:
-        return _unary(call, price, args[0])
+        return _unary(call, price, args[0]) if isinstance(price, int) else _priced_unary(call, price, args[0])
     if len(args) == 2 and eager:
-        if args[1].constant is not MISSING:
-            return _binary_constant(call, price, args[0], args[1].constant)
-        return _binary(call, price, args[0], args[1])
+        return _pair(call, price, args[0], args[1])
     return _variadic(call, price, args)
 
 
-def _nullary(call: Implementation, price: Cost) -> Step:
+def _gathered(*args: Value) -> tuple[Value, ...]:
+    return args
+
+
+def _timed(call: Call, arguments: Step) -> Step:
+    """A call that looks at the clock itself, with its arguments evaluated and paid for beforehand."""
+    gather, owed = arguments.run, arguments.owed
+
     def run(f: Frame) -> Value:
-        try:
-            value = call()
-        except EvaluationError as error:
-            f[SPENT] += charge(price, error)
-            raise
-        f[SPENT] += charge(price, value)
+        args = gather(f)
+        f[SPENT] += owed
+        return call(partial(on_time, f), *args)
+
+    return Step(run)
+
+
+def _priced_by_result(call: Call, price: ByResult, args: Sequence[Step], eager: bool) -> Step:
+    failed = price.of(EvaluationError())
+    arguments = call_step(_gathered, failed, args, eager)
+    gather, owed = arguments.run, arguments.owed
+
+    def run(f: Frame) -> Value:
+        found = gather(f)
+        f[SPENT] += owed
+        value = call(*found)
+        f[SPENT] += price.of(value) - failed
+        if f[SPENT] > f[CHECKPOINT]:
+            checkpoint(f)
         return value
 
     return Step(run)
 
 
-def _unary(call: Implementation, price: Cost, arg: Step) -> Step:
-    argument, owed = arg.run, arg.owed
-    fixed = isinstance(price, int)
+# one argument
+
+
+def _unary(call: Call, price: int, arg: Step) -> Step:
+    argument, owed = arg.run, arg.owed + price
 
     def run(f: Frame) -> Value:
-        x: Any = MISSING
         try:
             x = argument(f)
-            value = call(x)
-        except EvaluationError as error:
-            if x is MISSING:
-                f[SPENT] += charge(price, error, error)
-            else:
-                f[SPENT] += owed
-                f[SPENT] += charge(price, x, error)
+        except EvaluationError:
+            f[SPENT] += price
             raise
-        if not fixed:
-            try:
-                f[SPENT] += price(x, value)  # type: ignore[operator]
-            except Fatal:
-                f[SPENT] += owed
-                raise
-        return value
+        try:
+            return call(x)
+        except EvaluationError:
+            f[SPENT] += owed
+            raise
 
-    return Step(run, owed + (price if isinstance(price, int) else 0))
+    return Step(run, owed)
 
 
-def _binary_constant(call: Implementation, price: Cost, left: Step, y: Value) -> Step:
+def _priced_unary(call: Call, price: Price, arg: Step) -> Step:
+    argument, owed = arg.run, arg.owed
+
+    def run(f: Frame) -> Value:
+        try:
+            x = argument(f)
+        except EvaluationError as error:
+            f[SPENT] += price(error)
+            raise
+        f[SPENT] += owed
+        f[SPENT] += price(x)
+        if f[SPENT] > f[CHECKPOINT]:
+            checkpoint(f)
+        return call(x)
+
+    return Step(run)
+
+
+# two arguments, both evaluated
+
+
+def _pair(call: Call, price: int | Price, left: Step, right: Step) -> Step:
+    if right.constant is not MISSING:
+        if isinstance(price, int):
+            return _binary_constant(call, price, left, right.constant)
+        return _priced_binary_constant(call, price, left, right.constant)
+    if isinstance(price, int):
+        return _binary(call, price, left, right)
+    return _priced_binary(call, price, left, right)
+
+
+def _binary_constant(call: Call, price: int, left: Step, y: Value) -> Step:
+    first, owed = left.run, left.owed + price
+
+    def run(f: Frame) -> Value:
+        try:
+            x = first(f)
+        except EvaluationError:
+            f[SPENT] += price
+            raise
+        try:
+            return call(x, y)
+        except EvaluationError:
+            f[SPENT] += owed
+            raise
+
+    return Step(run, owed)
+
+
+def _priced_binary_constant(call: Call, price: Price, left: Step, y: Value) -> Step:
     first, owed = left.run, left.owed
-    fixed = isinstance(price, int)
-
-    def run(f: Frame) -> Value:
-        x: Any = MISSING
-        try:
-            x = first(f)
-            value = call(x, y)
-        except EvaluationError as error:
-            if x is MISSING:
-                f[SPENT] += charge(price, error, y, error)
-            else:
-                f[SPENT] += owed
-                f[SPENT] += charge(price, x, y, error)
-            raise
-        if not fixed:
-            try:
-                f[SPENT] += price(x, y, value)  # type: ignore[operator]
-            except Fatal:
-                f[SPENT] += owed
-                raise
-        return value
-
-    return Step(run, owed + (price if isinstance(price, int) else 0))
-
-
-def _binary(call: Implementation, price: Cost, left: Step, right: Step) -> Step:
-    first, second, owed1, owed2 = left.run, right.run, left.owed, right.owed
-    fixed = isinstance(price, int)
 
     def run(f: Frame) -> Value:
         try:
             x = first(f)
         except EvaluationError as error:
-            y = _try(f, right)
-            f[SPENT] += charge(price, error, y, error)
+            f[SPENT] += price(error, y)
             raise
-        y = MISSING
+        f[SPENT] += owed
+        f[SPENT] += price(x, y)
+        if f[SPENT] > f[CHECKPOINT]:
+            checkpoint(f)
+        return call(x, y)
+
+    return Step(run)
+
+
+def _binary(call: Call, price: int, left: Step, right: Step) -> Step:
+    first, second, owed1 = left.run, right.run, left.owed
+    owed = left.owed + right.owed + price
+    failed = after_failure(right, lambda *_: price)
+
+    def run(f: Frame) -> Value:
+        try:
+            x = first(f)
+        except EvaluationError as error:
+            failed(f, error)
+            raise
         try:
             y = second(f)
-            value = call(x, y)
-        except EvaluationError as error:
-            f[SPENT] += owed1
-            if y is MISSING:
-                f[SPENT] += charge(price, x, error, error)
-            else:
-                f[SPENT] += owed2
-                f[SPENT] += charge(price, x, y, error)
+        except EvaluationError:
+            f[SPENT] += owed1 + price
             raise
         except Fatal:
             f[SPENT] += owed1
             raise
-        if not fixed:
-            try:
-                f[SPENT] += price(x, y, value)  # type: ignore[operator]
-            except Fatal:
-                f[SPENT] += owed1 + owed2
-                raise
-        return value
+        try:
+            return call(x, y)
+        except EvaluationError:
+            f[SPENT] += owed
+            raise
 
-    return Step(run, owed1 + owed2 + (price if isinstance(price, int) else 0))
+    return Step(run, owed)
 
 
-def _try(f: Frame, step: Step) -> Value:
-    """The value of a step, or its failure."""
-    try:
-        value = step.run(f)
-    except EvaluationError as error:
-        return error
-    f[SPENT] += step.owed
-    return value
+def _priced_binary(call: Call, price: Price, left: Step, right: Step) -> Step:
+    first, second, owed1, owed2 = left.run, right.run, left.owed, right.owed
+    failed = after_failure(right, price)
+
+    def run(f: Frame) -> Value:
+        try:
+            x = first(f)
+        except EvaluationError as error:
+            failed(f, error)
+            raise
+        f[SPENT] += owed1
+        try:
+            y = second(f)
+        except EvaluationError as error:
+            f[SPENT] += price(x, error)
+            raise
+        f[SPENT] += owed2
+        f[SPENT] += price(x, y)
+        if f[SPENT] > f[CHECKPOINT]:
+            checkpoint(f)
+        return call(x, y)
+
+    return Step(run)
 
 
-def _variadic(call: Implementation, price: Cost, args: Sequence[Step]) -> Step:
-    steps = [(arg.run, arg.owed) for arg in args]
-    last = len(steps) - 1
+def after_failure(right: Step, price: Price) -> Callable[[Frame, EvaluationError], None]:
+    """What is still done where the left operand has failed: the right one is evaluated, and the call charged."""
+    second, owed = right.run, right.owed
+
+    def run(f: Frame, error: EvaluationError) -> None:
+        y: Any
+        try:
+            y = second(f)
+        except EvaluationError as another:
+            y = another
+        else:
+            f[SPENT] += owed
+        f[SPENT] += price(error, y)
+
+    return run
+
+
+# any number, up to the first failure
+
+
+def _variadic(call: Call, price: int | Price, args: Sequence[Step]) -> Step:
+    evaluate = _arguments(args)
+    last = len(args) - 1
 
     def run(f: Frame) -> Value:
         values: list[Value] = []
         try:
-            for argument, owed in steps:
-                values.append(argument(f))
-                f[SPENT] += owed
-            value = call(*values)
+            evaluate(f, values)
         except EvaluationError as error:
-            if len(values) >= last:
-                f[SPENT] += charge(price, *values, *([error] if len(values) == last else []), error)
+            if len(values) == last:
+                f[SPENT] += price if isinstance(price, int) else price(*values, error)
             raise
-        f[SPENT] += charge(price, *values, value)
-        return value
+        f[SPENT] += price if isinstance(price, int) else price(*values)
+        if f[SPENT] > f[CHECKPOINT]:
+            checkpoint(f)
+        return call(*values)
 
     return Step(run)
+
+
+def _arguments(args: Sequence[Step]) -> Callable[[Frame, list[Value]], None]:
+    steps: list[tuple[Run, int]] = [(arg.run, arg.owed) for arg in args]
+
+    def run(f: Frame, values: list[Value]) -> None:
+        for argument, owed in steps:
+            values.append(argument(f))
+            f[SPENT] += owed
+
+    return run

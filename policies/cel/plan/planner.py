@@ -7,22 +7,26 @@ maps of constants, `in` a constant list. What can't be folded because it fails i
 from __future__ import annotations
 
 from policies.cel import ast
+from policies.cel.budget import PATIENCE
 from policies.cel.check.checked import Checked
 from policies.cel.environment import Environment
 from policies.cel.errors import CheckError, EvaluationError, Fatal
-from policies.cel.functions import Function, Overload
+from policies.cel.functions import Function, Overload, Timed
 from policies.cel.library import regex
 from policies.cel.library.patch import construct
-from policies.cel.plan import aggregates, comprehensions, logic, shortcuts
+from policies.cel.plan import aggregates, bindings, comprehensions, logic, quantifiers, shortcuts
 from policies.cel.plan.attributes import Attribute, Branch, Lazy, Operand, Qualifier, Slot, Variable, resolved, step_of
-from policies.cel.plan.calls import call_step, cost_of, implementation
-from policies.cel.plan.frame import SLOTS, Step, constant
+from policies.cel.plan.calls import call_step
+from policies.cel.plan.dispatch import cost_of, implementation
+from policies.cel.plan.frame import SLOTS, Step, constant, fenced, frame, grown
+from policies.cel.plan.loops import Loop
 from policies.cel.types import CelType, Kind, ObjectType, is_optional
 from policies.cel.values import MISSING, NUMERIC, Value
 from policies.cel.versions import habits
 
 _CONVERSIONS = frozenset({"bool", "bytes", "double", "duration", "dyn", "int", "string", "timestamp", "type", "uint"})
 _FOLDING_LIMIT = 1_000_000
+_GROWING = frozenset({Kind.DYN, Kind.LIST, Kind.STRING, Kind.BYTES, Kind.PARAMETER})
 
 
 class Plan:
@@ -143,43 +147,51 @@ class _Planner:
         special = self.special(node, function, args)
         if special is not None:
             return special
-        if function.name == "findAll" and len(args) == 3 and type(args[1].constant) is str:
-            self.pattern(node, "findAll", args[0], args[1].constant)
-            return call_step(regex.find_all_through_go, cost_of(function, chosen), args, eager=False)
         found = call_step(
             implementation(function, chosen), cost_of(function, chosen), args, eager=_eager(function, chosen)
         )
+        if not function.quick:
+            found = fenced(found)
+        elif function.name == "_+_" and chosen[0].result.kind in _GROWING:
+            found = grown(found)
         if function.name in _CONVERSIONS and len(args) == 1 and args[0].constant is not MISSING:
             return self.folded(node, found)
         return found
 
     def special(self, node: ast.Call, function: Function, args: list[Step]) -> Step | None:
-        """A quicker or cheaper plan for a call with a constant operand."""
-        if len(args) != 2 or args[1].constant is MISSING:
+        """A plan of its own for an equality, and a quicker or cheaper one for a call with a constant operand."""
+        if function.name in ("_==_", "_!=_"):
+            return shortcuts.equality(args[0], args[1], function.name == "_!=_")
+        if len(args) < 2 or args[1].constant is MISSING:
             return None
         literal = args[1].constant
         match function.name:
-            case "_==_" | "_!=_":
-                return shortcuts.equality(args[0], literal, function.name == "_!=_")
             case "@in" if type(literal) is list:
                 return shortcuts.membership(args[0], literal)
-            case "matches" | "find" | "findAll" if type(literal) is str:
+            case "findAll" if type(literal) is str:
+                self.readable(node, literal)
+                if len(args) == 2:
+                    return shortcuts.pattern_call(args[0], literal, regex.all_finder(literal))
+                price = cost_of(function, ())
+                return call_step(Timed(regex.find_all_through_go), price, args, eager=False)
+            case "find" if type(literal) is str:
+                self.readable(node, literal)
+                return shortcuts.pattern_call(args[0], literal, regex.finder(literal))
+            case "matches" if type(literal) is str:
+                self.readable(node, literal)
                 priced = node.target is not None or self.habits.priced_matches
-                return self.pattern(node, function.name, args[0], literal, priced)
+                return shortcuts.pattern_call(args[0], literal, regex.searcher(literal), priced)
         return None
 
-    def pattern(self, node: ast.Call, name: str, text: Step, pattern: str, priced: bool = True) -> Step:
+    def readable(self, node: ast.Node, pattern: str) -> None:
         try:
-            if name == "matches":
-                return shortcuts.pattern_call(text, pattern, regex.searcher(pattern), priced)
-            search = regex.finder(pattern) if name == "find" else regex.all_finder(pattern)
-            return shortcuts.pattern_call(text, pattern, search, priced)
+            regex.checked_pattern(pattern)
         except EvaluationError as error:
             raise self.fail(node, str(error)) from error
 
     def folded(self, node: ast.Node, step: Step) -> Step:
         try:
-            return constant(step.run([{}, 0, _FOLDING_LIMIT]))
+            return constant(step.run(frame({}, _FOLDING_LIMIT, PATIENCE, ())))
         except (EvaluationError, Fatal) as error:
             raise self.fail(node, str(error)) from error
 
@@ -227,15 +239,15 @@ class _Planner:
         slots = self.open_scope(node.variables)
         bodies = [self.step(argument) for argument in node.arguments]
         self.close_scope()
-        loop = comprehensions.Loop(source, slots[0], slots[1] if len(slots) == 2 else None)
+        loop = Loop(source, slots[0], slots[1] if len(slots) == 2 else None)
         body, predicate = bodies[-1], bodies[0] if len(bodies) == 2 else None
         match node.macro:
             case "all":
-                return comprehensions.quantifier(loop, body, stop=False)
+                return quantifiers.quantifier(loop, body, stop=False)
             case "exists":
-                return comprehensions.quantifier(loop, body, stop=True)
+                return quantifiers.quantifier(loop, body, stop=True)
             case "exists_one" | "existsOne":
-                return comprehensions.exists_one(loop, body)
+                return quantifiers.exists_one(loop, body)
             case "filter":
                 return comprehensions.filtered(loop, body)
             case "transformMap":
@@ -253,7 +265,7 @@ class _Planner:
         self.close_scope()
         function, chosen = self.checked.overloads[id(node)]
         call = implementation(function, chosen)
-        return comprehensions.bound(slot, call_step(call, cost_of(function, chosen), [source, keys], eager=True))
+        return bindings.bound(slot, call_step(call, cost_of(function, chosen), [source, keys], eager=True))
 
     def optional_map(self, node: ast.OptionalMap) -> Step:
         target = self.step(node.target)
@@ -263,7 +275,7 @@ class _Planner:
         self.scopes[-1][node.variable] = Lazy(slot, value)
         body = self.step(node.body)
         self.close_scope()
-        return comprehensions.optional_map(holds, slot, body, node.flat, self.native)
+        return bindings.optional_map(holds, slot, body, node.flat, self.native)
 
     def method(self, name: str, target: Step) -> Step:
         function = self.functions[name]

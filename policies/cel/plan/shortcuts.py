@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from math import ceil
 
 from policies.cel.cost import REGEX_FACTOR, STRING_FACTOR, shorter, size
 from policies.cel.cost import equality as cost_of_equality
 from policies.cel.equality import equal, equal_or_false
 from policies.cel.errors import EvaluationError
+from policies.cel.functions import Timed
 from policies.cel.library.regex import through_go
-from policies.cel.plan.frame import SPENT, Frame, Step, constant
+from policies.cel.plan.calls import after_failure
+from policies.cel.plan.frame import LARGE, SPENT, Frame, Step, checkpoint, constant, on_time
 from policies.cel.values import NUMERIC, LibraryValue, UInt, Value
 
 _SCALARS = frozenset({bool, type(None)})
 
 
-def equality(left: Step, wanted: Value, negated: bool) -> Step:
-    """`left == literal`, or `!=`."""
+def equality(left: Step, right: Step, negated: bool) -> Step:
+    """`left == right`, or `!=`."""
+    wanted = right.constant
     if type(wanted) is str:
         return _text_equality(left, wanted, negated)
     if type(wanted) in _SCALARS:
         return _scalar_equality(left, wanted, negated)
-    return _any_equality(left, wanted, negated)
+    return _any_equality(left, right, negated)
 
 
 def _text_equality(left: Step, wanted: str, negated: bool) -> Step:
@@ -80,21 +84,30 @@ def _library_equality(f: Frame, value: LibraryValue, wanted: Value, negated: boo
         raise
 
 
-def _any_equality(left: Step, wanted: Value, negated: bool) -> Step:
-    first = left.run
+def _any_equality(left: Step, right: Step, negated: bool) -> Step:
+    first, second, owed1, owed2 = left.run, right.run, left.owed, right.owed
+    price = shorter if negated else cost_of_equality
+    failed = after_failure(right, price)
 
     def run(f: Frame) -> Value:
         try:
-            value = first(f)
+            x = first(f)
         except EvaluationError as error:
-            f[SPENT] += shorter(error, wanted)
+            failed(f, error)
             raise
-        f[SPENT] += shorter(value, wanted) if negated else cost_of_equality(value, wanted)
-        if negated:
-            return not equal_or_false(value, wanted)
-        return equal(value, wanted)
+        f[SPENT] += owed1
+        try:
+            y = second(f)
+        except EvaluationError as error:
+            f[SPENT] += price(x, error)
+            raise
+        f[SPENT] += owed2 + price(x, y)
+        if type(x) is str and type(y) is str:
+            return (x == y) is not negated
+        tick = partial(on_time, f)
+        return not equal_or_false(x, y, tick) if negated else equal(x, y, tick)
 
-    return Step(run, left.owed)
+    return Step(run)
 
 
 def membership(value: Step, members: list[Value]) -> Step | None:
@@ -144,7 +157,7 @@ def _aliases(member: Value) -> list[tuple[type, Value]]:
     return found
 
 
-def pattern_call(text: Step, pattern: str, call: Callable[[str], Value], priced: bool) -> Step:
+def pattern_call(text: Step, pattern: str, call: Callable[[str], Value] | Timed, priced: bool = True) -> Step:
     """A search for a literal pattern. Where the text fails, the search isn't charged.
 
     Unless `priced`, it costs 1: that is what the API server takes for `matches` as a function.
@@ -159,6 +172,8 @@ def pattern_call(text: Step, pattern: str, call: Callable[[str], Value], priced:
             value = through_go(value)
             if type(value) is not str:
                 raise EvaluationError("no such overload")
-        return call(value)
+        if len(value) > LARGE:
+            checkpoint(f)
+        return call.call(partial(on_time, f), value) if isinstance(call, Timed) else call(value)
 
     return Step(run)
