@@ -4,7 +4,7 @@ Guarantees: an expression gives its value or a `Failed`; `OutOfBudget` is the on
 when first named and once a `Run`, errors included; what they cost is added to the run, not to the expression.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,6 +85,11 @@ class Names(dict[str, object]):
         compute = self._computed.get(name)
         value = self[name] = compute() if compute is not None else self._below[name]
         return value
+
+    def touched(self) -> Iterator[object]:
+        """The values that have been looked at."""
+        yield from self.values()
+        yield from self._below.touched() if isinstance(self._below, Names) else self._below.values()
 
 
 class Variables(dict[str, object]):

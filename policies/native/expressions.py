@@ -1,7 +1,7 @@
 """The expressions of one policy, compiled one after the other in what each of them may name."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from policies.cel import CompileError, Compiler, Environment, Program
@@ -44,7 +44,7 @@ class Expressions:
             environment = self.environment(authorizer=authorizer, patches=patches, variables=variables)
             program = _COMPILER.compile(source, environment)
         except CompileError as error:
-            place.wrong(str(error), error.hint)
+            uncompiled(place, error)
             return None
         if expected and program.type not in expected:
             place.wrong(_unexpected(program.type, expected))
@@ -70,6 +70,12 @@ class Expressions:
         program = self.compile(place)
         if program is not None:
             self.variables[name] = program
+
+
+def uncompiled(place: Place, error: CompileError) -> None:
+    """Records everything that keeps an expression from compiling, each with its line and a caret."""
+    for problem in error.problems:
+        place.wrong(replace(problem, hint="").shown(error.source), problem.hint)
 
 
 def declared(found: CelType) -> CelType:

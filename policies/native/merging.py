@@ -31,6 +31,13 @@ class _Wrong:
         return f"{self.path}: {self.message}" if self.path else self.message
 
 
+@dataclass(frozen=True, slots=True)
+class Untaken:
+    """A value that the API server can't make JSON of: it has no type that any field takes."""
+
+    value: Json
+
+
 def merged(shape: Shape, live: Json, patch: Json) -> Json:
     """The live object with the patch in it. Raises MergeRefused."""
     _hold(_wrongs(shape, patch, ""), "failed to convert patch object to typed object: ")
@@ -141,6 +148,8 @@ def _wrong_scalar(kind: str, value: Json, path: Path) -> Iterator[_Wrong]:
 
 def _go(value: Json) -> str:
     """A value as Go prints it. CEL's null isn't JSON's there: nothing takes it."""
+    if isinstance(value, Untaken):
+        return _go(value.value)
     if value is None:
         return "NULL_VALUE"
     if isinstance(value, bool):
@@ -176,6 +185,7 @@ _GO_TYPES: Mapping[type, str] = {
     list: "[]interface {}",
     dict: "map[string]interface {}",
     type(None): "structpb.NullValue",
+    Untaken: "map[ref.Val]ref.Val",
 }
 
 

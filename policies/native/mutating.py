@@ -211,7 +211,7 @@ class _Pass:
             self._refuse(policy, binding, value.message, index=index)
             return
         try:
-            after = self._applied(invocation, mutation, names["object"], value)
+            after = self._applied(invocation, mutation, names, value)
         except (Mistyped, MergeRefused, PatchFailed) as error:
             self._refuse(policy, binding, str(error), index=index)
             return
@@ -219,10 +219,14 @@ class _Pass:
             raise _Broken(Status(500, "InternalError", str(error))) from error
         self._object, self._patched = self._returned(invocation.found, after), True
 
-    def _applied(self, invocation: _Invocation, mutation: Mutation, document: Json, value: Value) -> Json:
+    def _applied(self, invocation: _Invocation, mutation: Mutation, names: Names, value: Value) -> Json:
+        document: Json = names["object"]
         known = shapes.built_in(invocation.found.kind)
         if not mutation.json_patch:
-            patch = {**configuration(value), **{name: document[name] for name in ("apiVersion", "kind")}}
+            patch = {
+                **configuration(value, names.touched()),
+                **{name: document[name] for name in ("apiVersion", "kind")},
+            }
             shape = self._around.shape(invocation.found.kind)
             try:
                 after = merged(shape, document, patch)

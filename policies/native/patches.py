@@ -5,7 +5,7 @@ Constructed objects must be named after the place where they stand (`Object.spec
 """
 
 import base64
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from policies.cel.kinds import runtime_type
@@ -13,6 +13,7 @@ from policies.cel.library.clock import format_duration, format_timestamp
 from policies.cel.library.patch import ObjectValue
 from policies.cel.values import Duration, Timestamp, UInt, Value
 from policies.json import Json, JsonObject
+from policies.native.merging import Untaken
 from policies.native.shapes import Shape
 
 Steps = tuple[str, ...]  # from an object down to a part of it
@@ -65,11 +66,54 @@ def _exact(value: Value) -> Json:
     return plain(value)
 
 
-def configuration(value: ObjectValue) -> JsonObject:
-    """The object that is to be merged."""
+def configuration(value: ObjectValue, given: Iterable[object]) -> JsonObject:
+    """The object that is to be merged. `given` are the inputs of the expression.
+
+    The API server makes JSON of constructed objects, and of one list or map written in an expression, but not of a map
+    written inside another: nothing takes that. What comes from an input may be as deep as it likes.
+    """
     _named(value)
-    made: JsonObject = plain(value)
-    return made
+    return _configured(value, _Given(given))
+
+
+class _Given:
+    """Knows the lists and maps of the inputs again."""
+
+    def __init__(self, given: Iterable[object]) -> None:
+        self._given, self._known = given, set[int]()
+
+    def __contains__(self, value: object) -> bool:
+        if not self._known:
+            for one in self._given:
+                self._learn(one)
+        return id(value) in self._known
+
+    def _learn(self, value: object) -> None:
+        if isinstance(value, Mapping | list):
+            self._known.add(id(value))
+            for inner in value.values() if isinstance(value, Mapping) else value:
+                self._learn(inner)
+
+
+def _configured(value: ObjectValue, given: _Given) -> JsonObject:
+    return {name: _field(member, given) for name, member in value.items()}
+
+
+def _field(value: Value, given: _Given) -> Json:
+    if isinstance(value, ObjectValue):
+        return _configured(value, given)
+    if isinstance(value, list) and value not in given:
+        return [_inner(member, given) for member in value]
+    if isinstance(value, Mapping) and value not in given:
+        return {_key(key): _inner(member, given) for key, member in value.items()}
+    return plain(value)
+
+
+def _inner(value: Value, given: _Given) -> Json:
+    """A member of a list or map that was written in the expression."""
+    if isinstance(value, Mapping | list) and not isinstance(value, ObjectValue) and value not in given:
+        return Untaken(plain(value))
+    return _field(value, given)
 
 
 def nested(patch: JsonObject, steps: Steps) -> JsonObject:

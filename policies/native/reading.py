@@ -207,15 +207,20 @@ def _variable(place: Place, expressions: Expressions) -> None:
 def _validation(place: Place, expressions: Expressions) -> Validation:
     place.known(("expression", "message", "messageExpression", "reason"))
     program = expressions.compile(place.at("expression"), BOOL)
-    message = place.at("message")
-    if message and not message.text().strip():
-        message.wrong("must be non-empty if specified")
-    elif re.search(r"[\n\r]", message.text().strip()):
-        message.wrong("must not contain line breaks")
+    message = _message(place.at("message"))
     told = place.at("messageExpression")
     words = expressions.compile(told, STRING, authorizer=False) if told else None
     reason = place.at("reason").word(_REASONS, "Invalid")
-    return Validation(program, message.text(), words, reason)  # type: ignore[arg-type]  # then there is a problem
+    return Validation(program, message, words, reason)  # type: ignore[arg-type]  # then there is a problem
+
+
+def _message(place: Place) -> str:
+    text = place.text()
+    if isinstance(place.value, str) and not text.strip():
+        place.wrong("must be non-empty if specified")
+    if re.search(r"[\n\r]", text.strip()):
+        place.wrong("must not contain line breaks")
+    return text
 
 
 def _annotations(place: Place, policy: str, expressions: Expressions) -> tuple[Annotation, ...]:

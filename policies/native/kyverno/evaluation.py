@@ -217,19 +217,19 @@ class _Mutation:
         self._policy, self._request, self._around, self._template = policy, request, around, template
 
     def object(self, blank: Verdict) -> Json:
-        _hold(self._policy, self._run(self._request.object, json_patch=False), blank)
         found = self._request.object
+        _hold(self._policy, Run(self._seen(found, json_patch=False), self._policy.variables, _UNBOUND), blank)
         for mutation in self._policy.mutations:
             found = self._applied(found, mutation, blank)
         return found
 
-    def _run(self, found: Json, *, json_patch: bool) -> Run:
+    def _seen(self, found: Json, *, json_patch: bool) -> Names:
         request = replace(self._request, object=found)
-        seen = request if json_patch else _seen(request, self._template)
-        return Run(_names(seen, self._around), self._policy.variables, _UNBOUND)
+        return _names(request if json_patch else _seen(request, self._template), self._around)
 
     def _applied(self, found: Json, mutation: Mutation, blank: Verdict) -> Json:
-        value: Value = self._run(found, json_patch=mutation.json_patch).evaluate(mutation.expression)
+        names = self._seen(found, json_patch=mutation.json_patch)
+        value: Value = Run(names, self._policy.variables, _UNBOUND).evaluate(mutation.expression)
         if isinstance(value, Failed):
             raise _Stop(replace(blank, result=Result.ERROR, message=_cause(value)))
         if mutation.json_patch:
@@ -237,6 +237,6 @@ class _Mutation:
                 return patched(found, operations(value))
             except ExpectationFailed:
                 return found
-        patch = nested(configuration(value), self._template.steps if self._template else ())
+        patch = nested(configuration(value, names.touched()), self._template.steps if self._template else ())
         head = {name: found[name] for name in ("apiVersion", "kind") if name in found}
         return merged(self._around.shape(self._request.kind), found, {**patch, **head})

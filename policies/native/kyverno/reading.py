@@ -13,7 +13,7 @@ from policies.cel.functions import Version
 from policies.cel.parser import parse
 from policies.cel.types import BOOL, DYN, NULL, STRING, CelType, ObjectType
 from policies.kinds.problems import Problem, in_order
-from policies.native.expressions import OBJECT, PATCHES
+from policies.native.expressions import OBJECT, PATCHES, uncompiled
 from policies.native.kyverno.libraries import foreign
 from policies.native.kyverno.model import KyvernoMutatingPolicy, KyvernoPolicy, KyvernoValidatingPolicy
 from policies.native.kyverno.templates import templates_of
@@ -97,7 +97,7 @@ class _Expressions:
         for name, purpose in names:
             place.wrong(f"`{name}` is Kyverno's own: it {purpose}", "leave this policy to Kyverno, or rewrite it")
         if not names:
-            place.wrong(str(error), error.hint)
+            uncompiled(place, error)
 
 
 def _validating(root: Place, version: Version) -> KyvernoValidatingPolicy:
