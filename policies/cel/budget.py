@@ -24,7 +24,7 @@ class Patience:
     processor's clock count, and then the other half is granted: so a busy machine takes nothing from an expression.
     """
 
-    seconds: float = 0.09
+    seconds: float = 0.08
     wall: Callable[[], float] = perf_counter
     busy: Callable[[], float] = thread_time
 

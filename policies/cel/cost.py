@@ -12,7 +12,8 @@ from typing import Any
 
 from policies.cel.functions import ByResult
 from policies.cel.maps import pairs
-from policies.cel.values import LibraryValue, Optional, Value
+from policies.cel.sizes import MAX_RESULT
+from policies.cel.values import Duration, LibraryValue, Optional, Timestamp, UInt, Value
 
 SELECT = 1
 LIST = 10
@@ -20,6 +21,8 @@ MAP = 30
 OBJECT = 40
 STRING_FACTOR = 0.1  # per character, for one traversal
 REGEX_FACTOR = 0.25  # per character of the pattern
+_LEAVES = frozenset({int, float, bool, type(None), UInt, Duration, Timestamp})
+_UNAFFORDABLE = 2**62
 
 
 def size(value: Value) -> int:
@@ -75,16 +78,35 @@ def searched(_: Value, container: Value, *__: Any) -> int:
 
 
 def visited(value: Value, *_: Any) -> int:
-    """Every leaf of the first argument once, text by its bytes."""
+    """Every leaf of the first argument once, text by its bytes. More than anybody can afford where there are too many
+    to be visited.
+    """
     if type(value) is str:
-        return int(len(value.encode(errors="surrogatepass")) * STRING_FACTOR)
-    if type(value) is bytes:
-        return int(len(value) * STRING_FACTOR)
-    if type(value) is list:
-        return sum(map(visited, value))
-    if isinstance(value, Mapping):
-        return sum(visited(key) + visited(item) for key, item in pairs(value))
-    return 1
+        return int(len(value if value.isascii() else value.encode(errors="surrogatepass")) * STRING_FACTOR)
+    total, parts, pending = 0, 0, [value]
+    while pending and parts <= MAX_RESULT:
+        item = pending.pop()
+        if type(item) is list:
+            parts += 1
+            if _LEAVES.issuperset(map(type, item)):
+                total += len(item)
+            elif set(map(type, item)) == {str} and 4 * max(map(len, item)) < 1 / STRING_FACTOR:
+                continue  # each is too short to count
+            else:
+                parts += len(item)
+                pending.extend(item)
+        elif isinstance(item, Mapping):
+            parts += 1 + 2 * len(item)
+            pending.extend(part for pair in pairs(item) for part in pair)
+        else:
+            total += _leaf(item)
+    return total if parts <= MAX_RESULT else _UNAFFORDABLE
+
+
+def _leaf(value: Value) -> int:
+    if type(value) is str:
+        return visited(value)
+    return int(len(value) * STRING_FACTOR) if type(value) is bytes else 1
 
 
 def equality(a: Value, b: Value, *_: Any) -> int:

@@ -16,6 +16,7 @@ from policies.cel.types import CelType
 from policies.cel.values import MISSING, NUMERIC, Duration, LibraryValue, Optional, Timestamp, UInt, Value
 
 Tick = Callable[[], None]
+_SAFE: Final = frozenset({str, int})
 _EXACT: Final = 2**53  # below, integers equal doubles exactly
 _PLAIN: Final = frozenset({int, str, bool, float, bytes, type(None), UInt, Duration, Timestamp})
 
@@ -68,7 +69,7 @@ def _inside(a: Value, b: Value, tick: Tick) -> bool:
 def _equal_parts(a: Value, b: Value, tick: Tick) -> bool:
     if isinstance(a, list):
         tick()
-        return len(a) == len(b) and all(map(_inside, a, b, repeat(tick)))
+        return len(a) == len(b) and _equal_lists(a, b, tick)
     if isinstance(a, LibraryValue):
         return a.cel_equal(b)
     if isinstance(a, Mapping):
@@ -78,6 +79,12 @@ def _equal_parts(a: Value, b: Value, tick: Tick) -> bool:
     if isinstance(a, CelType):
         return bool(a.name == b.name)
     return (a == b) is True
+
+
+def _equal_lists(a: list[Value], b: list[Value], tick: Tick) -> bool:
+    if len(a) > 8 and _SAFE.issuperset(map(type, a)) and _SAFE.issuperset(map(type, b)):
+        return a == b  # of these types, Python's equality is CEL's
+    return all(map(_inside, a, b, repeat(tick)))
 
 
 def _equal_maps(a: Mapping[Value, Value], b: Mapping[Value, Value], tick: Tick) -> bool:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from policies.cel.errors import EvaluationError
 
 MAX_TEXT = 8 * 1024 * 1024  # characters or bytes
 MAX_LIST = 1_000_000  # elements
 MAX_RESULT = 1_000_000  # values inside one another
+MAX_NOTATION = 65_536  # characters of a URL, a quantity, a version, an address, a moment
 
 
 def bounded(size: int) -> None:
@@ -22,6 +26,17 @@ def bounded_list(size: int) -> None:
 def bounded_result(size: int) -> None:
     """The same for how many values a result holds, counted as often as they are in it."""
     _bounded(size, MAX_RESULT)
+
+
+def notation(read: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that reads a text, for texts that aren't absurdly long. Raises EvaluationError for others."""
+
+    def run(text: str, *args: Any) -> Any:
+        if len(text) > MAX_NOTATION:
+            raise EvaluationError(f"text too long to be read: {len(text)} exceeds the limit of {MAX_NOTATION}")
+        return read(text, *args)
+
+    return run
 
 
 def _bounded(size: int, limit: int) -> None:

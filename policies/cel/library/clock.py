@@ -15,6 +15,7 @@ from policies.cel.types import DURATION, INT, STRING, TIMESTAMP
 from policies.cel.values import Duration, Timestamp, timestamp
 
 SECOND = 10**9
+_MAX_DURATION = 1000  # characters
 _UNITS = {
     "ns": 1,
     "us": 10**3,
@@ -39,6 +40,8 @@ def parse_duration(text: str) -> Duration:
     rest = text[1:] if text[:1] in ("-", "+") else text
     if rest == "0":
         return Duration(0)
+    if len(rest) > _MAX_DURATION:
+        raise _not_a_duration()
     total, at = 0, 0
     while at < len(rest):
         part = _PART.match(rest, at)

@@ -11,6 +11,7 @@ from policies.cel.functions import Function, free, table
 from policies.cel.kinds import runtime_type
 from policies.cel.library.clock import format_duration, format_timestamp, parse_duration, parse_timestamp
 from policies.cel.operators import checked_int, checked_uint
+from policies.cel.sizes import notation
 from policies.cel.types import (
     BOOL,
     BYTES,
@@ -174,7 +175,7 @@ TABLE = table(
         "duration",
         [
             free([DURATION], DURATION, _same),
-            free([STRING], DURATION, parse_duration),
+            free([STRING], DURATION, notation(parse_duration)),
         ],
     ),
     Function(
@@ -206,7 +207,7 @@ TABLE = table(
         [
             free([TIMESTAMP], TIMESTAMP, _same),
             free([INT], TIMESTAMP, lambda value: timestamp(value * 10**9)),
-            free([STRING], TIMESTAMP, parse_timestamp),
+            free([STRING], TIMESTAMP, notation(parse_timestamp)),
         ],
     ),
     Function(

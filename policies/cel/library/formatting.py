@@ -200,9 +200,13 @@ class _Printer:
     def __init__(self, tick: Tick, size: int) -> None:
         self.tick = tick
         self.size = size
+        self.parts = 0
 
     def count(self, written: str) -> str:
         self.size += len(written)
+        self.parts += 1
+        if self.parts % 256 == 0:
+            self.tick()
         bounded(self.size)
         return written
 
@@ -223,12 +227,10 @@ class _Printer:
             raise EvaluationError(f'could not convert argument "{error}" to string') from error
 
     def sequence(self, values: list[Value]) -> str:
-        self.tick()
         self.count("[]")
         return f"[{', '.join(map(self.member, values))}]"
 
     def mapping(self, value: Mapping[Value, Value]) -> str:
-        self.tick()
         self.count("{}")
         entries = sorted(((_key(key), value) for key, value in pairs(value)), key=lambda entry: entry[0])
         return f"{{{', '.join(f'{self.count(key)}:{self.member(value)}' for key, value in entries)}}}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cmp_to_key
+from math import isnan
 from operator import le
 from typing import Any
 
@@ -40,6 +41,11 @@ _SORTABLE = (INT, UINT, DOUBLE, BOOL, DURATION, TIMESTAMP, STRING, BYTES)
 _WRAPPING = 10_000_000
 _LONGEST_RANGE = 1_000_000
 _ZEROS: tuple[tuple[CelType, Value], ...] = ((INT, 0), (UINT, UInt(0)), (DOUBLE, 0.0), (DURATION, Duration(0)))
+
+
+def _unused(*_: Value) -> Value:
+    """Stands where `dynamic` decides."""
+    raise EvaluationError("no such overload")
 
 
 def _ordered(value: Value) -> Value:
@@ -152,11 +158,11 @@ def _flatten(tick: Tick, values: list[Value], depth: int, found: list[Value]) ->
             found.append(value)
 
 
-def sort(values: Value) -> list[Value]:
-    return sort_by_keys(values, values)
+def sort(tick: Tick, values: Value) -> list[Value]:
+    return sort_by_keys(tick, values, values)
 
 
-def sort_by_keys(values: Value, keys: Value) -> list[Value]:
+def sort_by_keys(tick: Tick, values: Value, keys: Value) -> list[Value]:
     """The values in the order of their keys; keys are of one type."""
     if type(values) is not list or type(keys) is not list:
         raise EvaluationError("no such overload")
@@ -171,11 +177,15 @@ def sort_by_keys(values: Value, keys: Value) -> list[Value]:
         raise EvaluationError("list elements must be comparable")
     if any(type(key) is not type(keys[0]) for key in keys):
         raise EvaluationError("list elements must have the same type")
-    return [values[at] for at in _order(keys)]
+    return [values[at] for at in _order(tick, keys)]
 
 
-def _order(keys: list[Value]) -> list[int]:
+def _order(tick: Tick, keys: list[Value]) -> list[int]:
+    if type(keys[0]) is not float or not any(map(isnan, keys)):
+        return sorted(range(len(keys)), key=keys.__getitem__)
+
     def compared(a: int, b: int) -> int:
+        tick()
         return _compared(keys[a], keys[b]) or 0
 
     return sorted(range(len(keys)), key=cmp_to_key(compared))
@@ -278,12 +288,14 @@ SINCE_1_37 = table(
 EXTENSION = table(
     Function("slice", [method([LIST_T, INT, INT], LIST_T, slice_, _MADE)]),
     Function(
-        "sort", [method([list_of(kind)], list_of(kind), sort, _self_compared) for kind in _SORTABLE], dynamic=sort
+        "sort",
+        [method([list_of(kind)], list_of(kind), _unused, _self_compared) for kind in _SORTABLE],
+        dynamic=Timed(sort),
     ),
     Function(
         "@sortByAssociatedKeys",
-        [method([LIST_T, list_of(kind)], LIST_T, sort_by_keys, _keys_compared) for kind in _SORTABLE],
-        dynamic=sort_by_keys,
+        [method([LIST_T, list_of(kind)], LIST_T, _unused, _keys_compared) for kind in _SORTABLE],
+        dynamic=Timed(sort_by_keys),
     ),
     Function("reverse", [method([LIST_T], LIST_T, lambda values: values[::-1], _MADE)]),
     Function("distinct", [method([LIST_T], LIST_T, Timed(distinct), _self_compared)]),

@@ -9,6 +9,7 @@ from policies.cel import cost
 from policies.cel.errors import EvaluationError
 from policies.cel.functions import Function, free, method, table
 from policies.cel.library.quoting import quoted
+from policies.cel.sizes import notation
 from policies.cel.types import BOOL, INT, STRING, OpaqueType
 from policies.cel.values import LibraryValue, Value
 
@@ -327,15 +328,18 @@ def _contains_cidr_text_cost(network: Value, text: Value, *_: object) -> int:
     return _contains_cidr_cost(network) + cost.traversal(text)
 
 
+_short_ip, _short_cidr = notation(parse_ip), notation(parse_cidr)
+
+
 def _question(name: str, call: object) -> Function:
     return Function(name, [method([IP_TYPE], BOOL, call)], cost=1)  # type: ignore[arg-type]
 
 
 TABLE = table(
-    Function("ip", [free([STRING], IP_TYPE, parse_ip, cost.traversal)]),
+    Function("ip", [free([STRING], IP_TYPE, notation(parse_ip), cost.traversal)]),
     Function("ip", [method([CIDR_TYPE], IP_TYPE, lambda network: network.ip, 1)], unresolved=cost.traversal),
-    Function("isIP", [free([STRING], BOOL, lambda text: _readable(parse_ip, text))], cost=cost.traversal),
-    Function("ip.isCanonical", [free([STRING], BOOL, is_canonical)], cost=cost.two_traversals),
+    Function("isIP", [free([STRING], BOOL, notation(lambda text: _readable(parse_ip, text)))], cost=cost.traversal),
+    Function("ip.isCanonical", [free([STRING], BOOL, notation(is_canonical))], cost=cost.two_traversals),
     Function("family", [method([IP_TYPE], INT, lambda ip: ip.version)], cost=1),
     _question("isUnspecified", is_unspecified),
     _question("isLoopback", is_loopback),
@@ -343,12 +347,12 @@ TABLE = table(
     _question("isLinkLocalUnicast", is_link_local_unicast),
     _question("isGlobalUnicast", is_global_unicast),
     Function("string", [free([IP_TYPE], STRING, str), free([CIDR_TYPE], STRING, str)]),
-    Function("cidr", [free([STRING], CIDR_TYPE, parse_cidr)], cost=cost.traversal),
-    Function("isCIDR", [free([STRING], BOOL, lambda text: _readable(parse_cidr, text))], cost=cost.traversal),
+    Function("cidr", [free([STRING], CIDR_TYPE, notation(parse_cidr))], cost=cost.traversal),
+    Function("isCIDR", [free([STRING], BOOL, notation(lambda text: _readable(parse_cidr, text)))], cost=cost.traversal),
     Function(
         "containsIP",
         [
-            method([CIDR_TYPE, STRING], BOOL, lambda a, b: contains_ip(a, parse_ip(b)), _contains_ip_text_cost),
+            method([CIDR_TYPE, STRING], BOOL, lambda a, b: contains_ip(a, _short_ip(b)), _contains_ip_text_cost),
             method([CIDR_TYPE, IP_TYPE], BOOL, contains_ip, _contains_ip_cost),
         ],
         unresolved=_contains_ip_cost,
@@ -356,7 +360,7 @@ TABLE = table(
     Function(
         "containsCIDR",
         [
-            method([CIDR_TYPE, STRING], BOOL, lambda a, b: contains_cidr(a, parse_cidr(b)), _contains_cidr_text_cost),
+            method([CIDR_TYPE, STRING], BOOL, lambda a, b: contains_cidr(a, _short_cidr(b)), _contains_cidr_text_cost),
             method([CIDR_TYPE, CIDR_TYPE], BOOL, contains_cidr, _contains_cidr_cost),
         ],
         unresolved=_contains_cidr_cost,

@@ -12,6 +12,7 @@ from enum import Enum
 from policies.cel import cost
 from policies.cel.errors import EvaluationError
 from policies.cel.functions import Function, free, method, table
+from policies.cel.sizes import notation
 from policies.cel.types import BOOL, DOUBLE, INT, STRING, CelType, library_type
 from policies.cel.values import INT_MAX, INT_MIN, LibraryValue, Value
 
@@ -285,8 +286,8 @@ def _sign(quantity: Quantity) -> int:
 _PAIR = [QUANTITY, QUANTITY]
 
 TABLE = table(
-    Function("quantity", [free([STRING], QUANTITY, parse)], cost=cost.traversal),
-    Function("isQuantity", [free([STRING], BOOL, is_quantity)], cost=cost.traversal),
+    Function("quantity", [free([STRING], QUANTITY, notation(parse))], cost=cost.traversal),
+    Function("isQuantity", [free([STRING], BOOL, notation(is_quantity))], cost=cost.traversal),
     Function("sign", [free([QUANTITY], INT, _sign)], cost=1),
     Function("isGreaterThan", [method(_PAIR, BOOL, lambda a, b: compare(a, b) > 0)], cost=1),
     Function("isLessThan", [method(_PAIR, BOOL, lambda a, b: compare(a, b) < 0)], cost=1),

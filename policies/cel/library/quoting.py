@@ -8,6 +8,8 @@ _QUOTED |= {"\\": "\\\\", '"': '\\"'}
 
 def quoted(text: str) -> str:
     """Go's %q."""
+    if text.isprintable() and '"' not in text and "\\" not in text:
+        return f'"{text}"'
     return f'"{"".join(map(_quoted_character, text))}"'
 
 

@@ -9,6 +9,7 @@ from policies.cel import cost
 from policies.cel.errors import EvaluationError
 from policies.cel.functions import Function, free, method, table
 from policies.cel.library.quoting import quoted
+from policies.cel.sizes import notation
 from policies.cel.types import BOOL, INT, STRING, CelType, library_type
 from policies.cel.values import UINT_MAX, LibraryValue, Value
 
@@ -143,12 +144,12 @@ _PAIR = [SEMVER, SEMVER]
 TABLE = table(
     Function(
         "semver",
-        [free([STRING], SEMVER, parse), free([STRING, BOOL], SEMVER, normalized)],
+        [free([STRING], SEMVER, notation(parse)), free([STRING, BOOL], SEMVER, notation(normalized))],
         cost=cost.traversal,
     ),
     Function(
         "isSemver",
-        [free([STRING], BOOL, is_semver), free([STRING, BOOL], BOOL, is_semver)],
+        [free(args, BOOL, notation(is_semver)) for args in ([STRING], [STRING, BOOL])],
         cost=cost.traversal,
     ),
     Function("isGreaterThan", [method(_PAIR, BOOL, lambda a, b: compare(a, b) > 0)], cost=1),

@@ -10,6 +10,7 @@ from policies.cel.errors import EvaluationError
 from policies.cel.functions import Function, Table, free, method, table
 from policies.cel.library.network import AddressError, parse_address
 from policies.cel.library.quoting import quoted
+from policies.cel.sizes import notation
 from policies.cel.types import BOOL, STRING, CelType, library_type, list_of, map_of
 from policies.cel.values import LibraryValue, Value
 
@@ -317,8 +318,8 @@ def _table(strict: bool) -> Table:
         "getEscapedPath": lambda url: _shown(escaped_path(url)),
     }
     return table(
-        Function("url", [free([STRING], URL, lambda text: parse(text, strict))], cost=cost.traversal),
-        Function("isURL", [free([STRING], BOOL, is_url)]),
+        Function("url", [free([STRING], URL, notation(lambda text: parse(text, strict)))], cost=cost.traversal),
+        Function("isURL", [free([STRING], BOOL, notation(is_url))]),
         *(Function(name, [method([URL], STRING, part)], cost=1) for name, part in parts.items()),
         Function("getQuery", [method([URL], map_of(STRING, list_of(STRING)), query)], cost=1),
     )
