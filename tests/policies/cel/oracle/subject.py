@@ -39,7 +39,7 @@ class Subject:
         budget = Budget()
         answer: Json = {"type": str(program.type)}
         try:
-            answer["val"] = tagged(program.evaluate(_names(bindings, stored), budget))
+            answer["val"] = tagged(program.exact(_names(bindings, stored), budget))
         except (EvaluationError, CostExceeded) as error:
             answer["err"] = str(error)
         answer["cost"] = budget.spent
@@ -118,7 +118,7 @@ class _Variables(Mapping[str, object]):
 
     def __getitem__(self, name: str) -> object:
         if name not in self._known:
-            self._known[name] = self._programs[name].evaluate(self._names)
+            self._known[name] = self._programs[name].exact(self._names)
         return self._known[name]
 
     def __iter__(self) -> Iterator[str]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from policies.cel.errors import EvaluationError
+from policies.cel.library.patch import ObjectValue
 from policies.cel.types import CelType
 from policies.cel.values import Duration, Optional, Timestamp, UInt, Value
 
@@ -46,6 +47,9 @@ def _compound(value: Value) -> Tagged:
     match value:
         case list():
             return {"t": "list", "v": [tagged(element) for element in value]}
+        case ObjectValue():
+            fields = [[tagged(name), tagged(held)] for name, held in value.items()]
+            return {"t": "object", "name": value.cel_type.name, "v": sorted(fields, key=lambda field: str(field[0]))}
         case Mapping():
             entries = [[tagged(key), tagged(held)] for key, held in value.items()]
             return {"t": "map", "v": sorted(entries, key=lambda entry: str(entry[0]))}
@@ -69,8 +73,8 @@ def _long(kind: str, text: str, size: int) -> Tagged:
 def same(ours: Tagged, theirs: Tagged) -> bool:
     """Whether both forms are of one value.
 
-    Doubles count by value, maps have no order. What an expression constructed is a map to us, of which a JSONPatch
-    keeps no empty strings. An error that an optional holds has no text to agree on.
+    Doubles count by value, maps have no order, and a JSONPatch keeps no empty strings. An error that an optional holds
+    has no text to agree on.
     """
     kind, mine, other = theirs["t"], ours.get("v"), theirs.get("v")
     match kind:
@@ -79,7 +83,7 @@ def same(ours: Tagged, theirs: Tagged) -> bool:
         case "list" if ours["t"] == kind:
             assert isinstance(mine, list) and isinstance(other, list)
             return len(mine) == len(other) and all(map(same, mine, other))
-        case "map" | "object" if ours["t"] == "map":
+        case "map" | "object" if ours["t"] == kind and ours.get("name") == theirs.get("name"):
             assert isinstance(mine, list) and isinstance(other, list)
             return _same_entries(mine, other, theirs.get("name") == "JSONPatch")
         case "optional" if ours["t"] == kind and mine is not None and other is not None:
