@@ -17,6 +17,7 @@ from audit.store import FileSystem
 from audit.tlog.tiles import TILE_WIDTH
 
 CATCH_UP_SECONDS = 0.2  # between two publications at most this often, however many records come
+AT_ONCE = 64 * TILE_WIDTH  # records of one publication; more are published in several
 
 
 class Rhythm(Protocol):
@@ -153,16 +154,14 @@ class Keeper:
             self.trouble = None
 
     def _publish(self) -> None:
-        with self._guard:
-            pairs, self._waiting = self._waiting, []
-        if not pairs:
-            return
-        try:
-            self.publisher.publish(pairs)
-        except BaseException:
+        while True:
             with self._guard:
-                self._waiting = [*pairs, *self._waiting]
-            raise
+                pairs = self._waiting[:AT_ONCE]
+            if not pairs:
+                return
+            self.publisher.publish(pairs)
+            with self._guard:
+                del self._waiting[: len(pairs)]
 
     def _sign(self) -> None:
         begun = time.monotonic()

@@ -14,11 +14,11 @@ from audit.counters import Pair
 from audit.errors import LogCorrupt, LogRolledBack, MerkleError
 from audit.heads import Head, TreeHead
 from audit.layout import CHECKPOINT
-from audit.store import FileSystem, write_file
+from audit.store import FileSystem, put_files, write_file
 from audit.tlog.checkpoints import Checkpoint, signed_checkpoint
 from audit.tlog.notes import NoteSigner, parse_note
 from audit.tlog.tiles import ENTRIES, TILE_WIDTH, tile_path
-from audit.tree import GrowingTree, resumed_tree
+from audit.tree import File, GrowingTree, confirm, resumed_tree
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Publisher:
         self._head: TreeHead | None = None
         self._tree = GrowingTree()
         self._signed = 0
-        self._touched: set[Path] = set()
+        self._folders: set[Path] = set()  # those that are there for good
 
     @property
     def size(self) -> int:
@@ -89,13 +89,13 @@ class Publisher:
     def publish(self, pairs: Sequence[Pair]) -> None:
         """Publish these next records. Raises OSError (may be tried again with all of them), LogCorrupt, HeadMoved."""
         tree = GrowingTree(self._tree.size, list(self._tree.entries), [list(level) for level in self._tree.levels])
+        made: list[File] = []
         rest = iter(pairs)
         while chunk := list(itertools.islice(rest, tree.room())):
-            tree.extend([digest for digest, _ in chunk], [entry for _, entry in chunk])
-            self._write(tree.bundle())
-            self._write_checked(tree.confirm(self._read))
-        self._write_checked(tree.partial_tiles())
-        self._sync_directories()
+            made += tree.extend([digest for digest, _ in chunk], [entry for _, entry in chunk])
+        made += tree.partial_tiles()
+        self._put(made)
+        confirm(made, self._read)
         new = TreeHead(tree.size, tree.root())
         self._source.head.swap(self._head, new)
         self._remove_partials(self._tree.size, tree.size)
@@ -127,26 +127,25 @@ class Publisher:
     def _read(self, path: str) -> bytes:
         return self._source.files.read(self._source.directory / path)
 
-    def _write(self, made: Sequence[tuple[str, bytes]]) -> None:
-        for name, data in made:
-            path = self._source.directory / name
-            self._source.files.make_directory(path.parent)
-            write_file(self._source.files, path, data)
-            self._touched.update(itertools.takewhile(lambda p: p != self._source.directory, path.parents))
+    def _put(self, made: Sequence[File]) -> None:
+        """Files in place and durable: all written, then all synced, then all named, so that syncs share their work."""
+        files, directory = self._source.files, self._source.directory
+        places = [directory / file.path for file in made]
+        for folder in dict.fromkeys(place.parent for place in places):
+            self._make_folder(folder)
+        put_files(files, list(zip(places, [file.data for file in made], strict=True)))
+        for folder in dict.fromkeys(place.parent for place in places):
+            files.sync_directory(folder)
 
-    def _write_checked(self, made: Sequence[tuple[str, bytes]]) -> None:
-        self._write(made)
-        for name, data in made:
-            if self._read(name) != data:
-                raise LogCorrupt(
-                    f"`{name}` reads back as something else than was written: the disk is not to be trusted"
-                )
-
-    def _sync_directories(self) -> None:
-        for path in sorted(self._touched, reverse=True):
-            self._source.files.sync_directory(path)
-        self._source.files.sync_directory(self._source.directory)
-        self._touched.clear()
+    def _make_folder(self, folder: Path) -> None:
+        """A directory that is there for good, with its parents up to the log's own."""
+        if folder in self._folders:
+            return
+        self._source.files.make_directory(folder)
+        parents = list(itertools.takewhile(lambda place: place != self._source.directory, folder.parents))
+        for place in (*parents, self._source.directory):
+            self._source.files.sync_directory(place)
+        self._folders.update((folder, *parents))
 
     def _remove_partials(self, old: int, new: int) -> None:
         """Remove partial tiles whose full tile is there now; clients may still ask for any other one."""
@@ -162,3 +161,4 @@ class Publisher:
         for name in self._source.files.names(folder):
             self._source.files.remove(folder / name)
         self._source.files.remove_directory(folder)
+        self._folders.discard(folder)

@@ -14,6 +14,7 @@ from audit.store import FileSystem, write_all
 
 _ASIDE = "segment.tmp"
 _ZEROS = bytes(1 << 20)
+_STEP = 1 << 18
 
 
 class SyncFailed(Exception):
@@ -57,7 +58,11 @@ class SegmentWriter:
         descriptor = self._files.open(path, create=True)
         try:
             self._files.truncate(descriptor, 0)
-            self._zero(descriptor, 0)
+            for offset in range(0, self._limit, _STEP):
+                write_all(self._files, descriptor, _ZEROS[: min(_STEP, self._limit - offset)], offset)
+                self._files.sync_data(
+                    descriptor
+                )  # in small steps, so that a record's own sync never waits for all of it
             self._files.sync(descriptor)
         finally:
             self._files.close(descriptor)

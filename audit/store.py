@@ -6,7 +6,8 @@ successful `fdatasync` is worth is the disk's business.
 
 import fcntl
 import os
-from contextlib import suppress
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -145,15 +146,24 @@ def write_all(files: FileSystem, descriptor: int, data: bytes, offset: int) -> N
 
 def write_file(files: FileSystem, path: Path, data: bytes) -> None:
     """Put a file in place as a whole: written aside, synced, renamed. The directory is synced by the caller."""
-    aside = path.with_name(path.name + ".tmp")
-    descriptor = files.open(aside, create=True)
-    try:
-        files.truncate(descriptor, 0)
-        write_all(files, descriptor, data, 0)
-        files.sync(descriptor)
-    finally:
-        files.close(descriptor)
-    files.rename(aside, path)
+    put_files(files, [(path, data)])
+
+
+def put_files(files: FileSystem, contents: Sequence[tuple[Path, bytes]]) -> None:
+    """`write_file` for several: all are written before the first is synced, and synced before the first is renamed."""
+    asides = [path.with_name(path.name + ".tmp") for path, _ in contents]
+    with ExitStack() as stack:
+        descriptors = []
+        for aside, (_, data) in zip(asides, contents, strict=True):
+            descriptor = files.open(aside, create=True)
+            stack.callback(files.close, descriptor)
+            files.truncate(descriptor, 0)
+            write_all(files, descriptor, data, 0)
+            descriptors.append(descriptor)
+        for descriptor in descriptors:
+            files.sync(descriptor)
+    for aside, (path, _) in zip(asides, contents, strict=True):
+        files.rename(aside, path)
 
 
 def make_durable_directory(files: FileSystem, path: Path) -> None:

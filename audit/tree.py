@@ -1,18 +1,25 @@
-"""The published tree as it grows: which tiles and bundles a run of new records makes, and the root over all. Pure.
+"""The published tree as it grows: which tiles and bundles a run of new records makes, and the root over all. Pure."""
 
-Level 0 of a full tile is only hashed upwards from what was read back (`confirm`), so a root never vouches for bytes
-that the disk doesn't hold.
-"""
-
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from audit.errors import LogCorrupt, TileMalformed
 from audit.tlog.merkle import EMPTY_ROOT, complete_root, root_hash
-from audit.tlog.tiles import ENTRIES, TILE_WIDTH, bundle_bytes, bundle_hashes, parse_tile, tile_path
+from audit.tlog.tiles import ENTRIES, TILE_WIDTH, bundle_bytes, bundle_hashes, parse_tile, parse_tile_path, tile_path
 
 ReadBack = Callable[[str], bytes]
 """The bytes of a published file by its path within the log."""
+
+
+_BUNDLES, _LEAVES = f"tile/{ENTRIES}/", "tile/0/"
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file to publish, by its path within the log."""
+
+    path: str
+    data: bytes
 
 
 @dataclass(slots=True)
@@ -35,70 +42,72 @@ class GrowingTree:
         """How many records fit into the last bundle."""
         return TILE_WIDTH - self.size % TILE_WIDTH
 
-    def extend(self, hashes: Sequence[bytes], entries: Sequence[bytes]) -> None:
-        """Add at most `room()` records. A tile that is full now has to be published and confirmed before the next."""
+    def extend(self, hashes: Sequence[bytes], entries: Sequence[bytes]) -> list[File]:
+        """Add at most `room()` records; the files that they make or change, but for unfinished tiles above level 0."""
         if not self.levels:
             self.levels.append([])
         self.levels[0] += hashes
         self.entries += entries
         self.size += len(hashes)
-
-    def bundle(self) -> tuple[tuple[str, bytes], ...]:
-        """Path and bytes of the last entry bundle and of its tile at level 0, partial or full."""
         index, width = (self.size - 1) // TILE_WIDTH, len(self.entries)
-        return (
-            (tile_path(ENTRIES, index, width), bundle_bytes(self.entries)),
-            (tile_path(0, index, width), b"".join(self.levels[0])),
-        )
+        made = [
+            File(tile_path(ENTRIES, index, width), bundle_bytes(self.entries)),
+            File(tile_path(0, index, width), b"".join(self.levels[0])),
+        ]
+        if width == TILE_WIDTH:
+            self.entries = []
+            made += self._carried()
+        return made
 
-    def confirm(self, read_back: ReadBack) -> list[tuple[str, bytes]]:
-        """Check the last bundle and tile as they were read back. A full one goes up: the tiles that this fills.
-
-        Raises LogCorrupt when what was read is not what was written.
-        """
-        index, width = (self.size - 1) // TILE_WIDTH, len(self.entries)
-        hashes = _confirmed(read_back, index, width)
-        if hashes != self.levels[0]:
-            raise LogCorrupt(
-                f"tile {index} reads back as other records than were written: the disk is not to be trusted"
-            )
-        if width < TILE_WIDTH:
-            return []
-        self.entries = []
-        return list(self._carried(hashes))
-
-    def partial_tiles(self) -> list[tuple[str, bytes]]:
-        """Paths and bytes of the unfinished tiles above level 0."""
+    def partial_tiles(self) -> list[File]:
+        """The unfinished tiles above level 0."""
         return [
-            (tile_path(level, self.size >> (8 * (level + 1)), len(hashes)), b"".join(hashes))
+            File(tile_path(level, self.size >> (8 * (level + 1)), len(hashes)), b"".join(hashes))
             for level, hashes in enumerate(self.levels)
             if level and hashes
         ]
 
-    def _carried(self, hashes: list[bytes]) -> Iterator[tuple[str, bytes]]:
-        """Empty each full tile into the level above; give those above level 0, which are not written yet."""
-        level, above = 0, complete_root(hashes)
-        while True:
+    def _carried(self) -> list[File]:
+        """Empty each full tile into the level above; the tiles that this fills."""
+        made = []
+        level = 0
+        while len(self.levels[level]) == TILE_WIDTH:
+            if level + 1 == len(self.levels):
+                self.levels.append([])
+            self.levels[level + 1].append(complete_root(self.levels[level]))
             self.levels[level] = []
             level += 1
-            if level == len(self.levels):
-                self.levels.append([])
-            self.levels[level].append(above)
-            if len(self.levels[level]) < TILE_WIDTH:
-                return
-            yield tile_path(level, (self.size >> (8 * (level + 1))) - 1), b"".join(self.levels[level])
-            above = complete_root(self.levels[level])
+            if len(self.levels[level]) == TILE_WIDTH:
+                index = (self.size >> (8 * (level + 1))) - 1
+                made.append(File(tile_path(level, index), b"".join(self.levels[level])))
+        return made
 
 
-def _confirmed(read_back: ReadBack, index: int, width: int) -> list[bytes]:
+def confirm(files: Sequence[File], read_back: ReadBack) -> None:
+    """Check what was published as it reads back: bundles by hashing every entry anew. Raises LogCorrupt.
+
+    With it the root stands for what the disk gives, and not for what was meant to be written.
+    """
+    hashes: dict[str, bytes] = {}
+    for file in files:
+        data = read_back(file.path)
+        if file.path.startswith(_BUNDLES):
+            hashes[file.path.replace(_BUNDLES, _LEAVES)] = _hashes(file.path, data)
+        elif data != file.data:
+            raise LogCorrupt(
+                f"`{file.path}` reads back as something else than was written: the disk is not to be trusted"
+            )
+    for file in files:
+        if file.data != hashes.get(file.path, file.data):
+            raise LogCorrupt(f"the bundle of `{file.path}` reads back with other records than were written")
+
+
+def _hashes(path: str, data: bytes) -> bytes:
+    """The level-0 tile that the entries of a bundle make."""
     try:
-        recomputed = bundle_hashes(read_back(tile_path(ENTRIES, index, width)), width)
-        hashes = parse_tile(read_back(tile_path(0, index, width)), width)
+        return b"".join(bundle_hashes(data, parse_tile_path(path)[2]))
     except TileMalformed as error:
-        raise LogCorrupt(f"tile {index} reads back damaged: {error}") from error
-    if recomputed != hashes:
-        raise LogCorrupt(f"bundle {index} reads back with records that don't match its tile")
-    return hashes
+        raise LogCorrupt(f"`{path}` reads back damaged: {error}") from error
 
 
 def resumed_tree(size: int, tail: Sequence[tuple[bytes, bytes]], read: ReadBack) -> GrowingTree:

@@ -342,14 +342,23 @@ def test_a_backlog_of_publication_is_bounded(disk: SimulatedDisk) -> None:
     assert verify_log(HOME, [NoteKey().verifier()], files=disk).ok
 
 
-def test_a_disk_that_lies_stops_the_log(disk: SimulatedDisk) -> None:
-    """A bundle that reads back as something else is never vouched for: the log stops."""
+@pytest.mark.parametrize(
+    ("lie", "message"),
+    [
+        (lambda path, data: data.replace(b"denied", b"Denied") if "entries" in str(path) else data, "other records"),
+        (lambda path, data: data[:-1] if "entries" in str(path) else data, "reads back damaged"),
+        (lambda path, data: data[::-1] if "tile/0" in str(path) else data, "not to be trusted"),
+    ],
+    ids=["record", "cut", "tile"],
+)
+def test_a_disk_that_lies_stops_the_log(disk: SimulatedDisk, lie: Callable[[Path, bytes], bytes], message: str) -> None:
+    """A bundle or tile that reads back as something else is never vouched for: the log stops."""
     log = open_log(HOME, files=disk)
     _until(lambda: log.status().signed == 2)
-    disk.lie = lambda path, data: data.replace(b"denied", b"Denied") if "entries" in str(path) else data
+    disk.lie = lie
     log.append_now(decision(0))
     _until(lambda: not log.healthy())
-    with pytest.raises(LogPoisoned, match=r"not to be trusted|don't match its tile"):
+    with pytest.raises(LogPoisoned, match=message):
         log.append_now(decision(1))
     log.close_now()
     assert log.status().signed == 2
