@@ -10,7 +10,7 @@ from typing import Final
 
 from policies.cel.errors import Fatal
 from policies.cel.types import CelType
-from policies.cel.values import INT_MAX, MISSING, UINT_MAX, Duration, Timestamp, UInt, Value
+from policies.cel.values import INT_MAX, MISSING, UINT_MAX, Duration, Optional, Timestamp, UInt, Value
 
 _BY_VALUE: Final = frozenset({str, bool, int, UInt, float, type(None), Duration, Timestamp})
 
@@ -79,6 +79,8 @@ def _mark(key: Value) -> object:
         return CelType, key.name
     if kind is bytes:
         raise Fatal("runtime error: hash of unhashable type types.Bytes")
+    if kind is Optional and not key.present:
+        return Optional, None  # there is only one that is empty
     return kind, object()  # cel-go finds such keys by their address: never again
 
 

@@ -36,16 +36,22 @@ class Program:
         return f"Program({self.source!r}, {self.type})"
 
     def evaluate(self, names: Mapping[str, object], budget: Budget | None = None) -> Value:
-        """The value for these names, maps and constructed objects as plain dicts.
+        """The value for these names: constructed objects and maps of text keys as plain dicts.
 
+        A map with other keys than text is a Mapping that knows 1, 1u and true apart.
         A name that the evaluation doesn't touch is never looked up. Raises EvaluationError, or CostExceeded; nothing
         else. `budget.spent` has grown by the cost either way.
         """
         value = self.exact(names, budget)
-        return plain(value) if self._constructs else value
+        if not self._constructs or not isinstance(value, (list, Mapping)):
+            return value
+        try:
+            return plain(value)
+        except RecursionError as error:
+            raise EvaluationError("nested too deeply to be written out") from error
 
     def exact(self, names: Mapping[str, object], budget: Budget | None = None) -> Value:
-        """As `evaluate`, but maps keep what a dict would lose: that 1, 1u and true are three keys."""
+        """As `evaluate`, but constructed objects are dicts that still know their type."""
         budget = Budget() if budget is None else budget
         f = frame(names, budget.left, budget.patience, self._padding)
         if self._depth:

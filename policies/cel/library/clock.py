@@ -222,8 +222,20 @@ def _part(name: str, part: Callable[[Clock], int], real_minutes: bool) -> Functi
 
 
 def _span(name: str, unit: int) -> Function:
-    """The same name on a duration: its whole length in a unit, truncated."""
-    return Function(name, [method([DURATION], INT, lambda value: int(math.copysign(abs(int(value)) // unit, value)))])
+    """The same name on a duration: its whole length in a unit, as Go finds it.
+
+    Whole units and their fraction are added in floating point: what is a nanosecond short of a unit may count as one.
+    """
+
+    def length(value: Duration) -> int:
+        whole, rest = divmod(abs(int(value)), unit)
+        return int(math.copysign(float(whole) + float(rest) / float(unit), value))
+
+    return Function(name, [method([DURATION], INT, length)])
+
+
+def _milliseconds(value: Duration) -> int:
+    return int(math.copysign(abs(int(value)) // 10**6, value))
 
 
 def _day_of_year(clock: Clock) -> int:
@@ -252,5 +264,5 @@ TABLE = table(
     _span("getHours", 3600 * SECOND),
     _span("getMinutes", 60 * SECOND),
     _span("getSeconds", SECOND),
-    _span("getMilliseconds", 10**6),
+    Function("getMilliseconds", [method([DURATION], INT, _milliseconds)]),
 )

@@ -4,12 +4,13 @@ path.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 
 from policies.cel import cost
 from policies.cel.errors import EvaluationError
 from policies.cel.functions import Function, free, table
-from policies.cel.maps import KeyedMap
+from policies.cel.maps import KeyedMap, pairs
+from policies.cel.sizes import bounded_result
 from policies.cel.types import DYN, STRING, CelType, ObjectType
 from policies.cel.values import Value
 
@@ -49,12 +50,28 @@ def construct(declared: ObjectType, fields: Mapping[str, Value]) -> ObjectValue:
 
 
 def plain(value: Value) -> Value:
-    """The value as plain dicts and lists: what constructed objects are to everybody outside CEL."""
-    if type(value) is KeyedMap and not all(isinstance(key, Hashable) for key in value):
-        return value
-    if isinstance(value, Mapping):
-        return {key: plain(item) for key, item in value.items()}
-    return [plain(item) for item in value] if isinstance(value, list) else value
+    """The value as plain dicts and lists: what constructed objects are to everybody outside CEL.
+
+    Maps with other keys than text stay what they are. Raises EvaluationError for what is too large written out.
+    """
+    return _Plainer().plain(value)
+
+
+class _Plainer:
+    def __init__(self) -> None:
+        self.parts = 0
+
+    def plain(self, value: Value) -> Value:
+        self.parts += 1
+        bounded_result(self.parts)
+        if type(value) is KeyedMap:
+            made = KeyedMap()
+            for key, item in pairs(value):
+                made.put(key, self.plain(item))
+            return made
+        if isinstance(value, Mapping):
+            return {key: self.plain(item) for key, item in value.items()}
+        return [self.plain(item) for item in value] if isinstance(value, list) else value
 
 
 def escape_key(key: str) -> str:
