@@ -9,18 +9,19 @@ defaulted both: what a policy made of them there, and what we did.
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import partial, reduce
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from policies.native import Outcome, Policies, admit, read
+from policies.native import Outcome, Policies, PoliciesInvalid, admit, read
 from policies.snapshot import Absent, Answer, Authorization, Lookup, MemorySnapshot, Question
 from tests.cluster.bed.cluster import Cluster, Json, Reply, User
 from tests.cluster.bed.recorder import Recorded, Recorder
@@ -324,6 +325,55 @@ def _comparable(found: Json, case: Case) -> Json:
     cleaned["metadata"].get("labels", {}).pop(TWIN, None)
     cleaned.pop("status", None)
     return cleaned
+
+
+RULES = {"resourceRules": [rule("", ["configmaps"], ["CREATE"])]}
+BASES: dict[str, Json] = {
+    "validating": {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingAdmissionPolicy",
+        "metadata": {"name": "refused"},
+        "spec": {"matchConstraints": RULES, "validations": [{"expression": "true"}]},
+    },
+    "mutating": {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "MutatingAdmissionPolicy",
+        "metadata": {"name": "refused"},
+        "spec": {
+            "matchConstraints": RULES,
+            "failurePolicy": "Fail",
+            "reinvocationPolicy": "Never",
+            "mutations": [{"patchType": "ApplyConfiguration", "applyConfiguration": {"expression": "Object{}"}}],
+        },
+    },
+    "binding": {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingAdmissionPolicyBinding",
+        "metadata": {"name": "refused"},
+        "spec": {"policyName": "refused", "validationActions": ["Deny"]},
+    },
+}
+REFUSED = [
+    pytest.param(kind, one["set"], id=f"{kind}-{one['why'].replace(' ', '-')}")
+    for kind, several in yaml.safe_load(FOLDER.with_name("native_policies_refused.yaml").read_text()).items()
+    for one in several
+]
+
+
+@pytest.mark.parametrize(("kind", "changes"), [*((kind, {}) for kind in BASES), *REFUSED])
+def test_same_refusal(control_plane: Cluster, kind: str, changes: Json) -> None:
+    """A policy that the API server doesn't store can't be put into force here, and one that it stores can."""
+    policy: Any = copy.deepcopy(BASES[kind])
+    for path, value in changes.items():
+        *steps, last = (int(step) if step.isdigit() else step for step in path.split("."))
+        reduce(lambda inner, step: inner[step], steps, policy)[last] = value
+    reply = control_plane.request("POST", path_of(policy, ""), policy, params=DRY)
+    assert (reply.status >= 400) is bool(changes), reply.message
+    if changes:
+        with pytest.raises(PoliciesInvalid):
+            read([policy])
+    else:
+        read([policy])
 
 
 def test_enough_policies() -> None:

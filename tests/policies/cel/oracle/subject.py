@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from policies.cel import versions
@@ -13,6 +13,7 @@ from policies.cel.library.authorizer import Access, Authorizer, Decision
 from policies.cel.library.patch import JSON_PATCH, object_type
 from policies.cel.program import Compiler, Program
 from policies.cel.types import BOOL, DYN, STRING, CelType, Kind, ObjectType, list_of
+from policies.native.evaluation import Variables
 from tests.policies.cel.oracle.tagging import tagged
 
 Json = dict[str, Any]
@@ -91,7 +92,7 @@ def _names(bindings: Json, stored: Mapping[str, Program]) -> Mapping[str, object
     )
     if not stored:
         return {**names, "variables": {}}
-    names["variables"] = _Variables(stored, names)
+    names["variables"] = Variables(names, stored)
     return names
 
 
@@ -106,23 +107,3 @@ def _echo(access: Access) -> Decision:
         parts += [f"namespace={access.namespace}", f"name={access.name}"]
     error = "exploded" if access.verb == "explode" else ""
     return Decision(access.verb in ("get", "list"), " ".join(parts), error)
-
-
-class _Variables(Mapping[str, object]):
-    """A policy's variables, each evaluated when it is first read."""
-
-    def __init__(self, programs: Mapping[str, Program], names: Mapping[str, object]) -> None:
-        self._programs = programs
-        self._names = names
-        self._known: dict[str, object] = {}
-
-    def __getitem__(self, name: str) -> object:
-        if name not in self._known:
-            self._known[name] = self._programs[name].exact(self._names)
-        return self._known[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._programs)
-
-    def __len__(self) -> int:
-        return len(self._programs)
