@@ -124,6 +124,9 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever reads has read enough
         sys.exit(HOLDS)
+    except OSError as error:
+        _say(f"{error.strerror or error}" + (f": `{error.filename}`" if error.filename else ""), "check the path")
+        sys.exit(USAGE)
     except Exception as fault:  # noqa: BLE001  # the last resort: every mistake of a user is one of the above
         _fault(fault)
 

@@ -64,7 +64,9 @@ class RuleEngine:
     def _decide(
         self, request: Request, phase: Phase, snapshot: Snapshot, now: datetime, findings: Findings
     ) -> Decision | Needs:
-        found = [entry for entry in candidates(self._index, request, key_of(request)) if _behind(phase, entry[1])]
+        exempt = request.namespace in self._law.exempt
+        concerned = () if exempt else candidates(self._index, request, key_of(request))
+        found = [entry for entry in concerned if _behind(phase, entry[1])]
         admitted = self._admitted if phase is not Phase.MUTATE else None
         situation = Situation(self._law, request, snapshot, now, admitted)
         patch: Sequence[Json] = ()
@@ -78,11 +80,12 @@ class RuleEngine:
             evaluated = judge(found, situation.facts(document), findings)
         if findings.questions:
             return Needs(_distinct(findings.questions))
+        reasons = tuple(findings.reasons)
         return Decision(
-            verdict=_verdict(findings.reasons, patch),
-            reasons=tuple(findings.reasons),
-            warnings=tuple(_warning(reason) for reason in findings.reasons if Action.WARN in reason.actions),
-            patch=() if _denies(findings.reasons) else tuple(patch),
+            verdict=_verdict(reasons, patch),
+            reasons=reasons,
+            warnings=tuple(_warning(reason) for reason in reasons if Action.WARN in reason.actions),
+            patch=() if _denies(reasons) else tuple(patch),
             annotations=tuple(findings.annotations),
             policies=tuple(policy.name for policy in evaluated),
             fail_closed=any(policy.fail_closed for policy in evaluated) or phase is not Phase.IGNORE,

@@ -17,7 +17,7 @@ class Findings:
     """Collects reasons and questions; `codes` is the table that supplies each reason's remedy and controls."""
 
     codes: Mapping[str, ReasonCode]
-    reasons: list[Reason] = field(default_factory=list)
+    reasons: dict[Reason, None] = field(default_factory=dict)  # in order, each once
     questions: list[Question] = field(default_factory=list)
     annotations: list[tuple[str, str]] = field(default_factory=list)
 
@@ -46,5 +46,4 @@ class Findings:
             actions=actions,
             undetermined=code == "undetermined",
         )
-        if reason not in self.reasons:  # a second mutation pass meets the same failure again
-            self.reasons.append(reason)
+        self.reasons[reason] = None  # a second mutation pass meets the same failure again

@@ -30,12 +30,14 @@ def gather(
 ) -> Given:
     """Rules and cluster objects among the documents count as such, and are judged all the same.
 
+    What is said of the cluster outweighs what the documents say of it: nobody votes a namespace out of its class.
+
     Raises RulesInvalid with every problem of every rule.
     """
     judged, ruled, held = load_kinds(paths), load_rules(rules), load_kinds(cluster)
     engine = engine_of((ruled, held, judged), version, packs=packs)
     snapshot = MemorySnapshot.of(
-        found.value for loaded in (held, ruled, judged) for found in loaded.others if _is_object(found)
+        found.value for loaded in (judged, ruled, held) for found in loaded.others if _is_object(found)
     )
     unreadable = tuple(found for loaded in (held, judged) for found in loaded.unreadable)
     return Given(engine, snapshot, tuple(judged.others), unreadable)
@@ -72,8 +74,8 @@ def parsed(objects: Iterable[JsonObject]) -> Loaded:
 
 
 def objects_of(paths: Sequence[str]) -> Iterator[JsonObject]:
-    """The objects in files and folders that a snapshot can hold. What can't be read is not known."""
-    return (found.value for found in load_kinds(paths).others if _is_object(found))
+    """The objects in files and folders that a snapshot can hold. Raises RulesInvalid where something can't be read."""
+    return (found.value for found in load_rules(paths).others if _is_object(found))
 
 
 def _told(problem: Problem) -> str:

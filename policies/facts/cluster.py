@@ -15,6 +15,7 @@ from policies.geography.keys import place_of_key
 from policies.geography.located import Located
 from policies.geography.storage import key_of_storage_class, place_of_bucket
 from policies.json import Json, JsonObject
+from policies.request import Operation
 from policies.snapshot import Ref
 from policies.workloads import isolation_constraint, rebase, runtime_level
 
@@ -54,7 +55,7 @@ class Cluster:
         codes = _codes(jurisdiction)
         return [
             operation
-            for pod in _corrected_here(workload)
+            for pod in self._corrected_here(workload)
             if not self.conflict(pod, jurisdiction)
             for operation in rebase(pod, constrain(pod, codes))
         ]
@@ -63,7 +64,7 @@ class Cluster:
         """What makes the asked level of GPU isolation true of the nodes that the pods can run on."""
         return [
             operation
-            for pod in _corrected_here(workload)
+            for pod in self._corrected_here(workload)
             for operation in rebase(pod, isolation_constraint(pod, level))
         ]
 
@@ -111,6 +112,14 @@ class Cluster:
             places = places | self._places[id(pod)][1] if id(pod) in self._places else places
         return places.tokens
 
+    def _corrected_here(self, workload: JsonObject) -> Iterator[JsonObject]:
+        """The pods that are corrected where they stand: a new Pod itself, and templates that a controller plans by.
+
+        The affinity of a pod that exists can't be changed any more.
+        """
+        new = self._situation.request.operation == Operation.CREATE
+        return (pod for pod in workload["pods"] if (pod["path"] == "" and new) or pod["planned"])
+
     def _possible(self, pod: JsonObject) -> PlaceSet:
         found = possible(pod, self._situation.snapshot, self._geography, self._situation.request.namespace)
         rule = self._situation.jurisdiction.rule
@@ -135,11 +144,6 @@ class Cluster:
         found = bare if declared else fetch(self._situation.snapshot, Ref("storage.k8s.io", "StorageClass", "", name))
         if reference := key_of_storage_class(found or bare, self._geography):
             yield {"path": "spec.storageClassName", "reference": reference, "purpose": "volume"}
-
-
-def _corrected_here(workload: JsonObject) -> Iterator[JsonObject]:
-    """The pods that are corrected where they stand: a Pod itself, and templates that a controller plans by."""
-    return (pod for pod in workload["pods"] if pod["path"] == "" or pod["planned"])
 
 
 def _codes(jurisdiction: JurisdictionFact) -> frozenset[str]:

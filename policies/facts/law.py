@@ -23,6 +23,7 @@ class Law:
     classes: Mapping[str, DataClassFact]
     default_class: str
     default_jurisdiction: str
+    exempt: frozenset[str] = frozenset()  # infrastructure namespaces: never judged, so that the cluster can start
 
     @classmethod
     def of(cls, rulebook: Rulebook, regions: Regions | None = None) -> "Law":
@@ -41,6 +42,7 @@ class Law:
             {name: data_class_fact(name, spec) for name, spec in rulebook.specs("DataClass")},
             str(defaults.get("dataClass") or ""),
             str(defaults.get("jurisdiction") or ""),
+            frozenset(profile.get("infrastructureNamespaces") or ()),
         )
 
     def data_class(self, name: str) -> DataClassFact:

@@ -8,6 +8,7 @@ from policies.geography.located import Located
 from policies.geography.place import Place
 from policies.geography.regions import pattern
 
+_DEVIOUS = re.compile(r"(^|[/:])\.\.([/:]|$)|[\x00-\x1f\x7f]")  # a glob must not be led elsewhere
 _ARN = re.compile(r"(?:aws-?kms:/*)?arn:(?P<partition>aws[a-z-]*):kms:(?P<region>[a-z0-9-]*):\d*:(?P<key>.+)", re.ASCII)
 _GCP = re.compile(
     r"(?:gcp-?kms:/+|//cloudkms\.googleapis\.com/|https://cloudkms\.googleapis\.com/v1/)?"
@@ -19,6 +20,8 @@ _DECLARE = "declare it in `spec.keys` of the ClusterProfile"
 
 def place_of_key(reference: str, geography: Geography) -> Located:
     """What the profile's `keys` declare; else what ARNs, Google resource names, OCIDs and their like spell out."""
+    if _DEVIOUS.search(reference):
+        return Located(None, f"`{reference!r}` holds `..` or a control character: name the key by its plain path")
     declared = geography.declared_for("keys", reference)
     if declared is not None:
         place = geography.by_code(declared["place"])

@@ -107,8 +107,12 @@ def _element(text: str, path: str, variables: Variables) -> Iterator[Word]:
 
 def split(script: str, path: str, variables: Variables) -> Iterator[Word]:
     """The words of a shell script. Assignments are remembered for the words behind them."""
+    comment = False
     for match in _WORD.finditer(script):
         raw = match[0]
+        comment = (comment or raw[0] == "#") and raw != "\n"
+        if comment:
+            continue
         if raw == "\n" or raw[0] in ";|&()<>":
             yield END, path
             continue

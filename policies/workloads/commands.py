@@ -19,7 +19,22 @@ _LOOK_AHEAD = 64  # words behind a command in which its model stands
 
 
 def models_of_words(words: list[Word], serves: bool) -> list[Model]:
-    """The models a command line names. `serves` says that the program is a model server even if it isn't named."""
+    """The models that command lines name. `serves` says that the program is a model server even if it isn't named.
+
+    A revision counts for its own command only: one that another command is given pins nothing here.
+    """
+    if not any(text == END for text, _ in words):
+        return _of_command(words, serves)
+    found: list[Model] = []
+    begin = 0
+    for index, (text, _) in enumerate([*words, (END, "")]):
+        if text == END:
+            found += _of_command(words[begin:index], serves and begin == 0)
+            begin = index + 1
+    return found
+
+
+def _of_command(words: list[Word], serves: bool) -> list[Model]:
     found: list[Model] = []
     taken: set[int] = set()
     rules, commands, revisions = _flags(), _commands(), Revisions(words)

@@ -118,7 +118,7 @@ def _worth(name: str, row: Any, beside: JsonObject, holds: Holds) -> tuple[str, 
         if exact and beside.keys().isdisjoint(rule["without"]):
             return rule["mechanism"], rule["level"]
     for rule in _split().get(name, ()):
-        if not beside.keys().isdisjoint(rule["when"]):
+        if any(key in beside and count_of(beside[key]) > 0 for key in rule["when"]):  # none of it splits nothing
             return rule["mechanism"], rule["level"]
     for level, needs in proofs_for(name):
         if all(map(holds, needs)):

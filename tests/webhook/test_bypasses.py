@@ -36,6 +36,8 @@ spec:
   cluster: test
   providers: [{name: aws, regions: [eu-central-1, us-east-1]}]
   storageClasses: [{name: foreign, place: aws.us-east-1, key: "KEY"}]
+  keys: [{match: "vault:eu/*", place: aws.eu-central-1, assurance: software}]
+  infrastructureNamespaces: [network]
 ---
 apiVersion: bailiwick.dev/v1alpha1
 kind: DataClass
@@ -55,6 +57,14 @@ metadata: {name: agents, labels: {bailiwick.dev/data-class: sandboxed}}
 apiVersion: v1
 kind: Namespace
 metadata: {name: unlabelled}
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: secretive, labels: {bailiwick.dev/data-class: restricted, bailiwick.dev/jurisdiction: eu}}
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: network}
 ---
 apiVersion: v1
 kind: Namespace
@@ -122,9 +132,9 @@ def backup(region: str, key: str) -> dict[str, Any]:
     }
 
 
-def secret(key: str = "") -> dict[str, Any]:
+def secret(key: str = "", namespace: str = "clinic") -> dict[str, Any]:
     annotations = {"bailiwick.dev/key": key} if key else {}
-    metadata = {"name": "s", "namespace": "clinic", "annotations": annotations}
+    metadata = {"name": "s", "namespace": namespace, "annotations": annotations}
     return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": {"a": "b"}}
 
 
@@ -233,6 +243,32 @@ ATTEMPTS = (
     ),
     Attempt("a Secret under nobody knows which key", secret(), "key-missing"),
     Attempt("a Secret under a key of the jurisdiction", secret(FRANKFURT_KEY)),
+    Attempt("a Secret whose key's path leads elsewhere", secret("vault:eu/../us/x"), "key-outside-jurisdiction"),
+    Attempt(
+        "a Secret under a key in software where hardware is asked for",
+        secret("vault:eu/x", "secretive"),
+        "key-assurance-too-low",
+    ),
+    Attempt("a Secret that nobody can place, with no key", secret(namespace="stateless"), "jurisdiction-unknown"),
+    Attempt("a pod of the infrastructure", pod("network")),
+    Attempt(
+        "a GPU beside none of a splitter's memory is still a GPU that may be shared",
+        pod(
+            containers=[container(resources={"limits": {"nvidia.com/gpu": "1", "nvidia.com/gpumem": "0"}})],
+            nodeSelector={"nvidia.com/gpu.sharing-strategy": "time-slicing"},
+        ),
+        corrected=True,
+    ),
+    Attempt(
+        "a revision in a comment",
+        pod(containers=[container(command=["sh", "-c", f"vllm serve org/m # --revision {COMMIT}"])]),
+        "model-not-pinned",
+    ),
+    Attempt(
+        "a revision of another command",
+        pod(containers=[container(command=["sh", "-c", f"git log --revision {COMMIT}; vllm serve org/m"])]),
+        "model-not-pinned",
+    ),
     Attempt("a volume of a class under a foreign key", claim("foreign"), "key-outside-jurisdiction"),
     Attempt("backups in a foreign bucket", backup("us-east-1", FRANKFURT_KEY), "data-outside-jurisdiction"),
     Attempt("backups under a foreign key", backup("eu-central-1", VIRGINIA_KEY), "key-outside-jurisdiction"),
