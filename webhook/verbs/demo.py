@@ -5,6 +5,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -81,9 +82,10 @@ def _documents(folder: Path) -> "Iterator[Document]":
 
 
 def _comment(document: "Document") -> str:
-    """The sentence at the top of the example's file, for its first object."""
-    lines = Path(document.source).read_text().splitlines()[: document.line - 1]
-    return " ".join(line.lstrip("# ") for line in lines if line.startswith("#")) if "---" not in lines else ""
+    """The sentence that stands right above the object in its file."""
+    above = reversed(Path(document.source).read_text().splitlines()[: document.line - 1])
+    told = [line.lstrip("# ") for line in takewhile(lambda line: line.startswith("#"), above)]
+    return " ".join(reversed(told))
 
 
 def _proof(story: "Story", state: Path) -> None:
