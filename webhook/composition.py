@@ -6,6 +6,7 @@ in the reverse order: what was answered is durable, and says so with a signed ch
 
 import logging
 import os
+import sys
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("bailiwick.webhook")
 
+_TURN = 0.0005  # seconds: the log's writer comes back from the disk with answers, and shall not wait long to give them
 SIGNING, TAGGING = "audit-checkpoint", "audit-tags"
 
 
@@ -71,6 +73,7 @@ class Options:
 
 def run(options: Options) -> None:
     """Serve until SIGTERM. Returns when everything is drained, durable and closed; raises what can't be opened."""
+    sys.setswitchinterval(_TURN)
     run_loop(serve(options))
 
 
