@@ -64,16 +64,26 @@ def test_accepted(served: Cluster, kind: str) -> None:
 
 def test_for_people(served: Cluster) -> None:
     """`kubectl explain` has our sentences, and `kubectl get` our columns, by short name and by category."""
-    explained = served.kubectl("explain", "svp.spec.validations.forEach").stdout
+    explained = said(served, "explain", "svp.spec.validations.forEach")
     assert "judged once for each item" in " ".join(explained.split())
     head = {"apiVersion": "bailiwick.dev/v1alpha1", "kind": "DataClass", "metadata": {"name": "shown"}}
     path = "/apis/bailiwick.dev/v1alpha1/dataclasses"
     served.request("POST", path, {**head, "spec": {"rank": 7}}, params=STRICT).ok()
     for name in ("dcl", "dataclass", "bailiwick"):
-        header, row = served.kubectl("get", name).stdout.splitlines()
+        header, row = said(served, "get", name).splitlines()
         assert header.split() == ["NAME", "RANK", "RESIDENCY", "DEVICE", "RUNTIME", "AGE"]
         assert row.split()[:2] == ["shown", "7"] or row.split()[:2] == ["dataclass.bailiwick.dev/shown", "7"]
     served.request("DELETE", f"{path}/shown").ok()
+
+
+def said(served: Cluster, *words: str) -> str:
+    """What kubectl prints, once the API server has published the kinds: that follows their being served."""
+
+    def known() -> bool:
+        return served.kubectl(*words, check=False).returncode == 0
+
+    served.wait_for(f"kubectl {' '.join(words)}", known)
+    return served.kubectl(*words).stdout
 
 
 @pytest.mark.parametrize("case", cases(), ids=str)
