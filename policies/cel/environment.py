@@ -14,6 +14,7 @@ from policies.cel import versions
 from policies.cel.admission import NAMESPACE, REQUEST
 from policies.cel.functions import Function, Table, Version, merge, shielded, table
 from policies.cel.library.authorizer import AUTHORIZER, RESOURCE_CHECK
+from policies.cel.library.messages import MESSAGES
 from policies.cel.library.patch import TABLE as PATCH_FUNCTIONS
 from policies.cel.library.patch import object_type
 from policies.cel.types import DYN, STRING, CelType, ObjectType, map_of
@@ -83,4 +84,4 @@ class Environment:
         declared = self.types.get(name)
         if declared is None and self.patches:
             declared = object_type(name)
-        return declared
+        return MESSAGES.get(name) if declared is None else declared

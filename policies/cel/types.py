@@ -60,6 +60,14 @@ class ObjectType(CelType):
         return self.name
 
 
+@dataclass(frozen=True, slots=True)
+class NullableType(CelType):
+    """A wrapper of a plain type: that type, or null."""
+
+    def __str__(self) -> str:
+        return f"wrapper({self.name})"
+
+
 DYN = CelType(Kind.DYN, "dyn")
 ERROR = CelType(Kind.ERROR, "error")
 NULL = CelType(Kind.NULL, "null_type")
@@ -72,6 +80,11 @@ BYTES = CelType(Kind.BYTES, "bytes")
 DURATION = CelType(Kind.DURATION, "google.protobuf.Duration")
 TIMESTAMP = CelType(Kind.TIMESTAMP, "google.protobuf.Timestamp")
 TYPE = CelType(Kind.TYPE, "type")
+
+
+def nullable(wrapped: CelType) -> CelType:
+    """The type of a wrapper, such as `google.protobuf.Int32Value`."""
+    return NullableType(wrapped.kind, wrapped.name)
 
 
 def list_of(element: CelType) -> CelType:
@@ -104,6 +117,11 @@ def OpaqueType(name: str, *parameters: CelType) -> CelType:  # noqa: N802 - read
 def library_type(name: str) -> CelType:
     """A type of a library, declared as an object without fields; its values are of the library's own class."""
     return CelType(Kind.OBJECT, name)
+
+
+def same(a: CelType, b: CelType) -> bool:
+    """Whether two types are one; a wrapper counts as what it wraps."""
+    return a.kind is b.kind and a.name == b.name and all(map(same, a.parameters, b.parameters))
 
 
 def is_optional(type_: CelType) -> bool:

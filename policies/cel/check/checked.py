@@ -18,4 +18,5 @@ class Checked:
     types: dict[int, CelType] = field(default_factory=dict)
     overloads: dict[int, tuple[Function, tuple[Overload, ...]]] = field(default_factory=dict)
     names: dict[int, str] = field(default_factory=dict)  # identifiers and selections that are one variable
+    numbers: dict[int, int] = field(default_factory=dict)  # identifiers that are values of an enum
     constants: dict[int, CelType] = field(default_factory=dict)  # identifiers that are types

@@ -18,6 +18,7 @@ from policies.cel.check.unify import Substitution, assignable, assignable_all, m
 from policies.cel.environment import Environment
 from policies.cel.errors import CheckError, Problem
 from policies.cel.functions import Function, Overload
+from policies.cel.library.messages import ENUMS, MESSAGES, NAMED, MessageType
 from policies.cel.library.patch import OpenObjectType
 from policies.cel.types import (
     BOOL,
@@ -39,6 +40,7 @@ from policies.cel.types import (
     map_of,
     optional_of,
     parameter,
+    same,
     type_of,
 )
 from policies.cel.values import UInt
@@ -169,9 +171,17 @@ class _Checker:
             return None
         constant = _TYPE_NAMES.get(bare) or self.environment.named_type(bare) or self.environment.constructible(bare)
         if constant is None:
-            return None
+            return self.enumerated(node, bare)
+        if bare in MESSAGES and bare not in NAMED:
+            return self.fail(node, f"reference to undefined type: {bare}")
         self.found.constants[id(node)] = constant
         return type_of(constant)
+
+    def enumerated(self, node: ast.Node, name: str) -> CelType | None:
+        if name not in ENUMS:
+            return None
+        self.found.numbers[id(node)] = ENUMS[name]
+        return INT
 
     def ident(self, node: ast.Ident) -> CelType:
         found = self.named(node, node.name)
@@ -267,7 +277,7 @@ class _Checker:
             own = substitute(self.bound, returned)
             if result is None:
                 result = own
-            elif result.kind is not Kind.DYN and own != result:
+            elif result.kind is not Kind.DYN and not same(own, result):
                 result = DYN
         return found, result
 
@@ -364,7 +374,7 @@ class _Checker:
                     f"but provided type is '{written(found)}'"
                 )
                 self.fail(entry, message)
-        return declared
+        return declared.result if isinstance(declared, MessageType) else declared
 
     # macros
 

@@ -14,7 +14,7 @@ from policies.cel.check.names import written
 from policies.cel.errors import EvaluationError, Problem
 from policies.cel.library import formatting, regex
 from policies.cel.library.clock import parse_duration, parse_timestamp
-from policies.cel.types import CelType, Kind
+from policies.cel.types import CelType, Kind, same
 from policies.cel.values import Timestamp, timestamp
 
 _KINDS = {
@@ -113,7 +113,7 @@ def _mixed_list(checked: Checked, node: ast.ListNode) -> list[Problem]:
             given = given.parameters[0]
         if first is None:
             first = given
-        elif given != first:
+        elif not same(given, first):
             return [_differs(element, first, given)]
     return []
 
@@ -130,9 +130,9 @@ def _mixed_map(checked: Checked, node: ast.MapNode) -> list[Problem]:
         if first is None:
             first = key, value
             continue
-        if key != first[0]:
+        if not same(key, first[0]):
             found.append(_differs(entry.key, first[0], key))
-        if value != first[1]:
+        if not same(value, first[1]):
             found.append(_differs(entry.value, first[1], value))
     return found
 

@@ -15,7 +15,7 @@ def written(type_: CelType) -> str:
     if short is not None:
         return short
     if not type_.parameters:
-        return type_.name
+        return str(type_)
     return f"{type_.name}({', '.join(map(written, type_.parameters))})"
 
 

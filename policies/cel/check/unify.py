@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from policies.cel.types import DYN, CelType, Kind, is_optional
+from policies.cel.types import DYN, CelType, Kind, NullableType, is_optional, same
 
 Substitution = dict[CelType, CelType]
 
@@ -30,7 +30,8 @@ def assignable(bound: Substitution, a: CelType, b: CelType) -> bool:
     if a.kind in _WILD or b.kind in _WILD:
         return True
     if a.kind is Kind.NULL or b.kind is Kind.NULL:
-        return (b if a.kind is Kind.NULL else a).kind in _NULLABLE
+        other = b if a.kind is Kind.NULL else a
+        return other.kind in _NULLABLE or isinstance(other, NullableType)
     if a.kind is Kind.TYPE:
         return b.kind is Kind.TYPE
     if a.kind is not b.kind or a.name != b.name:
@@ -48,7 +49,7 @@ def _substitutes(bound: Substitution, a: CelType, variable: CelType) -> tuple[bo
         return True, True
     held = bound.get(variable)
     if held is not None:
-        if a == held:
+        if same(a, held):
             return True, True
         if assignable(bound, a, held):
             general = most_general(a, held)
@@ -88,7 +89,7 @@ def _less_specific(a: CelType, b: CelType) -> bool:
             and len(a.parameters) == len(b.parameters)
             and all(map(_less_specific, a.parameters, b.parameters))
         )
-    return a == b
+    return a.name == b.name
 
 
 def substitute(bound: Substitution, type_: CelType, free_to_dyn: bool = False) -> CelType:

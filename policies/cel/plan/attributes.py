@@ -7,7 +7,9 @@ unless it is a ternary, a branch of one, an index, or a presence test.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 from policies.cel.errors import CelError, EvaluationError
 from policies.cel.plan.chains import name_chain, slot_chain
@@ -55,6 +57,9 @@ class Branch:
     otherwise: Attribute
 
 
+Root: TypeAlias = Variable | Slot | Lazy | Operand | Branch
+
+
 @dataclass(frozen=True, slots=True)
 class Qualifier:
     """One selection or index: a constant key, or a step that yields one."""
@@ -67,7 +72,7 @@ class Qualifier:
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    root: Variable | Slot | Lazy | Operand | Branch
+    root: Root
     qualifiers: tuple[Qualifier, ...] = field(default=())
 
     def qualified(self, qualifier: Qualifier) -> Attribute:
@@ -131,34 +136,65 @@ def _stepwise(root: Variable | Slot, keys: tuple[str, ...], extra: int, native: 
 
 
 def _general(attribute: Attribute, extra: int, native: bool) -> Run:
-    load = _root(attribute.root)
-    qualifiers = attribute.qualifiers
+    walk = _walk(attribute.root, attribute.qualifiers, native)
 
     def run(f: Frame) -> Value:
         try:
-            value = load(f)
-            optional = type(value) is Optional
-            if optional:
-                if not value.present:
-                    f[SPENT] += extra
-                    return value
-                value = as_native(value.value) if native else value.value
-            for qualifier in qualifiers:
-                if optional or qualifier.optional:
-                    optional = True
-                    value = present(value, _key(f, qualifier))
-                    if value is MISSING:
-                        f[SPENT] += extra
-                        return NONE
-                    f[SPENT] += 1
-                else:
-                    f[SPENT] += 1
-                    value = qualify(value, _key(f, qualifier))
+            value, optional = walk(f)
         except EvaluationError:
             f[SPENT] += extra
             raise
         f[SPENT] += extra
-        return Optional(value) if optional else value
+        if not optional:
+            return value
+        return NONE if value is MISSING else Optional(value)
+
+    return run
+
+
+def _test(attribute: Attribute, extra: int, native: bool) -> Run:
+    """Whether the last qualifier would find something."""
+    walk, key = _walk(attribute.root, attribute.qualifiers[:-1], native), attribute.qualifiers[-1].key
+
+    def run(f: Frame) -> Value:
+        held = False
+        try:
+            value, optional = walk(f)
+            if not optional:
+                f[SPENT] += 1
+            if value is not MISSING:
+                held = present(value, key) is not MISSING
+        except EvaluationError:
+            f[SPENT] += extra
+            raise
+        f[SPENT] += extra + (1 if optional and held else 0)
+        return held
+
+    return run
+
+
+def _walk(root: Root, qualifiers: tuple[Qualifier, ...], native: bool) -> Callable[[Frame], tuple[Value, bool]]:
+    """What the chain leads to, and whether it is an optional's content: then MISSING is an empty one."""
+    load = _root(root)
+
+    def run(f: Frame) -> tuple[Value, bool]:
+        value = load(f)
+        optional = type(value) is Optional
+        if optional:
+            if not value.present:
+                return MISSING, True
+            value = as_native(value.value) if native else value.value
+        for qualifier in qualifiers:
+            if optional or qualifier.optional:
+                optional = True
+                value = present(value, _key(f, qualifier))
+                if value is MISSING:
+                    return MISSING, True
+                f[SPENT] += 1
+            else:
+                f[SPENT] += 1
+                value = qualify(value, _key(f, qualifier))
+        return value, optional
 
     return run
 
@@ -180,7 +216,7 @@ def optional_as_native(value: Value) -> Value:
     return Optional(as_native(value.value)) if type(value) is Optional and value.present else value
 
 
-def _root(root: Variable | Slot | Lazy | Operand | Branch) -> Run:
+def _root(root: Root) -> Run:
     match root:
         case Variable(name):
             return lambda f: named(f, name)
@@ -248,66 +284,35 @@ def _presence(attribute: Attribute, extra: int, native: bool) -> Step:
     """`has()`: the last qualifier only asks."""
     if isinstance(attribute.root, Branch):
         return Step(_branch(attribute.root, extra, native), 0)
+    test = _test(attribute, extra, native)
     *path, last = attribute.qualifiers
-    if isinstance(attribute.root, (Variable, Slot)) and all(_plain(qualifier) for qualifier in path):
-        keys = tuple(str(qualifier.key) for qualifier in path)
-        holder = _chain(attribute.root, keys, extra, native)
-        return Step(_holds(holder, last.key, len(keys) + extra), len(keys) + 1 + extra)
-    return Step(_tested(attribute, extra, native), 0)
+    if not isinstance(attribute.root, (Variable, Slot)) or not all(_plain(qualifier) for qualifier in path):
+        return Step(test, 0)
+    keys = tuple(str(qualifier.key) for qualifier in path)
+    holder = _chain(attribute.root, keys, extra, native)
+    return Step(_holds(holder, last.key, len(keys) + extra, test), len(keys) + 1 + extra)
 
 
-def _holds(holder: Run, key: Value, owed: int) -> Run:
+def _holds(holder: Run, key: Value, owed: int, test: Run) -> Run:
+    """The quick way. An optional is asked again in the general way, which knows whether it is one of the chain's own
+    or just a value that was found there.
+    """
+
     def run(f: Frame) -> Value:
+        spent = f[SPENT]
         value = holder(f)
         if type(value) is dict:
             return key in value
         if type(value) is Optional:
-            return _holds_optional(f, value, key)
+            f[SPENT] = spent
+            held = test(f)
+            f[SPENT] -= owed + 1
+            return held
         try:
             return present(value, key) is not MISSING
         except EvaluationError:
             f[SPENT] += owed + 1
             raise
-
-    return run
-
-
-def _holds_optional(f: Frame, value: Optional, key: Value) -> bool:
-    """Asking an optional: nothing is charged for a field that isn't there."""
-    if value.present and present(value.value, key) is not MISSING:
-        return True
-    f[SPENT] -= 1
-    return False
-
-
-def _tested(attribute: Attribute, extra: int, native: bool) -> Run:
-    general = _general_test(attribute, extra, native)
-
-    def run(f: Frame) -> Value:
-        value = general(f)
-        return value.present if type(value) is Optional else value
-
-    return run
-
-
-def _general_test(attribute: Attribute, extra: int, native: bool) -> Run:
-    load = _general(Attribute(attribute.root, attribute.qualifiers[:-1]), 0, native)
-    last = attribute.qualifiers[-1]
-
-    def run(f: Frame) -> Value:
-        try:
-            value = load(f)
-            if type(value) is Optional:
-                holds = value.present and present(value.value, last.key) is not MISSING
-                f[SPENT] += 1 if holds else 0
-            else:
-                f[SPENT] += 1
-                holds = present(value, last.key) is not MISSING
-        except EvaluationError:
-            f[SPENT] += extra
-            raise
-        f[SPENT] += extra
-        return holds
 
     return run
 
@@ -334,5 +339,5 @@ def _branch(root: Branch, extra: int, native: bool) -> Run:
 
 def _arm(attribute: Attribute, native: bool) -> Run:
     if attribute.qualifiers and attribute.qualifiers[-1].tested:
-        return _general_test(attribute, 0, native)
+        return _test(attribute, 0, native)
     return settled(resolved(attribute, native))

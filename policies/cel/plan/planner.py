@@ -6,6 +6,8 @@ maps of constants, `in` a constant list. What can't be folded because it fails i
 
 from __future__ import annotations
 
+from functools import partial
+
 from policies.cel import ast
 from policies.cel.budget import PATIENCE
 from policies.cel.check.checked import Checked
@@ -13,6 +15,7 @@ from policies.cel.environment import Environment
 from policies.cel.errors import CheckError, EvaluationError, Fatal
 from policies.cel.functions import Function, Overload, Timed
 from policies.cel.library import regex
+from policies.cel.library.messages import MessageType
 from policies.cel.library.patch import construct
 from policies.cel.plan import aggregates, bindings, comprehensions, logic, quantifiers, shortcuts
 from policies.cel.plan.attributes import Attribute, Branch, Lazy, Operand, Qualifier, Slot, Variable, resolved, step_of
@@ -89,14 +92,15 @@ class _Planner:
         declared = self.checked.constants.get(id(node))
         if declared is not None:
             return constant(type_value(declared))
-        return step_of(self.attribute(node), self.native)
+        number = self.checked.numbers.get(id(node))
+        return step_of(self.attribute(node), self.native) if number is None else constant(number)
 
     def attribute(self, node: ast.Node) -> Attribute:
         """The node as something to select from, keeping a chain of selections in one piece."""
         name = self.checked.names.get(id(node))
         if name is not None:
             return Attribute(self.variable(name))
-        if id(node) in self.checked.constants:
+        if id(node) in self.checked.constants or id(node) in self.checked.numbers:
             return Attribute(Operand(self.step(node)))
         match node:
             case ast.Select():
@@ -217,7 +221,8 @@ class _Planner:
         for entry in node.entries:
             assert isinstance(entry.key, ast.Literal)
             fields.append((str(entry.key.value), self.step(entry.value), entry.optional))
-        return aggregates.object_step(fields, lambda found: construct(declared, found))
+        make = declared.make if isinstance(declared, MessageType) else partial(construct, declared)
+        return aggregates.object_step(fields, make)
 
     # macros
 
