@@ -51,7 +51,8 @@ def test_recorded_cases(peer: Peer) -> None:
         if not agrees(case, answer, lambda tries, asked=question: peer.ask([asked] * tries))
     ]
     assert len(cases) > 22_000
-    assert len(differing) == NEWER_TEXTS, differing
+    # the API server walks a map in a random order, and one cost depends on it: rarely all tries miss ours
+    assert NEWER_TEXTS <= len(differing) <= NEWER_TEXTS + 1, differing
     assert all(".validate(" in expression for expression in differing), differing
 
 
