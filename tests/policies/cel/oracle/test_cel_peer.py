@@ -51,9 +51,10 @@ def test_recorded_cases(peer: Peer) -> None:
         if not agrees(case, answer, lambda tries, asked=question: peer.ask([asked] * tries))
     ]
     assert len(cases) > 22_000
-    # the API server walks a map in a random order, and one cost depends on it: rarely all tries miss ours
-    assert NEWER_TEXTS <= len(differing) <= NEWER_TEXTS + 1, differing
-    assert all(".validate(" in expression for expression in differing), differing
+    texts = [expression for expression in differing if ".validate(" in expression]
+    assert len(texts) == NEWER_TEXTS, differing
+    # the API server walks a map in a random order, and one cost depends on it: rarely all tries miss the recorded one
+    assert len(differing) - len(texts) <= 1, differing
 
 
 def test_versions(peer: Peer) -> None:
