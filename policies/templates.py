@@ -13,7 +13,8 @@ from policies.json import Json, canonical
 from policies.workloads.pods import MadePod
 
 _REMEMBERED = 1024  # corrected templates; some KiB each
-_REPEATABLE = frozenset({"workload", "dataClass", "jurisdiction", "cluster"})  # decided by the key, and by the rules
+# decided by the key and by the rules; a template's pod is always new, so its `oldObject` is null
+_REPEATABLE = frozenset({"workload", "dataClass", "jurisdiction", "cluster", "oldObject"})
 
 Key = tuple[bytes, str, str, int]
 
