@@ -34,7 +34,7 @@ class Cluster:
         self._situation = situation
         self._geography = situation.law.geography
         self._places: dict[int, tuple[JsonObject, PlaceSet]] = {}  # by identity; the pod is kept, so ids stay its own
-        self._conflicts: dict[int, tuple[JsonObject, str]] = {}
+        self._conflicts: dict[tuple[int, str], tuple[JsonObject, str]] = {}  # likewise, and by the jurisdiction's name
 
     def places(self, pod: JsonObject) -> PlaceSet:
         """Where the pod could run: an upper bound, also for nodes that don't exist yet."""
@@ -45,9 +45,10 @@ class Cluster:
 
     def conflict(self, pod: JsonObject, jurisdiction: JurisdictionFact) -> str:
         """Why the pod, kept inside, could be nowhere; empty when it could be somewhere."""
-        remembered = self._conflicts.get(id(pod))
+        key = (id(pod), jurisdiction["name"])
+        remembered = self._conflicts.get(key)
         if remembered is None:
-            remembered = self._conflicts[id(pod)] = (pod, conflict(pod, _codes(jurisdiction)) or "")
+            remembered = self._conflicts[key] = (pod, conflict(pod, _codes(jurisdiction)) or "")
         return remembered[1]
 
     def constrain(self, workload: JsonObject, jurisdiction: JurisdictionFact) -> Operations:
