@@ -1,13 +1,15 @@
 """The leaf's table as the code sees it: `leaf.yaml`, read once."""
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 TABLE = Path(__file__).with_name("leaf.yaml")
+_WRITTEN = re.compile(r"bailiwick\.(?P<name>[a-z-]+)/v(?P<version>[1-9][0-9]{0,5})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +32,16 @@ class Field:
 class Schema:
     """One kind of record: its fields in the leaf, and those that may only be sealed."""
 
-    name: str
+    name: str  # with its version, as records carry it: `bailiwick.decision/v2`
+    version: int
     meaning: str
     fields: tuple[Field, ...]
     sealed: tuple[Field, ...]
+
+    def at(self, version: int) -> "Schema":
+        """The schema as it was when that version was the newest."""
+        kept = [tuple(field for field in fields if field.since <= version) for fields in (self.fields, self.sealed)]
+        return replace(self, name=_named(self.name, version), version=version, fields=kept[0], sealed=kept[1])
 
 
 @cache
@@ -41,15 +49,26 @@ def schemas() -> dict[str, Schema]:
     """Every schema of the table by its short name; reads `leaf.yaml` the first time."""
     table = _table()
     common = [_field(row) for row in table["common"]]
-    return {
-        name: Schema(
-            name=f"bailiwick.{name}/v{table['version']}",
-            meaning=row["meaning"],
-            fields=(*common, *(_field(f) for f in row["fields"])),
-            sealed=tuple(_field(f) for f in row.get("sealed", ())),
-        )
-        for name, row in table["schemas"].items()
-    }
+    return {name: _schema(name, row, common) for name, row in table["schemas"].items()}
+
+
+def parse_schema(written: str) -> tuple[str, int]:
+    """Short name and version of what a leaf says under `schema`. Raises ValueError for another's."""
+    found = _WRITTEN.fullmatch(written)
+    if found is None:
+        raise ValueError(f"`{written[:64]}` is no schema of ours")
+    return found["name"], int(found["version"])
+
+
+def _schema(name: str, row: Mapping[str, Any], common: Sequence[Field]) -> Schema:
+    fields = (*common, *(_field(one) for one in row["fields"]))
+    sealed = tuple(_field(one) for one in row.get("sealed", ()))
+    version = max(field.since for field in (*fields, *sealed))
+    return Schema(_named(f"bailiwick.{name}/v0", version), version, row["meaning"], fields, sealed)
+
+
+def _named(name: str, version: int) -> str:
+    return f"{name.rpartition('/')[0]}/v{version}"
 
 
 @cache

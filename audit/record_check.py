@@ -14,7 +14,7 @@ from audit.findings import Findings
 
 _WRITTEN_KEY = b',"written":{'
 _TENANT_KEY = b'"tenant":"'
-_ERASURE = b'"schema":"bailiwick.erasure/v1"'
+_ERASURE = b'"schema":"bailiwick.erasure/v'
 _PARTS = rb'"sealed":\[(?P<sealed>(?:\{"key":"(?:[^"\\]|\\.)*","sha256":"[0-9a-f]{64}","size":[0-9]+\},?)+)\],'
 _NAMED = re.compile(_PARTS)
 _WRITTEN = re.compile(

@@ -14,7 +14,7 @@ from functools import cache
 import orjson
 
 from audit.errors import RecordInvalid
-from audit.leaf import Field, schemas
+from audit.leaf import Field, parse_schema, schemas
 
 LARGEST_COUNT = (1 << 53) - 1  # beyond it JavaScript and others lose digits
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
@@ -24,12 +24,33 @@ Check = Callable[[object, Cuts], object]
 
 
 @cache
-def shape(name: str) -> "Shape":
-    """The compiled checks of a schema. Raises RecordInvalid for a schema that the table doesn't have."""
+def shape(name: str, version: int | None = None) -> "Shape":
+    """The compiled checks of a schema, as of now or of a version. Raises RecordInvalid for one the table hasn't."""
     schema = schemas().get(name)
     if schema is None:
         raise RecordInvalid(f"schema `{name}` is not in the table; known are {', '.join(sorted(schemas()))}")
+    if version is not None:
+        schema = schema.at(version)
     return Shape(schema.name, _members(f"a `{schema.name}` record", schema.fields))
+
+
+def check_leaf(leaf: Mapping[str, object]) -> bool:
+    """Whether this release knows all that the leaf says: false for one that a newer release wrote.
+
+    Raises RecordInvalid for a leaf that doesn't fit the table as it was at the version that the leaf names.
+    """
+    try:
+        name, version = parse_schema(str(leaf.get("schema")))
+    except ValueError as error:
+        raise RecordInvalid(str(error)) from error
+    known = schemas().get(name)
+    if known is None or version > known.version:
+        return False
+    given = {key: value for key, value in leaf.items() if key not in ("schema", "written", "cut")}
+    cuts: Cuts = {}
+    if shape(name, version).checked(given, cuts) != {**given, "schema": leaf["schema"]} or cuts:
+        raise RecordInvalid(f"a `{leaf['schema']}` record holds values that its writer would not have written")
+    return True
 
 
 Row = tuple[str, int, Check, bool]

@@ -5,6 +5,7 @@ from typing import Any
 import orjson
 import pytest
 
+from audit.leaf import schemas
 from audit.tags import Tagger
 from policies.decision import Decision, Inputs, Reason, Summary, Verdict
 from policies.request import Phase
@@ -163,5 +164,5 @@ def test_rest_of_secrets() -> None:
 def test_recorded_reviews(scene: str) -> None:
     """Every review that a real API server sent has a record, within the leaf's table."""
     leaf, sealed, _ = recorded_as(recorded()[scene])
-    assert leaf["schema"] == "bailiwick.decision/v1"
+    assert leaf["schema"] == schemas()["decision"].name
     assert sealed["inputs"]["review"]["kind"] == "AdmissionReview"
