@@ -103,7 +103,8 @@ def serve(**options: Any) -> None:
     """
     import logging
 
-    from webhook.composition import Options, run
+    from webhook.composition import run
+    from webhook.state import Options
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     run(Options(version=__version__, **options))

@@ -29,6 +29,14 @@ class LogClosed(LogUnavailable):
     """The log has been closed."""
 
 
+class LogGone(LogUnavailable):
+    """The log's process has ended: it is started again, and recovers what is durable."""
+
+
+class WireBroken(LogUnavailable):
+    """The process at the other end does not speak as it should: restart both."""
+
+
 class LogRefused(AuditError):
     """The log can't be opened as it is; the message says what was found and what to do."""
 

@@ -21,7 +21,7 @@ from typing import Any
 import orjson
 
 from audit.answers import acknowledge, refuse, sealed_parts_of
-from audit.committer import Committer, Part
+from audit.committer import Committed, Committer, Item, Part
 from audit.counters import Counters
 from audit.errors import (
     LogBusy,
@@ -100,6 +100,7 @@ class FileLog:
         self._thread = threading.Thread(target=self._run, name="audit-writer", daemon=True)
         self._last: Any = None  # the stop record: after everything else, in the last batch
         self._ended = False  # set before the writer looks into the queue for the last time
+        self._writing = threading.Lock()  # one batch at a time
         self._keeper = Keeper(
             self,
             Publisher(source),
@@ -132,6 +133,18 @@ class FileLog:
         if self._refusal is not None or self._queue.qsize() >= self._settings.waiting or self._keeper.refuses:
             raise self._refuse()
         return self._append_own(record, sealed_parts_of(sealed)).result()
+
+    def append_batch(self, items: Sequence[Item]) -> Committed:
+        """Make these records durable in the caller's own thread, all or none. Blocks. Raises LogUnavailable."""
+        with self._writing:
+            if self._refusal is not None or self._keeper.refuses:
+                raise self._refuse()
+            return self._commit(items)
+
+    @property
+    def origin(self) -> str:
+        """The log's name."""
+        return self._source.origin
 
     def healthy(self) -> bool:
         """Whether an append may succeed now."""
@@ -285,22 +298,30 @@ class FileLog:
         refuse(self._drained(), LogClosed("the log is closed"))
 
     def _serve(self, batch: list[Any]) -> None:
-        if isinstance(self._refusal, LogPoisoned):
-            refuse(batch, self._refusal)
-            return
         try:
-            committed = self._committer.commit([(item[0], item[1]) for item in batch])
+            with self._writing:
+                if isinstance(self._refusal, LogPoisoned):
+                    raise self._refusal
+                committed = self._commit([(item[0], item[1]) for item in batch])
+        except LogUnavailable as error:
+            refuse(batch, error)
+        else:
+            acknowledge(batch, committed, self._source.origin)
+
+    def _commit(self, items: Sequence[Item]) -> Committed:
+        """One batch, by whoever holds `_writing`. Raises LogUnavailable; nothing of the batch counts then."""
+        try:
+            committed = self._committer.commit(items)
         except OSError as error:
             if error.errno not in _TRANSIENT:
                 self.poison(error)
-            refuse(batch, self._refusal or LogFull(f"the disk is full: {error}"))
-        except Exception as error:  # noqa: BLE001 — whatever it is, nobody may be left waiting, and nothing acknowledged
+            raise self._refusal or LogFull(f"the disk is full: {error}") from error
+        except Exception as error:  # whatever it is, nobody may be left waiting, and nothing acknowledged
             self.poison(error)
-            refuse(batch, self._refusal or LogUnavailable(str(error)))
-        else:
-            self._size = committed.first + len(committed.pairs)
-            self._keeper.take(committed.pairs)
-            acknowledge(batch, committed, self._source.origin)
+            raise self._refusal or LogUnavailable(str(error)) from error
+        self._size = committed.first + len(committed.pairs)
+        self._keeper.take(committed.pairs)
+        return committed
 
     def _refuse(self) -> LogUnavailable:
         self._refused += 1

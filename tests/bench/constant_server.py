@@ -23,13 +23,15 @@ from webhook.answer import answer_bytes
 from webhook.app import Webhook
 from webhook.body import Bodies, Receive, Scope, Send, respond
 from webhook.certificates import Authority
-from webhook.composition import Options, open_keyring, open_log, recording
+from webhook.composition import recording
 from webhook.doors import Door
 from webhook.judge import Current, Judge
+from webhook.log_process import LogProcess
 from webhook.metrics import Metrics
 from webhook.probes import Probes
 from webhook.server import Server, run
 from webhook.settings import BodyLimits, Deadlines, Settings, Stopping, Tls
+from webhook.state import Options, open_keyring
 from webhook.tls import LiveTls
 
 ANSWER = answer_bytes("c4d722ae-4086-4a5c-92c1-ce99f5cc85a1", Phase.FAIL, Decision(Verdict.ALLOWED), "constant", 1)
@@ -94,7 +96,7 @@ async def serve(directory: Path) -> None:
     settings = Settings(Tls(*pair), host="127.0.0.1", port=0, stopping=Stopping(linger=0.0))
     metrics, options = Metrics(), Options(version="bench", state=str(directory))
     keyring = open_keyring(options)
-    log = open_log(options, keyring)
+    log = await LogProcess.start(options)
     app = application(options, keyring, log, metrics)
     await Server(app, settings, LiveTls(settings.tls, metrics), Probes(), metrics).serve(announce)
     await log.close()

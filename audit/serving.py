@@ -1,0 +1,77 @@
+"""A log that serves one other process over a socket: batches in, positions out.
+
+The log's writing, hashing and publishing then share no interpreter with whoever waits for an answer. Guarantees that a
+batch is answered only once it is durable, that batches are answered in their order, and that `serve` returns when the
+other end goes away, for whatever reason, so that the log can be closed in good order.
+"""
+
+import select
+import socket
+import time
+
+from audit.committer import Item
+from audit.errors import LogUnavailable
+from audit.log import FileLog
+from audit.wire import LENGTH, done_message, failed_message, read_batch, state_message
+
+AT_ONCE = 256  # records of one batch, or a message more
+STATE_SECONDS = 1.0  # between two accounts of how the log is doing
+
+
+def serve(log: FileLog, channel: socket.socket) -> None:
+    """Answer until the other end is gone; the log is left open. Raises WireBroken for what can't be read."""
+    channel.setblocking(True)
+    due = time.monotonic()
+    while True:
+        if time.monotonic() >= due:
+            channel.sendall(state_message(log.healthy(), log.origin, log.status()))
+            due = time.monotonic() + STATE_SECONDS
+        if _readable(channel, max(due - time.monotonic(), 0)):
+            items = _waiting(channel)
+            if items is None:
+                return  # nobody waits any more, not even for what came of half a message
+            channel.sendall(_answer(log, items))
+
+
+def _waiting(channel: socket.socket) -> list[Item] | None:
+    """Whatever waits, up to about one batch; None when the other end is gone."""
+    items: list[Item] = []
+    while not items or (len(items) < AT_ONCE and _readable(channel, 0)):
+        message = _received(channel)
+        if message is None:
+            return None
+        items += read_batch(message)
+    return items
+
+
+def _answer(log: FileLog, items: list[Item]) -> bytes:
+    try:
+        committed = log.append_batch(items)
+    except LogUnavailable as error:
+        return failed_message(error, len(items))
+    return done_message(committed.first, [digest for digest, _ in committed.pairs])
+
+
+def _readable(channel: socket.socket, seconds: float) -> bool:
+    poll = select.poll()
+    poll.register(channel, select.POLLIN)
+    return bool(poll.poll(seconds * 1e3))
+
+
+def _received(channel: socket.socket) -> bytes | None:
+    """The next message, or None when the other end is gone."""
+    try:
+        head = _exactly(channel, LENGTH.size)
+        return head and _exactly(channel, LENGTH.unpack(head)[0])
+    except ConnectionError:
+        return None
+
+
+def _exactly(channel: socket.socket, size: int) -> bytes | None:
+    data = channel.recv(size, socket.MSG_WAITALL)
+    while 0 < len(data) < size:  # a signal came in between
+        more = channel.recv(size - len(data), socket.MSG_WAITALL)
+        if not more:
+            return None
+        data += more
+    return data or None

@@ -1,0 +1,160 @@
+"""The log in a process of its own: hashing, syncs and publishing take no turn of the interpreter that answers reviews.
+
+`LogProcess` starts it and is the `Log` that the judge appends to; a process that dies is started again and recovers
+what is durable, and meanwhile every append is LogGone. The other side is this module run as a program: it opens
+keyring and log as `webhook.composition` does, serves the socket it was given, and closes the log when that ends.
+"""
+
+import asyncio
+import logging
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import orjson
+
+from audit.errors import AuditError, LogGone, LogLocked, LogRefused
+from audit.ports import Envelope, Position
+from audit.record import Record
+from audit.remote import RemoteLog
+from audit.settings import LogStatus
+
+if TYPE_CHECKING:
+    from audit.log import FileLog
+    from webhook.state import Options
+
+logger = logging.getLogger("bailiwick.webhook")
+
+_AGAIN = 0.5  # seconds before a log's process that died is started again, twice as long each time
+_AT_MOST = 30.0  # seconds
+_LOCKED = 10.0  # seconds that a process before us has for letting go of the log
+_TURN = 0.0005  # seconds: whoever waits for a batch shall not wait for the publisher's arithmetic
+
+
+class LogProcess:
+    """`Log`, kept by another process. Made by `start`; `close` ends that process. For one event loop."""
+
+    @classmethod
+    async def start(cls, options: "Options") -> "LogProcess":
+        """Start it and return once the log is open. Raises what opening it raised (LogRefused, ...)."""
+        remote, process = await _started(options)
+        return cls(options, remote, process)
+
+    def __init__(self, options: "Options", remote: RemoteLog, process: "subprocess.Popen[bytes]") -> None:
+        self._options = options
+        self._remote = remote
+        self._process = process
+        self._keeping = asyncio.create_task(self._keep())
+
+    async def append(self, record: Record, sealed: Sequence[Envelope] = ()) -> Position:
+        """As `RemoteLog.append`."""
+        return await self._remote.append(record, sealed)
+
+    def healthy(self) -> bool:
+        """Whether an append may succeed now."""
+        return self._remote.healthy()
+
+    def status(self) -> LogStatus:
+        """As the log last told."""
+        return self._remote.status()
+
+    @property
+    def pid(self) -> int:
+        """Of the log's process."""
+        return self._process.pid
+
+    async def close(self) -> None:
+        """What waits becomes durable, the log is closed and signed, and its process has ended when this returns."""
+        self._keeping.cancel()
+        await self._remote.close()
+        await asyncio.to_thread(self._process.wait)
+
+    async def _keep(self) -> None:
+        """Start the process again whenever it ends."""
+        while True:
+            await asyncio.shield(self._remote.lost)
+            status = await asyncio.to_thread(self._process.wait)
+            logger.critical("the log's process has ended with status %d; nothing is recorded until it is back", status)
+            self._remote, self._process = await self._restarted()
+            logger.warning("the log's process is back")
+
+    async def _restarted(self) -> tuple[RemoteLog, "subprocess.Popen[bytes]"]:
+        pause = _AGAIN
+        while True:
+            await asyncio.sleep(pause)
+            try:
+                return await _started(self._options)
+            except (AuditError, OSError) as error:
+                logger.critical("the log can't be opened again: %s", error)
+                pause = min(2 * pause, _AT_MOST)
+
+
+async def _started(options: "Options") -> tuple[RemoteLog, "subprocess.Popen[bytes]"]:
+    ours, theirs = socket.socketpair()
+    with theirs:
+        process = subprocess.Popen(  # noqa: S603  # ourselves
+            [sys.executable, "-P", "-m", "webhook.log_process", str(theirs.fileno())],
+            stdin=subprocess.PIPE,
+            pass_fds=[theirs.fileno()],
+        )
+    assert process.stdin is not None
+    with suppress(BrokenPipeError), process.stdin:  # it ended at once: the socket tells
+        process.stdin.write(orjson.dumps(asdict(options)))
+    try:
+        return await RemoteLog.over(ours), process
+    except AuditError as error:
+        status = await asyncio.to_thread(process.wait)
+        if isinstance(error, LogGone):
+            raise LogRefused(f"the log's process ended with status {status} before the log was open") from None
+        raise
+
+
+# — the other side —
+
+
+def main(descriptor: int) -> None:
+    """Open the log, serve the socket until its other end is gone, close the log."""
+    from audit.serving import serve
+    from audit.wire import failed_message
+    from webhook.state import Options
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # meant for the webhook, which ends us in its time
+        signal.signal(number, signal.SIG_IGN)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    sys.setswitchinterval(_TURN)
+    options = Options(**orjson.loads(sys.stdin.buffer.read()))
+    with socket.socket(fileno=descriptor) as channel:
+        try:
+            log = _opened(options)
+        except AuditError as error:
+            channel.sendall(failed_message(error))
+            return
+        try:
+            with suppress(BrokenPipeError, ConnectionResetError):
+                serve(log, channel)
+        finally:
+            log.close_now()
+
+
+def _opened(options: "Options") -> "FileLog":
+    """The log; a process before us may need a moment to let go of it."""
+    from webhook.state import open_keyring, open_log
+
+    until = time.monotonic() + _LOCKED
+    while True:
+        try:
+            return open_log(options, open_keyring(options))
+        except LogLocked:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.05)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

@@ -1,0 +1,79 @@
+"""What a state directory holds: the region's keyring, and the log that it signs. Opened here for every process.
+
+Imports nothing of the web: the log's own process opens both too.
+"""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from audit.log import FileLog, Writer
+from audit.tlog.notes import VerifierKey
+from keymgmt.keyring import FileKeyring
+from keymgmt.unlock import KeyFile
+
+if TYPE_CHECKING:
+    from keymgmt.ports import Signer
+
+SIGNING = "audit-checkpoint"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says; the words of `bailiwick serve`."""
+
+    version: str
+    rules: Sequence[str] = ()
+    snapshot: Sequence[str] = ()
+    kubeconfig: str | None = None
+    in_cluster: bool = False
+    state: str = "state"
+    region: str = "local"
+    cluster_name: str = "cluster"
+    writer: str = "webhook-0"
+    host: str | None = None
+    port: int = 8443
+    probes_port: int | None = None
+    names: Sequence[str] = ()
+    certificate: str | None = None
+    key: str | None = None
+    client_ca: str | None = None
+    tls12: bool = False
+    packs: bool = True
+    linger: float = 5.0  # seconds
+
+    @property
+    def directory(self) -> Path:
+        return Path(self.state)
+
+
+def open_keyring(options: Options) -> FileKeyring:
+    """The region's keyring in the state directory, made when there is none."""
+    directory = options.directory / "keys"
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    unlock = KeyFile(directory / "unlock.key")
+    if not unlock.path.exists():
+        KeyFile.create(unlock.path)
+        return FileKeyring.create(directory, options.region, unlock=unlock, now=datetime.now(UTC))
+    return FileKeyring.open(directory, options.region, unlock=unlock)
+
+
+def open_log(options: Options, keyring: FileKeyring) -> FileLog:
+    """The log in the state directory, signed by the region's key under the log's own name."""
+    origin = f"audit.{options.region}/{options.cluster_name}/{options.writer}"
+    signer: Signer = keyring.signer(SIGNING, origin)
+    writer = Writer(options.writer, str(uuid.uuid4()), options.cluster_name, options.region, options.version)
+    directory = options.directory / "log"
+    directory.mkdir(parents=True, exist_ok=True)
+    _show_key(options.directory / "log.vkeys", VerifierKey.ed25519(origin, signer.public_key))
+    return FileLog.open(directory, origin=origin, signer=signer, clock=lambda: datetime.now(UTC), writer=writer)
+
+
+def _show_key(path: Path, key: VerifierKey) -> None:
+    """The public key with which the log is verified, beside it. Older ones stay: older checkpoints need them."""
+    known = path.read_text().splitlines() if path.exists() else []
+    if str(key) not in known:
+        path.write_text("".join(f"{line}\n" for line in (*known, str(key))))
