@@ -111,7 +111,7 @@ def _leaf(value: Value) -> int:
 
 def equality(a: Value, b: Value, *_: Any) -> int:
     """`==`: the API server's own types count 1, whatever their size."""
-    return 1 if isinstance(a, LibraryValue) else shorter(a, b)
+    return 1 if isinstance(a, LibraryValue) and a.cel_unit else shorter(a, b)
 
 
 def plain_size(value: Value) -> int:

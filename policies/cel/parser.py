@@ -1,7 +1,8 @@
 """Tokens to a syntax tree, by CEL's grammar, macros recognised on the way. Pure; the only exception is ParseError.
 
-Limits, as in cel-go: 100,000 code points; 250 levels of any one rule. Everything accepted here can be walked
-recursively within the room that `depth.room_for` makes.
+Limits, as in cel-go: 100,000 code points; 250 levels of any one rule of its grammar, where a ternary's tail is a level
+of expressions, the right operand of a comparison one of relations, that of a sum or a product one of calculations.
+Everything accepted here can be walked recursively within the room that `depth.room_for` makes.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from policies.cel.ast import (
     ObjectNode,
     Select,
 )
-from policies.cel.depth import MAX_DEPTH, nesting, room_for
+from policies.cel.depth import MAX_DEPTH, brackets, nesting, room_for, too_deep
 from policies.cel.errors import ParseError
 from policies.cel.lexer import KEYWORDS, RESERVED, Token, tokens
 from policies.cel.literals import parse_bytes, parse_double, parse_int, parse_string, parse_uint
@@ -36,6 +37,7 @@ _LEVELS = {
     "+": 4, "-": 4,
     "*": 5, "/": 5, "%": 5,
 }  # fmt: skip
+_COMPARISON = 3
 _FUNCTIONS = {"in": "@in"} | {mark: f"_{mark}_" for mark in _LEVELS if mark != "in"}
 _LITERALS: Mapping[str, Callable[[str], object]] = {
     "string": parse_string,
@@ -70,20 +72,6 @@ def parse(
     return tree
 
 
-def brackets(source: str, found: list[Token]) -> int:
-    """How deep the brackets nest. Raises ParseError beyond the limit, before anything recurses."""
-    depth = deepest = 0
-    for token in found:
-        if token.kind in ("(", "[", "{"):
-            depth += 1
-            deepest = max(depth, deepest)
-        elif token.kind in (")", "]", "}"):
-            depth -= 1
-    if deepest >= MAX_DEPTH:
-        raise ParseError.at(f"expression recursion limit exceeded: {MAX_DEPTH}", source, None)
-    return deepest
-
-
 class _Parser:
     def __init__(
         self,
@@ -97,7 +85,7 @@ class _Parser:
         self.table = table
         self.quoted_fields = quoted_fields
         self.next = 0
-        self.chained = 0
+        self.expressions = self.relations = self.calculations = 0  # how many of each are open
 
     def whole(self) -> Node:
         tree = self.expression()
@@ -106,24 +94,28 @@ class _Parser:
         return tree
 
     def expression(self) -> Node:
-        condition = self.binary(1)
+        self.expressions += 1
+        condition = self.operand()
         mark = self.tokens[self.next]
-        if mark.kind != "?":
-            return condition
-        self.chain()
-        self.next += 1
-        then = self.binary(1)
-        self.expect(":")
-        otherwise = self.expression()
-        self.chained -= 1
-        return Conditional(condition, then, otherwise, mark.at)
+        if mark.kind == "?":
+            room_for(5 * self.expressions + 100)  # a ternary in the tail of another nests without a bracket
+            self.next += 1
+            then = self.operand()
+            self.expect(":")
+            condition = Conditional(condition, then, self.expression(), mark.at)
+        self.expressions -= 1
+        return condition
 
-    def chain(self) -> None:
-        """A ternary in the tail of another nests without a bracket."""
-        self.chained += 1
-        if self.chained > MAX_DEPTH:
-            raise ParseError.at(f"expression recursion limit exceeded: {MAX_DEPTH}", self.source, None)
-        room_for(5 * self.chained + 100)
+    def operand(self) -> Node:
+        """What stands in a ternary, or alone."""
+        self.relations += 1
+        self.calculations += 1
+        if self.relations > MAX_DEPTH or self.calculations > MAX_DEPTH or self.expressions > MAX_DEPTH:
+            raise too_deep(self.source)
+        found = self.binary(1)
+        self.relations -= 1
+        self.calculations -= 1
+        return found
 
     def binary(self, lowest: int) -> Node:
         left = self.unary()
@@ -136,8 +128,26 @@ class _Parser:
                 left = self.logic(left, mark, level)
             else:
                 self.next += 1
-                right = self.binary(level + 1)
+                right = self.compared() if level == _COMPARISON else self.calculated(level)
                 left = Call(_FUNCTIONS[mark.kind], (left, right), None, mark.at)
+
+    def compared(self) -> Node:
+        """The right operand of a comparison."""
+        self.relations += 1
+        if self.relations > MAX_DEPTH:
+            raise too_deep(self.source)
+        right = self.binary(_COMPARISON + 1)
+        self.relations -= 1
+        return right
+
+    def calculated(self, level: int) -> Node:
+        """The right operand of a sum or a product."""
+        self.calculations += 1
+        if self.calculations > MAX_DEPTH:
+            raise too_deep(self.source)
+        right = self.binary(level + 1)
+        self.calculations -= 1
+        return right
 
     def logic(self, first: Node, mark: Token, level: int) -> Node:
         terms, places = [first], []

@@ -10,7 +10,7 @@ from policies.cel.check.checker import check
 from policies.cel.depth import nesting, room_for
 from policies.cel.environment import Environment
 from policies.cel.errors import CelError, CheckError, CostExceeded, EvaluationError
-from policies.cel.library.patch import plain
+from policies.cel.library.patch import Made, plain
 from policies.cel.parser import parse
 from policies.cel.plan.frame import LIMIT, SPENT, frame
 from policies.cel.plan.planner import Plan, plan
@@ -43,7 +43,7 @@ class Program:
         else. `budget.spent` has grown by the cost either way.
         """
         value = self.exact(names, budget)
-        if not self._constructs or not isinstance(value, (list, Mapping)):
+        if not self._constructs or not isinstance(value, (list, Mapping, Made)):
             return value
         try:
             return plain(value)
@@ -51,7 +51,7 @@ class Program:
             raise EvaluationError("nested too deeply to be written out") from error
 
     def exact(self, names: Mapping[str, object], budget: Budget | None = None) -> Value:
-        """As `evaluate`, but constructed objects are dicts that still know their type."""
+        """As `evaluate`, but constructed objects are `library.patch.Made`, which know their type."""
         budget = Budget() if budget is None else budget
         f = frame(names, budget.left, budget.patience, self._padding)
         if self._depth:

@@ -94,6 +94,7 @@ class LibraryValue:
 
     __slots__ = ()
     cel_type: ClassVar[CelType]
+    cel_unit: ClassVar[bool] = True  # comparing it with anything costs 1
 
     def cel_equal(self, other: Value) -> bool:
         """CEL's equality with anything; raises EvaluationError where the API server does."""
@@ -102,3 +103,7 @@ class LibraryValue:
     def cel_native(self) -> Value:
         """What an optional that is read through Go's own types holds for it; an error where those don't know it."""
         return self
+
+    def cel_identical(self, other: Value) -> bool:
+        """Whether Go's reflection sees no difference between the two."""
+        return repr(self) == repr(other)

@@ -10,7 +10,7 @@ from typing import Any
 
 from policies.cel.kinds import runtime_type
 from policies.cel.library.clock import format_duration, format_timestamp
-from policies.cel.library.patch import ObjectValue
+from policies.cel.library.patch import ObjectValue, PatchValue
 from policies.cel.values import Duration, Timestamp, UInt, Value
 from policies.json import Json, JsonObject
 from policies.native.merging import Untaken
@@ -33,7 +33,8 @@ def operations(value: list[Value]) -> list[JsonObject]:
     return [_operation(one) for one in value]
 
 
-def _operation(one: Mapping[str, Value]) -> JsonObject:
+def _operation(patch: PatchValue | Mapping[str, Value]) -> JsonObject:
+    one = patch.fields if isinstance(patch, PatchValue) else patch
     made: dict[str, Any] = {"op": one.get("op", ""), "path": one.get("path", "")}
     if one.get("from"):
         made["from"] = one["from"]
@@ -96,7 +97,7 @@ class _Given:
 
 
 def _configured(value: ObjectValue, given: _Given) -> JsonObject:
-    return {name: _field(member, given) for name, member in value.items()}
+    return {name: _field(member, given) for name, member in value.fields.items()}
 
 
 def _field(value: Value, given: _Given) -> Json:
@@ -111,7 +112,7 @@ def _field(value: Value, given: _Given) -> Json:
 
 def _inner(value: Value, given: _Given) -> Json:
     """A member of a list or map that was written in the expression."""
-    if isinstance(value, Mapping | list) and not isinstance(value, ObjectValue) and value not in given:
+    if isinstance(value, Mapping | list) and value not in given:
         return Untaken(plain(value))
     return _field(value, given)
 
@@ -135,7 +136,7 @@ def _misnamed(value: Value, path: str) -> Iterator[str]:
         if name != path:
             head = f'unexpected type name "{name}", expected "{path}"'
             yield f"{head}, which matches field name path from root Object type"
-        for field, member in value.items():
+        for field, member in value.fields.items():
             yield from _misnamed(member, f"{path}.{field}")
     elif isinstance(value, Mapping):
         for member in value.values():
@@ -147,6 +148,8 @@ def _misnamed(value: Value, path: str) -> Iterator[str]:
 
 def plain(value: Value) -> Json:
     """The value as JSON."""
+    if isinstance(value, ObjectValue):
+        value = value.fields
     if isinstance(value, Mapping):
         return {_key(key): plain(member) for key, member in value.items()}
     if isinstance(value, list):

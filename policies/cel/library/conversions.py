@@ -10,6 +10,7 @@ from policies.cel.errors import EvaluationError
 from policies.cel.functions import Function, free, table
 from policies.cel.kinds import runtime_type
 from policies.cel.library.clock import format_duration, format_timestamp, parse_duration, parse_timestamp
+from policies.cel.library.patch import Made
 from policies.cel.operators import checked_int, checked_uint
 from policies.cel.sizes import notation
 from policies.cel.types import (
@@ -21,6 +22,7 @@ from policies.cel.types import (
     INT,
     STRING,
     TIMESTAMP,
+    TYPE,
     UINT,
     CelType,
     parameter,
@@ -46,6 +48,11 @@ def _failed(source: CelType, target: CelType) -> EvaluationError:
 
 def _same(value: Value) -> Value:
     return value
+
+
+def _type(value: Value) -> CelType:
+    """What `type()` says; of a constructed object, only that it is a type."""
+    return TYPE if isinstance(value, Made) else runtime_type(value)
 
 
 def int_of_double(value: float) -> int:
@@ -159,7 +166,7 @@ A = parameter("A")
 
 TABLE = table(
     Function("dyn", [free([A], DYN, _same)]),
-    Function("type", [free([A], type_of(A), runtime_type)]),
+    Function("type", [free([A], type_of(A), _type)]),
     Function("bool", [free([BOOL], BOOL, _same), free([STRING], BOOL, bool_of_string)]),
     Function("bytes", [free([BYTES], BYTES, _same), free([STRING], BYTES, str.encode, cost.traversal)]),
     Function(

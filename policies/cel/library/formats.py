@@ -67,6 +67,9 @@ class NamedFormat(LibraryValue):
             raise EvaluationError("no such overload")
         return self.name == other.name
 
+    def cel_identical(self, other: Value) -> bool:  # noqa: ARG002 - it holds functions, and those never are
+        return False
+
 
 def _matches(pattern: str, text: str) -> bool:
     return re.fullmatch(pattern, text, re.ASCII) is not None

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from policies.cel.errors import EvaluationError
 from policies.cel.functions import Function, free, method, quick, table
+from policies.cel.library.patch import ObjectValue
 from policies.cel.types import BOOL, DYN, INT, STRING, list_of, map_of, optional_of, parameter
 from policies.cel.values import NONE, Duration, Optional, Timestamp, UInt, Value
 
@@ -23,6 +24,8 @@ def is_zero(value: Value) -> bool:
         return int(value) == _ZERO_TIME
     if kind is Optional:
         return False  # an empty optional is a value to cel-go
+    if kind is ObjectValue:
+        return not value.fields
     return value is None or value is False or ((kind in (str, bytes, list) or isinstance(value, Mapping)) and not value)
 
 

@@ -64,6 +64,9 @@ class Quantity(LibraryValue):
             raise EvaluationError("no such overload")
         return compare(self, other) == 0
 
+    def cel_identical(self, other: Value) -> bool:
+        return all(getattr(self, name) == getattr(other, name) for name in ("unscaled", "exponent", "big", "format"))
+
     def cel_native(self) -> Value:
         return EvaluationError(f"unsupported conversion to ref.Val: (*resource.Quantity){self}")
 

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from policies.cel.errors import CelError, EvaluationError
+from policies.cel.native import as_native
 from policies.cel.plan.chains import name_chain, slot_chain
 from policies.cel.plan.frame import NAMES, SPENT, Frame, Run, Step, no_such_overload
 from policies.cel.plan.qualify import present, qualify, valid_key
-from policies.cel.types import CelType
-from policies.cel.values import MISSING, NONE, LibraryValue, Optional, Value
+from policies.cel.values import MISSING, NONE, Optional, Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,26 +194,11 @@ def _walk(root: Root, qualifiers: tuple[Qualifier, ...], native: bool) -> Callab
             else:
                 f[SPENT] += 1
                 value = qualify(value, _key(f, qualifier))
+        if isinstance(value, EvaluationError):
+            raise value  # it has waited in something that Go's own types don't know
         return value, optional
 
     return run
-
-
-def as_native(value: Value) -> Value:
-    """What an optional's content becomes on its way through Go.
-
-    An inner optional is unwrapped, a type becomes its name, a library's value an error that waits until it is used.
-    """
-    if type(value) is Optional:
-        return as_native(value.value)
-    if isinstance(value, CelType):
-        return value.name
-    return value.cel_native() if isinstance(value, LibraryValue) else value
-
-
-def optional_as_native(value: Value) -> Value:
-    """A value that may be an optional, its content as Go passes it on."""
-    return Optional(as_native(value.value)) if type(value) is Optional and value.present else value
 
 
 def _root(root: Root) -> Run:

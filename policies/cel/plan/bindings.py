@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from policies.cel.errors import EvaluationError
-from policies.cel.plan.attributes import optional_as_native
+from policies.cel.native import optional_as_native
 from policies.cel.plan.frame import SPENT, Frame, Step
 from policies.cel.values import MISSING, NONE, Optional, Value
 

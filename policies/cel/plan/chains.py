@@ -12,6 +12,11 @@ from policies.cel.plan.frame import SPENT, Frame, Run
 from policies.cel.values import Value
 
 
+def _reached(root: Value, extra: int) -> int:
+    """What a chain that a name's own mapping broke off has cost: `variables.x` fails at the first key."""
+    return extra if root is None else extra + 1
+
+
 def name_chain(name: str, keys: tuple[str, ...], extra: int, slow: Run) -> Run:
     """`name.key.key`."""
     if len(keys) == 0:
@@ -31,10 +36,12 @@ def name_chain(name: str, keys: tuple[str, ...], extra: int, slow: Run) -> Run:
         (a,) = keys
 
         def run1(f: Frame) -> Value:
+            root = None
             try:
-                return f[0][name][a]
+                root = f[0][name]
+                return root[a]
             except CelError:
-                f[SPENT] += extra
+                f[SPENT] += _reached(root, extra)
                 raise
             except Exception:  # noqa: BLE001, S110
                 pass
@@ -45,10 +52,12 @@ def name_chain(name: str, keys: tuple[str, ...], extra: int, slow: Run) -> Run:
         a, b = keys
 
         def run2(f: Frame) -> Value:
+            root = None
             try:
-                return f[0][name][a][b]
+                root = f[0][name]
+                return root[a][b]
             except CelError:
-                f[SPENT] += extra
+                f[SPENT] += _reached(root, extra)
                 raise
             except Exception:  # noqa: BLE001, S110
                 pass
@@ -62,12 +71,14 @@ def _long_name_chain(name: str, keys: tuple[str, ...], extra: int, slow: Run) ->
     a, b, c, *rest = keys
 
     def run(f: Frame) -> Value:
+        root = None
         try:
-            value = f[0][name][a][b][c]
+            root = f[0][name]
+            value = root[a][b][c]
             for key in rest:
                 value = value[key]
         except CelError:
-            f[SPENT] += extra
+            f[SPENT] += _reached(root, extra)
             raise
         except Exception:  # noqa: BLE001, S110
             pass

@@ -16,13 +16,14 @@ from policies.cel.errors import CheckError, EvaluationError, Fatal
 from policies.cel.functions import Function, Overload, Timed
 from policies.cel.library import regex
 from policies.cel.library.messages import MessageType
-from policies.cel.library.patch import construct
+from policies.cel.library.patch import construct, is_open
 from policies.cel.plan import aggregates, bindings, comprehensions, logic, quantifiers, shortcuts
 from policies.cel.plan.attributes import Attribute, Branch, Lazy, Operand, Qualifier, Slot, Variable, resolved, step_of
 from policies.cel.plan.calls import call_step
 from policies.cel.plan.dispatch import cost_of, implementation
 from policies.cel.plan.frame import SLOTS, Step, constant, fenced, frame, grown
 from policies.cel.plan.loops import Loop
+from policies.cel.plan.qualify import Field
 from policies.cel.types import CelType, Kind, ObjectType, is_optional
 from policies.cel.values import MISSING, NUMERIC, Value
 from policies.cel.versions import habits
@@ -104,7 +105,7 @@ class _Planner:
             return Attribute(Operand(self.step(node)))
         match node:
             case ast.Select():
-                return self.attribute(node.operand).qualified(Qualifier(node.field, optional=node.optional))
+                return self.attribute(node.operand).qualified(Qualifier(self.field(node), optional=node.optional))
             case ast.Index():
                 return self.attribute(node.operand).qualified(self.index(node))
             case ast.Conditional():
@@ -135,7 +136,13 @@ class _Planner:
         return Qualifier(found.constant, optional=node.optional)
 
     def tested(self, node: ast.Has) -> Attribute:
-        return self.attribute(node.operand).qualified(Qualifier(node.field, tested=True))
+        return self.attribute(node.operand).qualified(Qualifier(self.field(node), tested=True))
+
+    def field(self, node: ast.Select | ast.Has) -> str:
+        """The field's name, marked where it is one of a constructed object."""
+        declared = self.checked.types[id(node.operand)]
+        known = is_open(declared) and not (isinstance(node, ast.Select) and node.optional)
+        return Field(node.field) if known else node.field
 
     def has(self, node: ast.Has) -> Step:
         return step_of(self.tested(node), self.native, tested=True)

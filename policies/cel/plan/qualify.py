@@ -6,8 +6,15 @@ from collections.abc import Mapping
 
 from policies.cel.errors import EvaluationError
 from policies.cel.library.conversions import string_of_double
+from policies.cel.library.patch import ObjectValue, PatchValue
 from policies.cel.maps import lookup
 from policies.cel.values import MISSING, NUMERIC, UInt, Value
+
+
+class Field(str):
+    """The name of a field where the checker knows that the value is a constructed object."""
+
+    __slots__ = ()
 
 
 def valid_key(key: Value) -> Value:
@@ -22,14 +29,20 @@ def qualify(value: Value, key: Value) -> Value:
     """`value[key]`, whatever the value is."""
     if isinstance(value, Mapping):
         found = lookup(value, key)
-        if found is MISSING:
-            raise EvaluationError(f"no such key: {_shown(key)}")
-        return found
+        if found is not MISSING:
+            return found
+        if type(key) is Field and type(value) is dict:
+            return value.get(key)
+        raise EvaluationError(f"no such key: {_shown(key)}")
     if type(value) is list:
         index = _position(key)
         if 0 <= index < len(value):
             return value[index]
         raise EvaluationError(f"index out of bounds: {_shown(key)}")
+    if type(value) is PatchValue:
+        return value.read(key)
+    if type(value) is ObjectValue and type(key) is Field:
+        return value.known().get(key)
     raise EvaluationError(f"no such key: {_shown(key)}")
 
 
@@ -38,11 +51,21 @@ def present(value: Value, key: Value) -> Value:
     if isinstance(value, EvaluationError):
         raise value
     if isinstance(value, Mapping):
-        return lookup(value, key)
+        return value.get(key, MISSING) if type(key) is Field and type(value) is dict else lookup(value, key)
     if type(value) is list:
         index = _position(key)
         return value[index] if 0 <= index < len(value) else MISSING
+    if type(value) is PatchValue:
+        return value.read(key) if value.holds(key) else MISSING
+    if type(value) is ObjectValue and type(key) is Field:
+        return _known(value).get(key, MISSING)
     return MISSING
+
+
+def _known(value: ObjectValue) -> dict[str, Value]:
+    """The fields, or none where Go's own types don't know all of them."""
+    fields = value.cel_native()
+    return fields if isinstance(fields, dict) else {}
 
 
 def _position(key: Value) -> int:

@@ -73,8 +73,8 @@ def _scalar_equality(left: Step, wanted: Value, negated: bool) -> Step:
 
 
 def _library_equality(f: Frame, value: LibraryValue, wanted: Value, negated: bool, usual: int) -> bool:
-    """A library's value against a literal: the comparison fails, and only `!=` has an answer."""
-    f[SPENT] += (shorter(value, wanted) if negated else 1) - usual
+    """A library's value against a literal: mostly the comparison fails, and only `!=` has an answer."""
+    f[SPENT] += (shorter(value, wanted) if negated else cost_of_equality(value, wanted)) - usual
     if negated:
         return True
     try:

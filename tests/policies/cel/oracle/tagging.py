@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from policies.cel.errors import EvaluationError
-from policies.cel.library.patch import ObjectValue
+from policies.cel.library.patch import Made
+from policies.cel.maps import pairs
 from policies.cel.types import CelType
 from policies.cel.values import Duration, Optional, Timestamp, UInt, Value
 
@@ -47,11 +48,11 @@ def _compound(value: Value) -> Tagged:
     match value:
         case list():
             return {"t": "list", "v": [tagged(element) for element in value]}
-        case ObjectValue():
-            fields = [[tagged(name), tagged(held)] for name, held in value.items()]
+        case Made():
+            fields = [[tagged(name), tagged(held)] for name, held in value.fields.items()]
             return {"t": "object", "name": value.cel_type.name, "v": sorted(fields, key=lambda field: str(field[0]))}
         case Mapping():
-            entries = [[tagged(key), tagged(held)] for key, held in value.items()]
+            entries = [[tagged(key), tagged(held)] for key, held in pairs(value)]
             return {"t": "map", "v": sorted(entries, key=lambda entry: str(entry[0]))}
         case Optional():
             return {"t": "optional", "v": tagged(value.value)} if value.present else {"t": "optional"}
