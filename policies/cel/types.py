@@ -121,7 +121,9 @@ def library_type(name: str) -> CelType:
 
 def same(a: CelType, b: CelType) -> bool:
     """Whether two types are one; a wrapper counts as what it wraps."""
-    return a.kind is b.kind and a.name == b.name and all(map(same, a.parameters, b.parameters))
+    if a.kind is not b.kind or a.name != b.name or len(a.parameters) != len(b.parameters):
+        return False
+    return all(map(same, a.parameters, b.parameters))
 
 
 def is_optional(type_: CelType) -> bool:

@@ -61,7 +61,7 @@ _TYPE_NAMES = {
     "google.protobuf.Timestamp": TIMESTAMP,
     "type": TYPE,
     "uint": UINT,
-    "optional_type": optional_of(_A),
+    "optional_type": CelType(Kind.OPAQUE, "optional_type"),
 }
 
 
@@ -85,13 +85,35 @@ class _Checker:
         self.fresh = 0
         self.scopes: list[dict[str, CelType]] = []
         self.problems: list[Problem] = []
+        self.implied: list[tuple[ast.Node, str, CelType]] = []  # variables that a macro's expansion reads itself
 
     def run(self, tree: ast.Node) -> Checked:
         self.found = Checked(tree)
         self.check(tree)
         self.found.types = {key: substitute(self.bound, type_, True) for key, type_ in self.found.types.items()}
         self.found.type = self.found.types[id(tree)]
+        self.settle_types()
         return self.found
+
+    def settle_types(self) -> None:
+        """A name that stands for a type is, once its own type is known, the type of that name: so it is in cel-go, also
+        where a loop's variable has the name.
+        """
+        for key, name in [*self.found.names.items()]:
+            if self.found.types.get(key, DYN).kind is Kind.TYPE:
+                self.meant(key, name)
+        for node, name, type_ in self.implied:
+            if substitute(self.bound, type_, True).kind is Kind.TYPE:
+                self.meant(id(node), name)
+
+    def meant(self, key: int, name: str) -> None:
+        constant = self.type_named(name.removeprefix("."))
+        if constant is None:
+            hint = "a variable can't hold a type that is known beforehand"
+            self.fail(None, f"reference to undefined type: {name}", hint)
+        else:
+            self.found.constants[key] = constant
+            self.found.names.pop(key, None)
 
     def fail(self, node: object, message: str, hint: str = "") -> CelType:
         """Notes a problem; the error type fits everywhere, so that one problem isn't reported twice."""
@@ -169,13 +191,16 @@ class _Checker:
         bare = name.removeprefix(".")
         if bare != name and self.hidden(bare):
             return None
-        constant = _TYPE_NAMES.get(bare) or self.environment.named_type(bare) or self.environment.constructible(bare)
+        constant = self.type_named(bare)
         if constant is None:
             return self.enumerated(node, bare)
         if bare in MESSAGES and bare not in NAMED:
             return self.fail(node, f"reference to undefined type: {bare}")
         self.found.constants[id(node)] = constant
         return type_of(constant)
+
+    def type_named(self, name: str) -> CelType | None:
+        return _TYPE_NAMES.get(name) or self.environment.named_type(name) or self.environment.constructible(name)
 
     def enumerated(self, node: ast.Node, name: str) -> CelType | None:
         if name not in ENUMS:
@@ -435,6 +460,7 @@ class _Checker:
             case "exists_one" | "existsOne":
                 return self.resolve(at, "_+_", [accumulator, INT])
             case "filter":
+                self.implied.append((node, node.variables[0], self.scopes[-1][node.variables[0]]))
                 return self.resolve(at, "_+_", [accumulator, list_of(self.scopes[-1][node.variables[0]])])
             case "transformMap":
                 key = self.scopes[-1][node.variables[0]]
@@ -451,6 +477,7 @@ class _Checker:
         at = ast.Ident("", node.at)
         has = self.resolve(at, "hasValue", [target], member=True)
         value = self.resolve(at, "value", [target], member=True)
+        self.implied.append((node, node.variable, value))
         self.scopes.append({node.variable: value})
         body = self.check(node.body)
         self.scopes.pop()

@@ -172,7 +172,7 @@ def _zone_seconds(moment: Timestamp, zone: str, real_minutes: bool) -> int:
 
 
 def _named_zone_seconds(seconds: int, name: str) -> int:
-    if name in ("", "UTC"):
+    if name in ("", "UTC", "Local"):  # API servers run in UTC
         return 0
     zone = _load(name)
     if zone is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
@@ -29,10 +30,15 @@ _WORDS = {
 }
 
 
+_ESCAPES = re.compile(r"\\Q.*?(?:\\E|\Z)|\\(.)", re.DOTALL)  # quoted text, or one escape
+
+
 @lru_cache(maxsize=2048)
 def _compiled(pattern: str) -> Any:
     import re2
 
+    if any(escape[1] == "C" for escape in _ESCAPES.finditer(pattern)):  # a single byte; RE2 knows it, Go doesn't
+        raise EvaluationError("error parsing regexp: invalid escape sequence: `\\C`")
     options = re2.Options()
     options.log_errors = False
     try:

@@ -191,10 +191,13 @@ def _walk(root: Root, qualifiers: tuple[Qualifier, ...], native: bool) -> Callab
                 if value is MISSING:
                     return MISSING, True
                 f[SPENT] += 1
+            elif qualifier.tested:
+                f[SPENT] += 1
+                value = present(value, qualifier.key) is not MISSING
             else:
                 f[SPENT] += 1
                 value = qualify(value, _key(f, qualifier))
-        if isinstance(value, EvaluationError):
+        if isinstance(value, EvaluationError) and not optional:
             raise value  # it has waited in something that Go's own types don't know
         return value, optional
 

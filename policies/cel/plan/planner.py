@@ -68,7 +68,7 @@ class _Planner:
         match node:
             case ast.Literal():
                 return constant(node.value)
-            case ast.Ident() | ast.Select() | ast.Index() | ast.Conditional():
+            case ast.Ident() | ast.Select() | ast.Index() | ast.Conditional() | ast.OptionalMap():
                 return self.attribute_step(node)
             case ast.Has():
                 return self.has(node)
@@ -84,13 +84,11 @@ class _Planner:
                 return self.object_literal(node)
             case ast.Comprehension():
                 return self.sort_by(node) if node.macro == "sortBy" else self.comprehension(node)
-            case ast.OptionalMap():
-                return self.optional_map(node)
 
     # attributes
 
-    def attribute_step(self, node: ast.Ident | ast.Select | ast.Index | ast.Conditional) -> Step:
-        declared = self.checked.constants.get(id(node))
+    def attribute_step(self, node: ast.Node) -> Step:
+        declared = None if isinstance(node, ast.OptionalMap) else self.checked.constants.get(id(node))
         if declared is not None:
             return constant(type_value(declared))
         number = self.checked.numbers.get(id(node))
@@ -101,6 +99,8 @@ class _Planner:
         name = self.checked.names.get(id(node))
         if name is not None:
             return Attribute(self.variable(name))
+        if isinstance(node, ast.OptionalMap):
+            return Attribute(self.optional_map(node))
         if id(node) in self.checked.constants or id(node) in self.checked.numbers:
             return Attribute(Operand(self.step(node)))
         match node:
@@ -125,7 +125,7 @@ class _Planner:
 
     def index(self, node: ast.Index) -> Qualifier:
         index = node.index
-        chained = isinstance(index, (ast.Ident, ast.Select, ast.Index, ast.Conditional, ast.Has))
+        chained = isinstance(index, (ast.Ident, ast.Select, ast.Index, ast.Conditional, ast.Has, ast.OptionalMap))
         if chained and id(index) not in self.checked.constants:
             return Qualifier(step=resolved(self.attribute(index), self.native), optional=node.optional)
         found = self.step(index)
@@ -260,6 +260,8 @@ class _Planner:
                 return quantifiers.quantifier(loop, body, stop=True)
             case "exists_one" | "existsOne":
                 return quantifiers.exists_one(loop, body)
+            case "filter" if (named := self.checked.constants.get(id(node))) is not None:
+                return comprehensions.mapped(loop, body, constant(type_value(named)))
             case "filter":
                 return comprehensions.filtered(loop, body)
             case "transformMap":
@@ -279,20 +281,22 @@ class _Planner:
         call = implementation(function, chosen)
         return bindings.bound(slot, call_step(call, cost_of(function, chosen), [source, keys], eager=True))
 
-    def optional_map(self, node: ast.OptionalMap) -> Step:
+    def optional_map(self, node: ast.OptionalMap) -> Branch:
+        """A ternary, as the macro expands to; the body reads the optional's value itself, when it needs it."""
         target = self.step(node.target)
-        holds = self.method("hasValue", target)
-        value = self.method("value", target)
         (slot,) = self.open_scope((node.variable,))
-        self.scopes[-1][node.variable] = Lazy(slot, value)
-        body = self.step(node.body)
+        self.scopes[-1][node.variable] = Lazy(slot, self.called("value", target))
+        made = bindings.bound(slot, self.step(node.body))
         self.close_scope()
-        return bindings.optional_map(holds, slot, body, node.flat, self.native)
+        then = made if node.flat else self.called("optional.of", made)
+        none = Attribute(Operand(self.called("optional.none")))
+        return Branch(self.called("hasValue", target), Attribute(Operand(then)), none)
 
-    def method(self, name: str, target: Step) -> Step:
+    def called(self, name: str, *args: Step) -> Step:
+        """A call that a macro makes, whatever the types."""
         function = self.functions[name]
         chosen = tuple(function.overloads)
-        return call_step(implementation(function, chosen), cost_of(function, chosen), [target], eager=True)
+        return call_step(implementation(function, chosen), cost_of(function, chosen), args, eager=True)
 
 
 def _holds_optional(declared: CelType) -> bool:

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 from policies.cel.errors import EvaluationError
 from policies.cel.library.conversions import string_of_double
-from policies.cel.library.patch import ObjectValue, PatchValue
+from policies.cel.library.patch import PatchValue
 from policies.cel.maps import lookup
+from policies.cel.native import as_native
 from policies.cel.values import MISSING, NUMERIC, UInt, Value
 
 
@@ -27,12 +28,12 @@ def valid_key(key: Value) -> Value:
 
 def qualify(value: Value, key: Value) -> Value:
     """`value[key]`, whatever the value is."""
+    if type(key) is Field:
+        return _field(value, key)
     if isinstance(value, Mapping):
         found = lookup(value, key)
         if found is not MISSING:
             return found
-        if type(key) is Field and type(value) is dict:
-            return value.get(key)
         raise EvaluationError(f"no such key: {_shown(key)}")
     if type(value) is list:
         index = _position(key)
@@ -41,8 +42,6 @@ def qualify(value: Value, key: Value) -> Value:
         raise EvaluationError(f"index out of bounds: {_shown(key)}")
     if type(value) is PatchValue:
         return value.read(key)
-    if type(value) is ObjectValue and type(key) is Field:
-        return value.known().get(key)
     raise EvaluationError(f"no such key: {_shown(key)}")
 
 
@@ -50,22 +49,25 @@ def present(value: Value, key: Value) -> Value:
     """`value[key]`, or MISSING where there is none; a list asked for what isn't a position is an error."""
     if isinstance(value, EvaluationError):
         raise value
+    if type(key) is Field:
+        fields = as_native(value)
+        return fields.get(key, MISSING) if type(fields) is dict else MISSING
     if isinstance(value, Mapping):
-        return value.get(key, MISSING) if type(key) is Field and type(value) is dict else lookup(value, key)
+        return lookup(value, key)
     if type(value) is list:
         index = _position(key)
         return value[index] if 0 <= index < len(value) else MISSING
     if type(value) is PatchValue:
         return value.read(key) if value.holds(key) else MISSING
-    if type(value) is ObjectValue and type(key) is Field:
-        return _known(value).get(key, MISSING)
     return MISSING
 
 
-def _known(value: ObjectValue) -> dict[str, Value]:
-    """The fields, or none where Go's own types don't know all of them."""
-    fields = value.cel_native()
-    return fields if isinstance(fields, dict) else {}
+def _field(value: Value, key: Field) -> Value:
+    """A field of an object, null where it isn't set; of what only claims to be one, where Go's own types know it."""
+    fields = as_native(value)
+    if type(fields) is not dict:
+        raise EvaluationError(f"cannot get field {_shown(key)}")
+    return fields.get(key)
 
 
 def _position(key: Value) -> int:

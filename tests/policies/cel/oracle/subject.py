@@ -54,9 +54,9 @@ class Subject:
             made = self._compiler.compile(variable["expression"], _with(plain, stored))
             stored[variable["name"]] = made
         environment = self._environment(version, patches=bool(question.get("patches")))
-        if stored:
-            environment = _with(environment, stored)
-        return self._compiler.compile(question["expr"], environment, _EXPECTED.get(question.get("returns", ""))), stored
+        return self._compiler.compile(
+            question["expr"], _with(environment, stored), _EXPECTED.get(question.get("returns", ""))
+        ), stored
 
     def _environment(self, version: str, patches: bool) -> Environment:
         if (version, patches) not in self._environments:
@@ -90,8 +90,6 @@ def _names(bindings: Json, stored: Mapping[str, Program]) -> Mapping[str, object
         request.get("namespace", ""),
         request.get("name", ""),
     )
-    if not stored:
-        return {**names, "variables": {}}
     names["variables"] = Variables(names, stored)
     return names
 
