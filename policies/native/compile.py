@@ -1,11 +1,13 @@
-"""`python -m policies.native.compile FOLDER`: the shapes of all built-in kinds, from a Kubernetes release's OpenAPI v3.
+"""`python -m policies.native.compile FOLDER [--check]`: the shapes of all built-in kinds, from a release's OpenAPI v3.
 
-FOLDER is `api/openapi-spec/v3` of that release. What it writes is derived: never edit it.
+FOLDER is `api/openapi-spec/v3` of that Kubernetes release. What it writes is derived: never edit it. With --check,
+nothing is written, and a difference is an error.
 """
 
 import json
+import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +18,27 @@ from policies.native.shapes import COMPILED
 
 _KINDS = "x-kubernetes-group-version-kind"
 _NOT_STORED = ("DeleteOptions", "WatchEvent", "Status", "APIGroup", "APIResourceList", "APIVersions")
+_COLLECTION = re.compile(r"/(?:api|apis/([^/]+))/([^/]+)(?:/namespaces/\{namespace\})?/([^/{}]+)/?")
 
 
-def compiled(folder: Path) -> bytes:
-    """Kinds by `group/version/kind`, and the shapes that they are made of."""
+def compiled(documents: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """What OpenAPI v3 documents say of kinds.
+
+    `kinds` has shapes' names by `group/version/kind`, `resources` kinds by `group/version/plural`, and `shapes` what
+    the kinds are made of.
+    """
     schemas: dict[str, Any] = {}
-    for path in sorted(folder.glob("*_openapi.json")):
-        schemas |= json.loads(path.read_text()).get("components", {}).get("schemas", {})
+    resources: dict[str, str] = {}
+    for document in documents:
+        schemas |= (document.get("components") or {}).get("schemas") or {}
+        resources |= _resources(document.get("paths") or {})
     kinds = {key: name for name, schema in schemas.items() for key in _kinds(schema)}
     named = {short(name): definition(name, schema, schemas) for name, schema in schemas.items()}
-    reached = _reached(kinds.values(), named)
-    return orjson.dumps(
-        {"kinds": {key: short(name) for key, name in kinds.items()}, "shapes": {name: named[name] for name in reached}},
-        option=orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE,
-    )
+    return {
+        "kinds": {key: short(name) for key, name in kinds.items()},
+        "resources": {key: kind for key, kind in resources.items() if f"{key.rpartition('/')[0]}/{kind}" in kinds},
+        "shapes": {name: named[name] for name in _reached(kinds.values(), named)},
+    }
 
 
 def _kinds(schema: Mapping[str, Any]) -> Iterator[str]:
@@ -38,12 +47,23 @@ def _kinds(schema: Mapping[str, Any]) -> Iterator[str]:
             yield f"{kind['group']}/{kind['version']}/{kind['kind']}"
 
 
-def _reached(roots: Any, named: Mapping[str, Any]) -> set[str]:
+def _resources(paths: Mapping[str, Any]) -> dict[str, str]:
+    found = {}
+    for path, operations in paths.items():
+        place = _COLLECTION.fullmatch(path)
+        kinds = [one[_KINDS]["kind"] for one in operations.values() if isinstance(one, dict) and _KINDS in one]
+        if place and kinds:
+            group, version, plural = place.groups(default="")
+            found[f"{group}/{version}/{plural}"] = kinds[0]
+    return found
+
+
+def _reached(roots: Iterable[str], named: Mapping[str, Any]) -> set[str]:
     found: set[str] = set()
     pending = [short(name) for name in roots]
     while pending:
         name = pending.pop()
-        if name not in found:
+        if name not in found and name in named:
             found.add(name)
             pending += _referred(named[name])
     return found
@@ -59,5 +79,19 @@ def _referred(shape: Any) -> Iterator[str]:
         yield from _referred(shape[1])
 
 
+def main(arguments: list[str]) -> int:
+    folder = Path(next(one for one in arguments if not one.startswith("-")))
+    documents = (json.loads(path.read_text()) for path in sorted(folder.glob("*_openapi.json")))
+    fresh = orjson.dumps(compiled(documents), option=orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE)
+    if "--check" not in arguments:
+        COMPILED.write_bytes(fresh)
+    elif COMPILED.read_bytes() != fresh:
+        sys.stderr.write(
+            f"{COMPILED.name} isn't what that release says: run python -m policies.native.compile FOLDER\n"
+        )
+        return 1
+    return 0
+
+
 if __name__ == "__main__":
-    COMPILED.write_bytes(compiled(Path(sys.argv[1])))
+    sys.exit(main(sys.argv[1:]))

@@ -18,7 +18,9 @@ from policies.request import GroupKind
 
 COMPILED = Path(__file__).parent / "shapes.json"
 _METADATA = "#io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
-_SCALARS = {"s": "string", "n": "numeric", "b": "boolean", "u": "untyped"}
+_SCALARS = {"s": "string", "y": "string", "i": "numeric", "n": "numeric", "b": "boolean"} | dict.fromkeys(
+    "tdfuq", "untyped"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ class Shapes:
         if compact in _SCALARS:
             return Shape(_SCALARS[compact])
         whole, inner = ListShape(Ref("~", self)), Ref(compact, self)
-        return Shape("untyped", whole, MapShape({}, inner, atomic=compact == "~"))
+        return Shape("untyped", whole, MapShape({}, inner, atomic=compact in "~-"))
 
     def _list(self, compact: list[Any]) -> Shape:
         relation, item = compact
@@ -97,8 +99,15 @@ class Shapes:
 
 
 @cache
-def _built_in() -> tuple[Mapping[str, str], Shapes]:
-    read = orjson.loads(COMPILED.read_bytes())
+def built_in_table() -> Mapping[str, Mapping[str, Any]]:
+    """The table as `compile` writes it: kinds, resources and shapes of Kubernetes itself."""
+    read: Mapping[str, Mapping[str, Any]] = orjson.loads(COMPILED.read_bytes())
+    return read
+
+
+@cache
+def _built_in() -> tuple[Mapping[str, Any], Shapes]:
+    read = built_in_table()
     return read["kinds"], Shapes(read["shapes"])
 
 
@@ -122,12 +131,29 @@ def unknown() -> Shape:
 
 def defined(definition: JsonObject, version: str) -> Shape:
     """The shape that a CustomResourceDefinition gives to this version of its kind."""
-    served = next((one for one in definition["spec"]["versions"] if one["name"] == version), None)
-    schema = ((served or {}).get("schema") or {}).get("openAPIV3Schema")
+    served: JsonObject = next((one for one in definition["spec"]["versions"] if one["name"] == version), {})
+    compact = _of_version(served)
+    return unknown() if compact is None else _built_in()[1].parsed(compact)
+
+
+def _of_version(served: JsonObject) -> Any:
+    schema = (served.get("schema") or {}).get("openAPIV3Schema")
     if not schema:
-        return unknown()
-    shapes = _built_in()[1]
+        return None
     compact = shape_of(schema, {})
     if isinstance(compact, dict):
         compact |= {"metadata": _METADATA, "apiVersion": "s", "kind": "s"}
-    return shapes.parsed(compact)
+    return compact
+
+
+def definition_table(definition: JsonObject) -> Mapping[str, Mapping[str, Any]]:
+    """What a CustomResourceDefinition adds to a table like that of the built-in kinds. Raises KeyError, TypeError or
+    AttributeError for what isn't one.
+    """
+    spec = definition["spec"]
+    group, kind, plural = spec["group"], spec["names"]["kind"], spec["names"]["plural"]
+    served = [one for one in spec["versions"] if one.get("served", True)]
+    shapes = {f"{group}/{one['name']}/{kind}": _of_version(one) for one in served}
+    known = {key: compact for key, compact in shapes.items() if compact is not None}
+    resources = {f"{group}/{one['name']}/{plural}": kind for one in served}
+    return {"kinds": {key: key for key in known}, "resources": resources, "shapes": known}

@@ -7,7 +7,7 @@ expand to. What literals mean (a duration, a pattern) is judged afterwards, in l
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 
 from policies.cel import ast
@@ -247,7 +247,9 @@ class _Checker:
     def declared_field(self, node: object, target: CelType, name: str) -> CelType:
         if isinstance(target, OpenObjectType):
             return DYN
-        fields = target.fields if isinstance(target, ObjectType) else {}
+        if not isinstance(target, ObjectType):
+            return self.fail(node, f"unexpected failed resolution of '{target.name}'", f"`{target.name}` has no fields")
+        fields = target.fields
         if name not in fields:
             return self.fail(
                 node, f"undefined field '{name}'", did_you_mean(name, fields) or _fields_hint(target, fields)
@@ -497,8 +499,8 @@ def qualified(node: ast.Node) -> str:
     return ".".join([node.name, *reversed(names)])
 
 
-def _fields_hint(target: CelType, fields: object) -> str:
-    names = sorted(fields) if isinstance(fields, dict) else []
+def _fields_hint(target: CelType, fields: Mapping[str, CelType]) -> str:
+    names = sorted(fields)
     return f"`{target.name}` has {', '.join(f'`{name}`' for name in names[:12])}" if names else ""
 
 

@@ -1,0 +1,92 @@
+"""A real API server's `status.typeChecking` and ours, of the same policies: the same expressions, in the same words."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from functools import partial
+
+import orjson
+import pytest
+
+from policies.native.compile import compiled
+from policies.native.shapes import built_in_table
+from policies.typecheck import Schemas
+from tests.cluster.bed.cluster import Cluster, Json
+from tests.policies.typecheck.cases import ANSWERS, DEFINITIONS, POLICIES, Answers, ours, recorded, theirs
+
+pytestmark = pytest.mark.cluster
+
+_POLICIES = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies"
+_DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+
+
+@pytest.fixture(scope="module")
+def answers(control_plane: Cluster) -> Iterator[dict[str, Answers]]:
+    """What the API server's controller says of each policy. BAILIWICK_RECORD=1 keeps it for the other tests."""
+    for definition in DEFINITIONS:
+        control_plane.request("POST", _DEFINITIONS, definition).ok()
+        group, plural = definition["spec"]["group"], definition["spec"]["names"]["plural"]
+        documents = f"/openapi/v3/apis/{group}/v1"
+        control_plane.wait_for(plural, partial(_says, control_plane, documents, definition["spec"]["names"]["kind"]))
+    for policy in POLICIES.values():
+        control_plane.request("POST", _POLICIES, policy).ok()
+    found = {name: theirs(_checked(control_plane, name)) for name in POLICIES}
+    if os.environ.get("BAILIWICK_RECORD"):
+        ANSWERS.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
+    yield found
+    for name in POLICIES:
+        control_plane.request("DELETE", f"{_POLICIES}/{name}")
+    for definition in DEFINITIONS:
+        control_plane.request("DELETE", f"{_DEFINITIONS}/{definition['metadata']['name']}")
+
+
+def _says(cluster: Cluster, path: str, word: str) -> bool:
+    reply = cluster.request("GET", path)
+    return reply.status == 200 and word in json.dumps(reply.body)
+
+
+def _checked(cluster: Cluster, name: str) -> Json:
+    found: Json = {}
+
+    def has_status() -> bool:
+        found.update(cluster.request("GET", f"{_POLICIES}/{name}").ok())
+        return found.get("status", {}).get("observedGeneration") == found["metadata"]["generation"]
+
+    cluster.wait_for(f"the type check of `{name}`", has_status)
+    return found
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_the_same_warnings(answers: dict[str, Answers], name: str) -> None:
+    """The API server warns of the expressions that we warn of, at the same places, in the same words."""
+    assert ours(name, Schemas.of(DEFINITIONS)) == answers[name]
+
+
+def test_what_was_recorded_is_still_said(answers: dict[str, Answers]) -> None:
+    """The answers that other tests rely on are those that the API server gives."""
+    assert recorded() == answers
+
+
+def test_from_the_server_s_own_documents(control_plane: Cluster, answers: dict[str, Answers]) -> None:
+    """The documents that a server publishes under /openapi/v3 say what the table that we ship says, kind for kind."""
+    paths = control_plane.request("GET", "/openapi/v3").ok()["paths"]
+    documents = [control_plane.request("GET", f"/openapi/v3/{path}").ok() for path in paths if path.count("/") > 0]
+    published, shipped = compiled(documents), built_in_table()
+    for part in ("kinds", "resources", "shapes"):
+        known = {key: value for key, value in published[part].items() if key in shipped[part]}
+        assert known == {key: shipped[part][key] for key in known}
+        assert len(known) > 60
+    built_in = {key.split("/")[0] for key in shipped["resources"]}
+    assert {key for key in published["resources"] if key.split("/")[0] in built_in} <= set(shipped["resources"])
+    (definition,) = DEFINITIONS
+    custom = f"{definition['spec']['group']}/v1/{definition['spec']['names']['kind']}"
+    defined = Schemas.of(DEFINITIONS).tables[0]["shapes"][custom]
+    assert orjson.dumps(_sorted(published["shapes"][published["kinds"][custom]])) == orjson.dumps(_sorted(defined))
+    schemas = Schemas.of((), documents)
+    assert all(ours(name, schemas) == answers[name] for name in POLICIES)
+
+
+def _sorted(shape: object) -> object:
+    return json.loads(json.dumps(shape, sort_keys=True))
