@@ -5,7 +5,7 @@ What doesn't compile is a problem, not an exception: the caller gets all of them
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from policies.cel import CheckError, Compiler, Environment, ParseError, Program
@@ -17,6 +17,7 @@ from policies.matching import Match, Rule, Selector
 
 if TYPE_CHECKING:
     from policies.kinds import SovereigntyPolicy
+    from policies.kinds.reading import Located
 
 _OWN_NAMES = re.compile(r"\b(variables|item)\b")  # names whose values differ from policy to policy
 
@@ -28,6 +29,7 @@ class Compilation:
     environment: Environment
     problems: list[str]
     compiler: Compiler
+    places: "Mapping[tuple[str, str, str], Located]" = field(default_factory=dict)  # where policies are written
 
     def policy(self, policy: "SovereigntyPolicy") -> tuple[Match, CompiledPolicy]:
         """The policy made ready. With problems recorded, it is incomplete and must not be used."""
@@ -74,7 +76,7 @@ class _OnePolicy:
             program = self._program(f"variables[{index}].expression", one.expression, None)
             if program is not None:
                 programs[one.name] = program
-                types[one.name] = program.type
+            types[one.name] = program.type if program is not None else DYN  # its own problem is enough
             declared = ObjectType("bailiwick.Variables", fields={**types})
             self._environment = self._environment.extend(variables={"variables": declared})
         return programs
@@ -126,7 +128,16 @@ class _OnePolicy:
             return None
 
     def _problem(self, at: str, message: str) -> None:
-        self._all.problems.append(f"SovereigntyPolicy `{self._policy.metadata.name}`: spec.{at}: {message}")
+        name = self._policy.metadata.name
+        self._all.problems.append(f"{self._place(at)}SovereigntyPolicy `{name}`: spec.{at}: {message}")
+
+    def _place(self, at: str) -> str:
+        """File and line of a field, where they are known."""
+        document = self._all.places.get(("SovereigntyPolicy", "", self._policy.metadata.name))
+        if document is None:
+            return ""
+        steps = [int(step) if step.isdigit() else step for step in re.findall(r"\w+", f"spec.{at}")]
+        return f"{document.source}:{document.position(tuple(steps))}: "
 
 
 def _whole(pairs: Iterable[tuple[str, Program | None]]) -> tuple[tuple[str, Program], ...]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from policies.engine import RuleEngine
 from policies.json import JsonObject
@@ -12,7 +13,13 @@ from policies.packs import builtin
 from policies.ports import Engine
 from policies.rulebook import RulesInvalid
 from policies.snapshot import MemorySnapshot
-from policies.store import Loaded, load_kinds
+from policies.store import Loaded, load_kinds, load_openapi
+
+if TYPE_CHECKING:
+    from policies.typecheck import Doubt
+
+_OURS = "SovereigntyPolicy"
+_FOREIGN = ("admissionregistration.k8s.io", "policies.kyverno.io")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,16 +30,22 @@ class Given:
     snapshot: MemorySnapshot
     documents: tuple[Document, ...]
     unreadable: tuple[Unreadable, ...]
+    doubts: "tuple[Doubt, ...]" = ()  # what is probably wrong with the policies
 
 
 def gather(
-    paths: Sequence[str], rules: Sequence[str], cluster: Sequence[str], version: str, packs: bool = True
+    paths: Sequence[str],
+    rules: Sequence[str],
+    cluster: Sequence[str],
+    version: str,
+    packs: bool = True,
+    openapi: Sequence[str] = (),
 ) -> Given:
     """Rules and cluster objects among the documents count as such, and are judged all the same.
 
     What is said of the cluster outweighs what the documents say of it: nobody votes a namespace out of its class.
 
-    Raises RulesInvalid with every problem of every rule.
+    Raises RulesInvalid with every problem of every rule, and OpenapiUnreadable.
     """
     judged, ruled, held = load_kinds(paths), load_rules(rules), load_kinds(cluster)
     engine = engine_of((ruled, held, judged), version, packs=packs)
@@ -40,7 +53,20 @@ def gather(
         found.value for loaded in (judged, ruled, held) for found in loaded.others if _is_object(found)
     )
     unreadable = tuple(found for loaded in (held, judged) for found in loaded.unreadable)
-    return Given(engine, snapshot, tuple(judged.others), unreadable)
+    doubts = _doubts((judged, ruled, held), load_openapi(openapi))
+    return Given(engine, snapshot, tuple(judged.others), unreadable, doubts)
+
+
+def _doubts(layers: Sequence[Loaded], documents: Sequence[JsonObject]) -> "tuple[Doubt, ...]":
+    """The type checks of all policies: those of ours that were read, native ones, and Kyverno's."""
+    policies = [place for loaded in layers for place in loaded.places.values() if place.value["kind"] == _OURS]
+    policies += [found for loaded in layers for found in loaded.others if _group(found).endswith(_FOREIGN)]
+    if not policies:
+        return ()
+    from policies.typecheck import Schemas, doubts
+
+    definitions = [found.value for loaded in layers for found in loaded.others if _is_definition(found)]
+    return tuple(doubts(policies, Schemas.of(definitions, documents)))
 
 
 def engine_of(layers: Sequence[Loaded], version: str, *, packs: bool = True) -> RuleEngine:
@@ -48,7 +74,9 @@ def engine_of(layers: Sequence[Loaded], version: str, *, packs: bool = True) -> 
     problems = [_told(problem) for loaded in layers for problem in loaded.problems]
     if problems:
         raise RulesInvalid(problems)
-    return engine_for(rulebook_of(builtin() if packs else (), *(loaded.kinds for loaded in layers)), version)
+    places = {identity: place for loaded in layers for identity, place in loaded.places.items()}
+    rulebook = rulebook_of(builtin() if packs else (), *(loaded.kinds for loaded in layers))
+    return engine_for(rulebook, version, places=places)
 
 
 def load_rules(paths: Sequence[str]) -> Loaded:
@@ -80,6 +108,14 @@ def objects_of(paths: Sequence[str]) -> Iterator[JsonObject]:
 
 def _told(problem: Problem) -> str:
     return f"{problem} ({problem.hint})" if problem.hint else str(problem)
+
+
+def _group(found: Document) -> str:
+    return str(found.value.get("apiVersion")).partition("/")[0]
+
+
+def _is_definition(found: Document) -> bool:
+    return _group(found) == "apiextensions.k8s.io" and found.value.get("kind") == "CustomResourceDefinition"
 
 
 def _is_object(found: Document) -> bool:

@@ -15,16 +15,24 @@ from policies.rulebook import Rulebook, RulesInvalid
 
 if TYPE_CHECKING:
     from policies.kinds import Kind
+    from policies.kinds.reading import Located
 
 
 def engine_for(
-    rulebook: Rulebook, version: str, regions: Regions | None = None, kubernetes: tuple[int, int] = (1, 36)
+    rulebook: Rulebook,
+    version: str,
+    regions: Regions | None = None,
+    kubernetes: tuple[int, int] = (1, 36),
+    places: "Mapping[tuple[str, str, str], Located] | None" = None,
 ) -> RuleEngine:
-    """An engine over these rules. `version` is the program's, and stands in every decision. Raises RulesInvalid."""
+    """An engine over these rules. `version` is the program's, and stands in every decision. Raises RulesInvalid.
+
+    `places` says where objects are written, by kind, namespace and name: problems then name file and line.
+    """
     from policies.cel import Compiler
     from policies.facts.environment import environment
 
-    compilation = Compilation(environment(kubernetes), [], Compiler())
+    compilation = Compilation(environment(kubernetes), [], Compiler(), places or {})
     compiled = [compilation.policy(policy) for policy in rulebook.policies]
     problems = compilation.problems
     try:

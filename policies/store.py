@@ -8,10 +8,12 @@ misread: what they would give is only known once they are rendered. Parsing is l
 
 import stat
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
+
+import orjson
 
 from policies.kinds import Kind, KindInvalid, Problem, is_ours, parse
 from policies.manifests import Document, Unreadable, read_documents
@@ -19,6 +21,7 @@ from policies.manifests import Document, Unreadable, read_documents
 MOST_BYTES = 64 * 2**20  # of one file; kubectl's largest request is a twentieth of it
 STDIN = "-"
 
+Identity = tuple[str, str, str]  # kind, namespace and name
 _Identity = tuple[int, int]  # device and inode
 _SUFFIXES = (".yaml", ".yml", ".json")
 _KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml", "Kustomization")
@@ -33,6 +36,7 @@ class Loaded:
     others: tuple[Document, ...]
     problems: tuple[Problem, ...]
     unreadable: tuple[Unreadable, ...]
+    places: Mapping[Identity, Document] = field(default_factory=dict)  # where each of our kinds is written
 
 
 def load_documents(paths: Sequence[str], stdin: BinaryIO | None = None) -> Iterator[Document | Unreadable]:
@@ -52,7 +56,7 @@ def load_kinds(paths: Sequence[str], stdin: BinaryIO | None = None) -> Loaded:
     others: list[Document] = []
     problems: list[Problem] = []
     unreadable: list[Unreadable] = []
-    first: dict[tuple[str, str, str], str] = {}
+    places: dict[Identity, Document] = {}
     for found in load_documents(paths, stdin):
         if isinstance(found, Unreadable):
             unreadable.append(found)
@@ -65,12 +69,41 @@ def load_kinds(paths: Sequence[str], stdin: BinaryIO | None = None) -> Loaded:
                 problems += invalid.problems
                 continue
             identity = (kind.kind, kind.metadata.namespace or "", kind.metadata.name)
-            where = first.setdefault(identity, f"{found.source}:{found.line}")
-            if where != f"{found.source}:{found.line}":
-                problems.append(_double(found, kind, where))
+            first = places.setdefault(identity, found)
+            if first is not found:
+                problems.append(_double(found, kind, f"{first.source}:{first.line}"))
             else:
                 kinds.append(kind)
-    return Loaded(tuple(kinds), tuple(others), tuple(problems), tuple(unreadable))
+    return Loaded(tuple(kinds), tuple(others), tuple(problems), tuple(unreadable), places)
+
+
+class OpenapiUnreadable(Exception):
+    """A file given as OpenAPI v3 isn't one."""
+
+    def __init__(self, path: Path, why: str) -> None:
+        self.hint = "give what `kubectl get --raw /openapi/v3/apis/<group>/<version>` prints, or a folder of such files"
+        super().__init__(f"`{path}`: {why}")
+
+
+def load_openapi(paths: Sequence[str]) -> list[Mapping[str, Any]]:
+    """The OpenAPI v3 documents in these files, and in the *.json of these folders. Raises OpenapiUnreadable."""
+    files = [file for path in map(Path, paths) for file in (sorted(path.glob("*.json")) if path.is_dir() else [path])]
+    return [_openapi(path) for path in files]
+
+
+def _openapi(path: Path) -> Mapping[str, Any]:
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise OpenapiUnreadable(path, f"larger than {MOST_BYTES // 2**20} MiB")
+        read = orjson.loads(path.read_bytes())
+    except OSError as error:
+        raise OpenapiUnreadable(path, f"can't be read: {(error.strerror or str(error)).lower()}") from error
+    except orjson.JSONDecodeError as error:
+        raise OpenapiUnreadable(path, f"not JSON: {error}") from error
+    components = read.get("components") if isinstance(read, dict) else None
+    if not isinstance(read, dict) or not isinstance(components, dict) or "schemas" not in components:
+        raise OpenapiUnreadable(path, "not OpenAPI v3: `components.schemas` is missing")
+    return read
 
 
 def _double(found: Document, kind: Kind, where: str) -> Problem:

@@ -2,7 +2,7 @@
 
 A ValidatingAdmissionPolicy is judged as the API server's own check judges it: its validations and their messages, in
 the API server's words, with the API server's blind spots (see `declared`). Of all other policies every expression is
-judged, and what a schema doesn't say is taken as `dyn`.
+judged, as far as it is evaluated for the kind, and what a schema doesn't say is taken as `dyn`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from policies.cel.types import DYN, CelType, Kind, ObjectType
 from policies.json import JsonObject
 from policies.native.expressions import declared
 from policies.request import GroupKind
+from policies.typecheck.reachable import reachable
 from policies.typecheck.schemas import Schemas
 from policies.typecheck.warning import ExpressionWarning
 
@@ -49,7 +50,7 @@ def warnings_of(
         typed = schemas.type_of(one, None if strict else DYN)
         if typed is None:
             continue
-        checks = _Checks(_environment(policy, spec, typed, schemas, kubernetes), strict)
+        checks = _Checks(_environment(policy, spec, typed, schemas, kubernetes), "" if strict else one.kind)
         for name, source, field in _variables(spec):
             problems = checks.variable(name, source)
             if problems and not strict:
@@ -91,19 +92,20 @@ def _named(rule: JsonObject) -> Iterator[tuple[str, str, str]]:
 class _Checks:
     """The expressions of one policy over one kind."""
 
-    def __init__(self, environment: Environment, strict: bool) -> None:
-        self._strict = strict
+    def __init__(self, environment: Environment, kind: str) -> None:
+        """`kind` is empty where the API server's own rules are asked for."""
+        self._kind = kind
         self._types: dict[str, CelType] = {}
         self._environment = environment
         self._bare = environment
 
     def variable(self, name: str, source: str) -> tuple[Problem, ...]:
         """Declares one more variable; one that doesn't fit is `dyn` to whatever comes after it."""
-        found = _checked(source, self._environment)
+        found = _checked(source, self._environment, self._kind)
         if isinstance(found, tuple):
             self._types[name] = DYN
         else:
-            self._types[name] = declared(found) if self._strict else found
+            self._types[name] = found if self._kind else declared(found)
         variables = ObjectType("kubernetes.variables", {**self._types})
         self._environment = self._bare.extend(variables={"variables": variables})
         return found if isinstance(found, tuple) else ()
@@ -111,20 +113,20 @@ class _Checks:
     def problems(self, expression: _Expression) -> tuple[Problem, ...]:
         environment = self._environment if expression.variables else self._bare
         if expression.each:
-            each = _checked(expression.each, environment)
+            each = _checked(expression.each, environment, self._kind)
             is_list = isinstance(each, CelType) and each.kind is Kind.LIST
             item = each.parameters[0] if is_list and isinstance(each, CelType) else DYN
             environment = environment.extend(variables={"item": item})
-        found = _checked(expression.source, environment)
+        found = _checked(expression.source, environment, self._kind)
         return found if isinstance(found, tuple) else ()
 
 
-def _checked(source: str, environment: Environment) -> CelType | tuple[Problem, ...]:
+def _checked(source: str, environment: Environment, kind: str) -> CelType | tuple[Problem, ...]:
     """The type of an expression, or all that is wrong with it."""
     version = environment.kubernetes
     try:
         tree = parse(source, versions.macro_table(version), versions.habits(version).quoted_names)
-        return check(tree, source, environment).type
+        return check(reachable(tree, kind) if kind else tree, source, environment).type
     except CompileError as error:
         return error.problems
 

@@ -19,6 +19,16 @@ from policies.request import GroupKind
 from policies.typecheck.declared import Declared
 
 _PARTS = ("kinds", "resources", "shapes")
+_MALFORMED = (KeyError, TypeError, AttributeError, AssertionError, ValueError)
+
+
+class SchemasMalformed(ValueError):
+    """Documents that call themselves OpenAPI v3 don't describe kinds as an API server does."""
+
+    hint = "give what `kubectl get --raw /openapi/v3/apis/<group>/<version>` prints"
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(f"the OpenAPI documents can't be understood: {type(cause).__name__}: {cause}")
 
 
 @dataclass(frozen=True)
@@ -29,9 +39,16 @@ class Schemas:
 
     @classmethod
     def of(cls, definitions: Iterable[JsonObject], documents: Iterable[JsonObject] = ()) -> Schemas:
-        """The built-in kinds, those of these CustomResourceDefinitions, and those of these OpenAPI v3 documents."""
-        tables = [definition_table(one) for one in definitions]
-        read = compiled(documents)
+        """The built-in kinds, those of these CustomResourceDefinitions, and those of these OpenAPI v3 documents.
+
+        A definition that no API server would take adds nothing. Raises SchemasMalformed for documents that aren't
+        what a server publishes.
+        """
+        tables = [table for one in definitions if (table := _defined(one))]
+        try:
+            read = compiled(documents)
+        except _MALFORMED as error:
+            raise SchemasMalformed(error) from error
         return cls((*tables, read) if read["kinds"] else tuple(tables))
 
     def kinds_of(self, group: str, version: str, resource: str) -> list[GroupKind]:
@@ -60,3 +77,10 @@ class Schemas:
         if len(parts) == 1:
             return parts[0]
         return {part: {key: value for table in parts for key, value in table[part].items()} for part in _PARTS}
+
+
+def _defined(definition: JsonObject) -> Mapping[str, Any]:
+    try:
+        return definition_table(definition)
+    except _MALFORMED:
+        return {}

@@ -20,15 +20,30 @@ SLOW = 200  # objects: more take over a second with the start, and then progress
 @click.option("--rules", "rules", multiple=True, metavar="PATH", help="Policies, jurisdictions, classes, profile.")
 @click.option("--cluster", "cluster", multiple=True, metavar="PATH", help="Objects of the cluster: namespaces, nodes.")
 @click.option("--namespace", "-n", default="default", show_default=True, help="For objects that name none.")
+@click.option(
+    "--openapi",
+    multiple=True,
+    metavar="PATH",
+    help="OpenAPI v3 of further kinds, for checking policies: files or folders of what /openapi/v3 serves.",
+)
 @click.option("--packs/--no-packs", default=True, show_default=True, help="The built-in policies.")
 @click.option("-o", "--output", type=click.Choice(["table", "json", "yaml"]), default="table", show_default=True)
 def check(
-    paths: Sequence[str], rules: Sequence[str], cluster: Sequence[str], namespace: str, packs: bool, output: str
+    paths: Sequence[str],
+    rules: Sequence[str],
+    cluster: Sequence[str],
+    namespace: str,
+    openapi: Sequence[str],
+    packs: bool,
+    output: str,
 ) -> None:
     """Judge manifests as the webhook would.
 
     PATHS are files, folders, or `-` for standard input: multi-document YAML and JSON, Lists, and what kustomize and
     Helm print. Rules and namespaces found among them count as given by --rules and --cluster.
+
+    Policies among them, native and Kyverno's included, are type-checked against the kinds that they are about; what
+    doesn't fit is a warning.
 
     Exits with 0 when everything holds, 1 when something is denied or can't be determined, 2 when something can't be
     read (the rest is judged all the same).
@@ -38,11 +53,11 @@ def check(
     from policies.verbs.rendering import render
     from policies.version import version
 
-    given = gather(paths, rules, cluster, version(), packs=packs)
+    given = gather(paths, rules, cluster, version(), packs=packs, openapi=openapi)
     judged = judge(given.documents, given.engine, given.snapshot, datetime.now(UTC), namespace)
     with _progress(judged, len(given.documents)) as cases:
         found = list(cases)
-    click.echo(render(found, given.unreadable, output), nl=False)
+    click.echo(render(found, given.unreadable, output, given.doubts), nl=False)
     sys.exit(_exit_code(found, given.unreadable))
 
 

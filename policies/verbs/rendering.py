@@ -2,14 +2,18 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from io import StringIO
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from policies.checking import Case, Outcome
 from policies.decision import Reason
 from policies.manifests import Unreadable
 from policies.patch import parse_pointer
 from policies.workloads.paths import pointer
+
+if TYPE_CHECKING:
+    from policies.typecheck import Doubt
 
 STYLES = {
     Outcome.ALLOWED: "green",
@@ -21,14 +25,15 @@ STYLES = {
 }
 
 
-def render(cases: Sequence[Case], unreadable: Sequence[Unreadable], output: str) -> str:
+def render(cases: Sequence[Case], unreadable: Sequence[Unreadable], output: str, doubts: "Sequence[Doubt]" = ()) -> str:
     """The whole report, ending in a newline. `output` is table, json or yaml."""
     if output == "table":
-        return _table(cases, unreadable)
+        return _table(cases, unreadable, doubts)
     report = {
         "cases": [_case(case) for case in cases],
         "unreadable": [_unreadable(found) for found in unreadable],
-        "summary": dict(_counts(cases, unreadable)),
+        "warnings": [asdict(doubt) for doubt in doubts],
+        "summary": dict(_counts(cases, unreadable, doubts)),
     }
     if output == "json":
         import orjson
@@ -88,14 +93,18 @@ def _unreadable(found: Unreadable) -> dict[str, Any]:
     return {"source": found.source, "line": found.line, "message": found.message, "hint": found.hint}
 
 
-def _counts(cases: Sequence[Case], unreadable: Sequence[Unreadable]) -> Iterator[tuple[str, int]]:
+def _counts(
+    cases: Sequence[Case], unreadable: Sequence[Unreadable], doubts: "Sequence[Doubt]"
+) -> Iterator[tuple[str, int]]:
     counted = Counter(case.outcome for case in cases)
     yield from ((str(outcome), counted[outcome]) for outcome in Outcome if counted[outcome])
     if unreadable:
         yield "unreadable", len(unreadable)
+    if doubts:
+        yield "warnings about policies", len(doubts)
 
 
-def _table(cases: Sequence[Case], unreadable: Sequence[Unreadable]) -> str:
+def _table(cases: Sequence[Case], unreadable: Sequence[Unreadable], doubts: "Sequence[Doubt]") -> str:
     from rich.console import Console
     from rich.text import Text
 
@@ -110,9 +119,23 @@ def _table(cases: Sequence[Case], unreadable: Sequence[Unreadable]) -> str:
         console.print(Text(line, style="bold red"), end="")
         if found.hint:
             console.print(Text(f"{'':<13} fix: {found.hint}\n", style="dim"), end="")
-    total = ", ".join(f"{count} {outcome}" for outcome, count in _counts(cases, unreadable))
+    for doubt in doubts:
+        console.print(_doubtful(doubt), end="")
+    total = ", ".join(f"{count} {outcome}" for outcome, count in _counts(cases, unreadable, doubts))
     console.print(Text(f"{total or 'nothing to judge'}\n", style="bold"), end="")
     return written.getvalue()
+
+
+def _doubtful(doubt: "Doubt") -> Any:
+    from rich.text import Text
+
+    head, *rest = str(doubt).split("\n")
+    text = Text(f"{'warning':<13} ", style="yellow").append(f"{head}\n", style="default")
+    for line in rest:
+        text.append(f"{'':<13}{line}\n", style="default")
+    if doubt.hint:
+        text.append(f"{'':<13} fix: {doubt.hint}\n", style="dim")
+    return text
 
 
 def _headline(case: Case) -> Any:
