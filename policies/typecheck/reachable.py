@@ -22,8 +22,8 @@ def reachable(node: ast.Node, kind: str) -> ast.Node:
             known = _truth(node.condition, kind)
             if known is not None:
                 return reachable(node.then if known else node.otherwise, kind)
-            parts = (reachable(part, kind) for part in (node.condition, node.then, node.otherwise))
-            return ast.Conditional(*parts, at=node.at)
+            then, otherwise = reachable(node.then, kind), reachable(node.otherwise, kind)
+            return replace(node, then=then, otherwise=otherwise)
         case ast.Call(function="!_"):
             return replace(node, args=(reachable(node.args[0], kind),))
     return node
