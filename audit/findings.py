@@ -35,3 +35,9 @@ class Findings:
         """Something that a reader should know and that proves nothing wrong."""
         if len(self.notes) < LIMIT:
             self.notes.append(Finding(where, message, index))
+
+    def take(self, other: "Findings") -> None:
+        """Take over what somebody else found."""
+        self.total += other.total
+        self.problems += other.problems[: LIMIT - len(self.problems)]
+        self.notes += other.notes[: LIMIT - len(self.notes)]

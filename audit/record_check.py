@@ -1,6 +1,7 @@
 """Checks what the records say of each other: counters without gaps per writer and tenant, chains, sealed parts.
 
-Reads only the leaf's last key and its tenant tag, by the canonical form that the log writes: the records are many.
+Reads only the leaf's last key and its tenant tag, by the canonical form that the log writes: the records are many. A
+run of records is checked by itself, whatever it begins with; `join` then checks that it follows on the runs before.
 """
 
 import re
@@ -25,55 +26,74 @@ _WRITTEN = re.compile(
 _TENANT = re.compile(rb'[{,]"tenant":"(?P<tag>[0-9a-f]{32})"')
 _SEALED = re.compile(rb'"sha256":"(?P<digest>[0-9a-f]{64})","size":(?P<size>[0-9]+)\}')
 
+First = tuple[int, bytes, int]  # a number, the predecessor's hash in hex (of a tenant's record), the record's index
+
 
 @dataclass(slots=True)
 class RecordCheck:
-    """Walks the records in order. `writers` and `tenants` are the counters so far."""
+    """Walks a run of records in order. `writers` and `tenants` are the counters at its end, the firsts those before."""
 
     findings: Findings
     writers: dict[bytes, int] = field(default_factory=dict)
     tenants: dict[bytes, tuple[int, bytes]] = field(default_factory=dict)
     sealed: dict[bytes, tuple[int, int]] = field(default_factory=dict)  # digest: size, first record that names it
     erased: set[bytes] = field(default_factory=set)
+    first_writers: dict[bytes, First] = field(default_factory=dict)
+    first_tenants: dict[bytes, First] = field(default_factory=dict)
     _by: bytes = b""  # the writer of the last record, and how `written` begins in its records
     _head: bytes = b"\x00"
 
     def records(self, first: int, digests: Sequence[bytes], leaves: Sequence[bytes]) -> None:
-        """Take in the next records, of which `first` is the number."""
-        for index, (digest, leaf) in enumerate(zip(digests, leaves, strict=True), first):
-            if not self._follows(index, digest, leaf):
-                self._record(index, digest, leaf)
+        """Take in the next records, of which `first` is the number.
 
-    def _follows(self, index: int, digest: bytes, leaf: bytes) -> bool:
-        """Whether the record is just what comes next: the same writer's next number and, for a known tenant, its next.
-
-        That is nearly every record, and quicker seen by writing what must stand there than by reading what does.
+        Nearly every record is just what comes next: the same writer's next number and, for a known tenant, its next.
+        That is quicker seen by writing what must stand at its end than by reading what does.
         """
-        at = leaf.rfind(_WRITTEN_KEY)
-        if not leaf.startswith(self._head, at):
+        tenants, head, seq = self.tenants, self._head, self.writers.get(self._by, 0)
+        for index, (digest, leaf) in enumerate(zip(digests, leaves, strict=True), first):
+            place = leaf.rfind(_TENANT_KEY)
+            if place < 0:
+                if leaf.endswith(b'%b"seq":%d}}' % (head, seq + 1)) and _ERASURE not in leaf:
+                    seq += 1
+                    continue
+            elif chain := tenants.get(tag := leaf[place + 10 : place + 42]):
+                count = chain[0] + 1
+                tail = b'"seq":%d,"tenant":{"prev":"%b","seq":%d}}}' % (seq + 1, hexlify(chain[1]), count)
+                if leaf.endswith(head + tail) or self._names_parts(index, leaf, head, tail):
+                    seq += 1
+                    tenants[tag] = (count, digest)
+                    continue
+            if seq:
+                self.writers[self._by] = seq
+            self._record(index, digest, leaf)
+            head, seq = self._head, self.writers.get(self._by, 0)
+        if seq:
+            self.writers[self._by] = seq
+
+    def join(self, run: "RecordCheck", *, opening: bool = False) -> None:
+        """Go on with the run of records that follows; an `opening` one may begin with any numbers."""
+        for by, (seq, _, index) in run.first_writers.items():
+            expected = self.writers.get(by, 0) + 1
+            if seq != expected and not opening:
+                self._gap(f"writer `{by.decode(errors='replace')}`", index, seq, expected)
+        for tag, (seq, prev, index) in run.first_tenants.items():
+            if not opening:
+                self._chained(tag, index, seq, prev, self.tenants.get(tag, (0, b"")))
+        self.writers |= run.writers
+        self.tenants |= run.tenants
+        self.sealed = run.sealed | self.sealed
+        self.erased |= run.erased
+
+    def _names_parts(self, index: int, leaf: bytes, head: bytes, tail: bytes) -> bool:
+        """Whether nothing but sealed parts is named between `head` and `tail`; they are noted."""
+        end = len(leaf) - len(tail)
+        at = leaf.rfind(_WRITTEN_KEY, 0, end)
+        if not leaf.endswith(tail) or not leaf.startswith(head, at):
             return False
-        seq = self.writers[self._by] + 1
-        chain = None
-        place = leaf.find(_TENANT_KEY)
-        if place >= 0:
-            tag = leaf[place + 10 : place + 42]
-            chain = self.tenants.get(tag)
-            if chain is None:
-                return False
-            tail = b'"seq":%d,"tenant":{"prev":"%b","seq":%d}}}' % (seq, hexlify(chain[1]), chain[0] + 1)
-        else:
-            tail = b'"seq":%d}}' % seq
-        begin = at + len(self._head)
-        if len(leaf) - begin != len(tail):
-            named = _NAMED.fullmatch(leaf, begin, len(leaf) - len(tail))
-            if named is None:
-                return False
-            self._named(index, named["sealed"])
-        if not leaf.endswith(tail) or (place < 0 and _ERASURE in leaf):
+        named = _NAMED.fullmatch(leaf, at + len(head), end)
+        if named is None:
             return False
-        self.writers[self._by] = seq
-        if place >= 0 and chain is not None:
-            self.tenants[tag] = (chain[0] + 1, digest)
+        self._named(index, named["sealed"])
         return True
 
     def _record(self, index: int, digest: bytes, leaf: bytes) -> None:
@@ -84,15 +104,16 @@ class RecordCheck:
             self.findings.problem(f"record {index}", "has no `written` in canonical form", index)
             return
         by, sealed, seq, prev, tenant_seq = match.group("by", "sealed", "seq", "prev", "tenant_seq")
-        expected = self.writers.get(by, 0) + 1
-        if int(seq) != expected:
-            self._gap(f"writer `{by.decode(errors='replace')}`", index, int(seq), expected)
+        if by not in self.writers:
+            self.first_writers[by] = (int(seq), b"", index)
+        elif int(seq) != self.writers[by] + 1:
+            self._gap(f"writer `{by.decode(errors='replace')}`", index, int(seq), self.writers[by] + 1)
         self.writers[by] = int(seq)
         self._by, self._head = by, match["head"]
         if sealed is not None:
             self._named(index, sealed)
         if tenant_seq is not None:
-            self._chain(index, leaf, digest, int(tenant_seq), prev)
+            self._chain(index, leaf, digest, int(tenant_seq), prev or b"")
         elif _ERASURE in leaf:
             self.erased.update(bytes.fromhex(part) for part in orjson.loads(leaf)["sealed"])
 
@@ -100,20 +121,26 @@ class RecordCheck:
         for part in _SEALED.finditer(sealed):
             self.sealed.setdefault(bytes.fromhex(part["digest"].decode()), (int(part["size"]), index))
 
-    def _chain(self, index: int, leaf: bytes, digest: bytes, seq: int, prev: bytes | None) -> None:
+    def _chain(self, index: int, leaf: bytes, digest: bytes, seq: int, prev: bytes) -> None:
         found = _TENANT.search(leaf)
         if found is None:
             self.findings.problem(f"record {index}", "counts for a tenant and has no tenant tag", index)
             return
         tag = found["tag"]
-        last_seq, last_hash = self.tenants.get(tag, (0, b""))
-        if seq != last_seq + 1:
-            self._gap(f"tenant `{tag.decode()}`", index, seq, last_seq + 1)
-        elif (prev or b"").decode() != last_hash.hex():
+        if tag not in self.tenants:
+            self.first_tenants[tag] = (seq, prev, index)
+        else:
+            self._chained(tag, index, seq, prev, self.tenants[tag])
+        self.tenants[tag] = (seq, digest)
+
+    def _chained(self, tag: bytes, index: int, seq: int, prev: bytes, last: tuple[int, bytes]) -> None:
+        """A tenant's record follows on its last one."""
+        if seq != last[0] + 1:
+            self._gap(f"tenant `{tag.decode()}`", index, seq, last[0] + 1)
+        elif prev.decode() != last[1].hex():
             self.findings.problem(
                 f"record {index}", f"does not follow on the last record of tenant `{tag.decode()}`", index
             )
-        self.tenants[tag] = (seq, digest)
 
     def _gap(self, whose: str, index: int, got: int, expected: int) -> None:
         if got > expected:

@@ -10,7 +10,7 @@ batch is *torn* when no valid batch follows (the next batch is only written once
 """
 
 import struct
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -26,8 +26,9 @@ BATCH_MAGIC = b"\xf7BWBAT\x01\n"
 _HEADER = struct.Struct(">8sII")
 _BATCH = struct.Struct(">8sQIIII")
 _UNSIGNED = struct.Struct(">I")
+_FRAME = struct.Struct(f">I{HASH_SIZE}s")
 BATCH_HEADER_SIZE = _BATCH.size
-FRAME_OVERHEAD = _UNSIGNED.size + HASH_SIZE
+FRAME_OVERHEAD = _FRAME.size
 
 Hasher = Callable[[bytes], bytes]
 
@@ -35,6 +36,11 @@ Hasher = Callable[[bytes], bytes]
 def archive_hash(data: bytes) -> bytes:
     """The address of a sealed part."""
     return sha256(data).digest()
+
+
+def archive_hashes(parts: Iterable[bytes]) -> list[bytes]:
+    """The addresses of many sealed parts."""
+    return [sha256(part).digest() for part in parts]
 
 
 HASHERS: Mapping[str, Hasher] = {"log": leaf_hash, "archive": archive_hash}
@@ -147,14 +153,14 @@ def batch_pairs(data: bytes, batch: Batch) -> tuple[list[bytes], list[bytes]]:
     at, end = batch.begin + BATCH_HEADER_SIZE, batch.end
     hashes: list[bytes] = []
     parts: list[bytes] = []
-    unpack = _UNSIGNED.unpack_from
+    unpack = _FRAME.unpack_from
     for _ in range(batch.count):
         begin = at + FRAME_OVERHEAD
         if begin > end:
             raise LogCorrupt(f"batch at offset {batch.begin} ends within frame {batch.first + len(parts)}")
-        (length,) = unpack(data, at)
-        hashes.append(data[at + 4 : begin])
+        length, digest = unpack(data, at)
         at = begin + length
+        hashes.append(digest)
         parts.append(data[begin:at])
     if at != end:
         raise LogCorrupt(f"batch at offset {batch.begin} has {end - at} bytes after its last frame")

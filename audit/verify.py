@@ -1,35 +1,36 @@
-"""Verifies a whole log, offline: records, hashes, tiles, checkpoint, head, counters, sealed parts.
+"""Verifies a whole log or a range of it, offline: records, hashes, tiles, checkpoint, head, counters, sealed parts.
 
 Raises nothing for what it finds: every problem is listed with where it is. Covered is every byte of the segments, the
 tiles and bundles, the checkpoint and the head; not covered are `lock`, which is empty, and files named `*.tmp`, which
 a crash leaves and the next start removes. A directory with only the published files is verified just as far as its
 checkpoint goes. What no signed checkpoint covers yet is stated: only the counters vouch for it.
+
+Segments are checked each by itself (`audit.stretches`), in several processes where asked, and joined here in order.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 import orjson
 
-from audit.errors import AuditError, LogCorrupt, MerkleError, TileMalformed
+from audit.crew import Crew
+from audit.errors import AuditError, LogCorrupt, MerkleError
 from audit.findings import Finding, Findings
 from audit.heads import TreeHead
 from audit.layout import CHECKPOINT, HEAD, archive_of, wal_of
-from audit.reading import bundle_leaves, has_segments
 from audit.record_check import RecordCheck
-from audit.recovery import LoadedSegment, load_segment, segment_paths
-from audit.segments import archive_hash, batch_pairs, parse_header
+from audit.recovery import segment_paths
+from audit.segments import parse_header, segment_first, segment_name
+from audit.spine_check import SpineCheck
 from audit.store import Disk, FileSystem
+from audit.stretches import Ground, Leaves, Stretch, check_bundles, check_parts, check_segment
 from audit.tile_check import TileCheck
 from audit.tlog.checkpoints import Checkpoint, Cosignature, verified_checkpoint, verified_cosignatures
-from audit.tlog.merkle import leaf_hash
 from audit.tlog.notes import VerifierKey, parse_note
 from audit.tlog.tiles import TILE_WIDTH
 
-Leaves = tuple[list[bytes], list[bytes]]  # hashes and entries
-_LOOKS = 3  # at a last segment that seems damaged
+BUNDLES_AT_ONCE = 32  # of a directory without segments
 Progress = Callable[[int, int], None]
 """`progress(done, total)` in records; the total may grow."""
 
@@ -44,12 +45,13 @@ class Report:
     checkpoint: Checkpoint | None  # verified under one of the keys, None when it isn't
     signed_by: tuple[str, ...]
     cosignatures: tuple[Cosignature, ...]
-    records: int
+    records: int  # verified
     unsigned: int  # records at the end that no verified checkpoint covers
     writers: dict[str, int]  # each writer's last number
     tenants: int
     sealed: int  # sealed parts that records name and the archive holds
     erased: int  # sealed parts that are gone and declared erased
+    first: int = 0  # number of the first verified record; not 0 for a range
 
     @property
     def ok(self) -> bool:
@@ -63,16 +65,24 @@ def verify_log(
     origin: str | None = None,
     remembered: Iterable[Checkpoint] = (),
     foreign: bool = False,
+    begin: int = 0,
+    end: int | None = None,
+    jobs: int = 1,
     files: FileSystem | None = None,
     progress: Progress = lambda _done, _total: None,
 ) -> Report:
-    """Check everything there is.
+    """Check everything there is, or the records `[begin, end)` with the whole tiles that they lie in.
 
-    `remembered`: checkpoints verified at other times or places, which the log must extend: that finds a log put back,
-    and two histories under one key. `foreign`: the records are somebody else's, only tree and signature are checked.
+    `origin`: whose log it must be; another one is a single problem, and nothing else is looked at. `remembered`:
+    checkpoints verified at other times or places, which the log must extend: that finds a log put back, and two
+    histories under one key (not for a range). `foreign`: the records are somebody else's, only tree and signature are
+    checked. `jobs`: processes to share the work, only for files on a real disk.
     """
-    verification = _Verification(files or Disk(), directory, tuple(keys), origin, tuple(remembered), foreign, progress)
-    return verification.run()
+    limits = begin // TILE_WIDTH * TILE_WIDTH, 1 << 62 if end is None else -(-end // TILE_WIDTH) * TILE_WIDTH
+    seen = tuple(remembered)
+    with Crew(jobs if files is None else 1) as crew:
+        verification = _Verification(files or Disk(), directory, tuple(keys), seen, limits, crew, progress)
+        return verification.run(origin, foreign=foreign)
 
 
 class _Verification:
@@ -83,35 +93,60 @@ class _Verification:
         files: FileSystem,
         directory: Path,
         keys: tuple[VerifierKey, ...],
-        origin: str | None,
         remembered: tuple[Checkpoint, ...],
-        foreign: bool,
+        limits: tuple[int, int],
+        crew: Crew,
         progress: Progress,
     ) -> None:
         self._files = files
         self._directory = directory
         self._keys = keys
-        self._origin = origin
-        self._remembered = remembered
-        self._foreign = foreign
+        self._begin, self._end = limits
+        self._is_range = limits != (0, 1 << 62)
+        self._remembered = () if self._is_range else remembered
+        self._crew = crew
         self._progress = progress
         self._findings = Findings()
         self._records = RecordCheck(self._findings)
         self._signed_by: tuple[str, ...] = ()
         self._cosignatures: tuple[Cosignature, ...] = ()
+        self._hashes: list[bytes] = []  # of records whose tile isn't whole yet
+        self._entries: list[bytes] = []
 
-    def run(self) -> Report:
+    def run(self, origin: str | None, *, foreign: bool) -> Report:
         claimed, verified = self._checkpoint()
+        firsts = self._firsts(wal_of(self._directory))
+        names = self._origins(claimed, firsts)
+        if origin is not None and names and origin not in names:
+            return self._another(origin, names[0])
         head = self._head(claimed)
         published = max(claimed.size if claimed else 0, head.size if head else 0)
         sizes = [one.size for one in (claimed, head, *self._remembered) if one]
-        tiles = TileCheck(self._files, self._directory, published, sizes, self._findings)
-        has_wal = has_segments(self._directory, self._files)
-        self._walk(tiles, published, has_wal=has_wal)
+        tree = claimed.size if claimed else published
+        ground = Ground(
+            self._files,
+            self._directory,
+            origin or (names[0] if names else ""),
+            tree if self._is_range else published,
+            frozenset(sizes),
+            self._begin,
+            self._end,
+            foreign,
+        )
+        tiles: TileCheck | SpineCheck
+        if self._is_range:
+            tiles = SpineCheck(self._files, self._directory, tree, self._begin, self._findings)
+        else:
+            tiles = TileCheck(self._files, self._directory, published, sizes, self._findings)
+        self._walk(ground, tiles, firsts)
         tiles.finish()
         self._roots(tiles, claimed, head)
-        sealed, erased = self._sealed(has_wal=has_wal)
-        unsigned = tiles.size - min(verified.size if verified else 0, tiles.size)
+        sealed, erased = (0, 0) if foreign else self._sealed(ground, has_wal=bool(firsts))
+        return self._report(tiles.size, verified, sealed, erased)
+
+    def _report(self, size: int, verified: Checkpoint | None, sealed: int, erased: int) -> Report:
+        covered = verified.size if verified else 0
+        unsigned = max(0, size - max(covered, self._begin))
         if unsigned:
             self._findings.note("checkpoint", f"the last {unsigned} records are under no verified checkpoint")
         return Report(
@@ -121,13 +156,38 @@ class _Verification:
             checkpoint=verified,
             signed_by=self._signed_by,
             cosignatures=self._cosignatures,
-            records=tiles.size,
+            records=max(0, size - self._begin),
             unsigned=unsigned,
             writers={_text(by): seq for by, seq in self._records.writers.items()},
             tenants=len(self._records.tenants),
             sealed=sealed,
             erased=erased,
+            first=self._begin,
         )
+
+    def _another(self, expected: str, found: str) -> Report:
+        """The report on a log that isn't the one that was meant: nothing else about it matters."""
+        self._findings = Findings()
+        self._findings.problem("origin", f"this is the log `{found}`, not `{expected}`; nothing else was looked at")
+        self._signed_by, self._cosignatures = (), ()
+        return self._report(self._begin, None, 0, 0)
+
+    def _origins(self, claimed: Checkpoint | None, firsts: Sequence[int]) -> list[str]:
+        """Whose log it is, as the first segment and the checkpoint say."""
+        names = []
+        try:
+            if firsts:
+                path = wal_of(self._directory) / segment_name(firsts[0])
+                names.append(str(parse_header(self._files.read(path), path.name)[0]["origin"]))
+        except (LogCorrupt, OSError):
+            pass  # said by whoever checks the segment
+        if claimed is not None:
+            if names and names[0] != claimed.origin:
+                self._findings.problem(
+                    CHECKPOINT, f"is of the log `{claimed.origin}`, the segments are of `{names[0]}`"
+                )
+            names.append(claimed.origin)
+        return names
 
     def _checkpoint(self) -> tuple[Checkpoint | None, Checkpoint | None]:
         """The checkpoint as it claims to be, and again when a key verifies it."""
@@ -140,7 +200,7 @@ class _Verification:
         try:
             note = parse_note(data)
             claimed = Checkpoint.parse(note.text)
-            verified, note = verified_checkpoint(data, self._keys, self._origin)
+            verified, note = verified_checkpoint(data, self._keys)
             self._signed_by = tuple(key.name for key in note.verified_by(self._keys))
             self._cosignatures = verified_cosignatures(note, self._keys)
             self._unknown_signatures(len(note.signatures))
@@ -168,131 +228,104 @@ class _Verification:
             )
         return head
 
-    def _walk(self, tiles: TileCheck, published: int, *, has_wal: bool) -> None:
-        """Every record in order, the tiles 256 at a time."""
-        hashes: list[bytes] = []
-        entries: list[bytes] = []
-        for digests, leaves in self._leaves(published, has_wal=has_wal):
-            if not self._foreign:
-                self._records.records(tiles.size + len(hashes), digests, leaves)
-            hashes += digests
-            entries += leaves
-            while len(hashes) >= TILE_WIDTH:
-                tiles.group(hashes[:TILE_WIDTH], entries[:TILE_WIDTH] if has_wal else None)
-                del hashes[:TILE_WIDTH], entries[:TILE_WIDTH]
-                self._progress(tiles.size, max(published, tiles.size))
-        if hashes:
-            tiles.group(hashes, entries if has_wal else None)
-        self._progress(tiles.size, max(published, tiles.size))
+    def _walk(self, ground: Ground, tiles: TileCheck | SpineCheck, firsts: Sequence[int]) -> None:
+        """Every record in order: those of the segments, then from the bundles what these have lost, or all."""
+        size = self._begin
+        if firsts:
+            size = self._segments(ground, tiles, firsts)
+            if size < min(ground.published, self._end):
+                self._findings.problem("wal", f"ends at {size} records, {ground.published} were published", size)
+        self._bundles(ground, tiles, size, has_wal=bool(firsts))
+        if self._hashes:
+            tiles.group(self._hashes, self._entries if firsts else None)
+            self._hashes = []
+        self._tell(ground, tiles)
 
-    def _leaves(self, published: int, *, has_wal: bool) -> Iterator[Leaves]:
-        """The records of the segments; from the bundles what these have lost, or all where there are no segments."""
-        size = 0
-        if has_wal:
-            for leaves in self._wal_leaves():
-                size += len(leaves[0])
-                yield leaves
-            if size < published:
-                self._findings.problem("wal", f"ends at {size} records, {published} were published", size)
-        try:
-            rest = bundle_leaves(self._files, self._directory, size, published)
-            while entries := [entry for _, entry in islice(rest, TILE_WIDTH)]:
-                yield [leaf_hash(entry) for entry in entries], entries
-        except (OSError, TileMalformed) as error:
-            self._findings.problem("tile/entries", f"can't be read on: {error}")
-
-    def _wal_leaves(self) -> Iterator[Leaves]:
-        """Hashes and leaves of the segments, batch by batch, up to the first damage that hides records."""
-        paths = segment_paths(self._files, wal_of(self._directory))
-        for loaded in self._segments(paths, "log"):
-            self._check_state(loaded)
-            yield from self._batches(loaded, leaf_hash, "record")
-
-    def _batches(self, loaded: LoadedSegment, hasher: Callable[[bytes], bytes], what: str) -> Iterator[Leaves]:
-        """Recomputed hashes and bytes of each batch; what differs from the hash beside it is a problem."""
-        for batch in loaded.scan.batches:
-            try:
-                stored, parts = batch_pairs(loaded.data, batch)
-            except LogCorrupt as error:
-                self._findings.problem(f"{loaded.path.parent.name}/{loaded.path.name}", str(error))
-                return
-            digests = [hasher(part) for part in parts]
-            if digests != stored:
-                for index, (left, right) in enumerate(zip(digests, stored, strict=True), batch.first):
-                    if left != right:
-                        self._findings.problem(f"{what} {index}", "doesn't match the hash beside it", index)
-            yield digests, parts
-
-    def _segments(self, paths: Sequence[Path], kind: str) -> Iterator[LoadedSegment]:
-        """Each segment, checked against the one before; ends where the order of indices is lost."""
-        expected = 0
-        for path in paths:
-            where = f"{path.parent.name}/{path.name}"
-            try:
-                loaded = self._loaded(path, kind, is_last=path is paths[-1])
-            except (LogCorrupt, OSError) as error:
-                self._findings.problem(where, str(error))
-                return
-            if loaded.state["first"] != expected:
+    def _segments(self, ground: Ground, tiles: TileCheck | SpineCheck, firsts: Sequence[int]) -> int:
+        """The segments, each checked against the one before, up to the first damage that hides records."""
+        within = [first for first in firsts if first < self._end]
+        within = [first for first, after in zip(within, [*within[1:], 1 << 62], strict=True) if after > self._begin]
+        expected = within[0] if self._is_range and within and within[0] <= self._begin else 0
+        stretches = self._crew.work(check_segment, [(ground, first, first == firsts[-1]) for first in within])
+        is_first = True
+        for first, stretch in zip(within, stretches, strict=False):
+            where = f"wal/{segment_name(first)}"
+            if stretch.first is not None and stretch.first != expected:
                 self._findings.problem(where, f"should begin with {expected}: a segment is missing, or one was cut")
-                return
-            if (damage := loaded.scan.damage) is not None:
-                unacknowledged = path is paths[-1] and not damage.corrupt
-                hint = ": a write that was never acknowledged, or tampering" if unacknowledged else ""
-                self._findings.problem(
-                    where, f"at offset {damage.offset}: {damage.message}{hint}", loaded.scan.next_index
-                )
-            elif path is not paths[-1] and loaded.scan.end != len(loaded.data):
-                self._findings.problem(where, "is finished and has bytes after its last batch")
-            yield loaded
-            expected = loaded.scan.next_index
-
-    def _loaded(self, path: Path, kind: str, *, is_last: bool) -> LoadedSegment:
-        """A segment; the last one again when it seems damaged, since a writer may be in the middle of a batch."""
-        for _ in range(_LOOKS if is_last else 1):
-            loaded = load_segment(self._files, path, kind, self._segment_origin(path))
-            if loaded.scan.damage is None:
                 break
-        return loaded
+            if not self._is_range:
+                self._check_state(where, stretch)
+            opening = is_first and self._is_range
+            self._join(tiles, stretch, has_wal=True, opening=opening)
+            is_first = is_first and stretch.first is None
+            self._tell(ground, tiles)
+            expected = stretch.next if stretch.first is not None else expected
+            if stretch.lost:
+                break
+        return min(max(expected, self._begin), self._end)
 
-    def _segment_origin(self, path: Path) -> str:
-        """The log's name as the first segment says it: all others, and the checkpoint, must agree."""
-        if self._origin is None:
-            self._origin = str(parse_header(self._files.read(path), path.name)[0]["origin"])
-        return self._origin
+    def _bundles(self, ground: Ground, tiles: TileCheck | SpineCheck, size: int, *, has_wal: bool) -> None:
+        """The records from `size` on, as far as they are published."""
+        step, end = BUNDLES_AT_ONCE * TILE_WIDTH, min(ground.published, self._end)
+        begins = [size, *range((size // step + 1) * step, end, step)] if size < end else []
+        ends = [*begins[1:], end]
+        work = self._crew.work(check_bundles, [(ground, *limits) for limits in zip(begins, ends, strict=False)])
+        for begin, stretch in zip(begins, work, strict=False):
+            self._join(tiles, stretch, has_wal=has_wal, opening=self._is_range and begin == self._begin)
+            self._tell(ground, tiles)
+            if stretch.lost:
+                break
 
-    def _check_state(self, loaded: LoadedSegment) -> None:
+    def _join(self, tiles: TileCheck | SpineCheck, stretch: Stretch, *, has_wal: bool, opening: bool) -> None:
+        """Take in the next stretch."""
+        self._findings.take(stretch.findings)
+        self._records.join(stretch.records, opening=opening)
+        for piece in stretch.pieces:
+            if isinstance(piece, bytes):
+                tiles.checked(piece)
+            else:
+                self._loose(tiles, piece, has_wal=has_wal)
+
+    def _loose(self, tiles: TileCheck | SpineCheck, leaves: Leaves, *, has_wal: bool) -> None:
+        self._hashes += leaves[0]
+        self._entries += leaves[1]
+        if len(self._hashes) >= TILE_WIDTH:
+            tiles.group(self._hashes[:TILE_WIDTH], self._entries[:TILE_WIDTH] if has_wal else None)
+            del self._hashes[:TILE_WIDTH], self._entries[:TILE_WIDTH]
+
+    def _tell(self, ground: Ground, tiles: TileCheck | SpineCheck) -> None:
+        done = tiles.size + len(self._hashes) - self._begin
+        self._progress(done, max(min(ground.published, self._end) - self._begin, done))
+
+    def _check_state(self, where: str, stretch: Stretch) -> None:
         """The counters in a header are those of the records before it."""
         counters = {
             "tenants": {tag.decode(): [seq, last.hex()] for tag, (seq, last) in self._records.tenants.items()},
             "writers": {_text(by): seq for by, seq in self._records.writers.items()},
         }
-        if loaded.state.get("counters") != counters:
-            self._findings.problem(
-                f"wal/{loaded.path.name}", "begins with other counters than the records before it give"
-            )
+        if stretch.first is not None and stretch.state.get("counters") != counters:
+            self._findings.problem(where, "begins with other counters than the records before it give")
 
-    def _roots(self, tiles: TileCheck, claimed: Checkpoint | None, head: TreeHead | None) -> None:
+    def _roots(self, tiles: TileCheck | SpineCheck, claimed: Checkpoint | None, head: TreeHead | None) -> None:
         seen = [(CHECKPOINT, claimed), (HEAD, head), *(("remembered checkpoint", one) for one in self._remembered)]
         for where, known in seen:
-            if known is None:
+            root = tiles.roots.get(known.size) if known is not None else None
+            if known is None or (root is None and self._is_range):
                 continue
-            root = tiles.roots.get(known.size)
             if root is None:
                 self._findings.problem(where, f"covers {known.size} records, only {tiles.size} are there")
             elif root != known.root:
                 self._findings.problem(where, f"the first {known.size} records have another root than it says")
 
-    def _sealed(self, *, has_wal: bool) -> tuple[int, int]:
+    def _sealed(self, ground: Ground, *, has_wal: bool) -> tuple[int, int]:
         """How many named parts are there, and how many are declared erased."""
-        if self._foreign:
-            return 0, 0
-        paths = segment_paths(self._files, archive_of(self._directory))
-        if not paths and not has_wal:
+        firsts = self._firsts(archive_of(self._directory))
+        if self._is_range or not (firsts or has_wal):
             if self._records.sealed:
-                self._findings.note("archive", "is not here: a mirror holds no sealed parts")
+                why = "was not looked at for a range" if firsts else "is not here: a mirror holds no sealed parts"
+                self._findings.note("archive", why)
             return 0, 0
-        present = self._archived(paths)
+        present = self._archived(ground, firsts)
         missing = 0
         for digest, (size, index) in self._records.sealed.items():
             if digest not in present:
@@ -310,12 +343,27 @@ class _Verification:
             self._findings.note("archive", f"holds {orphans} sealed parts of appends that were never acknowledged")
         return len(self._records.sealed) - missing, len(self._records.sealed.keys() & self._records.erased)
 
-    def _archived(self, paths: Sequence[Path]) -> dict[bytes, int]:
+    def _archived(self, ground: Ground, firsts: Sequence[int]) -> dict[bytes, int]:
+        """Size by digest of every sealed part, each segment checked against the one before."""
         present: dict[bytes, int] = {}
-        for loaded in self._segments(paths, "archive"):
-            for digests, parts in self._batches(loaded, archive_hash, "sealed part"):
-                present.update(zip(digests, map(len, parts), strict=True))
+        expected = 0
+        work = self._crew.work(check_parts, [(ground, first, first == firsts[-1]) for first in firsts])
+        for stretch in work:
+            if stretch.first is not None and stretch.first != expected:
+                where = f"archive/{segment_name(stretch.first)}"
+                self._findings.problem(where, f"should begin with {expected}: a segment is missing, or one was cut")
+                break
+            self._findings.take(stretch.findings)
+            present |= stretch.parts
+            expected = stretch.next
+            if stretch.lost:
+                break
         return present
+
+    def _firsts(self, directory: Path) -> list[int]:
+        """The first number of each segment, by its name."""
+        found = [segment_first(path.name) for path in segment_paths(self._files, directory)]
+        return [first for first in found if first is not None]
 
 
 def _text(escaped: bytes) -> str:

@@ -3,16 +3,27 @@
 leaf = SHA-256(0x00 ‖ entry)      node = SHA-256(0x01 ‖ left ‖ right)      empty tree = SHA-256("")
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 
 HASH_SIZE = 32
 EMPTY_ROOT = sha256(b"").digest()
+_LEAF, _NODE = sha256(b"\x00"), sha256(b"\x01")  # a copy of one is cheaper than a hash begun anew
 
 
 def leaf_hash(entry: bytes) -> bytes:
     """The hash of an entry as a leaf."""
     return sha256(b"\x00" + entry).digest()
+
+
+def leaf_hashes(entries: Iterable[bytes]) -> list[bytes]:
+    """The leaf hash of each entry, for whoever has very many."""
+    begun, hashes = _LEAF.copy, []
+    for entry in entries:
+        leaf = begun()
+        leaf.update(entry)
+        hashes.append(leaf.digest())
+    return hashes
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
@@ -22,10 +33,14 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 
 def complete_root(hashes: Sequence[bytes]) -> bytes:
     """The root over 2^k hashes of equal height; the work of a full tile."""
-    level = list(hashes)
+    begun, level = _NODE.copy, list(hashes)
     while len(level) > 1:
-        pairs = iter(level)
-        level = [sha256(b"\x01" + left + right).digest() for left, right in zip(pairs, pairs, strict=True)]
+        pairs, above = iter(level), []
+        for left, right in zip(pairs, pairs, strict=True):
+            node = begun()
+            node.update(left + right)
+            above.append(node.digest())
+        level = above
     return level[0]
 
 

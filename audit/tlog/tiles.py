@@ -1,8 +1,10 @@
 """C2SP tlog-tiles: paths of tiles and entry bundles, their bytes, and which of them a tree of some size has. Pure."""
 
 import re
+import struct
 from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
+from itertools import chain
 
 from audit.errors import NoteMalformed, TileMalformed
 from audit.tlog.merkle import HASH_SIZE, complete_root
@@ -11,6 +13,7 @@ from audit.tlog.proofs import Subtrees
 TILE_HEIGHT = 8
 TILE_WIDTH = 1 << TILE_HEIGHT
 ENTRIES = "entries"
+_LENGTH = struct.Struct(">H")
 _PATH = re.compile(
     r"tile/(?P<level>entries|[0-9]|[1-5][0-9]|6[0-3])/"
     r"(?P<index>(?:x[0-9]{3}/)*[0-9]{3})(?:\.p/(?P<width>[1-9][0-9]{0,2}))?"
@@ -62,7 +65,7 @@ def parse_tile(data: bytes, width: int) -> list[bytes]:
 
 def bundle_bytes(entries: Sequence[bytes]) -> bytes:
     """An entry bundle: every entry after its length as a big-endian uint16."""
-    return b"".join([part for entry in entries for part in (len(entry).to_bytes(2, "big"), entry)])
+    return b"".join(chain.from_iterable(zip(map(_LENGTH.pack, map(len, entries)), entries, strict=True)))
 
 
 def parse_bundle(data: bytes, width: int) -> list[bytes]:

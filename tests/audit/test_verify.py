@@ -272,8 +272,10 @@ def test_a_mirror_verifies() -> None:
 def test_progress_is_told() -> None:
     """A caller hears how far the verification is, up to all of it."""
     heard: list[tuple[int, int]] = []
-    verify_log(HOME, [KEY], files=_log(600), progress=lambda done, total: heard.append((done, total)))
-    assert heard == [(256, 603), (512, 603), (603, 603)]
+    verify_log(HOME, [KEY], files=_log(100), progress=lambda done, total: heard.append((done, total)))
+    assert len(heard) > 5
+    assert heard == sorted(heard)
+    assert heard[-1] == (103, 103)
 
 
 def test_a_log_at_work(tmp_path: Path) -> None:
