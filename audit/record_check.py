@@ -16,6 +16,8 @@ from audit.findings import Findings
 _WRITTEN_KEY = b',"written":{'
 _TENANT_KEY = b'"tenant":"'
 _ERASURE = b'"schema":"bailiwick.erasure/v'
+_ROTATION = b'"schema":"bailiwick.key-rotation/v'
+_GENESIS = b'"schema":"bailiwick.genesis/v'
 _PARTS = rb'"sealed":\[(?P<sealed>(?:\{"key":"(?:[^"\\]|\\.)*","sha256":"[0-9a-f]{64}","size":[0-9]+\},?)+)\],'
 _NAMED = re.compile(_PARTS)
 _WRITTEN = re.compile(
@@ -38,6 +40,7 @@ class RecordCheck:
     tenants: dict[bytes, tuple[int, bytes]] = field(default_factory=dict)
     sealed: dict[bytes, tuple[int, int]] = field(default_factory=dict)  # digest: size, first record that names it
     erased: set[bytes] = field(default_factory=set)
+    announced: set[str] = field(default_factory=set)  # keys that the records name as the checkpoints'
     first_writers: dict[bytes, First] = field(default_factory=dict)
     first_tenants: dict[bytes, First] = field(default_factory=dict)
     _by: bytes = b""  # the writer of the last record, and how `written` begins in its records
@@ -53,7 +56,7 @@ class RecordCheck:
         for index, (digest, leaf) in enumerate(zip(digests, leaves, strict=True), first):
             place = leaf.rfind(_TENANT_KEY)
             if place < 0:
-                if leaf.endswith(b'%b"seq":%d}}' % (head, seq + 1)) and _ERASURE not in leaf:
+                if leaf.endswith(b'%b"seq":%d}}' % (head, seq + 1)) and _ERASURE not in leaf and _ROTATION not in leaf:
                     seq += 1
                     continue
             elif chain := tenants.get(tag := leaf[place + 10 : place + 42]):
@@ -70,19 +73,20 @@ class RecordCheck:
         if seq:
             self.writers[self._by] = seq
 
-    def join(self, run: "RecordCheck", *, opening: bool = False) -> None:
-        """Go on with the run of records that follows; an `opening` one may begin with any numbers."""
+    def join(self, run: "RecordCheck", *, whole: bool = True) -> None:
+        """Go on with the run of records that follows. Unless the log is `whole`, whoever is new may have any number."""
         for by, (seq, _, index) in run.first_writers.items():
             expected = self.writers.get(by, 0) + 1
-            if seq != expected and not opening:
+            if seq != expected and (whole or by in self.writers):
                 self._gap(f"writer `{by.decode(errors='replace')}`", index, seq, expected)
         for tag, (seq, prev, index) in run.first_tenants.items():
-            if not opening:
+            if whole or tag in self.tenants:
                 self._chained(tag, index, seq, prev, self.tenants.get(tag, (0, b"")))
         self.writers |= run.writers
         self.tenants |= run.tenants
         self.sealed = run.sealed | self.sealed
         self.erased |= run.erased
+        self.announced |= run.announced
 
     def _names_parts(self, index: int, leaf: bytes, head: bytes, tail: bytes) -> bool:
         """Whether nothing but sealed parts is named between `head` and `tail`; they are noted."""
@@ -114,8 +118,19 @@ class RecordCheck:
             self._named(index, sealed)
         if tenant_seq is not None:
             self._chain(index, leaf, digest, int(tenant_seq), prev or b"")
-        elif _ERASURE in leaf:
-            self.erased.update(bytes.fromhex(part) for part in orjson.loads(leaf)["sealed"])
+        else:
+            self._event(index, leaf)
+
+    def _event(self, index: int, leaf: bytes) -> None:
+        """What a record of the log itself declares."""
+        try:
+            if _ERASURE in leaf:
+                self.erased.update(bytes.fromhex(part) for part in orjson.loads(leaf)["sealed"])
+            elif _GENESIS in leaf or _ROTATION in leaf:
+                fields = orjson.loads(leaf)
+                self.announced.add(str(fields.get("log_key") or fields["new_key"]))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            self.findings.problem(f"record {index}", "declares something in no form that a log writes", index)
 
     def _named(self, index: int, sealed: bytes) -> None:
         for part in _SEALED.finditer(sealed):

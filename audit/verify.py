@@ -108,7 +108,7 @@ class _Verification:
         self._progress = progress
         self._findings = Findings()
         self._records = RecordCheck(self._findings)
-        self._signed_by: tuple[str, ...] = ()
+        self._signers: tuple[VerifierKey, ...] = ()
         self._cosignatures: tuple[Cosignature, ...] = ()
         self._hashes: list[bytes] = []  # of records whose tile isn't whole yet
         self._entries: list[bytes] = []
@@ -139,8 +139,11 @@ class _Verification:
         else:
             tiles = TileCheck(self._files, self._directory, published, sizes, self._findings)
         self._walk(ground, tiles, firsts)
+        if self._is_range and tiles.size == self._begin:
+            self._findings.problem("range", f"there is no record {self._begin}: the log ends before")
         tiles.finish()
         self._roots(tiles, claimed, head)
+        self._announced()
         sealed, erased = (0, 0) if foreign else self._sealed(ground, has_wal=bool(firsts))
         return self._report(tiles.size, verified, sealed, erased)
 
@@ -154,7 +157,7 @@ class _Verification:
             notes=tuple(self._findings.notes),
             total_problems=self._findings.total,
             checkpoint=verified,
-            signed_by=self._signed_by,
+            signed_by=tuple(key.name for key in self._signers),
             cosignatures=self._cosignatures,
             records=max(0, size - self._begin),
             unsigned=unsigned,
@@ -169,7 +172,7 @@ class _Verification:
         """The report on a log that isn't the one that was meant: nothing else about it matters."""
         self._findings = Findings()
         self._findings.problem("origin", f"this is the log `{found}`, not `{expected}`; nothing else was looked at")
-        self._signed_by, self._cosignatures = (), ()
+        self._signers, self._cosignatures = (), ()
         return self._report(self._begin, None, 0, 0)
 
     def _origins(self, claimed: Checkpoint | None, firsts: Sequence[int]) -> list[str]:
@@ -201,7 +204,7 @@ class _Verification:
             note = parse_note(data)
             claimed = Checkpoint.parse(note.text)
             verified, note = verified_checkpoint(data, self._keys)
-            self._signed_by = tuple(key.name for key in note.verified_by(self._keys))
+            self._signers = note.verified_by(self._keys)
             self._cosignatures = verified_cosignatures(note, self._keys)
             self._unknown_signatures(len(note.signatures))
         except MerkleError as error:
@@ -210,7 +213,7 @@ class _Verification:
         return claimed, verified
 
     def _unknown_signatures(self, count: int) -> None:
-        unknown = count - len(self._signed_by) - len(self._cosignatures)
+        unknown = count - len(self._signers) - len(self._cosignatures)
         if unknown:
             self._findings.note(CHECKPOINT, f"carries {unknown} signatures by keys that were not given")
 
@@ -244,10 +247,9 @@ class _Verification:
     def _segments(self, ground: Ground, tiles: TileCheck | SpineCheck, firsts: Sequence[int]) -> int:
         """The segments, each checked against the one before, up to the first damage that hides records."""
         within = [first for first in firsts if first < self._end]
-        within = [first for first, after in zip(within, [*within[1:], 1 << 62], strict=True) if after > self._begin]
+        within = [first for first, after in zip(within, [*within[1:], 1 << 62], strict=False) if after > self._begin]
         expected = within[0] if self._is_range and within and within[0] <= self._begin else 0
         stretches = self._crew.work(check_segment, [(ground, first, first == firsts[-1]) for first in within])
-        is_first = True
         for first, stretch in zip(within, stretches, strict=False):
             where = f"wal/{segment_name(first)}"
             if stretch.first is not None and stretch.first != expected:
@@ -255,9 +257,7 @@ class _Verification:
                 break
             if not self._is_range:
                 self._check_state(where, stretch)
-            opening = is_first and self._is_range
-            self._join(tiles, stretch, has_wal=True, opening=opening)
-            is_first = is_first and stretch.first is None
+            self._join(tiles, stretch, has_wal=True)
             self._tell(ground, tiles)
             expected = stretch.next if stretch.first is not None else expected
             if stretch.lost:
@@ -268,18 +268,18 @@ class _Verification:
         """The records from `size` on, as far as they are published."""
         step, end = BUNDLES_AT_ONCE * TILE_WIDTH, min(ground.published, self._end)
         begins = [size, *range((size // step + 1) * step, end, step)] if size < end else []
-        ends = [*begins[1:], end]
-        work = self._crew.work(check_bundles, [(ground, *limits) for limits in zip(begins, ends, strict=False)])
-        for begin, stretch in zip(begins, work, strict=False):
-            self._join(tiles, stretch, has_wal=has_wal, opening=self._is_range and begin == self._begin)
+        tasks = [(ground, *limits) for limits in zip(begins, [*begins[1:], end], strict=False)]
+        work = self._crew.work(check_bundles, tasks)
+        for stretch in work:
+            self._join(tiles, stretch, has_wal=has_wal)
             self._tell(ground, tiles)
             if stretch.lost:
                 break
 
-    def _join(self, tiles: TileCheck | SpineCheck, stretch: Stretch, *, has_wal: bool, opening: bool) -> None:
+    def _join(self, tiles: TileCheck | SpineCheck, stretch: Stretch, *, has_wal: bool) -> None:
         """Take in the next stretch."""
         self._findings.take(stretch.findings)
-        self._records.join(stretch.records, opening=opening)
+        self._records.join(stretch.records, whole=self._begin == 0)
         for piece in stretch.pieces:
             if isinstance(piece, bytes):
                 tiles.checked(piece)
@@ -316,6 +316,15 @@ class _Verification:
                 self._findings.problem(where, f"covers {known.size} records, only {tiles.size} are there")
             elif root != known.root:
                 self._findings.problem(where, f"the first {known.size} records have another root than it says")
+        seen_size = max((one.size for one in self._remembered), default=0)
+        if claimed is not None and claimed.size < seen_size <= tiles.size:
+            self._findings.problem(CHECKPOINT, f"covers {claimed.size} records, one of {seen_size} was seen: put back?")
+
+    def _announced(self) -> None:
+        """Say of a key that signed and that no record names; genesis and key-rotation records do."""
+        for key in self._signers:
+            if self._records.announced and str(key) not in self._records.announced:
+                self._findings.note(CHECKPOINT, f"is signed by `{key}`, which no record of this log announces")
 
     def _sealed(self, ground: Ground, *, has_wal: bool) -> tuple[int, int]:
         """How many named parts are there, and how many are declared erased."""

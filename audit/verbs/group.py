@@ -3,6 +3,7 @@
 import click
 
 from audit.verbs.export import export
+from audit.verbs.proof import prove, verify_proof
 from audit.verbs.verify import verify
 
 
@@ -12,4 +13,6 @@ def audit() -> None:
 
 
 audit.add_command(verify)
+audit.add_command(prove)
+audit.add_command(verify_proof)
 audit.add_command(export)

@@ -1,4 +1,4 @@
-"""`bailiwick audit verify`: checks a whole log offline and says what it found."""
+"""`bailiwick audit verify`: checks a log, or a range of it, offline and says what it found."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -9,55 +9,113 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from audit.verbs.places import log_directory, verifier_keys
+from audit.verbs.said import FORMATS, said
 
 if TYPE_CHECKING:
+    from audit.tlog.checkpoints import Checkpoint
+    from audit.tlog.notes import VerifierKey
     from audit.verify import Progress, Report
+
+WORTH_SHARING = 8  # segments; fewer are verified before another process has started
 
 
 @click.command()
 @click.argument("log", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--key", "keys", multiple=True, metavar="VKEY|FILE", help="Who may sign; repeatable.")
 @click.option("--origin", help="Whose log it must be.")
-@click.option("-o", "--output", type=click.Choice(["table", "json", "yaml"]), default="table", show_default=True)
-def verify(log: Path, keys: Sequence[str], origin: str | None, output: str) -> None:
+@click.option("--from", "begin", type=click.IntRange(min=0), default=0, help="Number of the first record of a range.")
+@click.option("--to", "end", type=click.IntRange(min=1), help="Number after the last record of a range.")
+@click.option(
+    "--remembered",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A checkpoint seen before, which the log must extend; repeatable.",
+)
+@click.option("--jobs", type=click.IntRange(min=1), help="Processes to share the work.  [default: as many as cores]")
+@click.option("-o", "--output", type=FORMATS, default="table", show_default=True)
+def verify(
+    log: Path,
+    keys: Sequence[str],
+    origin: str | None,
+    begin: int,
+    end: int | None,
+    remembered: Sequence[Path],
+    jobs: int | None,
+    output: str,
+) -> None:
     """Verify the LOG (or the state directory that holds one): every record, hash, tile, signature and counter.
 
-    Without --key, the keys that lie beside the log are used: good against accidents, no evidence against whoever wrote
-    both. Exits with 1 when anything doesn't fit.
+    Of a range, whole tiles of 256 records are verified, and that they lie under the checkpoint. Without --key, the keys
+    that lie beside the log are used: good against accidents, no evidence against whoever wrote both. Exits with 1 when
+    anything doesn't fit.
     """
     from audit.verify import verify_log
 
+    if end is not None and end <= begin:
+        raise click.UsageError(f"a range from {begin} to {end} holds no record")
     directory = log_directory(log)
+    vkeys = verifier_keys(directory, keys)
     with _progress() as progress:
-        report = verify_log(directory, verifier_keys(directory, keys), origin=origin, progress=progress)
+        report = verify_log(
+            directory,
+            vkeys,
+            origin=origin,
+            remembered=[_remembered(path, vkeys) for path in remembered],
+            begin=begin,
+            end=end,
+            jobs=jobs or _cores(directory),
+            progress=progress,
+        )
     click.echo(rendered(report, output), nl=False)
     sys.exit(int(not report.ok))
+
+
+def _remembered(path: Path, keys: "Sequence[VerifierKey]") -> "Checkpoint":
+    from audit.errors import MerkleError
+    from audit.tlog.checkpoints import verified_checkpoint
+
+    try:
+        return verified_checkpoint(path.read_bytes(), keys)[0]
+    except MerkleError as error:
+        raise click.UsageError(f"`{path}` is no checkpoint of this log: {error}") from error
+
+
+def _cores(log: Path) -> int:
+    """As many as may be used, and one for a log that is verified before another process has started."""
+    import os
+
+    from audit.layout import wal_of
+    from audit.recovery import segment_paths
+    from audit.store import Disk
+
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return usable if len(segment_paths(Disk(), wal_of(log))) > WORTH_SHARING else 1
 
 
 def rendered(report: "Report", output: str) -> str:
     """The report for people (table) or programs (json, yaml)."""
     if output == "table":
         return "".join(f"{line}\n" for line in lines(report))
-    if output == "json":
-        import orjson
-
-        return orjson.dumps(_plain(report), option=orjson.OPT_INDENT_2).decode() + "\n"
-    import yaml
-
-    return str(yaml.safe_dump(_plain(report), sort_keys=False))
+    return said(_plain(report), output)
 
 
 def lines(report: "Report") -> Iterator[str]:
     """What a person reads: the result first, then everything that doesn't fit."""
+    last = report.first + report.records - 1
+    which = f"records {report.first} to {last}" if report.first and report.records else f"{report.records} records"
     if report.ok:
-        yield f"holds: {report.records} records, {report.unsigned} of them not yet under a signed checkpoint"
+        yield f"holds: {which}, {report.unsigned} of them not yet under a signed checkpoint"
+    elif report.problems[0].where == "origin":  # another log than was meant: there is nothing else to say
+        yield f"broken: {report.problems[0].message}"
+        return
     else:
-        yield f"broken: {report.total_problems} problems in {report.records} records"
+        yield f"broken: {report.total_problems} problems in {which}"
     if report.checkpoint is not None:
         yield f"checkpoint of {report.checkpoint.size} records, signed by {', '.join(report.signed_by)}"
     if report.writers:
         yield "writers: " + ", ".join(f"{name} up to {seq}" for name, seq in sorted(report.writers.items()))
-    yield f"sealed parts: {report.sealed} there, {report.erased} erased; tenants: {report.tenants}"
+    if not report.first:
+        yield f"sealed parts: {report.sealed} there, {report.erased} erased; tenants: {report.tenants}"
     yield from (f"problem: {problem}" for problem in report.problems)
     if report.total_problems > len(report.problems):
         yield f"... and {report.total_problems - len(report.problems)} problems more"
@@ -68,6 +126,7 @@ def _plain(report: "Report") -> dict[str, Any]:
     checkpoint = report.checkpoint
     return {
         "ok": report.ok,
+        "first": report.first,
         "records": report.records,
         "unsigned": report.unsigned,
         "checkpoint": {"origin": checkpoint.origin, "size": checkpoint.size, "root": checkpoint.root.hex()}

@@ -95,11 +95,22 @@ def test_every_flipped_byte_is_found(mirror: bool) -> None:
         for at in range(len(disk.read(path))):
             bit = 1 << at % 8
             disk.edit(path, lambda content, at=at, bit=bit: content.__setitem__(at, content[at] ^ bit))  # type: ignore[misc]
-            assert not _verify(disk).ok, f"byte {at} of {path}"
+            report = _verify(disk)
+            assert not report.ok, f"byte {at} of {path}"
+            named = {problem.where for problem in report.problems}
+            assert named & _places(path, mirror=mirror), f"byte {at} of {path}: {named}"
             disk.edit(path, lambda content, at=at, bit=bit: content.__setitem__(at, content[at] ^ bit))  # type: ignore[misc]
             flipped += 1
     assert _verify(disk).ok
     assert flipped > 2_000
+
+
+def _places(path: Path, *, mirror: bool) -> set[str]:
+    """What a message about a flip in this file may name: the file, or what is derived from it."""
+    name = str(path.relative_to(HOME))
+    if mirror and name.startswith("tile/entries/"):  # the records themselves: their hashes don't fit any more
+        return {"tile/entries", name.replace("entries", "0"), name}
+    return {name}
 
 
 def test_flips_in_old_partial_tiles_are_found() -> None:
