@@ -14,7 +14,7 @@ class Check:
 
     expression: Program
     each: Program | None
-    shared: bool  # does `each` read facts alone, so that its list serves every policy?
+    common: bool  # does `each` read facts alone, so that its list serves every policy?
     message: str
     message_expression: Program | None
     code: str

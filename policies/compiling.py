@@ -30,6 +30,16 @@ class Compilation:
     problems: list[str]
     compiler: Compiler
     places: "Mapping[tuple[str, str, str], Located]" = field(default_factory=dict)  # where policies are written
+    _common: dict[tuple[str, str], Program] = field(default_factory=dict)
+
+    def compile(self, source: str, environment: Environment, expect: CelType | None) -> Program:
+        """A program; one and the same for the same expression over facts alone. Raises ParseError, CheckError."""
+        if _OWN_NAMES.search(source):
+            return self.compiler.compile(source, environment, expect)
+        key = (source, str(expect))
+        if key not in self._common:
+            self._common[key] = self.compiler.compile(source, environment, expect)
+        return self._common[key]
 
     def policy(self, policy: "SovereigntyPolicy") -> tuple[Match, CompiledPolicy]:
         """The policy made ready. With problems recorded, it is incomplete and must not be used."""
@@ -91,7 +101,7 @@ class _OnePolicy:
             return Check(
                 expression=self._program(f"{at}.expression", validation.expression, BOOL),  # type: ignore[arg-type]
                 each=each,
-                shared=not _OWN_NAMES.search(validation.for_each or ""),
+                common=not _OWN_NAMES.search(validation.for_each or ""),
                 message=validation.message or "",
                 message_expression=self._optional(f"{at}.messageExpression", validation.message_expression),
                 code=validation.code,
@@ -122,7 +132,7 @@ class _OnePolicy:
 
     def _program(self, at: str, source: str, expect: CelType | None) -> Program | None:
         try:
-            return self._all.compiler.compile(source, self._environment, expect)
+            return self._all.compile(source, self._environment, expect)
         except (ParseError, CheckError) as error:
             self._problem(at, str(error))
             return None

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from policies.cel import EvaluationError
 from policies.compiled import CompiledPolicy
-from policies.evaluation import MATCH_BUDGET, POLICY_BUDGET, Failure, Names, PolicyBudget, failure_of, run
+from policies.evaluation import MATCH_BUDGET, POLICY_BUDGET, Failure, Names, PolicyBudget, failure_of, run_common
 from policies.facts.context import Facts
 from policies.findings import Findings
 from policies.matching import Index, Key, Match, labels_of
@@ -16,7 +16,7 @@ def candidates(index: Index[CompiledPolicy], request: Request, key: Key) -> list
     return [
         (match, policy)
         for match, policy in index.candidates(key)
-        if match.fits(request, key) and match.selects_object(request)
+        if match.fits(request) and match.selects_object(request)
     ]
 
 
@@ -50,7 +50,7 @@ def _conditions(policy: CompiledPolicy, names: Names) -> bool | Failure:
     failure: Failure | None = None
     budget = PolicyBudget(MATCH_BUDGET)
     for condition, program in policy.conditions:
-        value = run(program, names, budget)
+        value = run_common(program, names, budget)
         if value is False:
             return False
         if isinstance(value, Failure) and failure is None:

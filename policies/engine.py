@@ -95,12 +95,11 @@ class RuleEngine:
 
     def _admitted(self, situation: Situation, pod: Json) -> Json:
         """A template's pod as our own mutations will make it. Raises EvaluationError where they can't."""
-        request = _pod_request(situation.request, pod)
-        inner = situation.of_pod(request)
-        return self._templates.corrected(situation, inner, pod, lambda: self._corrected(inner, pod))
+        return self._templates.corrected(situation, pod, lambda: self._corrected(situation, pod))
 
-    def _corrected(self, situation: Situation, pod: Json) -> Json:
-        request = situation.request
+    def _corrected(self, outer: Situation, pod: Json) -> tuple[Json, Situation]:
+        request = _pod_request(outer.request, pod)
+        situation = outer.of_pod(request)
         found = [entry for entry in candidates(self._index, request, key_of(request)) if entry[1].mutations]
         findings = Findings(self._codes)
         correction = Correction(pod, situation, findings)
@@ -111,7 +110,7 @@ class RuleEngine:
             if Action.DENY in reason.actions:
                 error = Undetermined if reason.undetermined else EvaluationError
                 raise error(f"its pods can't be corrected: policy `{reason.policy}`: {reason.message}")
-        return correction.object
+        return correction.object, situation
 
     def _inputs(self, request: Request, snapshot: Snapshot) -> Inputs:
         return Inputs(

@@ -26,9 +26,9 @@ class Failure:
 
 
 class Shared(Protocol):
-    """The facts that all policies of a decision share; `lists` holds what their expressions have in common."""
+    """The facts that all policies of a decision share, and `answers`: value and cost of expressions in common."""
 
-    lists: dict[str, object]
+    answers: dict[Program, tuple[object, int]]
 
     def __getitem__(self, name: str, /) -> object: ...
 
@@ -104,6 +104,21 @@ def run(program: Program, names: Mapping[str, object], budget: Budget) -> object
     except RecursionError:
         return Failure("too-complex", "the object is nested too deeply to be judged")
     return value
+
+
+def run_common(program: Program, names: "Names", budget: Budget) -> object | Failure:
+    """As `run`, for an expression over facts alone: computed once for all policies, paid for by each of them."""
+    known = names.facts.answers.get(program)
+    if known is None:
+        before = budget.spent
+        value = run(program, names, budget)
+        if not isinstance(value, Failure) or value.code != "too-complex":  # another's budget may be larger
+            names.facts.answers[program] = (value, budget.spent - before)
+        return value
+    if known[1] > budget.left:
+        return run(program, names, budget)  # to fail as if nobody had asked before
+    budget.spend(known[1])
+    return known[0]
 
 
 def failure_of(error: EvaluationError) -> Failure:

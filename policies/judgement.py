@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from policies.compiled import Check, CompiledPolicy
 from policies.concerned import concerned
-from policies.evaluation import Failure, Names, run
+from policies.evaluation import Failure, Names, run, run_common
 from policies.facts.context import Facts
 from policies.findings import Findings
 from policies.matching import Match
@@ -43,12 +43,7 @@ def _items(check: Check, names: Names) -> object | Failure:
     """What `forEach` gives. A list that depends on facts alone is made once for all policies."""
     if check.each is None:
         return [_WHOLE]
-    if not check.shared:
-        return run(check.each, names, names.budget)
-    lists = names.facts.lists
-    if check.each.source not in lists:
-        lists[check.each.source] = run(check.each, names, names.budget)
-    return lists[check.each.source]
+    return (run_common if check.common else run)(check.each, names, names.budget)
 
 
 def _path(item: object) -> str:

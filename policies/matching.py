@@ -5,7 +5,7 @@ dictionary look-up.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from policies.json import Json, JsonObject
@@ -104,10 +104,20 @@ class Match:
     def may_cover(self, key: Key) -> bool:
         return any(rule.covers(key) for rule in self.rules)
 
-    def fits(self, request: Request, key: Key) -> bool:
-        return any(rule.covers(key) and rule.fits(request) for rule in self.rules) and not any(
-            rule.covers(key) and rule.fits(request) for rule in self.excluded
-        )
+    def about(self, key: Key) -> "Match":
+        """The part that can concern requests of this key."""
+        rules = tuple(rule for rule in self.rules if rule.covers(key))
+        return replace(self, rules=rules, excluded=tuple(rule for rule in self.excluded if rule.covers(key)))
+
+    def fits(self, request: Request) -> bool:
+        """Whether a rule fits and none that excludes; for what `about` gave for the request's key."""
+        for rule in self.excluded:
+            if rule.fits(request):
+                return False
+        for rule in self.rules:  # noqa: SIM110  # a generator would cost as much as all else here
+            if rule.fits(request):
+                return True
+        return False
 
     def selects_object(self, request: Request) -> bool:
         """As the API server does it: the new or the old object is enough."""
@@ -139,7 +149,7 @@ class Index(Generic[T]):
     def candidates(self, key: Key) -> tuple[tuple[Match, T], ...]:
         found = self._known.get(key)
         if found is None:
-            found = tuple(entry for entry in self._entries if entry[0].may_cover(key))
+            found = tuple((match.about(key), entry) for match, entry in self._entries if match.may_cover(key))
             if len(self._known) < _REMEMBERED:
                 self._known[key] = found
         return found

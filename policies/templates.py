@@ -25,13 +25,14 @@ class Templates:
     def __init__(self) -> None:
         self._known: dict[Key, Json] = {}
 
-    def corrected(self, situation: Situation, inner: Situation, pod: Json, correct: Callable[[], Json]) -> Json:
-        """The pod as `correct` gives it, or as it gave it before. `inner` is the situation that it works in."""
+    def corrected(self, situation: Situation, pod: Json, correct: Callable[[], tuple[Json, Situation]]) -> Json:
+        """The pod as `correct` gives it, or as it gave it before. `correct` tells the situation that it worked in."""
         key = self._key(situation, pod)
         known = self._known.get(key)
         if known is not None:
             return known
-        made = MadePod(correct())
+        corrected, inner = correct()
+        made = MadePod(corrected)
         if inner.touched <= _REPEATABLE:
             if len(self._known) >= _REMEMBERED:
                 self._known.pop(next(iter(self._known)))

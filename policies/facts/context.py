@@ -5,12 +5,11 @@ mutated object gets new `Facts` over the same situation.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from policies.cel import EvaluationError
+from policies.cel import EvaluationError, Program
 from policies.decision import Summary
 from policies.facts.classification import CLASS_LABEL, JURISDICTION_LABEL, DataClassFact, JurisdictionFact
 from policies.facts.cluster import Cluster
@@ -102,7 +101,7 @@ class Facts(dict[str, object]):
     def __init__(self, situation: Situation, document: Json) -> None:
         super().__init__(object=document)
         self.situation = situation
-        self.lists: dict[str, object] = {}
+        self.answers: dict[Program, tuple[object, int]] = {}
 
     def __missing__(self, name: str) -> object:
         compute = FACTS.get(name)
@@ -118,24 +117,22 @@ class Facts(dict[str, object]):
         `brief` leaves the workload alone: nobody asked for it.
         """
         try:
-            bound = Summary(
-                data_class=str(self.situation.data_class["name"]),
-                jurisdiction=str(self.situation.jurisdiction["name"]),
+            data_class = str(self.situation.data_class["name"])
+            jurisdiction = str(self.situation.jurisdiction["name"])
+            if brief:
+                return Summary(data_class, jurisdiction)
+            workload: Any = self["workload"]
+            return Summary(
+                data_class,
+                jurisdiction,
+                places=self.situation.cluster.summary(workload["pods"]),
+                isolation=weakest(pod["isolation"] for pod in workload["pods"] if pod["isolation"]),
+                models=_references(workload["models"]),
+                images=_references(workload["images"]),
+                keys=_references(workload["keys"]),
             )
-            return bound if brief else self._summary(bound, self["workload"])
         except EvaluationError:
             return Summary()
-
-    def _summary(self, bound: Summary, workload: Any) -> Summary:
-        situation = self.situation
-        return replace(
-            bound,
-            places=situation.cluster.summary(workload["pods"]),
-            isolation=weakest(pod["isolation"] for pod in workload["pods"] if pod["isolation"]),
-            models=_references(workload["models"]),
-            images=_references(workload["images"]),
-            keys=_references(workload["keys"]),
-        )
 
 
 FACTS: Mapping[str, Callable[[Facts], object]] = {

@@ -28,7 +28,7 @@ def request(
 
 
 def covered(rule, request):
-    return Match((rule,)).fits(request, key_of(request))
+    return Match((rule,)).about(key_of(request)).fits(request)
 
 
 @pytest.mark.parametrize(
@@ -64,8 +64,8 @@ def test_a_rule_covers_what_the_api_server_says_it_covers(rule, request_, expect
 def test_an_excluded_rule_wins():
     """What excludeResourceRules cover is not matched, whatever resourceRules say."""
     match = Match((rule("*", "*", "*", "*"),), (rule(),))
-    assert not match.fits(request(), key_of(request()))
-    assert match.fits(request("batch/v1/jobs"), key_of(request("batch/v1/jobs")))
+    assert not match.about(key_of(request())).fits(request())
+    assert match.about(key_of(request("batch/v1/jobs"))).fits(request("batch/v1/jobs"))
 
 
 @given(st.dictionaries(st.sampled_from("ab"), st.sampled_from("xy")))
