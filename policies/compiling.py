@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from policies.cel import CheckError, Compiler, Environment, ParseError, Program
-from policies.cel.types import BOOL, DYN, STRING, CelType, Kind, ObjectType
+from policies.cel import CheckError, Compiler, Environment, ParseError, Program, hints
+from policies.cel.types import BOOL, DYN, NULL, STRING, CelType, Kind, ObjectType
 from policies.compiled import Check, CompiledPolicy, Mutation
 from policies.decision import Action
 from policies.facts.environment import JSON_PATCHES
@@ -69,7 +69,7 @@ class _OnePolicy:
             checks=tuple(self._check(index, one) for index, one in enumerate(spec.validations)),
             mutations=tuple(self._mutation(index, one) for index, one in enumerate(spec.mutations)),
             annotations=_whole(
-                (one.key, self._program(f"auditAnnotations[{index}].valueExpression", one.value_expression, None))
+                (one.key, self._text_or_null(f"auditAnnotations[{index}].valueExpression", one.value_expression))
                 for index, one in enumerate(spec.audit_annotations)
             ),
             fail_closed=spec.failure_policy == "Fail",
@@ -82,6 +82,7 @@ class _OnePolicy:
         """Each variable sees the ones before it; their types are known to whatever comes later."""
         programs: dict[str, Program] = {}
         types: dict[str, CelType] = {}
+        self._environment = self._environment.extend(variables={"variables": ObjectType("bailiwick.Variables")})
         for index, one in enumerate(self._spec.variables):
             program = self._program(f"variables[{index}].expression", one.expression, None)
             if program is not None:
@@ -126,6 +127,14 @@ class _OnePolicy:
         expression = mutation.json_patch.expression
         program = self._program(f"{at}.jsonPatch.expression", expression, JSON_PATCHES)
         return Mutation(mutation.name, program)  # type: ignore[arg-type]
+
+    def _text_or_null(self, at: str, source: str) -> Program | None:
+        program = self._program(at, source, None)
+        if program is None or program.type in (STRING, NULL, DYN):
+            return program
+        message = f"must evaluate to one of [string null_type] but got {program.type}"
+        self._problem(at, str(CheckError.at(message, source, 0, hints.result((STRING,), program.type))))
+        return None
 
     def _optional(self, at: str, source: str | None) -> Program | None:
         return self._program(at, source, STRING) if source is not None else None

@@ -27,6 +27,7 @@ from policies.cel.ast import (
 )
 from policies.cel.depth import MAX_DEPTH, brackets, nesting, room_for, too_deep
 from policies.cel.errors import ParseError
+from policies.cel.hints import SYNTAX
 from policies.cel.lexer import KEYWORDS, RESERVED, Token, tokens
 from policies.cel.literals import parse_bytes, parse_double, parse_int, parse_string, parse_uint
 
@@ -175,7 +176,7 @@ class _Parser:
         try:
             value = parse_int(token.text, True) if token.kind == "int" else parse_double(token.text, True)
         except ValueError as error:
-            raise ParseError.at(str(error), self.source, at) from None
+            raise ParseError.at(str(error), self.source, at, SYNTAX.get(str(error), "")) from None
         return literal(value, at)
 
     def primary(self) -> Node:
@@ -185,7 +186,7 @@ class _Parser:
             try:
                 return literal(read(token.text), token.at)
             except ValueError as error:
-                raise ParseError.at(str(error), self.source, token.at) from None
+                raise ParseError.at(str(error), self.source, token.at, SYNTAX.get(str(error), "")) from None
         match token.kind:
             case "name":
                 return self.name(token, "")
@@ -228,7 +229,7 @@ class _Parser:
         try:
             return macros.expand(self.table, call)
         except macros.MacroError as error:
-            raise ParseError.at(str(error), self.source, error.at) from None
+            raise ParseError.at(str(error), self.source, error.at, SYNTAX.get(str(error), "")) from None
 
     def member(self, node: Node) -> Node:
         """Selections, calls and indexes that follow an operand."""
@@ -334,8 +335,10 @@ class _Parser:
 
     def unexpected(self, wanted: str = "") -> NoReturn:
         token = self.tokens[min(self.next, len(self.tokens) - 1)]
-        found = "the end" if token.kind == "end" else f"`{token.text}`"
-        hint = f"`{token.text}` is a keyword" if token.kind in KEYWORDS else ""
+        found = "end" if token.kind == "end" else f"`{token.text}`"
+        hint = f"`{token.text}` is a keyword" if token.kind in KEYWORDS else "an operator or a comma is missing"
+        if token.kind == "end":
+            hint = "something is missing here"
         expected = f", expected {wanted}" if wanted else ""
         raise ParseError.at(f"syntax error: unexpected {found}{expected}", self.source, token.at, hint)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from policies.cel import versions
+from policies.cel import hints, versions
 from policies.cel.budget import Budget
 from policies.cel.check.checker import check
 from policies.cel.depth import nesting, room_for
@@ -83,6 +83,7 @@ class Compiler:
         tree = parse(source, versions.macro_table(version), versions.habits(version).quoted_names)
         checked = check(tree, source, environment)
         if expect is not None and checked.type != expect and expect.kind is not Kind.DYN:
-            raise CheckError.at(f"must evaluate to {expect} but got {checked.type}", source, 0)
+            message = f"must evaluate to {expect} but got {checked.type}"
+            raise CheckError.at(message, source, 0, hints.result((expect,), checked.type))
         depth = nesting(tree).frames
         return Program(source, checked.type, plan(checked, source, environment), depth if depth > 40 else 0)

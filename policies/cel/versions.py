@@ -107,6 +107,12 @@ def macro_table(version: Version) -> Mapping[macros.MacroKey, macros.Expander]:
     return found
 
 
+def since(name: str, after: Version) -> Version | None:
+    """The version that brings a function which this one doesn't have, if any does."""
+    later = ((1, minor) for minor in range(after[1] + 1, NEWEST[1] + 1))
+    return next((version for version in later if name in functions(version)), None)
+
+
 def named_types(version: Version) -> Mapping[str, CelType]:
     """The library types that can be written as names."""
     return {"net.IP": network.IP_TYPE, "net.CIDR": network.CIDR_TYPE} if version >= (1, 30) else {}

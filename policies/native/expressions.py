@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
-from policies.cel import CompileError, Compiler, Environment, Program
+from policies.cel import CompileError, Compiler, Environment, Program, hints
+from policies.cel.errors import Problem
 from policies.cel.functions import Version
 from policies.cel.library.patch import JSON_PATCH, OpenObjectType
 from policies.cel.types import DYN, CelType, Kind, ObjectType, list_of
@@ -47,7 +48,8 @@ class Expressions:
             uncompiled(place, error)
             return None
         if expected and program.type not in expected:
-            place.wrong(_unexpected(program.type, expected))
+            problem = Problem(_unexpected(program.type, expected), 0)
+            place.wrong(problem.shown(source), hints.result(expected, program.type))
             return None
         return program
 

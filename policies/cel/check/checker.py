@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import chain
 
-from policies.cel import ast
+from policies.cel import ast, hints
 from policies.cel.check import literals
 from policies.cel.check.checked import Checked
 from policies.cel.check.names import did_you_mean, signature, written
@@ -44,7 +44,7 @@ from policies.cel.types import (
     type_of,
 )
 from policies.cel.values import UInt
-from policies.cel.versions import habits
+from policies.cel.versions import habits, since
 
 _LITERALS = {bool: BOOL, int: INT, UInt: UINT, float: DOUBLE, str: STRING, bytes: BYTES, type(None): NULL}
 _A, _B = parameter("A"), parameter("B")
@@ -213,8 +213,12 @@ class _Checker:
         return self.undeclared(node, node.name) if found is None else found
 
     def undeclared(self, node: object, name: str, functions: bool = False) -> CelType:
-        known = set(self.functions) if functions else {*self.environment.variables, *chain.from_iterable(self.scopes)}
-        return self.fail(node, f"undeclared reference to '{name}' (in container '')", did_you_mean(name, known))
+        if functions:
+            hint = did_you_mean(name, self.functions) or hints.no_function(since(name, self.environment.kubernetes))
+        else:
+            known = {*self.environment.variables, *chain.from_iterable(self.scopes)}
+            hint = did_you_mean(name, known) or hints.known_names(known)
+        return self.fail(node, f"undeclared reference to '{name}' (in container '')", hint)
 
     # members
 
@@ -283,7 +287,7 @@ class _Checker:
         if result is None:
             types = [substitute(self.bound, arg, True) for arg in args]
             message = f"found no matching overload for '{name}' applied to '{signature(types, member)}'"
-            return self.fail(node, message, _overload_hint(function, member))
+            return self.fail(node, message, _overload_hint(function, member, len(args)))
         self.found.overloads[id(node)] = (function, tuple(found))
         return result
 
@@ -337,13 +341,19 @@ class _Checker:
     def expect(self, node: ast.Node, wanted: CelType, given: CelType) -> None:
         if not self.assign(wanted, given):
             given = substitute(self.bound, given)
-            self.fail(node, f"expected type '{written(wanted)}' but found '{written(given)}'")
+            message = f"expected type '{written(wanted)}' but found '{written(given)}'"
+            self.fail(node, message, hints.result((wanted,), given))
 
     def logic(self, node: ast.Logic) -> CelType:
         for term, type_ in [(term, self.check(term)) for term in node.terms]:
-            if not self.assign(type_, BOOL):
-                self.fail(term, f"expected type 'bool' but found '{written(substitute(self.bound, type_))}'")
+            self.boolean(term, type_)
         return BOOL
+
+    def boolean(self, node: ast.Node, given: CelType) -> None:
+        if not self.assign(given, BOOL):
+            found = substitute(self.bound, given)
+            message = f"expected type 'bool' but found '{written(found)}'"
+            self.fail(node, message, hints.result((BOOL,), found))
 
     # literals
 
@@ -370,7 +380,8 @@ class _Checker:
     def inner(self, node: ast.Node, found: CelType) -> CelType:
         inside, optional = unwrapped(found)
         if not optional and found.kind is not Kind.DYN:
-            self.fail(node, f"expected type '{written(optional_of(found))}' but found '{written(found)}'")
+            message = f"expected type '{written(optional_of(found))}' but found '{written(found)}'"
+            self.fail(node, message, "leave out the `?`, or wrap the value in `optional.of(...)`")
         return inside
 
     def join(self, previous: CelType | None, current: CelType) -> CelType:
@@ -400,7 +411,7 @@ class _Checker:
                     f"expected type of field '{entry.key.value}' is '{written(wanted)}' "
                     f"but provided type is '{written(found)}'"
                 )
-                self.fail(entry, message)
+                self.fail(entry, message, hints.result((wanted,), found))
         return declared.result if isinstance(declared, MessageType) else declared
 
     # macros
@@ -431,7 +442,7 @@ class _Checker:
         message = (
             f"expression of type '{written(range_)}' cannot be range of a comprehension (must be list, map, or dynamic)"
         )
-        self.fail(node.target, message)
+        self.fail(node.target, message, "go through a list or a map; `dyn(...)` stands for what may be one")
         return (ERROR, ERROR) if two else (ERROR,)
 
     def start(self, node: ast.Comprehension) -> CelType:
@@ -447,9 +458,7 @@ class _Checker:
     def step(self, node: ast.Comprehension, accumulator: CelType) -> CelType:
         types = [self.check(argument) for argument in node.arguments]
         if node.macro in ("all", "exists"):
-            if not self.assign(types[0], BOOL):
-                found = written(substitute(self.bound, types[0]))
-                self.fail(node.arguments[0], f"expected type 'bool' but found '{found}'")
+            self.boolean(node.arguments[0], types[0])
             return BOOL
         step = self.added(node, accumulator, types)
         filtered = node.macro in ("filter", "exists_one", "existsOne") or len(types) == 2
@@ -504,8 +513,9 @@ def _fields_hint(target: CelType, fields: Mapping[str, CelType]) -> str:
     return f"`{target.name}` has {', '.join(f'`{name}`' for name in names[:12])}" if names else ""
 
 
-def _overload_hint(function: Function, member: bool) -> str:
-    known = [signature(overload.args, overload.member) for overload in function.overloads if overload.member is member]
+def _overload_hint(function: Function, member: bool, count: int) -> str:
+    known = [overload for overload in function.overloads if overload.member is member]
     if not known and function.overloads:
         return f"call it as {'a function' if member else 'a method'}"
-    return f"it takes {' or '.join(f'`{text}`' for text in known[:3])}" if len(known) <= 3 else ""
+    fitting = [overload for overload in known if len(overload.args) == count] or known
+    return hints.overloads(function.name, [signature(overload.args, member) for overload in fitting], 4)

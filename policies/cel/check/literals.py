@@ -12,6 +12,7 @@ from policies.cel import ast
 from policies.cel.check.checked import Checked
 from policies.cel.check.names import written
 from policies.cel.errors import EvaluationError, Problem
+from policies.cel.hints import FORMATS, LITERALS
 from policies.cel.library import formatting, regex
 from policies.cel.library.clock import parse_duration, parse_timestamp
 from policies.cel.types import CelType, Kind, same
@@ -75,7 +76,7 @@ def _arguments(node: ast.Call) -> list[Problem]:
     try:
         check(argument.value)
     except EvaluationError as error:
-        return [Problem(f"invalid {node.function} argument", argument.at, str(error))]
+        return [Problem(f"invalid {node.function} argument", argument.at, LITERALS.get(node.function, str(error)))]
     return []
 
 
@@ -166,12 +167,12 @@ def _format(checked: Checked, node: ast.Call) -> list[Problem]:
     try:
         _, used = formatting.interpolate(str(target.value), len(elements), write)
     except _Unfit as error:
-        return [Problem(str(error), error.node.at)]
+        return [Problem(str(error), error.node.at, FORMATS)]
     except EvaluationError as error:
-        return [Problem(str(error), node.at)]
+        return [Problem(str(error), node.at, FORMATS)]
     if used < len(elements):
         counts = f"(expected {used}, got {len(elements)})"
-        return [Problem(f"too many arguments supplied to string.format {counts}", node.at)]
+        return [Problem(f"too many arguments supplied to string.format {counts}", node.at, FORMATS)]
     return []
 
 

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from policies.cel import CompileError, Compiler, Environment, Program, versions
+from policies.cel import CompileError, Compiler, Environment, Program, hints, versions
 from policies.cel.admission import REQUEST
+from policies.cel.errors import Problem as CelProblem
 from policies.cel.functions import Version
 from policies.cel.parser import parse
 from policies.cel.types import BOOL, DYN, NULL, STRING, CelType, ObjectType
@@ -77,7 +78,8 @@ class _Expressions:
             self._refuse(place, source, error)
             return None
         if expected and program.type not in expected:
-            place.wrong(f"output is expected to be of type {' or '.join(map(str, expected))}, not {program.type}")
+            message = f"output is expected to be of type {' or '.join(map(str, expected))}, not {program.type}"
+            place.wrong(CelProblem(message, 0).shown(source), hints.result(expected, program.type))
             return None
         return program
 
