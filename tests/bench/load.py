@@ -21,12 +21,23 @@ from urllib.parse import urlsplit
 _LUA = """
 local file = io.open("%s", "rb"); wrk.body = file:read("*a"); file:close()
 wrk.method = "POST"; wrk.headers["Content-Type"] = "application/json"
+local from, to = wrk.body:find("%s", 1, true)
+if from then
+  local head, tail, number = wrk.body:sub(1, from - 1), wrk.body:sub(to + 1), 0
+  request = function()
+    number = number + 1
+    return wrk.format(nil, nil, nil, head .. string.format("%%08d", number) .. tail)
+  end
+end
 done = function(summary, latency)
   local bad = summary.errors.status + summary.errors.connect + summary.errors.read + summary.errors.timeout
   io.write(string.format("RESULT %%d %%d %%f %%f %%d\\n", summary.requests, summary.duration,
     latency:percentile(50), latency:percentile(99), bad))
 end
 """
+
+
+CHANGING = "@@@@@@@@"  # where a body has this, each request has a number of its own there
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +100,7 @@ def _wrk(url: str, body: bytes, connections: int, seconds: float) -> Load:
     with tempfile.TemporaryDirectory() as directory:
         (Path(directory) / "body").write_bytes(body)
         script = Path(directory) / "post.lua"
-        script.write_text(_LUA % (Path(directory) / "body"))
+        script.write_text(_LUA % (Path(directory) / "body", CHANGING))
         command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "-s", str(script), "--latency", url]
         said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     line = next(line for line in said.splitlines() if line.startswith("RESULT"))

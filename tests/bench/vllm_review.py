@@ -8,8 +8,8 @@ IMAGE = "docker.io/vllm/vllm-openai@sha256:6b3f0f0f2f3f8f1a7d0b7f4a6a7f0b5d7c9f5
 LABELS = {"app.kubernetes.io/name": "vllm-mistral", "app.kubernetes.io/part-of": "inference"}
 
 
-def review(namespace: str) -> bytes:
-    """The AdmissionReview of its creation."""
+def review(namespace: str, mark: str = "vllm") -> bytes:
+    """The AdmissionReview of its creation. `mark` stands in its template: another mark is another template."""
     request = {
         "uid": "c4d722ae-4086-4a5c-92c1-ce99f5cc85a1",
         "kind": {"group": "apps", "version": "v1", "kind": "Deployment"},
@@ -20,7 +20,7 @@ def review(namespace: str) -> bytes:
         "namespace": namespace,
         "operation": "CREATE",
         "userInfo": {"username": "system:serviceaccount:argocd:argocd-application-controller", "groups": GROUPS},
-        "object": deployment(namespace),
+        "object": deployment(namespace, mark),
         "oldObject": None,
         "dryRun": False,
         "options": {"kind": "CreateOptions", "apiVersion": "meta.k8s.io/v1", "fieldManager": "argocd-controller"},
@@ -31,11 +31,11 @@ def review(namespace: str) -> bytes:
 GROUPS = ["system:serviceaccounts", "system:serviceaccounts:argocd", "system:authenticated"]
 
 
-def deployment(namespace: str) -> dict[str, Any]:
+def deployment(namespace: str, mark: str) -> dict[str, Any]:
     spec = {
         "replicas": 2,
         "selector": {"matchLabels": LABELS},
-        "template": {"metadata": {"labels": LABELS, "annotations": {"prometheus.io/scrape": "true"}}, "spec": _pod()},
+        "template": {"metadata": {"labels": LABELS, "annotations": {"checksum/config": mark}}, "spec": _pod()},
         "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": "25%", "maxSurge": "25%"}},
         "revisionHistoryLimit": 10,
         "progressDeadlineSeconds": 600,
