@@ -37,6 +37,7 @@ def concerned(
             findings.failed(policy, holds)
         elif holds:
             yield policy, names
+            names.clear()  # variables know their names, and names their facts: nothing of a request shall outlive it
 
 
 def _selected(match: Match, policy: CompiledPolicy, facts: Facts) -> bool:

@@ -55,8 +55,10 @@ class Correction:
     def _carry_out_all(self, policy: CompiledPolicy, names: Names) -> None:
         for mutation in policy.mutations:
             if names.facts["object"] is not self.object:
+                names.clear()
                 names = names.over(self._situation.facts(self.object))
             self._carry_out(policy, mutation, names)
+        names.clear()
 
     def _carry_out(self, policy: CompiledPolicy, mutation: Mutation, names: Names) -> None:
         operations = run(mutation.expression, names, names.budget)

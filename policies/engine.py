@@ -68,7 +68,13 @@ class RuleEngine:
         concerned = () if exempt else candidates(self._index, request, key_of(request))
         found = [entry for entry in concerned if _behind(phase, entry[1])]
         admitted = self._admitted if phase is not Phase.MUTATE else None
-        situation = Situation(self._law, request, snapshot, now, admitted)
+        with Situation(self._law, request, snapshot, now, admitted) as situation:
+            return self._judged(situation, phase, found, findings)
+
+    def _judged(
+        self, situation: Situation, phase: Phase, found: Sequence[tuple[Match, CompiledPolicy]], findings: Findings
+    ) -> Decision | Needs:
+        request = situation.request
         patch: Sequence[Json] = ()
         document = request.object
         if phase is Phase.MUTATE:
@@ -90,7 +96,7 @@ class RuleEngine:
             policies=tuple(policy.name for policy in evaluated),
             fail_closed=any(policy.fail_closed for policy in evaluated) or phase is not Phase.IGNORE,
             summary=situation.facts(document).summary(brief=not found),
-            inputs=self._inputs(request, snapshot),
+            inputs=self._inputs(request, situation.snapshot),
         )
 
     def _admitted(self, situation: Situation, pod: Json) -> Json:
@@ -99,11 +105,11 @@ class RuleEngine:
 
     def _corrected(self, outer: Situation, pod: Json) -> tuple[Json, Situation]:
         request = _pod_request(outer.request, pod)
-        situation = outer.of_pod(request)
         found = [entry for entry in candidates(self._index, request, key_of(request)) if entry[1].mutations]
         findings = Findings(self._codes)
-        correction = Correction(pod, situation, findings)
-        correction.run(found)
+        with outer.of_pod(request) as situation:
+            correction = Correction(pod, situation, findings)
+            correction.run(found)
         if findings.questions:
             raise Awaiting(findings.questions[0])
         for reason in findings.reasons:

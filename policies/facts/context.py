@@ -26,7 +26,7 @@ Admitted = Callable[["Situation", Json], Json]  # a template's pod as our own mu
 
 
 class Situation:
-    """What surrounds the object of one request."""
+    """What surrounds the object of one request, for as long as a decision takes."""
 
     def __init__(
         self, law: Law, request: Request, snapshot: Snapshot, now: datetime, admitted: Admitted | None = None
@@ -43,6 +43,16 @@ class Situation:
         if self._facts is None or self._facts["object"] is not document:
             self._facts = Facts(self, document)
         return self._facts
+
+    def __enter__(self) -> "Situation":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nobody asks any more. Facts know their situation: without this the request, too, would stay in memory until
+        the collector comes by, and every next one would be parsed into memory that the processor has forgotten.
+        """
+        self._facts = None
+        self.__dict__.pop("cluster", None)
 
     def of_pod(self, request: Request) -> "Situation":
         """The same surroundings for a pod that one of the object's templates makes."""

@@ -1,6 +1,7 @@
 """The decision: total, deterministic, everything reported, unknown never allowed."""
 
 import copy
+import gc
 from datetime import UTC, datetime
 
 import pytest
@@ -317,3 +318,19 @@ def test_an_object_nested_ten_thousand_deep_is_refused_and_not_fatal():
     assert [reason.code for reason in decide(EVERYTHING, found).reasons] == ["too-complex"]
     assert decide(EVERYTHING, found).verdict is Verdict.DENIED
     assert decide(EVERYTHING, found, Phase.IGNORE).verdict is Verdict.WARNED
+
+
+@pytest.mark.parametrize("phase", list(Phase))
+def test_nothing_of_a_request_outlives_its_decision(phase):
+    """What a decision made of a request goes with it at once: no cycle keeps the review for the collector."""
+    variables = [{"name": "n", "expression": "object.metadata.name"}]
+    own = policy("own", variables=variables, validations=[{"expression": "variables.n != 'q'", "message": "q"}])
+    rules = engine(own, packs=True)
+    decide(rules, pod(), phase)  # what it remembers, it remembers now
+    gc.collect()
+    gc.disable()
+    try:
+        decide(rules, pod(), phase)
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
