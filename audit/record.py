@@ -7,7 +7,8 @@ are hashed and stored as they are and never serialised again. Personal values ha
 """
 
 import hashlib
-from collections.abc import Mapping
+import zlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,15 +24,27 @@ SEALED_PARTS_LIMIT = 8
 KEY_ID_LIMIT = 128  # characters, printable ASCII
 SEALING_ROOM = 4_096  # bytes that sealing may add
 SEALED_LIMIT = 8 << 20  # bytes of one sealed part; an admission review has 3 MiB at most
+PLAIN_LIMIT = 64 << 20  # bytes that an opened part may unfold to
+_LEVEL = 1  # of deflating: 20 us for a review of 6 KB, to a quarter; higher levels gain little
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """Something that decisions read and that is archived once for all of them (`audit.inputs`)."""
+
+    digest: bytes  # of the content: its identity
+    tenant: str  # the namespace that it belongs to; empty for what is the cluster's
+    content: Callable[[], object]  # JSON values; asked for when it is archived
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
     """A leaf without its counters. `body` is canonical JSON; the log inserts `written` as its last key."""
 
-    schema: str  # for example `bailiwick.decision/v1`
+    schema: str  # for example `bailiwick.decision/v2`
     tenant: str  # keyed tag of the tenant, or empty: no counter per tenant then
     body: bytes
+    needs: tuple[Input, ...] = ()  # what must be durable before it: the business of whoever appends it
 
     def leaf(self, written: bytes) -> bytes:
         """The leaf's bytes; `written` is the canonical value of the key of that name, which sorts after all others."""
@@ -60,12 +73,38 @@ def event_record(schema: str, fields: Mapping[str, object]) -> Record:
 
 
 def sealed_bytes(fields: Mapping[str, object]) -> bytes:
-    """Canonical plaintext of a decision's sealed part. Raises RecordInvalid for a field that the table doesn't seal."""
+    """Plaintext of a decision's sealed part, deflated. Raises RecordInvalid for a field that the table doesn't seal."""
     known = {field.name for field in schemas()["decision"].sealed}
     for name in fields:
         if name not in known:
             raise RecordInvalid(f"a sealed part has no field `{name}`: known are {', '.join(sorted(known))}")
-    plain = _dumps(dict(fields) | {"schema": "bailiwick.sealed/v1"})
+    return _deflated(dict(fields) | {"schema": "bailiwick.sealed/v2"})
+
+
+def inputs_bytes(inputs: Sequence[tuple[bytes, object]]) -> bytes:
+    """Plaintext of a part with inputs, each with the digest that it is known by, deflated. Raises RecordInvalid."""
+    return _deflated({"schema": "bailiwick.inputs/v1", "inputs": [[digest.hex(), value] for digest, value in inputs]})
+
+
+def opened_fields(plain: bytes) -> dict[str, Any]:
+    """What an opened part of any version says. Raises RecordInvalid for bytes that no release of ours wrote."""
+    try:
+        inflating = zlib.decompressobj()
+        fields = orjson.loads(plain if plain.startswith(b"{") else inflating.decompress(plain, PLAIN_LIMIT))
+    except (zlib.error, orjson.JSONDecodeError) as error:
+        raise RecordInvalid(f"an opened part can't be read: {error}") from error
+    if not isinstance(fields, dict) or "schema" not in fields:
+        raise RecordInvalid("an opened part says nothing of its schema")
+    return fields
+
+
+def canonical_size(value: object) -> int:
+    """Bytes of the value as canonical JSON. Raises RecordInvalid."""
+    return len(_dumps({"": value}))
+
+
+def _deflated(fields: Mapping[str, object]) -> bytes:
+    plain = zlib.compress(_dumps(fields), _LEVEL)
     if len(plain) > SEALED_LIMIT - SEALING_ROOM:
         raise RecordInvalid(f"a sealed part of {len(plain)} bytes is too large: leave out what can be had again")
     return plain

@@ -47,6 +47,11 @@ class RuleEngine:
         return self._law.rulebook.digest
 
     @property
+    def law(self) -> Law:
+        """The rules in force, as they were declared."""
+        return self._law
+
+    @property
     def policies(self) -> int:
         """How many policies are in force."""
         return len(self._index)

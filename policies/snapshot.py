@@ -143,6 +143,10 @@ class MemorySnapshot:
             root.update(repr((question, self.answers[question])).encode())
         return root.digest()
 
+    def digest_of(self, ref: Ref) -> bytes | None:
+        """`object_digest` of an object that is held, without computing it."""
+        return self._digests[_bucket(ref)].get(ref)
+
     def get(self, ref: Ref) -> Json | Absent | Unknown:
         known = self.objects.get((ref.group, ref.kind), {})
         found = known.get((ref.namespace, ref.name))

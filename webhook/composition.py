@@ -4,22 +4,29 @@ The only place where keyrings, the log, rules and the cluster meet. It opens eve
 in the reverse order: what was answered is durable, and says so with a signed checkpoint.
 """
 
+import asyncio
 import logging
 import os
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from audit.inputs import Origin, SharedInputs
+from audit.ports import Envelope, Log
 from audit.tags import Tagger
 from keymgmt.keyring import FileKeyring
+from keymgmt.states import State
 from webhook.app import create_app, create_probes_app
+from webhook.archiving import Archiving
 from webhook.certificates import Authority
 from webhook.ids import DecisionIds
 from webhook.judge import Judge
+from webhook.lifecycle import IN_USE, FromThreads, Lifecycle
 from webhook.log_process import LogProcess
 from webhook.metrics import Metrics
 from webhook.probes import Probes
-from webhook.recording import DecisionRecording, Whereabouts
+from webhook.recording import DecisionRecording, Whereabouts, emptied
 from webhook.rules import Rules
 from webhook.server import Server
 from webhook.server import run as run_loop
@@ -44,9 +51,12 @@ async def serve(options: Options, started: Callable[[Server], None] | None = Non
     log = await LogProcess.start(options)
     try:
         view = view_for(options)
-        rules = Rules(options, view)
+        records = Records.of(options, keyring, log)
+        await records.announce(options, keyring)
+        told = FromThreads(records.lifecycle, asyncio.get_running_loop())
+        rules = await asyncio.to_thread(Rules, options, view, told)  # what comes into force is recorded first
         try:
-            await _listen(options, keyring, log, view, rules, started)
+            await _listen(options, records, log, view, rules, started)
         finally:
             view.stop()
     finally:
@@ -55,7 +65,7 @@ async def serve(options: Options, started: Callable[[Server], None] | None = Non
 
 async def _listen(
     options: Options,
-    keyring: FileKeyring,
+    records: "Records",
     log: LogProcess,
     view: View,
     rules: Rules,
@@ -67,10 +77,10 @@ async def _listen(
         engine=rules.engine,
         snapshot=view.snapshot,
         resolver=view.resolver,
-        log=log,
-        recording=recording(options, keyring),
+        log=records.inputs,
+        recording=records.recording,
         ids=DecisionIds(),
-        clock=lambda: datetime.now(UTC),
+        clock=_now,
         observer=metrics,
     )
     probes = Probes(
@@ -100,10 +110,38 @@ def _measure(metrics: Metrics, log: LogProcess, rules: Rules, view: View) -> Non
     metrics.gauge("snapshot_age_seconds", "since the cluster was last heard of", view.age)
 
 
-def recording(options: Options, keyring: FileKeyring) -> DecisionRecording:
-    """What makes records: sealed to the region's public key, tagged with its tag key."""
-    where = Whereabouts(options.cluster_name, options.region, keyring.jurisdiction)
-    return DecisionRecording(where, keyring.sealer(), Tagger(keyring.tagger(TAGGING)), os.urandom)
+@dataclass(frozen=True, slots=True)
+class Records:
+    """What makes records and appends them: sealed to the region's public key, tagged with its tag key."""
+
+    recording: DecisionRecording
+    inputs: SharedInputs  # the log, with what records need put into it before them
+    lifecycle: Lifecycle
+
+    @classmethod
+    def of(cls, options: Options, keyring: FileKeyring, log: Log) -> "Records":
+        where = Whereabouts(options.cluster_name, options.region, keyring.jurisdiction)
+        origin = Origin(options.cluster_name, options.region, options.version)
+        sealer, tagger = keyring.sealer(), Tagger(keyring.tagger(TAGGING))
+
+        def seal(plain: bytes, tenant: str) -> Envelope:
+            return sealer.seal(plain, where.binding(tenant))
+
+        inputs = SharedInputs(log, seal, tagger, origin, _now)
+        archiving = Archiving(inputs, withheld=emptied)
+        recording = DecisionRecording(where, sealer, tagger, os.urandom, archiving)
+        return cls(recording, inputs, Lifecycle(inputs, origin, _now, archiving.in_force))
+
+    async def announce(self, options: Options, keyring: FileKeyring) -> None:
+        """Settings and keys of this run. Raises LogUnavailable."""
+        await self.lifecycle.configured(asdict(options))
+        known = tuple(keyring.keys())
+        used = {key.purpose: key.key_id for key in known if key.state is State.ACTIVE}
+        await self.lifecycle.keys_used(options.directory / IN_USE, used)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def settings_of(options: Options) -> Settings:

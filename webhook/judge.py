@@ -17,6 +17,7 @@ from typing import Generic, Protocol, TypeVar
 from audit.errors import LogUnavailable
 from audit.ports import Envelope, Log
 from audit.record import Record
+from policies.consulted import Consulted
 from policies.decision import Action, Decision, Needs, Reason, Verdict
 from policies.ports import Engine, Resolver
 from policies.reasons import reason_codes
@@ -71,7 +72,15 @@ _Made = tuple[Record, Sequence[Envelope]]
 class Recording(Protocol):
     """Makes the record of a decision and its sealed parts. Pure but for salts; the log is someone else's."""
 
-    def __call__(self, call: Call, decision: Decision, decision_id: str, now: datetime, latency: float) -> _Made: ...
+    def __call__(
+        self,
+        call: Call,
+        decision: Decision,
+        decision_id: str,
+        now: datetime,
+        latency: float,
+        consulted: Consulted | None = None,  # what was read of the snapshot; None where nobody decided
+    ) -> _Made: ...
 
 
 class Observer(Protocol):
@@ -121,37 +130,38 @@ class Judge:
     async def rule(self, call: Call) -> Ruling:
         """The ruling, by the call's deadline as far as pure code lets it. Never raises."""
         decision_id, now = self._ids(), self._clock()
-        decision = await self._decided(call, now)
+        decision, consulted = await self._decided(call, now)
         if call.request.dry_run:
             return Ruling(decision, decision_id)
-        made = self._record_of(call, decision, decision_id, now)
+        made = self._record_of(call, decision, decision_id, now, consulted)
         deadline = call.deadline
         # While the disk works, dozens of calls wait here. Their parsed reviews would push each other out of the
         # processor's cache; freed now, the next one is parsed into warm memory.
-        del call
+        del call, consulted
         if isinstance(made, Decision):
             return Ruling(made, decision_id)
         return await self._durable(made, decision, decision_id, deadline)
 
-    async def _decided(self, call: Call, now: datetime) -> Decision:
+    async def _decided(self, call: Call, now: datetime) -> tuple[Decision, Consulted | None]:
         try:
-            decision = await self._decide(call, now)
+            decision, consulted = await self._decide(call, now)
         except TimeoutError:
-            return self._without_decision(call.phase, "deadline-exceeded", "no decision was reached in time")
+            return self._without_decision(call.phase, "deadline-exceeded", "no decision was reached in time"), None
         except Exception as fault:  # whatever goes wrong is answered
             logger.exception("fault while a request was judged; it was answered by its door's failure policy")
             message = f"the request could not be judged: {type(fault).__name__}"
-            return self._without_decision(call.phase, "internal-fault", message)
+            return self._without_decision(call.phase, "internal-fault", message), None
         if time.monotonic() > call.deadline:
-            return self._without_decision(call.phase, "deadline-exceeded", "the decision took too long")
-        return decision
+            return self._without_decision(call.phase, "deadline-exceeded", "the decision took too long"), None
+        return decision, consulted
 
-    async def _decide(self, call: Call, now: datetime) -> Decision:
+    async def _decide(self, call: Call, now: datetime) -> tuple[Decision, Consulted]:
         engine, snapshot = self._engine(), self._snapshot()
         for _ in range(self._limits.rounds):
-            outcome = engine.decide(call.request, call.phase, snapshot, now)
+            consulted = Consulted(snapshot)
+            outcome = engine.decide(call.request, call.phase, consulted, now)
             if isinstance(outcome, Decision):
-                return outcome
+                return outcome, consulted
             snapshot = await self._resolve(outcome, call)
         raise RuntimeError(f"the engine still asks after {self._limits.rounds} rounds")
 
@@ -160,10 +170,13 @@ class Judge:
         async with asyncio.timeout(until - time.monotonic()):
             return await self._resolver.resolve(needs, until)
 
-    def _record_of(self, call: Call, decision: Decision, decision_id: str, now: datetime) -> _Made | Decision:
+    def _record_of(
+        self, call: Call, decision: Decision, decision_id: str, now: datetime, consulted: Consulted | None
+    ) -> _Made | Decision:
         """The record to append, or what is decided without one."""
         try:
-            return self._recording(call, decision, decision_id, now, time.monotonic() - call.received)
+            latency = time.monotonic() - call.received
+            return self._recording(call, decision, decision_id, now, latency, consulted)
         except Exception as fault:  # a record that can't be made is a record that isn't there
             logger.exception("fault while a decision was recorded")
             message = f"the decision could not be recorded: {type(fault).__name__}"

@@ -6,9 +6,10 @@ the region's public key; no network is touched.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Protocol
+from hashlib import sha256
+from typing import Any, Protocol
 
 import orjson
 
@@ -17,9 +18,11 @@ from audit.record import Record, decision_record, sealed_bytes
 from audit.shapes import shape
 from audit.tags import salted
 from keymgmt.ports import Binding, Sealer
+from policies.consulted import Consulted
 from policies.decision import Decision, Inputs, Reason, Summary
 from policies.json import Json
 from policies.request import Request
+from webhook.archiving import Archived
 from webhook.judge import Call
 
 PURPOSE = "audit-archive"
@@ -43,6 +46,12 @@ class Tags(Protocol):
     ) -> dict[str, object]: ...
 
 
+class Archiving(Protocol):
+    """What a decision shares with others: `webhook.archiving.Archiving`."""
+
+    def of(self, decision: Decision, consulted: Consulted | None) -> Archived: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Whereabouts:
     """Whose records these are."""
@@ -51,23 +60,43 @@ class Whereabouts:
     region: str  # whose keys sign and seal
     jurisdiction: str  # the region's, part of what an envelope is bound to
 
+    def binding(self, namespace: str) -> Binding:
+        """What a sealed part of that namespace is bound to; empty for the cluster itself."""
+        return Binding(self.region, self.jurisdiction, PURPOSE, self.cluster, namespace)
+
 
 class DecisionRecording:
     """`judge.Recording` over a sealer, tags, and a source of salts."""
 
-    def __init__(self, where: Whereabouts, sealer: Sealer, tags: Tags, entropy: Callable[[int], bytes]) -> None:
+    def __init__(
+        self,
+        where: Whereabouts,
+        sealer: Sealer,
+        tags: Tags,
+        entropy: Callable[[int], bytes],
+        archiving: Archiving | None = None,
+    ) -> None:
+        """Without `archiving` the records hold reviews and no other inputs: they can't be replayed."""
         self._where = where
         self._sealer = sealer
         self._tags = tags
         self._entropy = entropy
+        self._archiving = archiving
         shape("decision")  # reads and compiles the table now instead of during the first request
 
     def __call__(
-        self, call: Call, decision: Decision, decision_id: str, now: datetime, latency: float
+        self,
+        call: Call,
+        decision: Decision,
+        decision_id: str,
+        now: datetime,
+        latency: float,
+        consulted: Consulted | None = None,
     ) -> tuple[Record, Sequence[Envelope]]:
         """The record and its one sealed part. `latency` in seconds. Raises what the sealer raises."""
         salt = self._entropy(SALT_BYTES)
         request = call.request
+        archived = self._archiving.of(decision, consulted) if self._archiving is not None else Archived()
         fields: dict[str, object] = {
             "time": now,
             "cluster": self._where.cluster,
@@ -76,15 +105,17 @@ class DecisionRecording:
             "id": decision_id,
             "phase": call.phase.value,
             "latency_us": round(max(latency, 0.0) * 1e6),
-            "digests": _digests(decision.inputs, salt),
+            "digests": _digests(decision, salt),
+            "inputs": archived.addresses,
             "tags": self._tagged(call, decision),
             **_asked(request),
             **_decided(decision),
             **_summary(decision.summary),
         }
-        binding = Binding(self._where.region, self._where.jurisdiction, PURPOSE, self._where.cluster, request.namespace)
-        sealed = self._sealer.seal(sealed_bytes(_sealed(call, decision, salt)), binding)
-        return decision_record(fields), (sealed,)
+        plain = sealed_bytes(_sealed(call, decision, salt, archived.document))
+        sealed = self._sealer.seal(plain, self._where.binding(request.namespace))
+        record = decision_record(fields)
+        return (replace(record, needs=archived.needs) if archived.needs else record), (sealed,)
 
     def _tagged(self, call: Call, decision: Decision) -> dict[str, object]:
         user = call.request.user
@@ -134,17 +165,23 @@ def _summary(summary: Summary) -> dict[str, object]:
     }
 
 
-def _digests(inputs: Inputs, salt: bytes) -> dict[str, str]:
+def _digests(decision: Decision, salt: bytes) -> dict[str, str]:
+    """What the leaf says of the inputs and of the decision: whoever has the salt can confirm each."""
+    named = {"decision": sha256(decision.to_bytes()).digest(), **_named(decision.inputs)}
+    return {name: salted(salt, digest) for name, digest in named.items()}
+
+
+def _named(inputs: Inputs) -> dict[str, bytes]:
     named = {
         "request": inputs.request,
         "snapshot": inputs.snapshot,
         "policies": inputs.policies,
         "data": inputs.data,
     }
-    return {name: salted(salt, digest) for name, digest in named.items() if digest}
+    return {name: digest for name, digest in named.items() if digest}
 
 
-def _sealed(call: Call, decision: Decision, salt: bytes) -> dict[str, object]:
+def _sealed(call: Call, decision: Decision, salt: bytes, archived: Mapping[str, Any]) -> dict[str, object]:
     secret = _is_secret(call.request)
     messages = {
         "reasons": [{"message": r.message, "path": r.path, "fix": r.fix} for r in decision.reasons],
@@ -157,7 +194,11 @@ def _sealed(call: Call, decision: Decision, salt: bytes) -> dict[str, object]:
         "user": call.request.user,
         "messages": messages,
         "patch": [_without_data(step) for step in decision.patch] if secret else decision.patch,
-        "inputs": {"review": _withheld(call.request) if secret else orjson.Fragment(call.body)},
+        "inputs": {
+            "review": _withheld(call.request) if secret else orjson.Fragment(call.body),
+            "digests": {name: digest.hex() for name, digest in _named(decision.inputs).items()},
+            **archived,
+        },
     }
 
 
@@ -172,13 +213,14 @@ def _withheld(request: Request) -> Mapping[str, Json]:
     """The AdmissionReview of a Secret without what makes it one. Its keys stay, its values don't."""
     asked = {
         **request.review,
-        "object": _emptied(request.object),
-        "oldObject": _emptied(request.old_object),
+        "object": emptied(request.object),
+        "oldObject": emptied(request.old_object),
     }
     return {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": asked, "withheld": "data"}
 
 
-def _emptied(found: Json) -> Json:
+def emptied(found: Json) -> Json:
+    """A Secret without its data. Its keys stay, their values don't."""
     if not isinstance(found, dict):
         return found
     kept = dict(found)

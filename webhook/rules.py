@@ -8,6 +8,7 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
+from audit.errors import LogUnavailable
 from policies.gathering import engine_of, load_rules, parsed
 from policies.json import JsonObject
 from policies.rulebook import RulesInvalid
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("bailiwick.webhook")
 _SETTLE = 0.3  # seconds after a change: a `kubectl apply` of ten objects compiles once
+_RETRY = 2.0  # seconds until rules that had no record are tried again
 
 
 class Asked(Protocol):
@@ -34,15 +36,26 @@ class Asked(Protocol):
     def packs(self) -> bool: ...
 
 
+class Records(Protocol):
+    """Who writes down what is in force: `webhook.lifecycle.Lifecycle`."""
+
+    def loaded(self, engine: "RuleEngine") -> None:
+        """Raises LogUnavailable: then the rules are not in force."""
+        ...
+
+    def refused(self, reason: str) -> None: ...
+
+
 class Rules:
     """Holds the engine in force. Files are read once; the cluster's objects are followed."""
 
-    def __init__(self, asked: Asked, view: View) -> None:
-        """Raises RulesInvalid where the first rules of all can't be put in force."""
+    def __init__(self, asked: Asked, view: View, records: Records | None = None) -> None:
+        """Raises RulesInvalid where the first rules of all can't be put in force, LogUnavailable without a record."""
         self._asked = asked
         self._view = view
+        self._records = records
         self._files = load_rules(asked.rules)
-        self._engine: RuleEngine = self._compiled(())
+        self._engine: RuleEngine = self._recorded(self._compiled(()))
         self._pending: threading.Timer | None = None
         self._lock = threading.Lock()
         self._seen = view.rules is None  # have the cluster's own rules been put in force once?
@@ -62,11 +75,20 @@ class Rules:
         """Newer rules that are refused don't make the webhook unready: the ones in force go on being enforced."""
         return None if self._seen else "the cluster's policies are not compiled yet"
 
+    def _recorded(self, engine: "RuleEngine") -> "RuleEngine":
+        """What is in force is written down first. Raises LogUnavailable."""
+        if self._records is not None:
+            self._records.loaded(engine)
+        return engine
+
     def _changed(self, _: Served | None = None) -> None:
+        self._again(_SETTLE)
+
+    def _again(self, seconds: float) -> None:
         with self._lock:
             if self._pending is not None:
                 self._pending.cancel()
-            self._pending = threading.Timer(_SETTLE, self._renew)
+            self._pending = threading.Timer(seconds, self._renew)
             self._pending.daemon = True
             self._pending.start()
 
@@ -77,10 +99,17 @@ class Rules:
             return  # the rest is still being listed, and will tell
         held = followed.snapshot().objects
         try:
-            self._engine = self._compiled([found for kind in held.values() for found in kind.values()])
+            self._engine = self._recorded(self._compiled([found for kind in held.values() for found in kind.values()]))
         except RulesInvalid as invalid:
             self.refused = str(invalid)
             logger.error("newer rules are refused, the ones before stay in force:\n%s", invalid)  # noqa: TRY400
+            if self._records is not None:
+                self._records.refused(self.refused)
+            return
+        except LogUnavailable as unrecorded:
+            self.refused = f"no record could be made of newer rules: {unrecorded}"
+            logger.error("%s; the ones before stay in force, trying again", self.refused)  # noqa: TRY400
+            self._again(_RETRY)
             return
         self.refused, self._seen = "", True
         logger.info("%d policies in force, rules %s", self.count, self._engine.digest.hex()[:16])
