@@ -1,6 +1,8 @@
 """The leaf: its table, its canonical bytes, and that nothing personal lies in it in clear."""
 
 import json
+import os
+import zlib
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 from audit import RecordInvalid, decision_record, event_record, sealed_bytes
 from audit.counters import Counters
 from audit.leaf import Field, schemas, table_digest, written_fields
-from audit.record import LEAF_LIMIT, SEALED_LIMIT
+from audit.record import LEAF_LIMIT, SEALED_LIMIT, opened_fields
 from audit.tags import Tagger, salted
 from tests.audit.worlds import NOON, TAGGER, TagKey, fields
 
@@ -210,18 +212,27 @@ def test_salted_digests() -> None:
 
 
 def test_sealed_parts_hold_only_the_tables_fields() -> None:
-    """The plaintext of a sealed part is canonical too, and takes only what the table seals."""
+    """The plaintext of a sealed part is canonical and deflated, and takes only what the table seals."""
     plain = sealed_bytes({"user": {"username": "jane"}, "patch": [{"op": "add", "path": "/x", "value": 1.5}]})
-    assert json.loads(plain)["user"] == {"username": "jane"}
-    assert json.loads(plain)["schema"] == "bailiwick.sealed/v1"
+    assert opened_fields(plain)["user"] == {"username": "jane"}
+    assert opened_fields(plain)["schema"] == "bailiwick.sealed/v2"
     assert plain == sealed_bytes({"patch": [{"op": "add", "path": "/x", "value": 1.5}], "user": {"username": "jane"}})
+    assert len(sealed_bytes({"inputs": ["the same again"] * 1000})) < 1000
     with pytest.raises(RecordInvalid, match="no field `secret`"):
         sealed_bytes({"secret": "x"})
     with pytest.raises(RecordInvalid, match="too large"):
-        sealed_bytes({"inputs": "x" * SEALED_LIMIT})
+        sealed_bytes({"inputs": os.urandom(SEALED_LIMIT).hex()})
     with pytest.raises(RecordInvalid, match="JSON"):
         sealed_bytes({"inputs": object()})
-    assert json.loads(sealed_bytes({"name": "\ud800"}))["name"] == "\\ud800"
+    assert opened_fields(sealed_bytes({"name": "\ud800"}))["name"] == "\\ud800"
+
+
+def test_parts_of_the_first_form_are_still_read() -> None:
+    """A part that was sealed as plain JSON opens as before; what is no part is refused."""
+    assert opened_fields(b'{"schema":"bailiwick.sealed/v1","name":"db"}')["name"] == "db"
+    for broken in (b"", b"{", b"x\x9c", zlib.compress(b"[]"), zlib.compress(b"{}"), b"\x00" * 40):
+        with pytest.raises(RecordInvalid):
+            opened_fields(broken)
 
 
 def test_times_are_utc_text() -> None:

@@ -1,0 +1,58 @@
+"""A region's private keyring for commands that open what is sealed: a file keyring, or Vault by its settings.
+
+Raises errors of `keymgmt` as they are, and `KeyringUnknown` with a hint where nothing was found to open with.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from keymgmt.ports import Opener
+
+
+class KeyringUnknown(Exception):
+    """There is no keyring to open with; `hint` says how to name one."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class Keyring(Protocol):
+    """What commands need of either kind."""
+
+    @property
+    def region(self) -> str: ...
+
+    def opener(self) -> Opener: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """How the keyring was named on the command line."""
+
+    keyring: Path | None  # a file keyring's directory, or a YAML file with a key service's settings
+    key_file: Path | None  # what unlocks a file keyring
+
+
+def keyring_for(where: Where, log: Path, region: str) -> Keyring:
+    """The region's private keyring. Raises KeyringUnknown, KeyManagementError."""
+    path = where.keyring or log.parent / "keys"
+    if path.is_file():
+        return _service(path, region)
+    if not path.is_dir():
+        hint = "give --keyring: the directory of the region's file keyring, or a file with its key service's settings"
+        raise KeyringUnknown(f"no keyring of region `{region}` at `{path}`", hint)
+    from keymgmt.keyring import FileKeyring
+    from keymgmt.unlock import KeyFile
+
+    return FileKeyring.open(path, region, unlock=KeyFile(where.key_file or path / "unlock.key"))
+
+
+def _service(path: Path, region: str) -> Keyring:
+    raise KeyringUnknown(f"`{path}` is no directory", f"give the directory of the file keyring of `{region}`")
+
+
+def jurisdiction_of(keyring: Keyring) -> str:
+    """What its envelopes are bound to beside the region; a key service declares none."""
+    return str(getattr(keyring, "jurisdiction", ""))
