@@ -4,6 +4,7 @@ import click
 
 from audit.verbs.export import export
 from audit.verbs.proof import prove, verify_proof
+from audit.verbs.reconcile import reconcile
 from audit.verbs.verify import verify
 
 
@@ -15,4 +16,5 @@ def audit() -> None:
 audit.add_command(verify)
 audit.add_command(prove)
 audit.add_command(verify_proof)
+audit.add_command(reconcile)
 audit.add_command(export)
