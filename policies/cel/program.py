@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from policies.cel import hints, versions
-from policies.cel.budget import Budget
+from policies.cel.budget import PER_EXPRESSION, Budget
 from policies.cel.check.checker import check
 from policies.cel.depth import nesting, room_for
 from policies.cel.environment import Environment
@@ -14,16 +14,23 @@ from policies.cel.library.patch import Made, plain
 from policies.cel.parser import parse
 from policies.cel.plan.frame import LIMIT, SPENT, frame
 from policies.cel.plan.planner import Plan, plan
+from policies.cel.quick.generator import Draft, Quick, draft
 from policies.cel.types import CelType, Kind
 from policies.cel.values import Value
 
+_SHALLOW = 40  # levels of a tree that fit on Python's stack, and into its grammar
+
 
 class Program:
-    """A compiled expression. Immutable; may be evaluated by many threads at once."""
+    """A compiled expression, the same to every evaluation; may be evaluated by many threads at once.
 
-    __slots__ = ("_constructs", "_depth", "_owed", "_padding", "_run", "source", "type")
+    Its first evaluation goes step by step. Those that come after it try a generated function first, where the
+    expression has one: that is several times as quick, but knows nothing of failures, and leaves them to the steps.
+    """
 
-    def __init__(self, source: str, type_: CelType, planned: Plan, depth: int) -> None:
+    __slots__ = ("_asked", "_constructs", "_depth", "_draft", "_owed", "_padding", "_quick", "_run", "source", "type")
+
+    def __init__(self, source: str, type_: CelType, planned: Plan, depth: int, draft: Draft | None) -> None:
         self.source = source
         self.type = type_
         self._run = planned.step.run
@@ -31,9 +38,17 @@ class Program:
         self._padding = [None] * planned.slots
         self._depth = depth
         self._constructs = "{" in source or "transformMap" in source
+        self._draft = draft
+        self._quick: Quick | None = None
+        self._asked = False
 
     def __repr__(self) -> str:
         return f"Program({self.source!r}, {self.type})"
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether evaluations from the second on try a generated function first."""
+        return self._quick is not None or self._draft is not None
 
     def evaluate(self, names: Mapping[str, object], budget: Budget | None = None) -> Value:
         """The value for these names: constructed objects and maps of text keys as plain dicts.
@@ -52,7 +67,36 @@ class Program:
 
     def exact(self, names: Mapping[str, object], budget: Budget | None = None) -> Value:
         """As `evaluate`, but constructed objects are `library.patch.Made`, which know their type."""
-        budget = Budget() if budget is None else budget
+        quick = self._quick
+        if quick is None and self._draft is not None:
+            quick = self._settled()
+        if quick is not None:
+            left = PER_EXPRESSION if budget is None else budget.left
+            try:
+                value, cost = quick(names)
+            except Exception:  # noqa: BLE001, S110 - whatever it is, the exact way finds out
+                pass
+            else:
+                if cost <= left:
+                    if budget is not None:
+                        budget.spend(cost)
+                    return value
+        return self._exactly(names, Budget() if budget is None else budget)
+
+    def _settled(self) -> Quick | None:
+        """The generated function, once it is worth compiling: most expressions of a command are evaluated once. Threads
+        that come at the same time make one each, and any will do.
+        """
+        draft = self._draft
+        if draft is None or not self._asked:
+            self._asked = True
+            return self._quick
+        self._quick = draft.compiled()
+        self._draft = None
+        return self._quick
+
+    def _exactly(self, names: Mapping[str, object], budget: Budget) -> Value:
+        """The value, or why there is none, one step after another."""
         f = frame(names, budget.left, budget.patience, self._padding)
         if self._depth:
             room_for(self._depth)
@@ -86,4 +130,7 @@ class Compiler:
             message = f"must evaluate to {expect} but got {checked.type}"
             raise CheckError.at(message, source, 0, hints.result((expect,), checked.type))
         depth = nesting(tree).frames
-        return Program(source, checked.type, plan(checked, source, environment), depth if depth > 40 else 0)
+        planned = plan(checked, source, environment)
+        if depth > _SHALLOW:
+            return Program(source, checked.type, planned, depth, None)
+        return Program(source, checked.type, planned, 0, draft(checked, planned.known, environment))

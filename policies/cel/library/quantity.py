@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from enum import Enum
+from functools import lru_cache
 
 from policies.cel import cost
 from policies.cel.errors import EvaluationError
@@ -27,6 +28,7 @@ _FORMAT = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinum
 _NANO = -9
 _MAX_EXPONENT = 5000  # ours: beyond it, comparing two quantities would take the API server minutes
 _MAX_LENGTH = 1000  # ours, for the same reason
+_SHORT = 32  # characters of a text that is worth remembering
 
 
 class Format(Enum):
@@ -88,6 +90,18 @@ def parse(text: str) -> Quantity:
     if point == "" and not whole and not zeros and suffix:
         pass  # a suffix alone stands for zero of it
     return _scaled(text, sign == "-", whole or "0", fraction, suffix)
+
+
+@lru_cache(maxsize=4096)
+def _parts(text: str) -> tuple[int, int, Format, bool, str]:
+    """The same few amounts are written everywhere."""
+    found = parse(text)
+    return found.unscaled, found.exponent, found.format, found.big, found.text
+
+
+def _read(text: str) -> Quantity:
+    """A quantity of its own each time: comparing changes it."""
+    return Quantity(*_parts(text)) if len(text) <= _SHORT else parse(text)
 
 
 def _zero() -> Quantity:
@@ -289,7 +303,7 @@ def _sign(quantity: Quantity) -> int:
 _PAIR = [QUANTITY, QUANTITY]
 
 TABLE = table(
-    Function("quantity", [free([STRING], QUANTITY, notation(parse))], cost=cost.traversal),
+    Function("quantity", [free([STRING], QUANTITY, notation(_read))], cost=cost.traversal),
     Function("isQuantity", [free([STRING], BOOL, notation(is_quantity))], cost=cost.traversal),
     Function("sign", [free([QUANTITY], INT, _sign)], cost=1),
     Function("isGreaterThan", [method(_PAIR, BOOL, lambda a, b: compare(a, b) > 0)], cost=1),

@@ -61,9 +61,20 @@ def _in_gos_words(error: Exception) -> str:
 @lru_cache(maxsize=2048)
 def searcher(pattern: str) -> Callable[[str], bool]:
     """Whether a text holds a match. Raises EvaluationError for what isn't a pattern."""
-    compiled = _compiled(pattern)
-    search = compiled.search
-    return lambda text: search(text) is not None
+    _compiled(pattern)
+    import re2
+
+    options = re2.Options()
+    options.log_errors = False
+    options.never_capture = True  # where groups begin and end is most of the work, and nobody asks
+    compiled = re2.compile(pattern, options)
+    anchor, match = re2._Anchor.UNANCHORED, compiled._regexp.Match  # `search` takes five times as long
+
+    def search(text: str) -> bool:
+        encoded = text.encode()
+        return match(anchor, encoded, 0, len(encoded))[0][0] >= 0  # type: ignore[no-any-return]
+
+    return search
 
 
 def matches(text: Value, pattern: Value) -> bool:

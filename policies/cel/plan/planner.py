@@ -6,6 +6,7 @@ maps of constants, `in` a constant list. What can't be folded because it fails i
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 
 from policies.cel import ast
@@ -34,20 +35,23 @@ _GROWING = frozenset({Kind.DYN, Kind.LIST, Kind.STRING, Kind.BYTES, Kind.PARAMET
 
 
 class Plan:
-    """The planned expression: its step and how many slots a frame needs."""
+    """The planned expression: its step, how many slots a frame needs, and the values of its constant nodes by
+    `id()`.
+    """
 
-    __slots__ = ("slots", "step")
+    __slots__ = ("known", "slots", "step")
 
-    def __init__(self, step: Step, slots: int) -> None:
+    def __init__(self, step: Step, slots: int, known: Mapping[int, Value]) -> None:
         self.step = step
         self.slots = slots
+        self.known = known
 
 
 def plan(checked: Checked, source: str, environment: Environment) -> Plan:
     """Raises CheckError where a constant part of the expression can't be computed."""
     planner = _Planner(checked, source, environment)
     step = planner.step(checked.tree)
-    return Plan(step, planner.slots)
+    return Plan(step, planner.slots, planner.known)
 
 
 class _Planner:
@@ -60,11 +64,18 @@ class _Planner:
         self.scopes: list[dict[str, Slot | Lazy]] = []
         self.depth = 0
         self.slots = 0
+        self.known: dict[int, Value] = {}
 
     def fail(self, node: ast.Node, message: str) -> CheckError:
         return CheckError.at(message, self.source, getattr(node, "at", 0))
 
     def step(self, node: ast.Node) -> Step:
+        step = self.planned(node)
+        if step.constant is not MISSING:
+            self.known[id(node)] = step.constant
+        return step
+
+    def planned(self, node: ast.Node) -> Step:
         match node:
             case ast.Literal():
                 return constant(node.value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from math import ceil
 
@@ -110,25 +111,38 @@ def _any_equality(left: Step, right: Step, negated: bool) -> Step:
     return Step(run)
 
 
+@dataclass(frozen=True, slots=True)
+class MemberTest:
+    """`in` a list of literals, for a value of any type."""
+
+    texts: frozenset[str]
+    others: frozenset[tuple[type, Value]]
+
+    def __call__(self, wanted: Value) -> bool:
+        if type(wanted) is str:
+            return wanted in self.texts
+        if type(wanted) is bytes:
+            raise EvaluationError("internal error: runtime error: hash of unhashable type types.Bytes")
+        return bool(self.others) and (type(wanted), _hashable(wanted)) in self.others
+
+
+def member_test(members: list[Value]) -> MemberTest | None:
+    """None where the list must be searched."""
+    if any(type(member) not in (str, bool, int, UInt, float) for member in members):
+        return None
+    texts = frozenset(member for member in members if type(member) is str)
+    return MemberTest(texts, frozenset(alias for member in members for alias in _aliases(member)))
+
+
 def membership(value: Step, members: list[Value]) -> Step | None:
     """`value in [literals]`, free of charge as in cel-go; None where the list must be searched."""
     if not members:
         return constant(False)
-    if any(type(member) not in (str, bool, int, UInt, float) for member in members):
+    test = member_test(members)
+    if test is None:
         return None
-    texts = frozenset(member for member in members if type(member) is str)
-    others = frozenset(alias for member in members for alias in _aliases(member))
-    first, owed = value.run, value.owed
-
-    def run(f: Frame) -> Value:
-        wanted = first(f)
-        if type(wanted) is str:
-            return wanted in texts
-        if type(wanted) is bytes:
-            raise EvaluationError("internal error: runtime error: hash of unhashable type types.Bytes")
-        return bool(others) and (type(wanted), _hashable(wanted)) in others
-
-    return Step(run, owed)
+    first = value.run
+    return Step(lambda f: test(first(f)), value.owed)
 
 
 def _hashable(value: Value) -> Value:

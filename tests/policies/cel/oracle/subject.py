@@ -32,11 +32,21 @@ class Subject:
         self._environments: dict[tuple[str, bool], Environment] = {}
 
     def answer(self, question: Json, bindings: Json) -> Json:
-        """The answer to a question as the peer would give it. Whatever isn't the engine's own error is raised."""
+        """The answer to a question as the peer would give it. Whatever isn't the engine's own error is raised.
+
+        The second evaluation goes another way than the first: where they differ, that is the answer. What was stopped
+        may be stopped elsewhere the next time.
+        """
         try:
             program, stored = self._compile(question)
         except CompileError as error:
             return {"compile_err": str(error)}
+        first, second = (self._evaluated(program, bindings, stored) for _ in range(2))
+        if repr(first) == repr(second) or "operation cancelled" in f"{first}{second}":
+            return first
+        return {"type": first["type"], "err": f"unsteady: first {first}, then {second}", "cost": -1}
+
+    def _evaluated(self, program: Program, bindings: Json, stored: Mapping[str, Program]) -> Json:
         budget = Budget()
         answer: Json = {"type": str(program.type)}
         try:

@@ -1,0 +1,89 @@
+"""What generated code calls where it can't do something in a line of its own.
+
+Each either does what the exact evaluator would do, at the same price, or raises: then the exact evaluator is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from policies.cel import cost
+from policies.cel.equality import contains, equal, equal_or_false
+from policies.cel.maps import TextMap, lookup
+from policies.cel.operators import add
+from policies.cel.plan.frame import LARGE
+from policies.cel.plan.qualify import present
+from policies.cel.values import MISSING, Optional, UInt, Value
+
+LONG = 256  # characters that a call may be given without a look at the clock
+MANY = 32  # elements
+SOME = 1000  # elements to look through for a scalar
+_FLAT = frozenset({str, int, float, bool, type(None)})
+_COMPARABLE = _FLAT | {list, dict, TextMap, UInt}
+
+
+class GiveUp(Exception):
+    """The quick way ends here; nothing is known about the value."""
+
+
+def price_of_other(value: Value, wanted: Value) -> int:
+    """What it costs to compare a value that isn't of the usual type with a constant."""
+    if type(value) not in _COMPARABLE:
+        raise GiveUp
+    return cost.shorter(value, wanted)
+
+
+def has(holder: Value, key: Value) -> bool:
+    if type(holder) is Optional:
+        raise GiveUp
+    return present(holder, key) is not MISSING
+
+
+def compared(a: Value, b: Value) -> bool:
+    """`==` of what can't take long to compare."""
+    if is_large(a) and is_large(b):
+        raise GiveUp
+    return equal(a, b)
+
+
+def differs(a: Value, b: Value) -> bool:
+    """`!=` of the same."""
+    if is_large(a) and is_large(b):
+        raise GiveUp
+    return not equal_or_false(a, b)
+
+
+def member(value: Value, container: Value) -> bool:
+    """`in`, for what can't take long to look for."""
+    if type(container) is list and type(value) in _FLAT and len(container) <= SOME:
+        return contains(container, value)
+    if isinstance(container, Mapping):
+        return lookup(container, value) is not MISSING
+    raise GiveUp
+
+
+def total(a: Value, b: Value) -> Value:
+    """`+`, of what isn't large."""
+    if type(a) in (str, list, bytes) and len(a) + len(b) > LARGE:
+        raise GiveUp
+    return add(a, b)
+
+
+def small(value: Value) -> None:
+    """Gives up where a call could work long on this argument."""
+    if type(value) is str or type(value) is bytes:
+        if len(value) > LONG:
+            raise GiveUp
+    elif is_large(value):
+        raise GiveUp
+
+
+def is_large(value: Value) -> bool:
+    """Whether it has parts of unknown size, or many."""
+    if type(value) is list:
+        return len(value) > MANY or not all(map(_is_small_leaf, value))
+    return isinstance(value, Mapping) and bool(value)
+
+
+def _is_small_leaf(value: Value) -> bool:
+    return type(value) in _FLAT and (type(value) is not str or len(value) <= LONG)
