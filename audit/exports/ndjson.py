@@ -1,0 +1,40 @@
+"""NDJSON: a record a line, the leaf's own bytes in it, so that each line can be checked against its hash.
+
+line = {"hash":"<SHA-256(0x00 ‖ leaf), hex>","index":<n>,"leaf":<the leaf's bytes>,"log":"<origin>","verified":<bool>}
+
+Lines end with U+000A, which no leaf holds; a reader must not take other characters for line ends.
+"""
+
+import orjson
+
+from audit.exports.population import Population
+from audit.exports.sinks import Writes
+from audit.reading import LoggedRecord
+
+_FLUSHED = 256
+
+
+class NdjsonExport:
+    """Every selected record."""
+
+    def __init__(self, population: Population, at: Writes) -> None:
+        self._at = at
+        verified = b"true" if population.is_verified else b"false"
+        self._tail = b',"log":%b,"verified":%b}\n' % (orjson.dumps(population.origin), verified)
+        self._lines: list[bytes] = []
+
+    def add(self, record: LoggedRecord) -> None:
+        self._lines.append(
+            b'{"hash":"%b","index":%d,"leaf":%b%b' % (record.hash.hex().encode(), record.index, record.leaf, self._tail)
+        )
+        if len(self._lines) >= _FLUSHED:
+            self.finish()
+
+    def finish(self) -> None:
+        self._at.write(b"".join(self._lines))
+        self._lines.clear()
+
+
+def leaf_of_line(line: bytes) -> bytes:
+    """The leaf's bytes from a line as they were written."""
+    return line[line.index(b'"leaf":') + 7 : line.rindex(b',"log":')]
