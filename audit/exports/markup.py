@@ -61,11 +61,12 @@ def scrolling(inner: str, below: str = "") -> str:
 
 
 def table_section(
-    title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], note: str = "", counts: int = 0
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], note: str = "", counts: int = 0, kind: str = ""
 ) -> str:
-    """A section that is one table, and a sentence below it."""
+    """A section that is one table, and a sentence below it. `kind` is a class of the style sheet."""
     said = f'<p class="soft">{escaped(note, 2000)}</p>' if note else ""
-    return f"<section><h2>{escaped(title)}</h2>{table(columns, rows, counts)}{said}</section>"
+    opened = f'<section class="{kind}">' if kind else "<section>"
+    return f"{opened}<h2>{escaped(title)}</h2>{table(columns, rows, counts)}{said}</section>"
 
 
 def _cells(kinds: Sequence[str], row: Sequence[str]) -> str:

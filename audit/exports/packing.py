@@ -8,25 +8,16 @@ then an even sample. What was left out is counted and said.
 import base64
 import zlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
+from audit.exports.cover import covering_hashes
 from audit.exports.summary import Row
 from audit.tlog.proofs import Subtrees
 
 LEAF_BUDGET = 4 << 20  # bytes of deflated leaves
 _COLUMNS = ("verdict", "namespace", "kind", "operation", "data_class", "jurisdiction")
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """A complete subtree outside the report's range."""
-
-    begin: int
-    end: int
-    hash: bytes
 
 
 class LeafSampler:
@@ -85,26 +76,25 @@ def packed_leaves(leaves: Sequence[tuple[int, bytes]]) -> dict[str, Any]:
     return {"index": [index for index, _ in leaves], "text": [leaf.decode() for _, leaf in leaves]}
 
 
-def outside(begin: int, end: int, size: int, subtrees: Subtrees | None) -> list[Node]:
-    """The complete subtrees beside `[begin, end)` that lead to the root at `size`; a reader is needed for them."""
-    nodes: list[Node] = []
+def runs(numbers: Sequence[int]) -> list[list[int]]:
+    """Ascending numbers as runs of neighbours: first and how many."""
+    found: list[list[int]] = []
+    for number in numbers:
+        if found and sum(found[-1]) == number:
+            found[-1][1] += 1
+        else:
+            found.append([number, 1])
+    return found
 
-    def cover(low: int, high: int) -> None:
-        if low >= high or (begin <= low and high <= end):
-            return
-        width = high - low
-        if (high <= begin or low >= end) and width & (width - 1) == 0:
-            if subtrees is None:
-                raise ValueError("a report of a part of the log needs the tree: give `subtrees`")
-            level = width.bit_length() - 1
-            nodes.append(Node(low, high, subtrees(level, low >> level)))
-            return
-        middle = low + (1 << (width - 1).bit_length() - 1)
-        cover(low, middle)
-        cover(middle, high)
 
-    cover(0, size)
-    return nodes
+def outside(numbers: Sequence[int], size: int, subtrees: Subtrees | None) -> bytes:
+    """The hashes beside the records that lead to the root at `size`; a reader is needed unless nothing is beside."""
+    covered = [number for number in numbers if number < size]
+    if len(covered) == size:
+        return b""
+    if subtrees is None:
+        raise ValueError("a report of a part of the log needs the tree: give `subtrees`")
+    return b"".join(covering_hashes(covered, size, subtrees))
 
 
 def _differences(numbers: Sequence[int]) -> list[int]:

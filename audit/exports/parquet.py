@@ -14,7 +14,7 @@ from audit.exports.population import Population
 from audit.exports.sinks import Writes
 from audit.reading import LoggedRecord
 
-_GROUP = 10_000  # records of a row group: what is held in memory
+_GROUP = 4_000  # records of a row group: what is held in memory
 
 
 class ParquetMissing(AuditError):

@@ -4,17 +4,16 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from audit.exports import charts
+from audit.exports.controls import Tally, controls
 from audit.exports.markup import facts, note_block, scrolling, table, table_section
 from audit.exports.sections import ReasonText, Sections
-from audit.exports.summary import NONE, VERDICTS, Event, Summary
+from audit.exports.summary import NONE, VERDICTS, Summary
 from audit.exports.text import escaped
 from audit.tlog.checkpoints import Checkpoint
 from audit.tlog.notes import VerifierKey
 from audit.verify import Report
 
 _MOST_ROWS = 12
-_MOST_EVENTS = 40
-_EVERYWHERE = frozenset({"schema", "time", "cluster", "region", "engine", "written"})
 
 
 def header(summary: Summary, checkpoint: Checkpoint, sections: Sections) -> str:
@@ -25,13 +24,25 @@ def header(summary: Summary, checkpoint: Checkpoint, sections: Sections) -> str:
             ("Cluster", ", ".join(summary.clusters) or NONE),
             ("Region of keys", ", ".join(summary.regions) or NONE),
             ("Log", checkpoint.origin),
-            ("Records", f"{len(summary.hashes):,}, numbers {summary.first:,} to {summary.last - 1:,}"),
+            ("Records", _records(summary, checkpoint)),
             ("Checkpoint", f"{checkpoint.size:,} records, root {checkpoint.root.hex()[:16]}…"),
         )
     )
+    warning = f'<p class="warning">{escaped(sections.warning)}</p>' if sections.warning else ""
+    chosen = f'<p class="chosen">Of the log, this report holds {escaped(sections.selected, 4000)}.</p>'
     return (
         f'<header><div><span class="mark">Bailiwick · audit report</span><h1>{escaped(sections.title)}</h1>'
-        f'<p class="lead">{escaped(sections.scope, 2000)}</p>{said}</div></header>'
+        f'<p class="lead">{escaped(sections.scope, 2000)}</p>'
+        f"{warning}{chosen if sections.selected else ''}{said}</div></header>"
+    )
+
+
+def _records(summary: Summary, checkpoint: Checkpoint) -> str:
+    count = f"{len(summary.hashes):,}"
+    if not summary.is_part:
+        return f"{count}, numbers {summary.first:,} to {summary.last - 1:,}"
+    return f"{count} of {checkpoint.size:,} in the log" + (
+        f", between numbers {summary.first:,} and {summary.last - 1:,}" if summary.hashes else ""
     )
 
 
@@ -103,8 +114,10 @@ def decided(summary: Summary) -> str:
     ranked = (
         ("By data class", summary.by_class, str),
         ("By jurisdiction", summary.by_jurisdiction, str),
-        ("By possible place", summary.by_place, str),
-        ("By failed policy", summary.by_policy, str),
+        ("By region that was possible", summary.by_place, str),
+        ("By device isolation", summary.by_isolation, str),
+        ("By policy applied", summary.by_policy, str),
+        ("By policy that failed", summary.by_failed, str),
         ("By model", summary.by_model, _model_label),
         ("By kind", summary.by_kind, _kind_label),
     )
@@ -142,70 +155,23 @@ def refusals(summary: Summary, texts: Mapping[str, ReasonText]) -> str:
     return table_section("Why requests were refused", columns, rows, note, counts=1)
 
 
-def waivers(summary: Summary) -> str:
-    """The waivers used."""
-    if not summary.waivers:
-        return ""
-    rows = [(f"{count:,}", name) for name, count in summary.waivers.most_common(_MOST_EVENTS)]
-    left = len(summary.waivers) - len(rows)
-    return table_section(
-        "Waivers used", ("Times", "Waiver"), rows, f"{left} more are left out." if left else "", counts=1
-    )
-
-
-def completeness(summary: Summary, report: Report | None, checkpoint: Checkpoint) -> str:
-    """Why no record is missing, or which; what happened to the log itself."""
-    said = "".join(f"<p>{escaped(line, 4000)}</p>" for line in _statement(summary, report, checkpoint))
-    return (
-        f"<section><h2>Completeness</h2>{said}{_problems(report)}{_events(summary.events)}"
-        '<p class="soft">A decision is not yet an outcome: what another webhook or the API server did afterwards '
-        "stands in the API server's own audit log, whose annotations name each record.</p></section>"
-    )
-
-
-def _statement(summary: Summary, report: Report | None, checkpoint: Checkpoint) -> list[str]:
-    lines = []
-    if summary.hashes:
-        lines.append(f"Records {summary.first:,} to {summary.last - 1:,} follow each other without one left out.")
-    if (later := summary.last - checkpoint.size) > 0:
-        lines.append(f"The last {later:,} are newer than the checkpoint: only their counters vouch for them yet.")
-    if report is not None:
-        writers = ", ".join(f"{name} up to {seq:,}" for name, seq in report.writers.items()) or NONE
-        lines.append(f"Writers and their counters: {writers}. Tenants with a chain of their own: {report.tenants:,}.")
-        lines.append(f"Sealed parts present: {report.sealed:,}; erased and declared so: {report.erased:,}.")
-    return lines
-
-
-def _problems(report: Report | None) -> str:
-    if report is None:
-        return '<p class="soft">The log was not verified for this report.</p>'
-    found = [(problem.where, problem.message) for problem in report.problems[:_MOST_EVENTS]]
-    found += [(note.where, f"note: {note.message}") for note in report.notes[:_MOST_EVENTS]]
-    if not found:
-        return '<p class="good">No gap, no damage, nothing unsigned.</p>'
-    return table(("Where", "What was found"), found)
-
-
-def _events(events: Sequence[Event]) -> str:
-    told = [event for event in events if event.name != "heartbeat"]
-    if not told:
-        return ""
+def controls_section(tally: Tally, *, is_verified: bool) -> str:
+    """Which records bear on which control, and what they don't show."""
     rows = [
-        (f"{event.index:,}", _time(event.time), event.name, _details(event.fields)) for event in told[-_MOST_EVENTS:]
+        (
+            f"{control.source.title.partition(',')[0]} {control.reference}",
+            control.asks,
+            "; ".join(tally.said(control, verified=is_verified)),
+            control.limits,
+        )
+        for control in controls()
     ]
-    left = len(told) - len(rows)
-    note = f'<p class="soft">{left:,} earlier ones are left out.</p>' if left else ""
-    columns = ("Record", "Time", "What", "Details")
-    return f"<h3>Runs, policies, keys, erasures</h3>{table(columns, rows, counts=1)}{note}"
-
-
-def _details(fields: Mapping[str, object]) -> str:
-    said = []
-    for name, value in fields.items():
-        if name not in _EVERYWHERE:
-            plain = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-            said.append(f"{name.replace('_', ' ')}: {plain}")
-    return "; ".join(said)
+    note = (
+        "Evidence and its limits: no control was assessed here, and nothing in this report says that one is met. "
+        "What a control asks is told in our words; its text holds."
+    )
+    columns = ("Control", "What it asks", "Evidence in these records", "What they don't show")
+    return table_section("Evidence by control", columns, rows, note, kind="controls")
 
 
 def keys_and_checkpoint(summary: Summary, keys: Sequence[VerifierKey], note: str) -> str:
@@ -246,11 +212,11 @@ def decisions(summary: Summary) -> str:
     )
 
 
-def footer(generated: datetime) -> str:
+def footer(generated: datetime | None) -> str:
     """When it was made, and what isn't in it."""
-    when = generated.astimezone(UTC).strftime("%d %B %Y, %H:%M UTC")
+    when = generated.astimezone(UTC).strftime(" on %d %B %Y, %H:%M UTC") if generated else " from the checkpoint above"
     return (
-        f"<footer><div>Made by Bailiwick on {when}. Names of people, addresses and objects are not in this report: "
+        f"<footer><div>Made by Bailiwick{when}. Names of people, addresses and objects are not in this report: "
         "the log holds keyed tags of them, and their values sealed. It is evidence, no legal advice.</div></footer>"
     )
 

@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import orjson
+
 from audit.errors import AuditError, LogCorrupt, MerkleError
 from audit.exports.selection import Selection, tenant_of
-from audit.reading import LoggedRecord, checkpoint_bytes, read_records, read_tile
+from audit.reading import LoggedRecord, bundle_leaves, checkpoint_bytes, read_records, read_tile
 from audit.store import Disk
 from audit.tlog.checkpoints import Checkpoint, verified_checkpoint
-from audit.tlog.merkle import Frontier
+from audit.tlog.merkle import Frontier, leaf_hash
 from audit.tlog.notes import VerifierKey, parse_note
 from audit.tlog.proofs import Subtrees
 from audit.tlog.tiles import subtrees_in
@@ -136,14 +138,27 @@ def selected(population: Population, progress: Progress = lambda _done, _total: 
 
 
 def _readable(population: Population, progress: Progress) -> Iterator[LoggedRecord]:
-    """As far as a log that doesn't verify can be read."""
+    """What can be read of a log that doesn't verify: the segments up to their damage, then the published bundles."""
     takes = population.selection.chooser().takes
+    following = 0
     try:
         for record in read_records(population.directory):
             progress(record.index, population.size)
+            following = record.index + 1
             if takes(record.fields):
                 yield record
     except (AuditError, OSError):
+        yield from (record for record in _published(population, following) if takes(record.fields))
+
+
+def _published(population: Population, begin: int) -> Iterator[LoggedRecord]:
+    size = population.checkpoint.size if population.checkpoint else 0
+    try:
+        for index, leaf in bundle_leaves(Disk(), population.directory, begin, size):
+            fields = orjson.loads(leaf)
+            if isinstance(fields, dict):
+                yield LoggedRecord(index, leaf_hash(leaf), leaf, fields)
+    except (AuditError, OSError, orjson.JSONDecodeError):
         return  # the report says that the log doesn't verify, and every export that it says so
 
 

@@ -141,30 +141,57 @@
     return results;
   }
 
-  async function rootOf(hashes, proof, told) {
-    const outside = new Map(proof.outside.map((node) => [node[0] + "-" + node[1], bytesOf(node[2])]));
-    const end = proof.first + hashes.length;
-    const within = async (low, high) => {
-      let level = hashes.slice(low - proof.first, high - proof.first);
-      while (level.length > 1) {
-        const pairs = [];
-        for (let at = 0; at + 1 < level.length; at += 2) pairs.push([level[at], level[at + 1]]);
-        const above = await inBatches(pairs, ([left, right]) => nodeHash(left, right), told);
-        if (level.length % 2) above.push(level[level.length - 1]);
-        level = above;
+  // The numbers of the report's records, from runs of neighbours: [first, how many].
+  const numbersOf = (runs) => runs.flatMap(([first, count]) => Array.from({ length: count }, (_, at) => first + at));
+
+  // Which complete subtrees hold none of the numbers, from left to right: as level and place. RFC 6962 splits the tree.
+  function besides(numbers, size) {
+    const found = [];
+    const waiting = size ? [[0, size]] : [];
+    let at = 0;
+    while (waiting.length) {
+      const [low, high] = waiting.pop();
+      const width = high - low;
+      const level = Math.round(Math.log2(width));
+      if ((at === numbers.length || numbers[at] >= high) && 2 ** level === width) found.push([level, low / width]);
+      else if (width === 1) at++;
+      else {
+        let half = 1;
+        while (half * 2 < width) half *= 2;
+        waiting.push([low + half, high], [low, low + half]);
       }
-      return level[0];
-    };
-    const cover = async (low, high) => {
-      const known = outside.get(low + "-" + high);
-      if (known) return known;
-      if (proof.first <= low && high <= end) return within(low, high);
-      if (high - low < 2) throw new Error("the report lacks a part of the tree");
-      let half = 1;
-      while (half * 2 < high - low) half *= 2;
-      return nodeHash(await cover(low, low + half), await cover(low + half, high));
-    };
-    return cover(0, proof.size);
+    }
+    return found;
+  }
+
+  // The root, level by level: the last node of a level that has no neighbour rises as it is.
+  async function rootOf(numbers, hashes, proof, told) {
+    const given = bytesOf(proof.outside);
+    const places = besides(numbers, proof.size);
+    if (given.length !== places.length * 32) throw new Error("the report lacks a part of the tree, or has too much of it");
+    const levels = new Map();
+    places.forEach(([level, place], at) => {
+      if (!levels.has(level)) levels.set(level, []);
+      levels.get(level).push([place, given.slice(at * 32, at * 32 + 32)]);
+    });
+    let nodes = numbers.map((number, at) => [number, hashes[at]]);
+    let width = proof.size;
+    for (let level = 0; ; level++, width = Math.ceil(width / 2)) {
+      if (levels.has(level)) nodes = nodes.concat(levels.get(level)).sort((left, right) => left[0] - right[0]);
+      if (width <= 1) break;
+      const pairs = [];
+      let last = null;
+      for (let at = 0; at < nodes.length; at++) {
+        const [place, hash] = nodes[at];
+        if (place % 2 === 0 && place === width - 1) last = [place / 2, hash];
+        else if (place % 2 === 0 && at + 1 < nodes.length && nodes[at + 1][0] === place + 1) pairs.push([place / 2, hash, nodes[++at][1]]);
+        else throw new Error("the report lacks a part of the tree");
+      }
+      nodes = await inBatches(pairs, async ([place, left, right]) => [place, await nodeHash(left, right)], told);
+      if (last) nodes.push(last);
+    }
+    if (nodes.length !== 1) throw new Error("the report lacks a part of the tree");
+    return nodes[0][1];
   }
 
   function parsedNote(note) {
@@ -215,8 +242,10 @@
   async function checkContents(proof, hashes, leaves, rows, told) {
     const computed = await inBatches(leaves.text, (text) => leafHash(utf8.encode(text)), told);
     const rowOf = new Map(rows.index.map((index, row) => [index, row]));
+    const hashOf = new Map(numbersOf(proof.runs).map((number, at) => [number, hashes[at]]));
+    for (const index of rows.index) if (!hashOf.has(index)) throw new Error("the table shows record " + index + ", which has no hash here");
     leaves.index.forEach((index, at) => {
-      if (!same(computed[at], hashes[index - proof.first])) throw new Error("record " + index + " does not match its hash");
+      if (!hashOf.has(index) || !same(computed[at], hashOf.get(index))) throw new Error("record " + index + " does not match its hash");
       const leaf = JSON.parse(leaves.text[at]);
       const row = rowOf.get(index);
       if (row === undefined) return;
@@ -238,8 +267,10 @@
 
   async function checkTree(proof, hashes, note, told) {
     if (note.size !== proof.size) throw new Error("the checkpoint is of " + note.size + " records, the report of " + proof.size);
-    const covered = Math.max(0, Math.min(hashes.length, proof.size - proof.first));
-    const root = await rootOf(hashes.slice(0, covered), proof, told);
+    const numbers = numbersOf(proof.runs);
+    if (numbers.length !== hashes.length || numbers.some((number, at) => at && number <= numbers[at - 1])) throw new Error("the records are not numbered one after the other");
+    const covered = numbers.filter((number) => number < proof.size).length;
+    const root = await rootOf(numbers.slice(0, covered), hashes.slice(0, covered), proof, told);
     if (!same(root, note.root)) throw new Error("the hashes lead to another root than the checkpoint's");
     const later = hashes.length - covered;
     return covered.toLocaleString("en") + " records lie under the root" + (later ? "; the last " + later + " are newer than the checkpoint" : "");

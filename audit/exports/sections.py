@@ -33,7 +33,7 @@ class Table:
 class Sections:
     """What goes into a report beside the records."""
 
-    generated: datetime
+    generated: datetime | None  # None: nothing but the checkpoint says when, so that the same log gives the same bytes
     keys: Sequence[VerifierKey]  # whose checkpoint signature the page may verify; the first is filled in
     title: str = "Decisions on sovereignty"
     scope: str = (
@@ -42,5 +42,8 @@ class Sections:
     reasons: Mapping[str, ReasonText] = field(default_factory=dict)
     verification: Report | None = None  # what a verification of the whole log found
     subtrees: Subtrees | None = None  # the tree, when the records are only a part of the log
+    selected: str = ""  # in words, what was chosen; empty when the records follow each other
+    is_narrow: bool = False  # somebody's part of the log: nothing about others may show
+    warning: str = ""  # why nothing here may be relied on
     tables: Sequence[Table] = ()
     leaf_budget: int = LEAF_BUDGET  # bytes of whole records to embed

@@ -37,7 +37,7 @@ class Selection:
         return Chooser(
             stamp(self.since) if self.since else "",
             stamp(self.until) if self.until else "",
-            self.namespaces,
+            frozenset(_written(self.namespaces)),
             self.tenants | self.known,
         )
 
@@ -45,9 +45,9 @@ class Selection:
         """In words; empty when everything is taken."""
         words = []
         if self.namespaces:
-            words.append("namespaces " + ", ".join(sorted(self.namespaces)))
+            words.append("namespaces " + ", ".join(_written(self.namespaces)))
         if self.tenants:
-            words.append("tenants " + ", ".join(sorted(self.tenants)))
+            words.append("tenants " + ", ".join(_written(self.tenants)))
         if self.since:
             words.append(f"since {stamp(self.since)}")
         if self.until:
@@ -57,9 +57,9 @@ class Selection:
     def plain(self) -> dict[str, Any]:
         """For a manifest; without what isn't chosen."""
         chosen = {
-            "namespaces": sorted(self.namespaces),
+            "namespaces": _written(self.namespaces),
             "since": stamp(self.since) if self.since else "",
-            "tenants": sorted(self.tenants),
+            "tenants": _written(self.tenants),
             "until": stamp(self.until) if self.until else "",
         }
         return {name: value for name, value in chosen.items() if value}
@@ -88,6 +88,11 @@ def tenant_of(fields: Mapping[str, Any]) -> str:
     """The keyed tag of the record's tenant, empty without one."""
     tags = fields.get("tags")
     return str(tags.get("tenant", "")) if isinstance(tags, Mapping) else ""
+
+
+def _written(names: frozenset[str]) -> list[str]:
+    """In order, and as records write them: what UTF-8 can't hold as an escape."""
+    return sorted(name.encode("utf-8", "backslashreplace").decode() for name in names)
 
 
 def stamp(time: datetime) -> str:

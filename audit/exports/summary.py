@@ -56,7 +56,8 @@ class Summary:
     rows: list[Row] = field(default_factory=list)
     hashes: list[bytes] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
-    first: int = 0
+    numbers: list[int] = field(default_factory=list)
+    is_part: bool = False  # records may be left out between
     begin: str = ""  # times of the first and last record
     end: str = ""
     clusters: Counter[str] = field(default_factory=Counter)
@@ -66,7 +67,9 @@ class Summary:
     by_class: Counts = field(default_factory=dict)
     by_jurisdiction: Counts = field(default_factory=dict)
     by_place: Counts = field(default_factory=dict)
-    by_policy: Counts = field(default_factory=dict)  # reasons only: the policies whose rules failed
+    by_isolation: Counts = field(default_factory=dict)
+    by_policy: Counts = field(default_factory=dict)  # the policies that matched
+    by_failed: Counts = field(default_factory=dict)  # those whose rules failed
     by_model: Counts = field(default_factory=dict)
     by_kind: Counts = field(default_factory=dict)
     reasons: Counter[tuple[str, str]] = field(default_factory=Counter)  # (code, policy) of denials
@@ -77,16 +80,20 @@ class Summary:
     engines: Counter[str] = field(default_factory=Counter)
 
     @property
+    def first(self) -> int:
+        """The index of the first record."""
+        return self.numbers[0] if self.numbers else 0
+
+    @property
     def last(self) -> int:
         """The index after the last record."""
-        return self.first + len(self.hashes)
+        return self.numbers[-1] + 1 if self.numbers else 0
 
     def add(self, record: LoggedRecord) -> None:
-        """Take in the next record. Raises ValueError when one is left out between."""
-        if not self.hashes:
-            self.first = record.index
-        elif record.index != self.last:
+        """Take in the next record. Raises ValueError when one is out of order, or left out between in a whole."""
+        if self.numbers and (record.index < self.last or (record.index > self.last and not self.is_part)):
             raise ValueError(f"record {record.index} does not follow on record {self.last - 1}: give them in order")
+        self.numbers.append(record.index)
         self.hashes.append(record.hash)
         fields = record.fields
         time = str(fields.get("time", ""))
@@ -111,7 +118,9 @@ class Summary:
         _count(self.by_class, (fields.get("data_class", NONE),), verdict)
         _count(self.by_jurisdiction, (fields.get("jurisdiction", NONE),), verdict)
         _count(self.by_place, [_place(code) for code in fields.get("places", ())] or [NONE], verdict)
-        _count(self.by_policy, {reason.get("policy", NONE) for reason in reasons}, verdict)
+        _count(self.by_isolation, (fields.get("isolation", NONE),), verdict)
+        _count(self.by_policy, fields.get("policies", ()), verdict)
+        _count(self.by_failed, {reason.get("policy", NONE) for reason in reasons}, verdict)
         _count(self.by_model, models, verdict)
         _count(self.by_kind, (fields["gvk"],), verdict)
         if verdict in ("denied", "undetermined"):

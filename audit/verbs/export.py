@@ -1,58 +1,173 @@
 """`bailiwick audit export`: evidence in the formats that auditors read."""
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from audit.verbs.places import log_directory, verifier_keys
+from audit.verbs.progress import progress_bar
 
 if TYPE_CHECKING:
-    from audit.exports.sections import ReasonText
+    from audit.exports.population import Population
+    from audit.exports.sections import ReasonText, Sections
+    from audit.exports.selection import Selection
 
 Reasons = Callable[[], "Mapping[str, ReasonText]"]  # what codes mean is known above this package
+FORMATS = {
+    "html": "a report in one file, which verifies itself in a browser",
+    "csv": "a line for each record, for spreadsheets",
+    "ndjson": "a JSON object a line, with the records' own bytes",
+    "parquet": "typed columns (needs bailiwick[parquet])",
+    "ocsf": "OCSF 1.8 events, for a SIEM",
+    "kube-audit": "audit.k8s.io/v1 events, as in the API server's log",
+    "oscal": "OSCAL 1.2 assessment results and component definition, in this folder",
+    "evidence": "a zip with records, proofs, reports and a verifier",
+}
+
+
+def _targets(command: Callable[..., None]) -> Callable[..., None]:
+    """An option for each format."""
+    for name, said in reversed(FORMATS.items()):
+        metavar = "DIR|-" if name == "oscal" else "FILE|-"
+        command = click.option(f"--{name}", f"at_{name.replace('-', '_')}", metavar=metavar, help=f"Write {said}.")(
+            command
+        )
+    return command
 
 
 @click.command()
 @click.argument("log", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), required=True, help="Write a report here.")
+@_targets
+@click.option("--since", metavar="TIME", help="Records of this time and later: a date or RFC 3339, in UTC.")
+@click.option("--until", metavar="TIME", help="Records before this time.")
+@click.option("--namespace", "namespaces", multiple=True, metavar="NAME", help="Only what is of it; repeatable.")
+@click.option("--tenant", "tenants", multiple=True, metavar="TAG", help="The same by keyed tag; repeatable.")
+@click.option("--unverified", is_flag=True, help="Export a log that doesn't verify; every export then says so.")
 @click.option("--key", "keys", multiple=True, metavar="VKEY|FILE", help="Who may sign; repeatable.")
 @click.option("--title", help="The report's title.")
 @click.option("-o", "--output", type=click.Choice(["table", "json", "yaml"]), default="table", show_default=True)
 @click.pass_obj
-def export(obj: Reasons | None, log: Path, html: Path, keys: Sequence[str], title: str | None, output: str) -> None:
-    """Write a self-contained HTML report of the LOG, with its proofs, to open offline.
+def export(
+    obj: Reasons | None,
+    /,
+    log: Path,
+    since: str | None,
+    until: str | None,
+    namespaces: Sequence[str],
+    tenants: Sequence[str],
+    unverified: bool,
+    keys: Sequence[str],
+    title: str | None,
+    output: str,
+    **places: str | None,
+) -> None:
+    """Export the LOG (or the state directory that holds one) as evidence, in any number of formats at once.
 
-    The log is verified on the way, and the report says what was found.
+    The log is verified first, and nothing is written when it doesn't verify. Records that no signed checkpoint covers
+    yet are left out. An export by --namespace or --tenant holds nothing of others but hashes.
     """
-    records = write_html(log_directory(log), html, keys=keys, title=title, reasons=obj)
-    if output == "table":
-        click.echo(f"{records} records in {html}")
-        return
-    import orjson
+    from audit.exports.selection import Selection
 
-    told = {"html": str(html), "records": records}
-    click.echo(orjson.dumps(told).decode() if output == "json" else f"html: {html}\nrecords: {records}")
+    chosen = {name: place for name in FORMATS if (place := places[f"at_{name.replace('-', '_')}"])}
+    _check(chosen)
+    selection = Selection(_time(since, "--since"), _time(until, "--until"), frozenset(namespaces), frozenset(tenants))
+    directory = log_directory(log)
+    population = _population(directory, keys, selection, unverified=unverified)
+    records = _written(population, chosen, title, obj)
+    _tell(population, chosen, records, output)
+
+
+def _check(chosen: Mapping[str, str]) -> None:
+    if not chosen:
+        raise click.UsageError(
+            f"no format was chosen: give one or more of {', '.join(f'--{name}' for name in FORMATS)}"
+        )
+    if sum(place == "-" for place in chosen.values()) > 1:
+        raise click.UsageError("only one export can go to standard output")
+
+
+def _population(directory: Path, keys: Sequence[str], selection: "Selection", *, unverified: bool) -> "Population":
+    from audit.exports.population import NotVerified, verified_population
+
+    vkeys = verifier_keys(directory, keys)
+    try:
+        with progress_bar("verifying") as progress:
+            return verified_population(directory, vkeys, selection=selection, unverified=unverified, progress=progress)
+    except NotVerified as error:
+        _refuse(error)
+
+
+def _written(population: "Population", chosen: Mapping[str, str], title: str | None, reasons: Reasons | None) -> int:
+    from audit.exports.population import NotVerified
+    from audit.exports.runs import Wanted, write_exports
+
+    wanted = [Wanted(name, place) for name, place in chosen.items()]
+    try:
+        with progress_bar("exporting") as progress:
+            return write_exports(population, wanted, _sections(title, reasons), progress)
+    except NotVerified as error:
+        _refuse(error)
+
+
+def _refuse(error: Any) -> NoReturn:
+    click.echo(f"error: {error}\nhint: {error.hint}", err=True)
+    sys.exit(1)
+
+
+def _sections(title: str | None, reasons: Reasons | None) -> "Sections":
+    from dataclasses import replace
+
+    from audit.exports.sections import Sections
+
+    known = reasons() if reasons else {}
+    sections = Sections(generated=datetime.now(UTC), keys=(), reasons=known)
+    return replace(sections, title=title) if title else sections
+
+
+def _tell(population: "Population", chosen: Mapping[str, str], records: int, output: str) -> None:
+    """What was written; on standard error when an export has standard output."""
+    err = "-" in chosen.values()
+    left_out = population.report.records - population.size
+    told: dict[str, Any] = {**chosen, "records": records, "verified": population.is_verified, "newer": left_out}
+    if output == "json":
+        import orjson
+
+        click.echo(orjson.dumps(told).decode(), err=err)
+    elif output == "yaml":
+        import yaml
+
+        click.echo(yaml.safe_dump(told, sort_keys=False), err=err, nl=False)
+    else:
+        places = ", ".join(place for place in chosen.values() if place != "-") or "standard output"
+        click.echo(f"{records} records in {places}", err=err)
+        if left_out:
+            click.echo(f"note: {left_out} newer records are under no checkpoint yet and were left out", err=err)
+        if population.warning():
+            click.echo(f"warning: {population.warning()}", err=True)
+
+
+def _time(given: str | None, option: str) -> datetime | None:
+    if given is None:
+        return None
+    try:
+        time = datetime.fromisoformat(given)
+    except ValueError as error:
+        raise click.UsageError(
+            f"`{given[:80]}` is no time for {option}: write 2026-11-21 or 2026-11-21T12:00:00Z"
+        ) from error
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def write_html(
     log: Path, path: Path, *, keys: Sequence[str] = (), title: str | None = None, reasons: Reasons | None = None
 ) -> int:
-    """Write the report of a log, at once or not at all. The number of records in it."""
-    from audit.exports.html import report_of_log
-    from audit.exports.sections import Sections
-    from audit.verify import verify_log
+    """Write the report of a log, at once or not at all. The number of records in it. Raises NotVerified."""
+    from audit.exports.population import verified_population
+    from audit.exports.runs import Wanted, write_exports
 
-    vkeys = verifier_keys(log, keys)
-    report = verify_log(log, vkeys)
-    known = reasons() if reasons else {}
-    sections = Sections(generated=datetime.now(UTC), keys=vkeys, verification=report, reasons=known)
-    if title:
-        sections = replace(sections, title=title)
-    fresh = path.with_name(f".{path.name}.new")
-    fresh.write_text(report_of_log(log, sections), encoding="utf-8")
-    fresh.replace(path)
-    return report.records
+    population = verified_population(log, verifier_keys(log, keys))
+    return write_exports(population, [Wanted("html", str(path))], _sections(title, reasons))

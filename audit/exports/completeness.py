@@ -1,0 +1,76 @@
+"""The section on completeness: why no record is missing, or which; what happened to the log itself.
+
+A report of somebody's part of the log says of the whole only that it was verified: the counters, tenants and writers of
+others are not its reader's business. Its own completeness it shows by the tenant's counter.
+"""
+
+from collections.abc import Sequence
+
+from audit.exports.chains import Chains
+from audit.exports.exceptions import MOST, details, moment, told
+from audit.exports.markup import table
+from audit.exports.sections import Sections
+from audit.exports.summary import NONE, Event, Summary
+from audit.exports.text import escaped
+from audit.tlog.checkpoints import Checkpoint
+from audit.verify import Report
+
+
+def section(summary: Summary, sections: Sections, checkpoint: Checkpoint, chains: Chains) -> str:
+    """The whole section."""
+    said = "".join(f"<p>{escaped(line, 4000)}</p>" for line in _statement(summary, sections, checkpoint, chains))
+    return (
+        f"<section><h2>Completeness</h2>{said}{_problems(sections)}{_events(summary.events)}"
+        '<p class="soft">A decision is not yet an outcome: what another webhook or the API server did afterwards '
+        "stands in the API server's own audit log, whose annotations name each record.</p></section>"
+    )
+
+
+def _statement(summary: Summary, sections: Sections, checkpoint: Checkpoint, chains: Chains) -> list[str]:
+    lines = []
+    if summary.is_part:
+        lines.append(
+            f"{len(summary.hashes):,} records were chosen ({sections.selected}); each lies under the checkpoint of "
+            f"{checkpoint.size:,} records, the others of which show here as hashes only."
+        )
+    elif summary.hashes:
+        lines.append(f"Records {summary.first:,} to {summary.last - 1:,} follow each other without one left out.")
+    if sections.is_narrow:
+        return lines + chains.said()
+    if (later := summary.last - checkpoint.size) > 0:
+        lines.append(f"The last {later:,} are newer than the checkpoint: only their counters vouch for them yet.")
+    if (report := sections.verification) is not None:
+        writers = ", ".join(f"{name} up to {seq:,}" for name, seq in report.writers.items()) or NONE
+        lines.append(f"Writers and their counters: {writers}. Tenants with a chain of their own: {report.tenants:,}.")
+        lines.append(f"Sealed parts present: {report.sealed:,}; erased and declared so: {report.erased:,}.")
+    return lines
+
+
+def _problems(sections: Sections) -> str:
+    report = sections.verification
+    if report is None:
+        return '<p class="soft">The log was not verified for this report.</p>'
+    if sections.is_narrow:
+        return _in_short(report)
+    found = [(problem.where, problem.message) for problem in report.problems[:MOST]]
+    found += [(note.where, f"note: {note.message}") for note in report.notes[:MOST]]
+    if not found:
+        return '<p class="good">No gap, no damage, nothing unsigned.</p>'
+    return table(("Where", "What was found"), found)
+
+
+def _in_short(report: Report) -> str:
+    if report.ok:
+        return '<p class="good">The whole log was verified: no gap, no damage.</p>'
+    return '<p class="bad">The whole log was verified and does not hold.</p>'
+
+
+def _events(events: Sequence[Event]) -> str:
+    shown = told(list(events))
+    if not shown:
+        return ""
+    rows = [(f"{event.index:,}", moment(event.time), event.name, details(event.fields)) for event in shown[-MOST:]]
+    left = len(shown) - len(rows)
+    note = f'<p class="soft">{left:,} earlier ones are left out.</p>' if left else ""
+    columns = ("Record", "Time", "What", "Details")
+    return f"<h3>Runs, policies, keys, erasures</h3>{table(columns, rows, counts=1)}{note}"
