@@ -26,12 +26,14 @@ def covering_hashes(chosen: Iterable[int], size: int, subtrees: Subtrees) -> Ite
             level = width.bit_length() - 1
             yield subtrees(level, low >> level)
         elif width == 1:
+            if following != low:
+                raise ProofInvalid(f"record {following} is out of order")
             following = next(numbers, size)
         else:
             middle = low + split(width)
             waiting += [(middle, high), (low, middle)]
     if following != size:
-        raise ProofInvalid(f"record {following} is out of order, or the tree of {size} records hasn't it")
+        raise ProofInvalid(f"the tree of {size} records has no record {following}")
 
 
 def covered_root(chosen: Iterable[tuple[int, bytes]], size: int, beside: Iterable[bytes]) -> bytes:
@@ -51,7 +53,10 @@ def covered_root(chosen: Iterable[tuple[int, bytes]], size: int, beside: Iterabl
                 raise ProofInvalid("the proof lacks a hash")
             return found
         if width == 1:
-            found, following = following[1], next(leaves, (size, b""))
+            number, found = following
+            if number != low:
+                raise ProofInvalid(f"record {number} is out of order")
+            following = next(leaves, (size, b""))
             return found
         middle = low + split(width)
         return node_hash(root(low, middle), root(middle, high))

@@ -3,7 +3,7 @@
 import html
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -214,6 +214,20 @@ def test_a_part_of_a_log(log: Path, tmp_path: Path, page: Page, begin: int, end:
     assert (result, states["tree"]) == ("This report holds.", "holds")
     with pytest.raises(ValueError, match="needs the tree"):
         html_report(read_records(log, begin, end), checkpoint_bytes(log), SECTIONS)
+
+
+@pytest.mark.parametrize("chosen", [range(0, 303, 3), [0], [302], [5, 6, 7, 200, 256, 301], []], ids=str)
+def test_chosen_records(log: Path, tmp_path: Path, page: Page, chosen: Sequence[int]) -> None:
+    """A report of records with others between them verifies by the hashes beside them; one hash changed is found."""
+    tree = subtrees_in(lambda level, index, width: read_tile(Disk(), log, level, index, width), 303)
+    records = [record for record in read_records(log) if record.index in chosen]
+    report = html_report(records, checkpoint_bytes(log), replace(SECTIONS, subtrees=tree, selected="some"))
+    result, states = _verified(page, tmp_path / "report.html", report)
+    assert (result, states["tree"]) == ("This report holds.", "holds")
+    if chosen:
+        records[0] = replace(records[0], hash=bytes(32))
+        report = html_report(records, checkpoint_bytes(log), replace(SECTIONS, subtrees=tree, selected="some"))
+        assert _verified(page, tmp_path / "report.html", report)[1]["tree"] == "fails"
 
 
 def test_not_everything_embedded(log: Path, tmp_path: Path, page: Page) -> None:
