@@ -24,6 +24,7 @@ VERBS = {
     "demo": ("webhook.verbs.demo:demo", "watch real manifests being judged, no cluster needed"),
     "doctor": ("webhook.verbs.doctor:doctor", "look for what would keep the webhook from working, and say what to do"),
     "audit": ("audit.verbs.group:audit", "verify and export the log of decisions"),
+    "keys": ("keymgmt.verbs.group:keys", "keys of a region: keyrings, and etcd under them"),
     "cel": ("policies.verbs.cel:cel", "evaluate CEL as the API server does, and prove it"),
     "completion": ("bailiwick:completion", "print the shell completion script"),
 }

@@ -1,0 +1,121 @@
+"""The plugin put together: settings -> keyring -> watch -> service -> socket. The only place that knows all parts."""
+
+import asyncio
+import os
+import random
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from keymgmt.document import Head
+from keymgmt.errors import KeyManagementError
+from keymgmt.kms.annotations import etcd_binding
+from keymgmt.kms.endpoint import Endpoint
+from keymgmt.kms.memory import Memory, Seen
+from keymgmt.kms.probes import Metrics, Probes
+from keymgmt.kms.service import KmsService
+from keymgmt.kms.serving import Ripening
+from keymgmt.kms.settings import STRENGTH, FileSettings, KmsSettings, SettingsInvalid, VaultSettings
+from keymgmt.kms.usage import LoggedUses, Uses
+from keymgmt.kms.watch import Backend, Keyring, Rhythm, Watch, Watcher
+from keymgmt.ports import Binding
+
+if TYPE_CHECKING:
+    from keymgmt.unlock import Unlock
+
+
+class ExtraMissing(KeyManagementError):
+    """gRPC is not installed."""
+
+    hint = "install `bailiwick[kms]`; for Vault or OpenBao `bailiwick[kms,vault]`"
+
+
+class AssuranceTooLow(KeyManagementError):
+    """The keyring declares less than was asked for. Use another kind, or ask for less."""
+
+
+def bound_of(settings: KmsSettings) -> Binding:
+    """What this cluster's etcd is bound to."""
+    return etcd_binding(settings.region, settings.jurisdiction, settings.cluster)
+
+
+def backend_of(settings: KmsSettings, environment: Mapping[str, str] = os.environ) -> Backend:
+    """The keyring that is configured. Raises AssuranceTooLow, SettingsInvalid."""
+    chosen = settings.keyring
+    if chosen.file:
+        found = _file_backend(settings.region, chosen.file, environment)
+    elif chosen.transit:
+        found = _transit_backend(settings.region, chosen.transit)
+    else:
+        raise SettingsInvalid("`keyring` names no keyring")
+    if STRENGTH[found.assurance] < STRENGTH[settings.least_assurance]:
+        raise AssuranceTooLow(
+            f"the keyring declares `{found.assurance}`, and `{settings.least_assurance}` is asked for"
+        )
+    return found
+
+
+def _file_backend(region: str, settings: FileSettings, environment: Mapping[str, str]) -> Backend:
+    from keymgmt.keyring import FileKeyring
+    from keymgmt.unlock import Credential, KeyFile
+
+    unlock: Unlock = KeyFile(settings.key_file) if settings.key_file else Credential(settings.credential, environment)
+
+    def connect(seen: Seen) -> Keyring:
+        return FileKeyring.open(settings.directory, region, unlock=unlock, seen=seen.head)
+
+    def head(keyring: Keyring) -> Head | None:
+        return keyring.head if isinstance(keyring, FileKeyring) else None
+
+    return Backend(connect, head, waits=False, assurance=FileKeyring.assurance)
+
+
+def _transit_backend(region: str, settings: VaultSettings) -> Backend:
+    from keymgmt.kms.annotations import PURPOSE
+    from keymgmt.transit.keyring import TransitKeyring
+
+    try:
+        site = settings.site(region, {PURPOSE: settings.key})
+    except ValueError as error:
+        raise SettingsInvalid(f"`keyring.transit`: {error}") from error
+    login = settings.login.login()
+
+    def connect(seen: Seen) -> Keyring:
+        return TransitKeyring.connect(site, login, known=seen.keys)
+
+    return Backend(connect, lambda _keyring: None, waits=True, assurance=TransitKeyring.assurance)
+
+
+def watch_of(settings: KmsSettings, backend: Backend) -> Watch:
+    """The watch over the keyring."""
+    bound = bound_of(settings)
+    memory = Memory(settings.state, bound)
+    memory.prepare()
+    ripening = Ripening(timedelta(seconds=settings.rotation.delay), settings.rotation.observations)
+    rhythm = Rhythm(settings.interval, min(2.5 * settings.interval, 120.0))
+    return Watch(backend, memory, bound, ripening, rhythm)
+
+
+def run(settings: KmsSettings, uses: Uses | None = None) -> None:
+    """Serve until SIGTERM. Raises KeyManagementError for what cannot start."""
+    try:
+        from keymgmt.kms.server import serve_until_signal
+    except ImportError as error:
+        raise ExtraMissing("the KMS plugin needs grpcio and protobuf") from error
+
+    os.umask(0o077)
+    endpoint = Endpoint(settings.socket.path, settings.socket.group)
+    watch = watch_of(settings, backend_of(settings))
+    metrics = Metrics(watch, uses or LoggedUses())
+    watcher = Watcher(watch, jitter=random.random)
+    service = KmsService(watch, metrics, nudge=watcher.nudge)
+    probes = Probes(settings.address, watch, metrics) if settings.address else None
+    watcher.start()
+    if probes:
+        probes.start()
+    try:
+        asyncio.run(serve_until_signal(service, endpoint))
+    finally:
+        watcher.stop()
+        if probes:
+            probes.stop()

@@ -1,0 +1,141 @@
+"""`bailiwick keys request`, `approve`, `revoke`, `destroy`: what more than one person must want.
+
+A request is a file with the exact action and a nonce; each approver signs it into a vote, another file; whoever revokes
+or destroys brings the votes. Request and votes hold nothing secret.
+"""
+
+import os
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from keymgmt.verbs.ring import Mistake, opened, ring_options
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    from keymgmt.ports import Approval, Quorum
+    from keymgmt.unlock import Unlock
+
+REQUEST = "bailiwick.dev/approval-request/v1"
+VOTE = "bailiwick.dev/approval/v1"
+
+
+@click.command()
+@ring_options
+@click.argument("change", type=click.Choice(["revoke", "destroy"]))
+@click.argument("key_id")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="The request's file.")
+def request(directory: Path, region: str, unlock: "Unlock", change: str, key_id: str, out: Path) -> None:
+    """Write down that KEY_ID shall be revoked or destroyed, for approvers to sign."""
+    from keymgmt.canonical import to_base64url
+    from keymgmt.states import Change
+
+    action = opened(directory, region, unlock).action(Change(change), key_id)
+    _write(out, {"schema": REQUEST, "action": action.decode(), "nonce": to_base64url(os.urandom(16))})
+    click.echo(action.decode())
+
+
+@click.command("approve")
+@click.argument("path", metavar="REQUEST", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--as", "name", required=True, help="The approver's name in the keyring.")
+@click.option(
+    "--key", "key_path", type=click.Path(exists=True, path_type=Path), required=True, help="Ed25519 private, PEM."
+)
+@click.option("--hours", type=click.IntRange(1, 168), default=24, show_default=True, help="How long the vote counts.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="The vote's file.")
+def approve_request(path: Path, name: str, key_path: Path, hours: int, out: Path) -> None:
+    """Sign the REQUEST as an approver. What is signed is shown first: read it."""
+    from keymgmt.approvals import approve
+    from keymgmt.canonical import from_base64url, stamp, to_base64url
+
+    asked = _read(path, REQUEST, ("action", "nonce"))
+    click.echo(asked["action"])
+    now = datetime.now(UTC).replace(microsecond=0)
+    ends = now + timedelta(hours=hours)
+    nonce = from_base64url(asked["nonce"])
+    vote = approve(asked["action"].encode(), name, _private(key_path), nonce=nonce, issued=now, expires=ends)
+    content = {"approver": name, "nonce": asked["nonce"], "issued": stamp(now), "expires": stamp(ends)}
+    _write(out, {"schema": VOTE, **content, "signature": to_base64url(vote.signature)})
+
+
+@click.command()
+@ring_options
+@click.argument("key_id")
+@click.option("--vote", "votes", multiple=True, type=click.Path(exists=True, path_type=Path), help="Repeatable.")
+def revoke(directory: Path, region: str, unlock: "Unlock", key_id: str, votes: Sequence[Path]) -> None:
+    """Never use the version KEY_ID again: it neither seals nor opens, nor does it verify."""
+    ring = opened(directory, region, unlock)
+    _done("revoked", key_id, ring.revoke(key_id, [_vote(path) for path in votes], datetime.now(UTC)))
+
+
+@click.command()
+@ring_options
+@click.argument("key_id")
+@click.option("--vote", "votes", multiple=True, type=click.Path(exists=True, path_type=Path), help="Repeatable.")
+def destroy(directory: Path, region: str, unlock: "Unlock", key_id: str, votes: Sequence[Path]) -> None:
+    """Drop the secret part of the version KEY_ID, and with it all that was sealed to it. There is no way back."""
+    ring = opened(directory, region, unlock)
+    _done("destroyed", key_id, ring.destroy(key_id, [_vote(path) for path in votes], datetime.now(UTC)))
+
+
+def _done(what: str, key_id: str, quorum: "Quorum") -> None:
+    click.echo(f"{key_id} {what}, approved by {', '.join(quorum.approvers)}")
+
+
+def _vote(path: Path) -> "Approval":
+    from keymgmt.canonical import from_base64url, moment
+    from keymgmt.ports import Approval
+
+    found = _read(path, VOTE, ("approver", "nonce", "issued", "expires", "signature"))
+    try:
+        return Approval(
+            found["approver"],
+            from_base64url(found["nonce"]),
+            moment(found["issued"]),
+            moment(found["expires"]),
+            from_base64url(found["signature"]),
+        )
+    except ValueError as error:
+        raise _unreadable(path, VOTE) from error
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    import orjson
+
+    path.write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+
+
+def _read(path: Path, schema: str, names: Sequence[str]) -> dict[str, str]:
+    import orjson
+
+    try:
+        value = orjson.loads(path.read_bytes())
+    except ValueError as error:
+        raise _unreadable(path, schema) from error
+    fits = isinstance(value, dict) and value.get("schema") == schema
+    if not fits or not all(isinstance(value.get(name), str) for name in names):
+        raise _unreadable(path, schema)
+    return dict(value)
+
+
+def _unreadable(path: Path, schema: str) -> Mistake:
+    made_by = "request" if schema == REQUEST else "approve"
+    return Mistake(f"`{path}` is not a file of `{schema}`", f"make it with `bailiwick keys {made_by}`")
+
+
+def _private(path: Path) -> "Ed25519PrivateKey":
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    try:
+        key = load_pem_private_key(path.read_bytes(), password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        key = None
+    if not isinstance(key, Ed25519PrivateKey):
+        raise Mistake(f"`{path}` is no Ed25519 private key", "make one with `openssl genpkey -algorithm ed25519`")
+    return key

@@ -1,0 +1,62 @@
+"""`bailiwick keys list`: every version of every key in a directory of keyrings, from their public parts."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from keymgmt.verbs.ring import Mistake, told
+
+COLUMNS = ("region", "purpose", "version", "state", "algorithm", "created", "keyId", "assurance")
+
+
+@click.command("list")
+@click.argument("directory", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--region", help="Only this region's.")
+@click.option("-o", "--output", type=click.Choice(["table", "json", "yaml"]), default="table", show_default=True)
+def listing(directory: Path, region: str | None, output: str) -> None:
+    """Show the keys in DIRECTORY: whose, for what, in which state. Reads public parts only, so it unlocks nothing."""
+    paths = sorted(directory.glob(f"{region or '*'}.public.json"))
+    if not paths:
+        raise Mistake(f"no keyring in `{directory}`", "make one with `bailiwick keys init`")
+    with told():
+        rows = [row for path in paths for row in _rows(path)]
+    click.echo(rendered(rows, output), nl=False)
+
+
+def rendered(rows: Sequence[dict[str, Any]], output: str) -> str:
+    """For people (table) or programs (json, yaml)."""
+    if output == "json":
+        import orjson
+
+        return orjson.dumps(rows, option=orjson.OPT_INDENT_2).decode() + "\n"
+    if output == "yaml":
+        import yaml
+
+        return str(yaml.safe_dump(list(rows), sort_keys=False))
+    cells = [tuple(name.upper() for name in COLUMNS), *(tuple(str(row[name]) for name in COLUMNS) for row in rows)]
+    widths = [max(len(line[at]) for line in cells) for at in range(len(COLUMNS))]
+    padded = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in cells)
+    return "".join(f"{line.rstrip()}\n" for line in padded)
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    from keymgmt.canonical import stamp
+    from keymgmt.public import PublicKeyring
+
+    ring = PublicKeyring.load(path)
+    known = ring.keys()
+    return [
+        {
+            "region": key.region,
+            "purpose": key.purpose,
+            "version": key.version,
+            "state": key.state.value,
+            "algorithm": str(key.algorithm),
+            "created": stamp(key.created),
+            "keyId": key.key_id,
+            "assurance": ring.assurance,
+        }
+        for key in known
+    ]

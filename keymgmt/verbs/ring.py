@@ -1,0 +1,76 @@
+"""What the verbs on a file keyring share: how it is named and unlocked, and how its errors are told."""
+
+import functools
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from keymgmt.errors import KeyManagementError
+
+if TYPE_CHECKING:
+    from keymgmt.keyring import FileKeyring
+    from keymgmt.unlock import Unlock
+
+
+class Mistake(click.ClickException):
+    """A refusal with what to do next."""
+
+    exit_code = 2
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Our package's errors for people: what is wrong, and after its last semicolon what to do."""
+    try:
+        yield
+    except KeyManagementError as error:
+        said, _, advice = str(error).rpartition("; ")
+        hint = getattr(error, "hint", None) or (advice if said else None)
+        raise Mistake(said or advice, hint) from error
+
+
+def ring_options(call: Callable[..., Any]) -> Callable[..., Any]:
+    """DIRECTORY, --region and the ways to unlock, given to the verb as `directory`, `region` and `unlock`."""
+
+    @click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
+    @click.option("--region", required=True, help="Whose keyring.")
+    @click.option("--key-file", type=click.Path(path_type=Path), metavar="FILE", help="32 bytes, mode 600, unlock it.")
+    @click.option("--credential", metavar="NAME", help="A systemd credential of 32 bytes unlocks it.")
+    @click.option("--passphrase", is_flag=True, help="A passphrase unlocks it; it is asked for.")
+    @functools.wraps(call)
+    def wrapped(
+        directory: Path, region: str, key_file: Path | None, credential: str | None, passphrase: bool, **more: Any
+    ) -> Any:
+        with told():
+            return call(directory, region, unlock_of(key_file, credential, passphrase), **more)
+
+    return wrapped
+
+
+def unlock_of(key_file: Path | None, credential: str | None, passphrase: bool) -> "Unlock":
+    """The one way that was chosen. Raises Mistake for none or several."""
+    if sum((key_file is not None, credential is not None, passphrase)) != 1:
+        raise Mistake("a keyring is unlocked in exactly one way", "give --key-file, --credential or --passphrase")
+    from keymgmt.secret import Secret
+    from keymgmt.unlock import Credential, KeyFile, Passphrase
+
+    if key_file is not None:
+        return KeyFile(key_file)
+    if credential is not None:
+        return Credential(credential, os.environ)
+    return Passphrase(Secret(click.prompt("passphrase", hide_input=True, err=True).encode()))
+
+
+def opened(directory: Path, region: str, unlock: "Unlock") -> "FileKeyring":
+    """The keyring."""
+    from keymgmt.keyring import FileKeyring
+
+    return FileKeyring.open(directory, region, unlock=unlock)
