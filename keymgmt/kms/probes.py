@@ -73,11 +73,11 @@ class _Standing(Collector):
             "1 for the version written with; the hash is the one in kube-apiserver's metrics.",
             labels=["key_id", "key_id_hash", "version", "state"],
         )
-        for key in standing.keys:
+        for key_id, key in standing.keys.items():
             if key.purpose == self._watch.bound.purpose:
-                hashed = "sha256:" + hashlib.sha256(key.key_id.encode()).hexdigest()
-                served = standing.key is not None and key.key_id == standing.key.key_id
-                keys.add_metric([key.key_id, hashed, str(key.version), key.state.value], float(served))
+                hashed = "sha256:" + hashlib.sha256(key_id.encode()).hexdigest()
+                served = standing.key is not None and key == standing.key
+                keys.add_metric([key_id, hashed, str(key.version), key.state.value], float(served))
         yield keys
 
 

@@ -136,10 +136,11 @@ class KmsService:
         if len(plaintext) > LARGEST_PLAINTEXT:
             raise Refused(Reason.INVALID)
         ciphertext = self._sealer.seal(plaintext, self._bound).to_bytes()
-        key = self._watch.standing.known(key_id_of(parse_envelope(ciphertext)))
+        key_id = key_id_of(parse_envelope(ciphertext))
+        key = self._watch.standing.known(key_id)
         if key is None:
             raise Refused(Reason.NO_KEY)
-        return Encrypted(ciphertext, key.key_id, annotations_of(self._bound, key)), key
+        return Encrypted(ciphertext, key_id, annotations_of(self._bound, key)), key
 
     def _decrypted(self, stored: Stored) -> tuple[bytes, KeyFacts]:
         envelope = parse_stored(stored.ciphertext, stored.key_id, stored.annotations, self._bound)

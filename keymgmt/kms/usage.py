@@ -6,7 +6,7 @@ log) is for whoever fills the port.
 
 import hashlib
 import logging
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Protocol
 
 from keymgmt.canonical import binding_bytes, json_bytes
@@ -35,6 +35,9 @@ class KeyUse:
     outcome: str  # `ok`, or the reason it was refused
 
 
+NAMES = tuple(one.name for one in fields(KeyUse))
+
+
 class Uses(Protocol):
     """Where uses are recorded."""
 
@@ -48,7 +51,7 @@ class LoggedUses:
 
     def record(self, use: KeyUse) -> None:
         """Write the line."""
-        log.info("%s", json_bytes(asdict(use)).decode())
+        log.info("%s", json_bytes({name: getattr(use, name) for name in NAMES}).decode())
 
 
 def bound_hash(bound: Binding) -> str:

@@ -9,7 +9,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Protocol
@@ -70,13 +70,13 @@ class Standing:
 
     reason: Reason = Reason.STARTING
     key: KeyFacts | None = None  # written with; the last one while things are bad
-    keys: tuple[KeyFacts, ...] = ()
+    keys: Mapping[str, KeyFacts] = field(default_factory=dict)  # every version known, by its id
     seen_at: float = float("-inf")  # monotonic seconds of the last good look
     losses: int = 0  # grows when remembered data keys must go
 
     def known(self, key_id: str) -> KeyFacts | None:
         """The version of an id, if it ever was this region's."""
-        return next((key for key in self.keys if key.key_id == key_id), None)
+        return self.keys.get(key_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +156,7 @@ class Watch:
         seen = Seen(keys, self.backend.head(keyring), key.version)
         self.memory.store(seen)  # before anything is written with it: a restart must not go back
         self._seen = seen
-        return Standing(Reason.OK, key, keys, self.clock(), self._standing.losses)
+        return Standing(Reason.OK, key, _by_id(keys), self.clock(), self._standing.losses)
 
     def _observe(self, keys: Sequence[KeyFacts], *, is_new: bool) -> None:
         for key in keys:
@@ -176,7 +176,7 @@ class Watch:
             return before
         log.error("%s: %s", reason.value, text)
         keys = self.keyring.keys() if self.keyring else ()
-        return Standing(reason, before.key, keys, before.seen_at, before.losses + 1)
+        return Standing(reason, before.key, _by_id(keys), before.seen_at, before.losses + 1)
 
     def _say(self, found: Standing) -> None:
         before = self._standing
@@ -196,6 +196,10 @@ class Watch:
         if self.keyring is None:
             return reason if reason is not Reason.OK else Reason.STARTING
         return Reason.OK if reason is Reason.OK or reason in PASSING or reason is Reason.NO_KEY else reason
+
+
+def _by_id(keys: Sequence[KeyFacts]) -> dict[str, KeyFacts]:
+    return {key.key_id: key for key in keys}
 
 
 @dataclass(frozen=True, slots=True)
