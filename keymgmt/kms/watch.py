@@ -174,7 +174,8 @@ class Watch:
         if reason is Reason.UNREACHABLE and before.reason is Reason.OK and self.standing.reason is Reason.OK:
             log.warning("the keyring could not be looked at, and still counts as seen: %s", text)
             return before
-        log.error("%s: %s", reason.value, text)
+        if reason is not before.reason:  # once, not at every look
+            log.error("%s: %s", reason.value, text)
         keys = self.keyring.keys() if self.keyring else ()
         return Standing(reason, before.key, _by_id(keys), before.seen_at, before.losses + 1)
 
