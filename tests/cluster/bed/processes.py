@@ -73,7 +73,7 @@ class Household:
     """
 
     def __init__(self, folder: Path, *, remove: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         self._servers: dict[str, Server] = {}
         self._reaper = subprocess.Popen(
             [sys.executable, "-S", Path(__file__).with_name("reaper.py"), remove],
@@ -84,7 +84,7 @@ class Household:
 
     def start(self, name: str, command: Sequence[str | Path]) -> Server:
         """Start a server and list it for the reaper."""
-        server = Server(name, command, self._folder / f"{name}.log", folder=self._folder)
+        server = Server(name, command, self.folder / f"{name}.log", folder=self.folder)
         self._servers[name] = server
         self._tell(server.group)
         return server
