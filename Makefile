@@ -29,6 +29,7 @@ check: setup ## format, lint, types, layers, docs, chart
 	$(BIN)/python -m policies.kinds.crds --check charts/bailiwick/crds
 	$(BIN)/python -m policies.geography.compile --check
 	$(BIN)/python -m policies.workloads.compile --check
+	$(BIN)/python -m keymgmt.kms.compile --check
 
 test: check ## everything: checks, then the suite, with real servers where they can be had
 	$(BIN)/python -m pytest
