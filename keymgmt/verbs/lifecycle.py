@@ -123,7 +123,7 @@ def _approver(given: str) -> tuple[str, bytes]:
     name, _, path = given.partition("=")
     try:
         key = load_pem_public_key(Path(path).read_bytes()) if name and path else None
-    except (ValueError, UnsupportedAlgorithm):
+    except (OSError, ValueError, UnsupportedAlgorithm):
         key = None
     if not isinstance(key, Ed25519PublicKey):
         raise Mistake(f"`{given}` names no approver", "write name=file, the file an Ed25519 public key in PEM")
