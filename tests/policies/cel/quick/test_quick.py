@@ -72,7 +72,7 @@ EXPRESSIONS = (
     "object.metadata.labels.exists(k, v, k == 'tier' && v == '')",
     "object.?spec.?missing.orValue(object.metadata.name) + '!'",
     "object.spec.containers[0].name in ['a', 'b'] ? object.spec.replicas : 0",
-    "object.spec.replicas in [1, 2.0, 3u] && 'app' in object.metadata.labels && size(object.spec.empty) == 0",
+    "object.spec.replicas in [1, 2, 3] && 'app' in object.metadata.labels && size(object.spec.empty) == 0",
     "object.spec.containers.map(c, c.name).join(',').upperAscii()",
     "quantity('1Gi').compareTo(quantity('512Mi')) > 0 && !isQuantity(object.metadata.name)",
     "object.metadata.name.matches('^[a-z]+$') && object.spec.replicas >= 3 && object != null",
