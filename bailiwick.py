@@ -74,8 +74,10 @@ def _meant(name: str) -> str:
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="bailiwick")
-def command() -> None:
+@click.pass_context
+def command(ctx: click.Context) -> None:
     """Decide for every AI workload that enters a Kubernetes cluster whether it may run there, and prove it."""
+    ctx.meta["audit.witness.signer"] = _witness_signer  # keyrings are above the audit package
 
 
 @click.command()
@@ -150,6 +152,13 @@ def _reason_texts() -> Any:
     from webhook.reporting import reason_texts
 
     return reason_texts()
+
+
+def _witness_signer(state: Any, region: str, name: str) -> Any:
+    """What a witness cosigns with: a key of its own in the region's keyring."""
+    from webhook.witness_key import witness_signer
+
+    return witness_signer(state, region, name)
 
 
 def _usage_hint(mistake: click.ClickException) -> str | None:

@@ -57,6 +57,24 @@ class HeadMoved(AuditError):
     """Another writer published meanwhile: stop, two histories would begin."""
 
 
+class LogForked(AuditError):
+    """The log signed two histories that can't both be: stop, keep both checkpoints, and ask whoever runs it."""
+
+    hint = "keep the evidence; compare both checkpoints with what witnesses and other mirrors hold"
+
+
+class SourceBroken(AuditError):
+    """What a log shows doesn't fit its own signed checkpoint: its files are damaged or changed; nothing was copied."""
+
+    hint = "run `bailiwick audit verify` where the log lies"
+
+
+class SourceBehind(AuditError):
+    """A log shows an older checkpoint than was seen before, of the same history: an old copy, or a stale cache."""
+
+    hint = "bring the log's newer copy back, or restore it from this mirror"
+
+
 class MerkleError(AuditError):
     """A hash, proof, tile, note or checkpoint does not hold."""
 
@@ -71,6 +89,14 @@ class NoteMalformed(MerkleError):
 
 class SignatureInvalid(MerkleError):
     """A known key's signature fails, or no known key signed."""
+
+
+class PolicyMalformed(NoteMalformed):
+    """The bytes are no tlog-policy; the message names the line."""
+
+
+class QuorumMissing(SignatureInvalid):
+    """The log signed the checkpoint, and too few of the policy's witnesses did: wait for them, or use an older one."""
 
 
 class TileMalformed(MerkleError):

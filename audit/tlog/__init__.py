@@ -10,6 +10,7 @@ from audit.tlog.checkpoints import (
 )
 from audit.tlog.merkle import EMPTY_ROOT, Frontier, leaf_hash, node_hash, root_hash
 from audit.tlog.notes import Note, NoteSignature, NoteSigner, VerifierKey, parse_note, signed_note
+from audit.tlog.policy import Policy, PolicyLog, PolicyWitness
 from audit.tlog.proofs import (
     consistency_proof,
     inclusion_proof,
@@ -18,6 +19,7 @@ from audit.tlog.proofs import (
     verify_extension,
     verify_inclusion,
 )
+from audit.tlog.submission import Submission
 from audit.tlog.subtrees import verify_subtree_consistency, verify_subtree_inclusion
 from audit.tlog.tiles import bundle_bytes, parse_bundle, parse_tile, parse_tile_path, subtrees_in, tile_path, tiles_of
 from audit.tlog.tlog_proof import TlogProof
@@ -30,6 +32,10 @@ __all__ = [
     "Note",
     "NoteSignature",
     "NoteSigner",
+    "Policy",
+    "PolicyLog",
+    "PolicyWitness",
+    "Submission",
     "TlogProof",
     "VerifierKey",
     "bundle_bytes",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from audit.verbs.places import log_directory, verifier_keys
+from audit.verbs.policies import Demand
 from audit.verbs.said import FORMATS, said
 
 if TYPE_CHECKING:
@@ -31,6 +32,9 @@ WORTH_SHARING = 8  # segments; fewer are verified before another process has sta
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="A checkpoint seen before, which the log must extend; repeatable.",
 )
+@click.option(
+    "--policy", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A tlog-policy to satisfy."
+)
 @click.option("--jobs", type=click.IntRange(min=1), help="Processes to share the work.  [default: as many as cores]")
 @click.option("-o", "--output", type=FORMATS, default="table", show_default=True)
 def verify(
@@ -40,13 +44,15 @@ def verify(
     begin: int,
     end: int | None,
     remembered: Sequence[Path],
+    policy: Path | None,
     jobs: int | None,
     output: str,
 ) -> None:
     """Verify the LOG (or the state directory that holds one): every record, hash, tile, signature and counter.
 
     Of a range, whole tiles of 256 records are verified, and that they lie under the checkpoint. Without --key, the keys
-    that lie beside the log are used: good against accidents, no evidence against whoever wrote both. Exits with 1 when
+    that lie beside the log are used: good against accidents, no evidence against whoever wrote both. With --policy a
+    checkpoint must carry the policy's quorum of witnesses, and the records must be those under it. Exits with 1 when
     anything doesn't fit.
     """
     from audit.verify import verify_log
@@ -54,18 +60,20 @@ def verify(
     if end is not None and end <= begin:
         raise click.UsageError(f"a range from {begin} to {end} holds no record")
     directory = log_directory(log)
-    vkeys = verifier_keys(directory, keys)
+    demand = Demand(directory, policy)
+    vkeys = (*demand.keys, *(verifier_keys(directory, keys) if keys or policy is None else ()))
     with _progress() as progress:
         report = verify_log(
             directory,
             vkeys,
             origin=origin,
-            remembered=[_remembered(path, vkeys) for path in remembered],
+            remembered=[*demand.remembered, *(_remembered(path, vkeys) for path in remembered)],
             begin=begin,
             end=end,
             jobs=jobs or _cores(directory),
             progress=progress,
         )
+    report = demand.told(report)
     click.echo(rendered(report, output), nl=False)
     sys.exit(int(not report.ok))
 

@@ -1,7 +1,8 @@
 """What tests of the audit trail need: a signer, a clock, records, a log with small bounds."""
 
 import hmac
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -154,3 +155,11 @@ def filled(directory: Path, count: int, *, parts: bool = True, **options: Any) -
     finally:
         log.close_now()
     return acknowledged
+
+
+def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+    """Wait for something that another thread does."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.002)

@@ -1,0 +1,152 @@
+"""`bailiwick audit mirror`: keeps a copy of a log elsewhere, checks all of it, and says so when it forks."""
+
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from audit.verbs.places import verifier_keys
+from audit.verbs.secrets import is_http, is_postgres, secret_of
+
+if TYPE_CHECKING:
+    from audit.mirror import Copied, Mirror, Progress
+    from audit.published import Published
+    from audit.tlog.notes import VerifierKey
+
+
+@click.command()
+@click.argument("source", metavar="URL")
+@click.argument("directory", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--key", "keys", multiple=True, metavar="VKEY|FILE", help="Who may sign; repeatable.")
+@click.option("--policy", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A tlog-policy with them.")
+@click.option("--origin", help="Whose log it must be.")
+@click.option("--once", is_flag=True, help="One round, then end.")
+@click.option("--interval", default=10.0, show_default=True, help="Seconds between rounds.")
+@click.option("--token-file", type=click.Path(dir_okay=False, path_type=Path), help="What the log's server asks for.")
+@click.option("--ca", type=click.Path(dir_okay=False, path_type=Path), help="The authority of its certificate (PEM).")
+@click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
+def mirror(
+    source: str,
+    directory: Path,
+    keys: Sequence[str],
+    policy: Path | None,
+    origin: str | None,
+    once: bool,
+    interval: float,
+    token_file: Path | None,
+    ca: Path | None,
+    output: str,
+) -> None:
+    """Follow the log at URL (http://, https:// or postgres://) into DIR, checking every tile, record and checkpoint.
+
+    DIR is laid out like a log, for `audit verify`. A log that signed two histories ends the mirror with exit code 1;
+    both checkpoints then lie in DIR/evidence. What passes by itself is told and tried again, unless --once.
+    """
+    from audit.mirror import Mirror
+
+    known = _keys(directory, keys, policy)
+    copy = Mirror(_source(source, origin, token_file, ca), directory, known, origin=origin)
+    try:
+        copy.open()
+        if once:
+            _tell(_round(copy), output)
+        else:
+            _follow(copy, interval, output)
+    except Exception as error:
+        _judge(error)
+        raise
+    finally:
+        copy.close()
+
+
+def _keys(directory: Path, keys: Sequence[str], policy: Path | None) -> "tuple[VerifierKey, ...]":
+    if policy is not None:
+        from audit.verbs.policies import policy_of
+
+        return (*(log.key for log in policy_of(policy).logs), *(verifier_keys(directory, keys) if keys else ()))
+    if not keys:
+        raise click.UsageError("no key to check the log with: give --key, or --policy with the log's key in it")
+    return verifier_keys(directory, keys)
+
+
+def _source(source: str, origin: str | None, token_file: Path | None, ca: Path | None) -> "Published":
+    if is_postgres(source):
+        from audit.postgres.published import PublishedTables
+
+        return PublishedTables.open(source, origin)
+    if not is_http(source):
+        raise click.UsageError(f"`{source}` is no address: expected http://, https:// or postgres://")
+    from audit.web.client import Access, HttpClient
+    from audit.web.far_log import FarLog
+
+    return FarLog(HttpClient(source, Access(token=secret_of(token_file), authority=ca)))
+
+
+def _follow(copy: "Mirror", interval: float, output: str) -> None:
+    """Rounds until SIGTERM or SIGINT. What a later round may put right is told, once."""
+    from audit.errors import AuditError, LogCorrupt, LogForked
+
+    ended = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ended.set())
+    told: object = None
+    while not ended.is_set():
+        try:
+            copied = _round(copy)
+        except (LogForked, LogCorrupt):
+            raise
+        except (AuditError, OSError) as error:
+            if str(error) != told:
+                click.echo(f"trouble: {error}", err=True)
+            told = str(error)
+        else:
+            if copied != told:
+                _tell(copied, output)
+            told = copied
+        ended.wait(interval)
+
+
+def _round(copy: "Mirror") -> "Copied":
+    with _progress() as progress:
+        return copy.round(progress)
+
+
+def _tell(copied: "Copied", output: str) -> None:
+    if output == "table":
+        witnessed = f", {copied.witnessed} of them witnessed" if copied.witnessed else ""
+        click.echo(f"holds: {copied.size} records, {copied.new} of them new{witnessed}")
+        return
+    import orjson
+
+    click.echo(orjson.dumps({"records": copied.size, "new": copied.new, "witnessed": copied.witnessed}).decode())
+
+
+def _judge(error: Exception) -> None:
+    """Leave with 1 when the log or the copy doesn't hold; anything else is the caller's."""
+    from audit.errors import LogCorrupt, LogForked, SignatureInvalid, SourceBehind, SourceBroken
+
+    if isinstance(error, LogForked | LogCorrupt | SourceBroken | SourceBehind | SignatureInvalid):
+        click.echo(f"{'fork' if isinstance(error, LogForked) else 'problem'}: {error}", err=True)
+        hint = getattr(error, "hint", "")
+        if hint:
+            click.echo(f"hint: {hint}", err=True)
+        sys.exit(1)
+
+
+@contextmanager
+def _progress() -> "Iterator[Progress]":
+    """A bar on standard error for people; nothing where nobody looks."""
+    if not sys.stderr.isatty():
+        yield lambda _done, _total: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("copying", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
