@@ -68,6 +68,22 @@ class Counters:
                 del self._tenants[tenant]
         self._undo.clear()
 
+    @property
+    def next_seq(self) -> int:
+        """The writer's number that will be given next, once what is open is kept or taken back."""
+        return self._kept_seq + 1
+
+    def changed(self) -> dict[str, Any]:
+        """The chains of the tenants numbered since `keep`, as JSON values."""
+        return {tag: [self._tenants[tag][0], self._tenants[tag][1].hex()] for tag in self._undo}
+
+    def merge(self, chains: Mapping[str, Any], writer: str, seq: int) -> None:
+        """Take in a durable batch of a log that others write too: its `changed()`, and its writer's last number."""
+        self._tenants.update((tag, (number, bytes.fromhex(last))) for tag, (number, last) in chains.items())
+        self._writers[writer] = seq
+        if writer == self._writer:
+            self._seq = self._kept_seq = seq
+
     def state(self) -> dict[str, Any]:
         """Everything kept, as JSON values, for a segment's header: what stood before the numbers not yet kept."""
         kept = {tag: chain for tag, chain in (self._tenants | self._undo).items() if chain[0]}

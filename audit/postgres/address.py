@@ -1,0 +1,70 @@
+"""Where the database is and how to get in: no password on a command line, in a message or in a `repr`.
+
+A connection to another machine is encrypted and its certificate verified unless the address says otherwise. Sessions
+are bounded: whoever stops in the middle of a turn is ended by the server, and the others go on.
+"""
+
+import os
+from dataclasses import dataclass, field
+from typing import Any
+
+from psycopg import Connection, ProgrammingError, connect
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from audit.errors import LogRefused
+
+CONNECT_SECONDS = 2
+IDLE_IN_TURN = 5_000  # milliseconds that a session may hold its turn without a word
+IDLE = 60_000  # milliseconds; our sessions speak every second, so a silent one is frozen
+_LOCAL = ("localhost", "127.0.0.1", "::1")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A database's address. `shown` is what messages say."""
+
+    shown: str
+    conninfo: str = field(repr=False)
+
+    @classmethod
+    def parse(cls, url: str, password: str = "") -> "Address":
+        """`postgres://user@host[:port][,host2]/database?option=value`; without `password`, libpq's own ways apply.
+
+        Raises LogRefused when it can't be read or carries a password.
+        """
+        try:
+            given = conninfo_to_dict(url)
+        except ProgrammingError:
+            raise LogRefused("the database's address can't be read: expected postgres://user@host/database") from None
+        if given.get("password"):
+            raise LogRefused("the database's address carries a password: give it by file, or in PGPASSWORD")
+        host = str(given.get("host") or os.environ.get("PGHOST", ""))
+        more: dict[str, Any] = {"password": password} if password else {}
+        if not _is_local(host) and "sslmode" not in given and "PGSSLMODE" not in os.environ:
+            more["sslmode"] = "verify-full"
+        return cls(f"{host or 'local socket'}/{given.get('dbname', '')}", make_conninfo("", **given, **more))
+
+    def connect(self, application: str, *, write: bool, lock_seconds: float = 0) -> "Connection[tuple[Any, ...]]":
+        """A session in autocommit mode. `lock_seconds`: longest wait for a turn. Raises psycopg.OperationalError."""
+        limits = {
+            "idle_in_transaction_session_timeout": IDLE_IN_TURN,
+            "idle_session_timeout": IDLE if write else 0,
+            "lock_timeout": round(lock_seconds * 1000),
+            "default_transaction_isolation": "read\\ committed",
+        }
+        return connect(
+            self.conninfo,
+            autocommit=True,
+            application_name=application,
+            connect_timeout=CONNECT_SECONDS,
+            target_session_attrs="read-write" if write else "any",
+            options=" ".join(f"-c {name}={value}" for name, value in limits.items()),
+            keepalives_idle=5,
+            keepalives_interval=2,
+            keepalives_count=3,
+            tcp_user_timeout=10_000,
+        )
+
+
+def _is_local(hosts: str) -> bool:
+    return all(not host or host.startswith(("/", "@")) or host in _LOCAL for host in hosts.split(","))

@@ -1,0 +1,139 @@
+"""The second thread of a shared log's replica: publishes when it is this replica's office, looks on when it isn't.
+
+Guarantees that its failures touch no acknowledged record: what can't be published or signed now is tried again; only a
+database that holds another history than was seen stops the replica.
+"""
+
+import contextlib
+import threading
+import time
+from typing import Any, Protocol
+
+from psycopg import Connection, Error
+
+from audit.errors import HeadMoved, LogBusy, LogCorrupt, LogRolledBack, LogUnavailable
+from audit.postgres.address import Address
+from audit.postgres.publisher import SharedPublisher
+from audit.settings import LogSettings
+
+CATCH_UP_SECONDS = 0.2  # between two publications at least, however many records come
+LOOK_SECONDS = 1.0
+
+
+class Kept(Protocol):
+    """The log, as its keeper sees it."""
+
+    @property
+    def size(self) -> int: ...
+
+    def tend(self, unsigned_seconds: float, *, beat: bool) -> None: ...
+
+    def poison(self, error: Exception) -> None: ...
+
+
+class SharedKeeper:
+    """Looks after one replica. `refuses` is why appends must wait, `trouble` what lags behind without harm yet."""
+
+    def __init__(self, log: Kept, address: Address, publisher: SharedPublisher, settings: LogSettings) -> None:
+        self.refuses: LogUnavailable | None = None
+        self.trouble: Exception | None = None
+        self._log = log
+        self._address = address
+        self._publisher = publisher
+        self._settings = settings
+        self._session: Connection[tuple[Any, ...]] | None = None
+        self._leads = False
+        self._unsigned_since: float | None = None
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="audit-keeper", daemon=True)
+
+    @property
+    def published(self) -> int:
+        """Records under the newest head."""
+        return self._publisher.size
+
+    @property
+    def signed(self) -> int:
+        """Records under the newest signed checkpoint."""
+        return self._publisher.signed
+
+    def unsigned_seconds(self) -> float:
+        """For how long this replica has seen records that no signed checkpoint covers; 0 when all are covered."""
+        since = self._unsigned_since
+        return time.monotonic() - since if since is not None else 0.0
+
+    def start(self) -> None:
+        """Begin to work."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """One last round, then let go."""
+        self._stopping.set()
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def saw(self, size: int) -> None:
+        """The log has so many records; for the writer's thread."""
+        if self._unsigned_since is None:
+            self._unsigned_since = time.monotonic()
+        if size - self.published >= self._settings.publish_leaves:
+            self._wake.set()
+
+    def _run(self) -> None:
+        beat_at = time.monotonic() + self._settings.heartbeat_seconds
+        while not self._stopping.is_set():
+            self._wake.wait(min(self._settings.publish_seconds, LOOK_SECONDS))
+            self._wake.clear()
+            begun = time.monotonic()
+            self._work()
+            beat = bool(self._settings.heartbeat_seconds) and begun >= beat_at
+            beat_at = begun + self._settings.heartbeat_seconds if beat else beat_at
+            self._log.tend(self.unsigned_seconds(), beat=beat)
+            self._stopping.wait(min(CATCH_UP_SECONDS, self._settings.publish_seconds))
+        self._work()
+        self._let_go()
+
+    def _work(self) -> None:
+        """One round. What fails for now is `trouble`, and is tried again in the next."""
+        begun = time.monotonic()
+        try:
+            self._round(self._connected())
+        except HeadMoved:
+            self.trouble = None  # another replica's office, just now
+        except (LogCorrupt, LogRolledBack) as error:
+            self._log.poison(error)
+            self.trouble = error
+        except Exception as error:  # noqa: BLE001 — a signer may raise anything; nothing of it harms durable records
+            self.trouble = error
+            if isinstance(error, Error) and (self._session is None or self._session.closed or self._session.broken):
+                self._let_go()
+        else:
+            self.trouble = None
+        behind = self._log.size - self.signed
+        self._unsigned_since = (self._unsigned_since or begun) if behind > 0 else None
+        backlog = self._log.size - self.published
+        late = backlog >= self._settings.unpublished
+        told = f"{backlog} records wait to be published: {self.trouble or 'the database is slow'}"
+        self.refuses = LogBusy(told) if late else None
+
+    def _round(self, session: Connection[tuple[Any, ...]]) -> None:
+        self._publisher.look(session)
+        self._leads = self._leads or self._publisher.is_ours(session)
+        if self._leads:
+            while self._publisher.publish(session):
+                pass
+            self._publisher.sign(session)
+
+    def _connected(self) -> Connection[tuple[Any, ...]]:
+        if self._session is None or self._session.closed:
+            self._leads = False
+            self._session = self._address.connect("bailiwick keeper", write=True)
+        return self._session
+
+    def _let_go(self) -> None:
+        session, self._session, self._leads = self._session, None, False
+        if session is not None:
+            with contextlib.suppress(Error):
+                session.close()

@@ -1,0 +1,368 @@
+"""One replica's turns at a shared log: whatever waits becomes one durable batch, after what the others wrote.
+
+Guarantees that a batch is acknowledged only once its commit is; that it is in the log at most once, however often the
+connection breaks (the writer's counter is the key under which it is found again); and that a server which has lost or
+replaced what was seen before is never written to again. A turn is an advisory lock held until the commit is durable,
+so the order has no gaps; a trigger and two unique keys refuse what would break it. For one thread, except `cut`.
+"""
+
+import contextlib
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+import orjson
+from psycopg import Connection, Error, OperationalError
+from psycopg import errors as server
+
+from audit.committer import Committed, Item
+from audit.counters import Counters, Pair, SealedName
+from audit.errors import LogBusy, LogLocked, LogPoisoned, LogRefused
+from audit.postgres.address import Address
+from audit.postgres.errors import Unsure, refusal
+from audit.postgres.safety import check_server
+from audit.record import LEAF_LIMIT
+from audit.segments import archive_hash, frames_body
+from audit.settings import Writer
+
+WRITER_LOCK = 1112822596  # advisory lock class of writers' names; turns have the one before
+SNAPSHOT_EVERY = 1 << 16  # records between two snapshots of all counters
+RETRY_SECONDS = 0.05
+
+Session = Connection[tuple[Any, ...]]
+Items = Callable[[int], Sequence[Item]]
+"""The records to write, told how many are there already."""
+
+_BATCH = """
+INSERT INTO bailiwick.batch (log, first, count, writer, seq, digest, chains, body)
+VALUES (%b, %b, %b, %b, %b, %b, %b, %b)
+"""
+_PARTS = """
+INSERT INTO bailiwick.part (log, sha256, data)
+SELECT %b, * FROM unnest(%b::bytea[], %b::bytea[]) ON CONFLICT DO NOTHING
+"""
+_LEFTOVERS = """
+SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity
+WHERE application_name = %s AND usename = current_user AND pid <> pg_backend_pid()
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Tip:
+    """The last batch that was seen."""
+
+    first: int
+    count: int
+    digest: bytes
+
+    @property
+    def size(self) -> int:
+        return self.first + self.count
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """A batch whose commit was sent and never answered."""
+
+    seq: int
+    digest: bytes
+    committed: Committed
+
+
+class Turns:
+    """A replica's side of the writing. `size` is what it knows of the log."""
+
+    def __init__(self, address: Address, origin: str, vkey: str, writer: Writer, patience: float) -> None:
+        self.log = 0
+        self.counters = Counters(writer.name, writer.boot)
+        self._address = address
+        self._origin = origin
+        self._vkey = vkey
+        self._writer = writer
+        self._patience = patience
+        self._application = f"bailiwick {writer.boot}"[:63]
+        self._session: Session | None = None
+        self._tip: Tip | None = None
+        self._doubt: Doubt | None = None
+        self._warned = ""
+        self._snapshot = 0
+        self._guard = threading.Lock()
+        self._since: float | None = None  # when the commit under way began
+
+    @property
+    def size(self) -> int:
+        """Records in the log, as far as this replica has seen."""
+        return self._tip.size if self._tip else 0
+
+    def open(self) -> None:
+        """Connect, look at the server, find the log or make it, take up its counters. Raises LogRefused, LogLocked."""
+        try:
+            session = self._connected()
+            self.log = self._found(session)
+            self._take_name(session)
+            row = session.execute(
+                "SELECT size, state FROM bailiwick.counters WHERE log = %s ORDER BY size DESC LIMIT 1", [self.log]
+            ).fetchone()
+            if row is not None:
+                self._snapshot = row[0]
+                self.counters.restore(orjson.loads(row[1]))
+            self._begin(session)
+            self._take_in(session, self._snapshot)
+            session.execute("COMMIT")
+        except Error as error:
+            self.close()
+            told = str(error).split("\n", maxsplit=1)[0]
+            raise LogRefused(f"the log in `{self._address.shown}` can't be opened: {told}") from error
+
+    def close(self) -> None:
+        """Let go of the session."""
+        with self._guard:
+            session, self._session = self._session, None
+        if session is not None:
+            with contextlib.suppress(Error):
+                session.close()
+
+    def cut(self, seconds: float) -> bool:
+        """Break off a commit that has been under way for longer than this; from another thread."""
+        with self._guard:
+            since, session = self._since, self._session
+            if since is None or session is None or time.monotonic() - since < seconds:
+                return False
+            with contextlib.suppress(OSError, Error), socket.socket(fileno=os.dup(session.fileno())) as wire:
+                wire.shutdown(socket.SHUT_RDWR)
+            return True
+
+    def last_schema(self) -> str:
+        """The schema of the last record by this writer's name, empty without one. Raises psycopg.Error."""
+        row = (
+            self._connected()
+            .execute(
+                "SELECT body, count FROM bailiwick.batch WHERE log = %s AND writer = %s ORDER BY seq DESC LIMIT 1",
+                [self.log, self._writer.name],
+            )
+            .fetchone()
+        )
+        if row is None:
+            return ""
+        from audit.postgres.bodies import pairs_of
+
+        return str(orjson.loads(pairs_of(row[0], row[1])[-1][1])["schema"])
+
+    def commit(self, make: Items) -> Committed:
+        """Make the records durable as one batch.
+
+        Raises LogBusy and LogFull when nothing counts or nobody can say, LogPoisoned when two histories would begin.
+        """
+        end = time.monotonic() + self._patience
+        while True:
+            self._since = time.monotonic()
+            try:
+                session = self._connected()
+                settled = self._settled(session)
+                if settled is not None:
+                    return settled
+                return self._attempt(session, make)
+            except (OperationalError, Unsure) as error:
+                lost = self._lost(error)
+                if not lost and isinstance(error, Error):
+                    raise refusal(error) from error
+                if time.monotonic() >= end:
+                    raise LogBusy(f"the database can't be reached: {_told(error)}") from error
+                time.sleep(RETRY_SECONDS)
+            finally:
+                self._since = None
+
+    def settle(self) -> bool:
+        """Reach the server again and learn what became of a batch in doubt; false when it can't be reached."""
+        try:
+            self._settled(self._connected())
+        except (OperationalError, Unsure) as error:
+            self._lost(error)
+            return False
+        return True
+
+    # — one turn —
+
+    def _attempt(self, session: Session, make: Items) -> Committed:
+        """One transaction. What the server refuses leaves no number used; what it doesn't answer is in doubt."""
+        try:
+            self._begin(session)
+            self._take_in(session, self._tip.first if self._tip else 0)
+            return self._write(session, make)
+        except BaseException as error:
+            if self._doubt is not None and (session.broken or session.closed or isinstance(error, Unsure)):
+                raise
+            self._doubt = None
+            self.counters.take_back()
+            if not session.closed:
+                with contextlib.suppress(Error):
+                    session.execute("ROLLBACK")
+            if isinstance(error, server.IntegrityError):
+                raise LogPoisoned(
+                    f"the log was written by somebody who waited for no turn, or under our name: {_told(error)}"
+                ) from error
+            if isinstance(error, Error) and not isinstance(error, OperationalError):
+                raise refusal(error) from error
+            raise
+
+    def _write(self, session: Session, make: Items) -> Committed:
+        first, seq = self.size, self.counters.next_seq
+        items = make(first)
+        pairs, parts = self._numbered(items)
+        digest = sha256(b"".join([leaf for leaf, _ in pairs])).digest()
+        committed = Committed(first, pairs)
+        chains = orjson.dumps(self.counters.changed())
+        state = self._state_due(first)
+        with session.pipeline():
+            if parts:
+                session.execute(_PARTS, [self.log, [name for name, _ in parts], [data for _, data in parts]])
+            if state is not None:
+                session.execute("INSERT INTO bailiwick.counters VALUES (%s, %s, %s)", [self.log, first, state])
+            body = frames_body(pairs)
+            session.execute(_BATCH, [self.log, first, len(pairs), self._writer.name, seq, digest, chains, body])
+            self._doubt = Doubt(seq, digest, committed)
+            self._warned = ""
+            session.execute("COMMIT")
+        if self._warned:
+            raise Unsure(self._warned)
+        self._done(Tip(first, len(pairs), digest))
+        if state is not None:
+            self._snapshot = first
+        return committed
+
+    def _done(self, tip: Tip) -> None:
+        self._doubt = None
+        self.counters.keep()
+        self._tip = tip
+
+    def _begin(self, session: Session) -> None:
+        session.execute("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
+
+    def _take_in(self, session: Session, known: int) -> None:
+        """Wait for our turn, then take in what the others wrote. Raises LogPoisoned when what we saw is gone."""
+        rows = session.execute("SELECT * FROM bailiwick.turn(%s, %s)", [self.log, known], binary=True).fetchall()
+        if self._tip is not None and (not rows or Tip(rows[0][0], rows[0][1], rows[0][4]) != self._tip):
+            raise LogPoisoned(
+                f"the database no longer holds the {self._tip.size} records that were acknowledged "
+                "(a standby that lagged behind, or a restored copy?): bring the newer server back"
+            )
+        for first, count, writer, seq, digest, chains in rows if self._tip is None else rows[1:]:
+            if first != (self._tip.size if self._tip else self._snapshot):
+                raise LogPoisoned(f"the log has a gap before record {first}")
+            self.counters.merge(orjson.loads(chains), writer, seq + count - 1)
+            self._tip = Tip(first, count, digest)
+
+    def _numbered(self, items: Sequence[Item]) -> tuple[list[Pair], list[Pair]]:
+        """Hash and leaf of each record, hash and ciphertext of each sealed part."""
+        parts: list[Pair] = []
+        sealed: dict[int, list[SealedName]] = {}
+        for place, (_, given) in enumerate(items):
+            for key_id, data in given:
+                digest = archive_hash(data)
+                parts.append((digest, data))
+                sealed.setdefault(place, []).append((key_id, digest, len(data)))
+        pairs = self.counters.number([item[0] for item in items], sealed)
+        assert all(len(leaf) <= LEAF_LIMIT for _, leaf in pairs), "a record leaves room for what the log adds"
+        return pairs, parts
+
+    def _state_due(self, first: int) -> bytes | None:
+        if first - self._snapshot < SNAPSHOT_EVERY:
+            return None
+        return orjson.dumps(self.counters.state())
+
+    # — sessions —
+
+    def _connected(self) -> Session:
+        """The session, made anew when it is gone. Raises OperationalError, LogRefused, LogLocked."""
+        if self._session is not None and not self._session.closed:
+            return self._session
+        session = self._address.connect(self._application, write=True, lock_seconds=self._patience)
+        try:
+            session.execute(_LEFTOVERS, [self._application])
+            check_server(session)
+            session.add_notice_handler(self._notice)
+            if self.log:
+                self._take_name(session)
+        except BaseException:
+            session.close()
+            raise
+        with self._guard:
+            self._session = session
+        return session
+
+    def _settled(self, session: Session) -> Committed | None:
+        """What became of the batch in doubt: committed, and durable wherever a commit has to be, or never written.
+
+        INVARIANT: with our turn taken, no transaction of ours is under way any more.
+        """
+        doubt = self._doubt
+        if doubt is None:
+            return None
+        self._begin(session)
+        row = session.execute(
+            "SELECT first, count, seq, digest FROM bailiwick.turn(%s, %s) WHERE writer = %s AND seq = %s",
+            [self.log, doubt.committed.first, self._writer.name, doubt.seq],
+        ).fetchone()
+        if row is None:
+            session.execute("ROLLBACK")
+            self._doubt = None
+            self.counters.take_back()
+            return None
+        if row[3] != doubt.digest:
+            session.execute("ROLLBACK")
+            raise LogPoisoned(f"another process writes as `{self._writer.name}`: give each replica a name of its own")
+        # a commit of our own: when it is durable, so is what came before it
+        values = [self.log, self._writer.name, doubt.seq]
+        session.execute("INSERT INTO bailiwick.settled (log, writer, seq) VALUES (%s, %s, %s)", values)
+        self._warned = ""
+        session.execute("COMMIT")
+        if self._warned:
+            raise Unsure(self._warned)
+        self._done(Tip(row[0], row[1], row[3]))
+        return doubt.committed
+
+    def _found(self, session: Session) -> int:
+        """The log's number, made when it is new. Raises LogRefused when it is signed by another key."""
+        session.execute(
+            "INSERT INTO bailiwick.log (origin, vkey) VALUES (%s, %s) ON CONFLICT DO NOTHING",
+            [self._origin, self._vkey],
+        )
+        query = """
+        SELECT log, vkey = %s OR EXISTS (SELECT FROM bailiwick.log_key k WHERE k.log = l.log AND k.vkey = %s)
+        FROM bailiwick.log l WHERE origin = %s
+        """
+        row = session.execute(query, [self._vkey, self._vkey, self._origin]).fetchone()
+        assert row is not None
+        if not row[1]:
+            raise LogRefused(
+                f"the log `{self._origin}` is signed by another key than this replica has: give all replicas one "
+                "keyring, or after a rotation let the owner add the new key to bailiwick.log_key"
+            )
+        return int(row[0])
+
+    def _take_name(self, session: Session) -> None:
+        row = session.execute(
+            "SELECT pg_try_advisory_lock(%s, hashtext(%s))", [WRITER_LOCK, f"{self.log}/{self._writer.name}"]
+        ).fetchone()
+        if row is None or not row[0]:
+            raise LogLocked(f"another process writes as `{self._writer.name}`: give each replica a name of its own")
+
+    def _lost(self, error: Exception) -> bool:
+        """Whether the session is of no use any more; then it is let go."""
+        if isinstance(error, Unsure) or self._session is None or self._session.broken or self._session.closed:
+            self.close()
+            return True
+        return False
+
+    def _notice(self, notice: Any) -> None:
+        if notice.severity_nonlocalized == "WARNING":
+            self._warned = str(notice.message_primary)
+
+
+def _told(error: Exception) -> str:
+    return str(error).split("\n", maxsplit=1)[0]
