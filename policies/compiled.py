@@ -42,3 +42,4 @@ class CompiledPolicy:
     fail_closed: bool
     actions: tuple[Action, ...]
     controls: tuple[str, ...]
+    sees_uid: bool  # may an expression read `request.uid`?

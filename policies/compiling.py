@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from policies.cel import CheckError, Compiler, Environment, ParseError, Program, hints
+from policies.cel.parser import parse
 from policies.cel.types import BOOL, DYN, NULL, STRING, CelType, Kind, ObjectType
 from policies.compiled import Check, CompiledPolicy, Mutation
 from policies.decision import Action
 from policies.facts.environment import JSON_PATCHES
 from policies.matching import Match, Rule, Selector
+from policies.recall import sees_uid
 
 if TYPE_CHECKING:
     from policies.kinds import SovereigntyPolicy
@@ -52,6 +54,7 @@ class _OnePolicy:
         self._policy = policy
         self._spec = policy.spec
         self._environment = compilation.environment
+        self._sees_uid = False
 
     def compiled(self) -> tuple[Match, CompiledPolicy]:
         spec = self._spec
@@ -75,6 +78,7 @@ class _OnePolicy:
             fail_closed=spec.failure_policy == "Fail",
             actions=tuple(Action(action) for action in spec.validation_actions),
             controls=tuple(spec.controls),
+            sees_uid=self._sees_uid,
         )
         return compiled.match, compiled
 
@@ -141,10 +145,12 @@ class _OnePolicy:
 
     def _program(self, at: str, source: str, expect: CelType | None) -> Program | None:
         try:
-            return self._all.compile(source, self._environment, expect)
+            program = self._all.compile(source, self._environment, expect)
         except (ParseError, CheckError) as error:
             self._problem(at, str(error))
             return None
+        self._sees_uid = self._sees_uid or ("request" in source and sees_uid(parse(source, quoted_fields=True)))
+        return program
 
     def _problem(self, at: str, message: str) -> None:
         name = self._policy.metadata.name

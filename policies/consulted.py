@@ -6,7 +6,7 @@ elsewhere, for all decisions that read them.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from policies.json import Json
@@ -45,41 +45,56 @@ class Read:
     found: Json
 
 
+@dataclass(frozen=True, slots=True)
+class Notes:
+    """What was read of a snapshot, and what it gave. Doesn't hold the snapshot itself."""
+
+    gets: dict[Ref, Json | Absent | Unknown] = field(default_factory=dict)
+    lists: dict[Query, Sequence[Json] | Unknown] = field(default_factory=dict)
+    answers: dict[Question, Answer | Pending] = field(default_factory=dict)
+
+    def hold_in(self, snapshot: Snapshot) -> bool:
+        """Whether another snapshot gives the same for all of it. Reads all of it there."""
+        return (
+            all(_same(snapshot.get(ref), found) for ref, found in self.gets.items())
+            and all(_same(snapshot.list(query), found) for query, found in self.lists.items())
+            and all(snapshot.answer(question) == found for question, found in self.answers.items())
+        )
+
+
 class Consulted:
     """A snapshot that notes what is read of it. One for each call of `decide`."""
 
-    __slots__ = ("_answers", "_gets", "_lists", "_snapshot")
+    __slots__ = ("_snapshot", "notes")
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
-        self._gets: dict[Ref, Json | Absent | Unknown] = {}
-        self._lists: dict[Query, Sequence[Json] | Unknown] = {}
-        self._answers: dict[Question, Answer | Pending] = {}
+        self.notes = Notes()
 
     @property
     def digest(self) -> bytes:
         return self._snapshot.digest
 
     def get(self, ref: Ref) -> Json | Absent | Unknown:
-        found = self._gets[ref] = self._snapshot.get(ref)
+        found = self.notes.gets[ref] = self._snapshot.get(ref)
         return found
 
     def list(self, query: Query) -> Sequence[Json] | Unknown:
-        found = self._lists[query] = self._snapshot.list(query)
+        found = self.notes.lists[query] = self._snapshot.list(query)
         return found
 
     def answer(self, question: Question) -> Answer | Pending:
-        found = self._answers[question] = self._snapshot.answer(question)
+        found = self.notes.answers[question] = self._snapshot.answer(question)
         return found
 
     def reads(self) -> Iterator[Read]:
         """Every object that was read, each once."""
         given: set[Ref] = set()
-        for ref, found in self._gets.items():
+        for ref, found in self.notes.gets.items():
             if not isinstance(found, Absent | Unknown):
                 given.add(ref)
                 yield Read(ref, self._digest(ref, found), found)
-        for listed in self._lists.values():
+        for listed in self.notes.lists.values():
             for found in () if isinstance(listed, Unknown) else listed:
                 ref = ref_of(found)
                 if ref not in given:
@@ -90,12 +105,12 @@ class Consulted:
         """What was read as JSON: objects by their digests, answers whole. Empty parts are left out."""
         parts: dict[str, Any] = {
             "objects": [[*_names(read.ref), read.digest.hex()] for read in self.reads()],
-            "absent": [_names(ref) for ref, found in self._gets.items() if isinstance(found, Absent)],
+            "absent": [_names(ref) for ref, found in self.notes.gets.items() if isinstance(found, Absent)],
             "unknown": [
-                [*_names(ref), found.missing] for ref, found in self._gets.items() if isinstance(found, Unknown)
+                [*_names(ref), found.missing] for ref, found in self.notes.gets.items() if isinstance(found, Unknown)
             ],
-            "lists": [self._listed(query, found) for query, found in self._lists.items()],
-            "answers": [[_asked(question), _answered(found)] for question, found in self._answers.items()],
+            "lists": [self._listed(query, found) for query, found in self.notes.lists.items()],
+            "answers": [[_asked(question), _answered(found)] for question, found in self.notes.answers.items()],
         }
         return {"digest": self.digest.hex(), **{name: part for name, part in parts.items() if part}}
 
@@ -148,6 +163,13 @@ class Excerpt:
             return found
         asked = str(question.ref) if isinstance(question, Lookup) else "an answer"
         return Answer(Unknown(f"{asked}: {_NOT_RECORDED}"))
+
+
+def _same(now: object, then: object) -> bool:
+    """Snapshots of one cluster share what hasn't changed, so most is the same object and costs no comparison."""
+    if isinstance(now, list) and isinstance(then, list):
+        return len(now) == len(then) and all(map(_same, now, then))
+    return now is then or now == then
 
 
 def _names(ref: Ref) -> list[str]:

@@ -12,6 +12,7 @@ from hashlib import sha256
 from policies.cel import EvaluationError
 from policies.compiled import CompiledPolicy
 from policies.concerned import candidates
+from policies.consulted import Consulted
 from policies.correction import Correction
 from policies.decision import Action, Decision, Inputs, Needs, Reason, Verdict
 from policies.facts.context import Situation
@@ -22,6 +23,7 @@ from policies.json import Json, canonical
 from policies.judgement import judge
 from policies.matching import Index, Match, key_of
 from policies.reasons import ReasonCode
+from policies.recall import Key, Recall
 from policies.request import GroupKind, Operation, Phase, Request, Resource
 from policies.snapshot import Question, Snapshot
 from policies.templates import Templates
@@ -40,6 +42,7 @@ class RuleEngine:
         self._codes = codes
         self._version = version
         self._templates = Templates()
+        self._recall = Recall()
 
     @property
     def digest(self) -> bytes:
@@ -58,27 +61,38 @@ class RuleEngine:
 
     def decide(self, request: Request, phase: Phase, snapshot: Snapshot, now: datetime) -> Decision | Needs:
         """What to answer. Never raises: a fault of ours is a denial that says so, unless the policies say Ignore."""
-        findings = Findings(self._codes)
         try:
-            return self._decide(request, phase, snapshot, now, findings)
+            key = (request_digest(request), phase, now.date())
+            known = self._recall.find(key, snapshot)
+            return known if known is not None else self._decide(request, key, snapshot, now)
         except RecursionError:
             return self._unjudged("too-complex", "the object is nested too deeply to be judged", phase, snapshot)
         except Exception as fault:  # noqa: BLE001  # total: whatever goes wrong is answered, and answered with no
             return self._unjudged("internal-fault", f"{type(fault).__name__}: {fault}", phase, snapshot)
 
-    def _decide(
-        self, request: Request, phase: Phase, snapshot: Snapshot, now: datetime, findings: Findings
-    ) -> Decision | Needs:
+    def _decide(self, request: Request, key: Key, snapshot: Snapshot, now: datetime) -> Decision | Needs:
+        digest, phase, _ = key
         exempt = request.namespace in self._law.exempt
         concerned = () if exempt else candidates(self._index, request, key_of(request))
         found = [entry for entry in concerned if _behind(phase, entry[1])]
         admitted = self._admitted if phase is not Phase.MUTATE else None
-        with Situation(self._law, request, snapshot, now, admitted) as situation:
-            return self._judged(situation, phase, found, findings)
+        findings, consulted = Findings(self._codes), Consulted(snapshot)
+        with Situation(self._law, request, consulted, now, admitted) as situation:
+            decision = self._judged(situation, phase, found, findings, self._inputs(digest, snapshot))
+        if findings.questions:
+            return Needs(_distinct(findings.questions))
+        if _repeatable(decision, situation, found):
+            self._recall.keep(key, decision, consulted.notes)
+        return decision
 
     def _judged(
-        self, situation: Situation, phase: Phase, found: Sequence[tuple[Match, CompiledPolicy]], findings: Findings
-    ) -> Decision | Needs:
+        self,
+        situation: Situation,
+        phase: Phase,
+        found: Sequence[tuple[Match, CompiledPolicy]],
+        findings: Findings,
+        inputs: Inputs,
+    ) -> Decision:
         request = situation.request
         patch: Sequence[Json] = ()
         document = request.object
@@ -89,8 +103,6 @@ class RuleEngine:
             evaluated = list(correction.policies.values())
         else:
             evaluated = judge(found, situation.facts(document), findings)
-        if findings.questions:
-            return Needs(_distinct(findings.questions))
         reasons = tuple(findings.reasons)
         return Decision(
             verdict=_verdict(reasons, patch),
@@ -101,7 +113,7 @@ class RuleEngine:
             policies=tuple(policy.name for policy in evaluated),
             fail_closed=any(policy.fail_closed for policy in evaluated) or phase is not Phase.IGNORE,
             summary=situation.facts(document).summary(brief=not found),
-            inputs=self._inputs(request, situation.snapshot),
+            inputs=inputs,
         )
 
     def _admitted(self, situation: Situation, pod: Json) -> Json:
@@ -123,9 +135,9 @@ class RuleEngine:
                 raise error(f"its pods can't be corrected: policy `{reason.policy}`: {reason.message}")
         return correction.object, situation
 
-    def _inputs(self, request: Request, snapshot: Snapshot) -> Inputs:
+    def _inputs(self, digest: bytes, snapshot: Snapshot) -> Inputs:
         return Inputs(
-            request=request_digest(request),
+            request=digest,
             snapshot=snapshot.digest,
             policies=self._law.rulebook.digest,
             data=self._law.data_digest,
@@ -163,6 +175,13 @@ def _behind(phase: Phase, policy: CompiledPolicy) -> bool:
     if phase is Phase.MUTATE:
         return bool(policy.mutations)
     return bool(policy.checks or policy.annotations) and policy.fail_closed is (phase is Phase.FAIL)
+
+
+def _repeatable(decision: Decision, situation: Situation, found: Sequence[tuple[Match, CompiledPolicy]]) -> bool:
+    """Whether an equal request must get an equal decision: nobody looked at the clock or at the request's uid."""
+    if "now" in situation.touched or any(reason.code == "too-complex" for reason in decision.reasons):
+        return False
+    return not any(policy.sees_uid for _, policy in found)
 
 
 def _denies(reasons: Sequence[Reason]) -> bool:

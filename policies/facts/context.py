@@ -32,9 +32,9 @@ class Situation:
         self, law: Law, request: Request, snapshot: Snapshot, now: datetime, admitted: Admitted | None = None
     ) -> None:
         """Without `admitted`, templates are seen as they stand: so do mutations, which correct some of them there."""
-        self.law, self.request, self.now = law, request, now
+        self.law, self.request = law, request
         self.touched: set[str] = set()  # what rules looked at beside the object
-        self._snapshot = snapshot
+        self._snapshot, self._now = snapshot, now
         self._admitted = admitted
         self._facts: Facts | None = None
 
@@ -56,7 +56,7 @@ class Situation:
 
     def of_pod(self, request: Request) -> "Situation":
         """The same surroundings for a pod that one of the object's templates makes."""
-        inner = Situation(self.law, request, self._snapshot, self.now)
+        inner = Situation(self.law, request, self._snapshot, self._now)
         shared = ("namespace_object", "labelled", "data_class", "jurisdiction")
         inner.__dict__.update({name: self.__dict__[name] for name in shared if name in self.__dict__})
         return inner
@@ -67,6 +67,12 @@ class Situation:
         if admitted is None or (self.request.kind.kind == "Pod" and not self.request.kind.group):
             return extract(document)
         return extract(document, lambda pod: admitted(self, pod))
+
+    @property
+    def now(self) -> datetime:
+        """The moment of the decision. Whoever needs no more than the day asks for the jurisdiction."""
+        self.touched.add("now")
+        return self._now
 
     @property
     def snapshot(self) -> Snapshot:
@@ -94,7 +100,7 @@ class Situation:
 
     @cached_property
     def jurisdiction(self) -> JurisdictionFact:
-        return self.law.jurisdiction(_label(self.labelled, JURISDICTION_LABEL), self.now.date())
+        return self.law.jurisdiction(_label(self.labelled, JURISDICTION_LABEL), self._now.date())
 
     @cached_property
     def cluster(self) -> Cluster:

@@ -1,0 +1,61 @@
+"""Decisions that were asked for before: a controller tries what was refused again and again, and GitOps re-applies.
+
+A decision is a function of the request but its uid, the door, the day, the rules, and what was read of the snapshot. A
+remembered one is given again only for an equal request, and only after everything that was read has been read again
+and found to be the same. Nothing here decides anything.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import date
+
+from policies.cel import ast
+from policies.consulted import Notes
+from policies.decision import Decision
+from policies.request import Phase
+from policies.snapshot import Snapshot
+
+_REMEMBERED = 1024  # decisions; a few KiB each
+
+Key = tuple[bytes, Phase, date]  # the request's digest, without its uid
+
+
+@dataclass(frozen=True, slots=True)
+class _Remembered:
+    decision: Decision
+    notes: Notes
+
+
+class Recall:
+    """Remembered decisions. One for each set of rules."""
+
+    def __init__(self) -> None:
+        self._known: dict[Key, _Remembered] = {}
+
+    def find(self, key: Key, snapshot: Snapshot) -> Decision | None:
+        """The decision, where everything that it was made from is the same."""
+        known = self._known.get(key)
+        if known is None or not known.notes.hold_in(snapshot):
+            return None
+        inputs = known.decision.inputs
+        if inputs.snapshot == snapshot.digest:
+            return known.decision
+        return replace(known.decision, inputs=replace(inputs, snapshot=snapshot.digest))
+
+    def keep(self, key: Key, decision: Decision, notes: Notes) -> None:
+        """Remember a decision and what was read for it; the oldest is forgotten when there are too many."""
+        if len(self._known) >= _REMEMBERED:
+            self._known.pop(next(iter(self._known)))
+        self._known[key] = _Remembered(decision, notes)
+
+
+def sees_uid(node: ast.Node) -> bool:
+    """Whether an expression may read `request.uid`: then equal requests may get different decisions.
+
+    `request` is harmless where one of its other fields is taken at once, and nowhere else.
+    """
+    match node:
+        case ast.Ident(name="request"):
+            return True
+        case (ast.Select(operand=ast.Ident(name="request")) | ast.Has(operand=ast.Ident(name="request"))) as taken:
+            return taken.field == "uid"
+    return any(sees_uid(child) for child in ast.children(node))
