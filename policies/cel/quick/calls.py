@@ -247,16 +247,17 @@ def _general(g: Generator, function: Function, chosen: tuple[Overload, ...], arg
     """A call of a library's function, behind its guards."""
     if _foreseeable(g, function, chosen) and all(arg.constant is not MISSING for arg in args):
         return _beforehand(g, function, chosen, args, price)
+    host = function.name in g.environment.functions  # trusted to cost what it says
     single = len(chosen) == 1 and function.dynamic is None
     run = chosen[0].call if single else implementation(function, chosen)
-    fenced = not function.quick or isinstance(run, Timed)
+    fenced = not host and (not function.quick or isinstance(run, Timed))
     g.fenced |= fenced
     if single and not function.unguarded:
         _guards(g, chosen[0], args)
     if fenced:
         _keep_small(g, args)
     text = _called(g, run, args)
-    kind = chosen[0].result if single and function.name not in g.environment.functions else None
+    kind = chosen[0].result if single and not host else None
     if kind is not None and kind.kind not in _TRUSTED:
         kind = None
     if not isinstance(price, ByResult):
