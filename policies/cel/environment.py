@@ -13,10 +13,6 @@ from types import MappingProxyType
 from policies.cel import versions
 from policies.cel.admission import NAMESPACE, REQUEST
 from policies.cel.functions import Function, Table, Version, merge, shielded, table
-from policies.cel.library.authorizer import AUTHORIZER, RESOURCE_CHECK
-from policies.cel.library.messages import MESSAGES
-from policies.cel.library.patch import TABLE as PATCH_FUNCTIONS
-from policies.cel.library.patch import object_type
 from policies.cel.types import DYN, STRING, CelType, ObjectType, map_of
 
 
@@ -32,6 +28,8 @@ class Environment:
     _all: Table = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        from policies.cel.library.patch import TABLE as PATCH_FUNCTIONS
+
         own = {
             name: shielded(function) for name, function in self.functions.items() if function.since <= self.kubernetes
         }
@@ -45,6 +43,8 @@ class Environment:
     @classmethod
     def admission(cls, version: Version = versions.DEFAULT, patches: bool = False) -> Environment:
         """What validating and, with `patches`, mutating admission policies may name."""
+        from policies.cel.library.authorizer import AUTHORIZER, RESOURCE_CHECK
+
         variables = {
             "object": DYN,
             "oldObject": DYN,
@@ -81,6 +81,9 @@ class Environment:
 
     def constructible(self, name: str) -> ObjectType | None:
         """The object type that `name{...}` would construct."""
+        from policies.cel.library.messages import MESSAGES
+        from policies.cel.library.patch import object_type
+
         declared = self.types.get(name)
         if declared is None and self.patches:
             declared = object_type(name)

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from policies.cel import hints, versions
 from policies.cel.budget import PER_EXPRESSION, Budget
-from policies.cel.check.checker import check
-from policies.cel.depth import nesting, room_for
 from policies.cel.environment import Environment
-from policies.cel.errors import CelError, CheckError, CostExceeded, EvaluationError
+from policies.cel.errors import CelError, CostExceeded, EvaluationError
 from policies.cel.library.patch import Made, plain
-from policies.cel.parser import parse
 from policies.cel.plan.frame import LIMIT, SPENT, frame
-from policies.cel.plan.planner import Plan, plan
-from policies.cel.quick.generator import Draft, Quick, draft
-from policies.cel.types import CelType, Kind
+from policies.cel.types import CelType
 from policies.cel.values import Value
 
-_SHALLOW = 40  # levels of a tree that fit on Python's stack, and into its grammar
+if TYPE_CHECKING:
+    from policies.cel.plan.planner import Plan
+    from policies.cel.quick.draft import Draft, Quick
 
 
 class Program:
@@ -99,6 +96,8 @@ class Program:
         """The value, or why there is none, one step after another."""
         f = frame(names, budget.left, budget.patience, self._padding)
         if self._depth:
+            from policies.cel.depth import room_for
+
             room_for(self._depth)
         try:
             value = self._run(f)
@@ -117,20 +116,12 @@ class Program:
 
 
 class Compiler:
-    """Source to programs. Has no state; one can serve everybody."""
+    """Source to programs. Has no state; one can serve everybody. What compiles is loaded with the first expression."""
 
     def compile(self, source: str, environment: Environment, expect: CelType | None = None) -> Program:
         """Raises ParseError or CheckError. `expect` is the type the expression must have, exactly as the API server
         asks.
         """
-        version = environment.kubernetes
-        tree = parse(source, versions.macro_table(version), versions.habits(version).quoted_names)
-        checked = check(tree, source, environment)
-        if expect is not None and checked.type != expect and expect.kind is not Kind.DYN:
-            message = f"must evaluate to {expect} but got {checked.type}"
-            raise CheckError.at(message, source, 0, hints.result((expect,), checked.type))
-        depth = nesting(tree).frames
-        planned = plan(checked, source, environment)
-        if depth > _SHALLOW:
-            return Program(source, checked.type, planned, depth, None)
-        return Program(source, checked.type, planned, 0, draft(checked, planned.known, environment))
+        from policies.cel.compilation import compiled
+
+        return compiled(source, environment, expect)

@@ -10,59 +10,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
-from policies.cel import macros
 from policies.cel.functions import Table, Version, merge
-from policies.cel.library import (
-    authorizer,
-    comprehensions,
-    formats,
-    formatting,
-    lists,
-    network,
-    optionals,
-    quantity,
-    regex,
-    semver,
-    sets,
-    standard,
-    strings,
-    urls,
-)
 from policies.cel.types import CelType
+
+if TYPE_CHECKING:
+    from policies.cel.macros import Expander, MacroKey
 
 DEFAULT: Version = (1, 36)
 OLDEST: Version = (1, 31)
 NEWEST: Version = (1, 37)
 TWO_VARIABLES: Version = (1, 32)
 LISTS: Version = (1, 34)
-
-_LIBRARIES: tuple[tuple[Version, Version | None, Table], ...] = (  # since, before, functions
-    ((1, 0), None, standard.TABLE),
-    ((1, 0), (1, 37), standard.BEFORE_1_37),
-    ((1, 37), None, standard.SINCE_1_37),
-    ((1, 0), None, lists.KUBERNETES),
-    ((1, 0), None, strings.TABLE),
-    ((1, 0), (1, 37), strings.BEFORE_1_37),
-    ((1, 37), None, strings.SINCE_1_37),
-    ((1, 0), None, formatting.TABLE),
-    ((1, 0), None, regex.TABLE),
-    ((1, 0), (1, 36), urls.TABLE_1_31),
-    ((1, 36), None, urls.TABLE_1_36),
-    ((1, 27), None, authorizer.TABLE),
-    ((1, 28), None, optionals.TABLE),
-    ((1, 28), None, quantity.TABLE),
-    ((1, 29), None, sets.TABLE),
-    ((1, 30), None, network.TABLE),
-    ((1, 31), (1, 35), formats.TABLE_1_31),
-    ((1, 35), (1, 36), formats.TABLE_1_35),
-    ((1, 36), None, formats.TABLE_1_36),
-    ((1, 32), None, comprehensions.TABLE),
-    ((1, 33), None, semver.TABLE),
-    ((1, 34), None, lists.EXTENSION),
-    ((1, 34), (1, 37), lists.BEFORE_1_37),
-    ((1, 37), None, lists.SINCE_1_37),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,17 +48,66 @@ def new_expressions(server: Version) -> Version:
     return server[0], server[1] - 1
 
 
-@lru_cache(maxsize=16)
-def functions(version: Version) -> Table:
-    """Every function of a version, one table."""
-    return merge(
-        *(part for since, before, part in _LIBRARIES if since <= version and (before is None or version < before))
+def _libraries() -> tuple[tuple[Version, Version | None, Table], ...]:
+    """Since when, until when, and the functions. Loaded with the first expression: most commands evaluate none."""
+    from policies.cel.library import (
+        authorizer,
+        comprehensions,
+        formats,
+        formatting,
+        lists,
+        network,
+        optionals,
+        quantity,
+        regex,
+        semver,
+        sets,
+        standard,
+        strings,
+        urls,
+    )
+
+    return (
+        ((1, 0), None, standard.TABLE),
+        ((1, 0), (1, 37), standard.BEFORE_1_37),
+        ((1, 37), None, standard.SINCE_1_37),
+        ((1, 0), None, lists.KUBERNETES),
+        ((1, 0), None, strings.TABLE),
+        ((1, 0), (1, 37), strings.BEFORE_1_37),
+        ((1, 37), None, strings.SINCE_1_37),
+        ((1, 0), None, formatting.TABLE),
+        ((1, 0), None, regex.TABLE),
+        ((1, 0), (1, 36), urls.TABLE_1_31),
+        ((1, 36), None, urls.TABLE_1_36),
+        ((1, 27), None, authorizer.TABLE),
+        ((1, 28), None, optionals.TABLE),
+        ((1, 28), None, quantity.TABLE),
+        ((1, 29), None, sets.TABLE),
+        ((1, 30), None, network.TABLE),
+        ((1, 31), (1, 35), formats.TABLE_1_31),
+        ((1, 35), (1, 36), formats.TABLE_1_35),
+        ((1, 36), None, formats.TABLE_1_36),
+        ((1, 32), None, comprehensions.TABLE),
+        ((1, 33), None, semver.TABLE),
+        ((1, 34), None, lists.EXTENSION),
+        ((1, 34), (1, 37), lists.BEFORE_1_37),
+        ((1, 37), None, lists.SINCE_1_37),
     )
 
 
 @lru_cache(maxsize=16)
-def macro_table(version: Version) -> Mapping[macros.MacroKey, macros.Expander]:
+def functions(version: Version) -> Table:
+    """Every function of a version, one table."""
+    return merge(
+        *(part for since, before, part in _libraries() if since <= version and (before is None or version < before))
+    )
+
+
+@lru_cache(maxsize=16)
+def macro_table(version: Version) -> Mapping[MacroKey, Expander]:
     """Every macro of a version."""
+    from policies.cel import macros
+
     found = dict(macros.STANDARD)
     if version >= TWO_VARIABLES:
         found |= macros.TWO_VARIABLE
@@ -115,4 +124,6 @@ def since(name: str, after: Version) -> Version | None:
 
 def named_types(version: Version) -> Mapping[str, CelType]:
     """The library types that can be written as names."""
+    from policies.cel.library import network
+
     return {"net.IP": network.IP_TYPE, "net.CIDR": network.CIDR_TYPE} if version >= (1, 30) else {}

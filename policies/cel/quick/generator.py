@@ -8,7 +8,7 @@ is cheapest, and what was read once is not read again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from policies.cel import ast
 from policies.cel.check.checked import Checked
@@ -16,35 +16,16 @@ from policies.cel.cost import LIST, MAP
 from policies.cel.environment import Environment
 from policies.cel.maps import TextMap
 from policies.cel.quick import attributes, calls, loops
+from policies.cel.quick.draft import Draft
 from policies.cel.quick.operations import GiveUp
 from policies.cel.quick.writer import Term, Unsupported, Writer, kind_of
 from policies.cel.types import BOOL, LIST_DYN
 from policies.cel.values import MISSING, NONE, Optional, Value
 from policies.cel.versions import habits
 
-Quick = Callable[[Mapping[str, object]], tuple[Value, int]]
-
 _LIMIT = 10_000  # cost of what is evaluated the quick way; beyond it, somebody must look at the clock
 _FENCED_LIMIT = 2_000  # where calls can work long on little
 _LONGEST_NEST = 12  # terms of a chain that are put one into the other, so that each sees what those before it have read
-
-
-class Draft:
-    """The source of a quick function. Python compiles it when it turns out to be needed: that takes as long as all that
-    came before it.
-    """
-
-    __slots__ = ("_table", "source")
-
-    def __init__(self, source: str, table: Mapping[str, object]) -> None:
-        self.source = source
-        self._table = table
-
-    def compiled(self) -> Quick:
-        space = dict(self._table)
-        exec(compile(self.source, "<quick>", "exec"), space)  # noqa: S102 - source of our own, see writer.py
-        made: Quick = space.pop("quick")  # type: ignore[assignment]
-        return made
 
 
 def draft(checked: Checked, known: Mapping[int, Value], environment: Environment) -> Draft | None:

@@ -15,7 +15,8 @@ from policies.cel import Budget, CompileError, Compiler, CostExceeded, Environme
 from policies.cel.check.checker import check
 from policies.cel.parser import parse
 from policies.cel.plan.planner import plan
-from policies.cel.quick.generator import Draft, draft
+from policies.cel.quick.draft import Draft
+from policies.cel.quick.generator import draft
 from policies.cel.versions import macro_table
 from tests.policies.cel.oracle import objects
 from tests.policies.cel.oracle.generator import Generator
