@@ -31,7 +31,14 @@ VERBS = {
 
 
 # Verbs of a group whose package lies below what they need: `audit` knows neither keyrings nor policies.
-ADDED = {"audit": {"replay": "webhook.verbs.replay:replay"}}
+ADDED = {
+    "audit": {
+        "replay": "webhook.verbs.replay:replay",
+        "erase": "webhook.verbs.erase:erase",
+        "hold": "webhook.verbs.erase:hold",
+        "expire": "webhook.verbs.erase:expire",
+    }
+}
 
 
 class Verbs(click.Group):

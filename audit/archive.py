@@ -17,11 +17,12 @@ from audit.segments import (
     BATCH_MAGIC,
     FRAME_OVERHEAD,
     archive_hash,
+    batch_fields,
+    is_erased,
     parse_header,
 )
 from audit.store import Disk, FileSystem
 
-_BATCH = struct.Struct(">8sQIII")
 _LENGTH = struct.Struct(">I")
 
 
@@ -80,6 +81,10 @@ class Archive:
             raise PartErased(f"part {digest.hex()[:16]} was erased")
         raise PartChanged(f"part {digest.hex()[:16]} in `{slot.path.name}` is not what its hash was made of")
 
+    def is_erased(self, slot: Slot) -> bool:
+        """Whether the place holds nothing any more."""
+        return is_erased(self.files.read(slot.path, slot.offset, slot.size))
+
     def _take(self, path: Path) -> None:
         data = self.files.read(path)
         try:
@@ -92,7 +97,7 @@ class Archive:
 
     def _slots(self, path: Path, data: bytes, at: int) -> Iterator[tuple[bytes, Slot]]:
         while at + BATCH_HEADER_SIZE <= len(data) and data.startswith(BATCH_MAGIC, at):
-            _, _, count, length, _ = _BATCH.unpack_from(data, at)
+            _, count, length = batch_fields(data, at)
             end, frame = at + BATCH_HEADER_SIZE + length, at + BATCH_HEADER_SIZE
             for _ in range(count):
                 if frame + FRAME_OVERHEAD > min(end, len(data)):
@@ -107,8 +112,3 @@ class Archive:
             at = end
         if data.count(0, at) != len(data) - at:
             self.damage.append(f"segment `{path.name}` can't be followed from offset {at} on")
-
-
-def is_erased(data: bytes) -> bool:
-    """Whether these bytes are what erasing leaves: nothing, or zeros. No sealed part looks so."""
-    return data.count(0) == len(data)

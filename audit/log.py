@@ -23,6 +23,7 @@ import orjson
 from audit.answers import acknowledge, refuse, sealed_parts_of
 from audit.committer import Committed, Committer, Item, Part
 from audit.counters import Counters
+from audit.erasing import finish_erasing
 from audit.errors import (
     LogBusy,
     LogClosed,
@@ -201,6 +202,7 @@ class FileLog:
         try:
             make_durable_directory(files, directory)
             self._take_lock()
+            finish_erasing(files, directory)
             tail: list[Frame] = []
             boundary = self._keeper.publisher.boundary()
             records = recover_segments(

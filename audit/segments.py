@@ -43,6 +43,11 @@ def archive_hashes(parts: Iterable[bytes]) -> list[bytes]:
     return [sha256(part).digest() for part in parts]
 
 
+def is_erased(part: bytes) -> bool:
+    """Whether these bytes are what erasing leaves of a sealed part: zeros. No sealed part looks so."""
+    return part.count(0) == len(part)
+
+
 HASHERS: Mapping[str, Hasher] = {"log": leaf_hash, "archive": archive_hash}
 
 
@@ -129,6 +134,12 @@ def batch_head(first: int, count: int, body: bytes) -> bytes:
     """What stands before the body of a batch."""
     head = _BATCH.pack(BATCH_MAGIC, first, count, len(body), crc32(body), 0)[:-4]
     return head + _UNSIGNED.pack(crc32(head))
+
+
+def batch_fields(data: bytes | bytearray, at: int) -> tuple[int, int, int]:
+    """First index, count and length of the body of the batch at an offset, as its header says, checked by nobody."""
+    _, first, count, length, _, _ = _BATCH.unpack_from(data, at)
+    return first, count, length
 
 
 def scan(data: bytes, begin: int, first: int) -> Scan:

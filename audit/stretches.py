@@ -17,7 +17,7 @@ from audit.layout import archive_of, wal_of
 from audit.reading import bundle_leaves
 from audit.record_check import RecordCheck
 from audit.recovery import LoadedSegment, load_segment
-from audit.segments import archive_hashes, batch_pairs, segment_name
+from audit.segments import archive_hashes, batch_pairs, is_erased, segment_name
 from audit.store import FileSystem
 from audit.tile_check import PublishedFiles
 from audit.tlog.merkle import complete_root, leaf_hashes
@@ -25,6 +25,7 @@ from audit.tlog.tiles import TILE_WIDTH
 
 Leaves = tuple[list[bytes], list[bytes]]  # hashes and entries
 Batched = tuple[int, list[bytes], list[bytes]]  # first number, hashes, bytes
+_PART = "sealed part"
 _LOOKS = 3  # at a last segment that seems damaged
 
 
@@ -81,8 +82,9 @@ def check_parts(ground: Ground, first: int, is_last: bool) -> Stretch:
     stretch = _empty()
     loaded = _load(ground, archive_of(ground.directory) / segment_name(first), "archive", stretch, is_last=is_last)
     if loaded is not None:
-        for _, digests, parts in _batches(loaded, archive_hashes, "sealed part", stretch):
-            stretch.parts.update(zip(digests, map(len, parts), strict=True))
+        for _, digests, parts in _batches(loaded, archive_hashes, _PART, stretch):
+            found = zip(digests, parts, strict=True)
+            stretch.parts.update((digest, len(part)) for digest, part in found if not is_erased(part))
     return stretch
 
 
@@ -126,8 +128,9 @@ def _batches(
             return
         digests = hasher(parts)
         if digests != stored:
-            for index, (left, right) in enumerate(zip(digests, stored, strict=True), batch.first):
-                if left != right:
+            compared = zip(digests, stored, parts, strict=True)
+            for index, (left, right, part) in enumerate(compared, batch.first):
+                if left != right and not (what == _PART and is_erased(part)):  # what is gone is asked about later
                     stretch.findings.problem(f"{what} {index}", "doesn't match the hash beside it", index)
         yield batch.first, digests, parts
 

@@ -347,6 +347,9 @@ class _Verification:
                 self._findings.problem(
                     f"record {index}", f"names the sealed part {digest.hex()} with another size", index
                 )
+        left = len(present.keys() & self._records.erased)
+        if left:
+            self._findings.note("archive", f"still holds {left} sealed parts that are declared erased")
         orphans = len(present.keys() - self._records.sealed.keys())
         if orphans:
             self._findings.note("archive", f"holds {orphans} sealed parts of appends that were never acknowledged")

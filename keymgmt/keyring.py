@@ -155,6 +155,15 @@ class FileKeyring:
         return self._document.generation
 
     @property
+    def approvals(self) -> ApprovalPolicy | None:
+        """Who must agree to what can't be taken back; None when nobody was declared."""
+        declared = self._document.approvals
+        if declared is None:
+            return None
+        approvers = {name: from_base64url(key) for name, key in declared.approvers.items()}
+        return ApprovalPolicy(approvers, declared.needed)
+
+    @property
     def head(self) -> Head:
         """Generation and digest: remember it elsewhere and give it to `open` as `seen`."""
         return head_of(self._document)

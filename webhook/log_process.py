@@ -122,6 +122,7 @@ def main(descriptor: int) -> None:
     """Open the log, serve the socket until its other end is gone, close the log."""
     from audit.serving import serve
     from audit.wire import failed_message
+    from webhook.orders import attended
     from webhook.state import Options
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # meant for the webhook, which ends us in its time
@@ -136,7 +137,7 @@ def main(descriptor: int) -> None:
             channel.sendall(failed_message(error))
             return
         try:
-            with suppress(BrokenPipeError, ConnectionResetError):
+            with attended(log, options), suppress(BrokenPipeError, ConnectionResetError):
                 serve(log, channel)
         finally:
             log.close_now()

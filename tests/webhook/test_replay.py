@@ -76,7 +76,7 @@ class Decided:
 def decided(tmp_path_factory: pytest.TempPathFactory) -> Decided:
     """A webhook process that judged every object of the quickstart twice, all doors each."""
     state = tmp_path_factory.mktemp("state")
-    process = Process(state, ["--rules", RULES, "--snapshot", CLUSTER])
+    process = Process(state, ["--rules", RULES, "--snapshot", CLUSTER, "--linger", "0"])
     try:
         asker = process.ready()
         told = [asker.create(found) for _ in range(2) for found in _manifests()]

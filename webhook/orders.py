@@ -1,0 +1,226 @@
+"""Orders to whoever holds the log: erase what was approved, place or lift a hold, expire what is old.
+
+A log has one writer, and that is mostly a webhook's. So a command puts its order into a directory beside the log; the
+writer carries it out and puts its answer beside it, and where nobody writes the log the command does both. An order is
+done at most once as far as anybody can tell: it stays until its answer is durable, and doing it again changes nothing.
+"""
+
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import orjson
+
+from audit.erasure import Approved, Eraser
+from audit.erasure_plan import ErasureRefused, Scope
+from audit.errors import AuditError
+from audit.inputs import Origin
+from audit.ports import Envelope, Position
+from audit.record import Record, event_record
+from audit.store import Disk, put_files
+from keymgmt.approvals import ApprovalPolicy
+from keymgmt.canonical import from_base64url, moment
+from keymgmt.errors import KeyManagementError, NotApproved
+from keymgmt.ports import Approval
+
+if TYPE_CHECKING:
+    from audit.log import FileLog
+    from keymgmt.keyring import FileKeyring
+    from webhook.state import Options
+
+logger = logging.getLogger("bailiwick.webhook")
+
+FOLDER = "orders"  # in the state directory
+LOOK = 1.0  # seconds between looks into it
+SHARED_FOR = 2  # days that a shared input may be older than a record that names it: `audit.inputs.RENEW`, and one more
+
+
+class Log(Protocol):
+    """The open log."""
+
+    @property
+    def origin(self) -> str: ...
+
+    def append_now(self, record: Record, sealed: Sequence[Envelope] = ()) -> Position: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """The directory of orders and answers."""
+
+    folder: Path
+
+    def put(self, order: Mapping[str, Any]) -> str:
+        """Leave an order, durably; its id. Raises OSError."""
+        self.folder.mkdir(mode=0o700, exist_ok=True)
+        name = uuid.uuid4().hex
+        self._write(f"{name}.order", order)
+        return name
+
+    def waiting(self) -> list[str]:
+        """The ids of orders without an answer, the oldest first."""
+        names = [path.stem for path in sorted(self.folder.glob("*.order"), key=lambda path: path.stat().st_mtime)]
+        return [name for name in names if not (self.folder / f"{name}.answer").exists()]
+
+    def order(self, name: str) -> dict[str, Any]:
+        found: dict[str, Any] = orjson.loads((self.folder / f"{name}.order").read_bytes())
+        return found
+
+    def answer(self, name: str, said: Mapping[str, Any]) -> None:
+        """Answer an order, durably; the order, which may name people, goes."""
+        self._write(f"{name}.answer", said)
+        (self.folder / f"{name}.order").unlink(missing_ok=True)
+
+    def answered(self, name: str) -> dict[str, Any] | None:
+        """The answer, taken away, or None as long as there is none."""
+        path = self.folder / f"{name}.answer"
+        if not path.exists():
+            return None
+        said: dict[str, Any] = orjson.loads(path.read_bytes())
+        path.unlink()
+        return said
+
+    def withdraw(self, name: str) -> None:
+        """Nobody has taken it yet: take it back."""
+        (self.folder / f"{name}.order").unlink(missing_ok=True)
+
+    def _write(self, name: str, content: Mapping[str, Any]) -> None:
+        files = Disk()
+        put_files(files, [(self.folder / name, orjson.dumps(content))])
+        files.sync_directory(self.folder)
+
+
+class Clerk:
+    """Carries out orders on one open log."""
+
+    def __init__(self, log: Log, directory: Path, origin: Origin, keyring: "FileKeyring") -> None:
+        self._log = log
+        self._origin = origin
+        self._keyring = keyring
+        self._eraser = Eraser(log, directory, origin, _now)
+
+    def attend(self, orders: Orders) -> None:
+        """Answer everything that waits. Never raises for what an order asks."""
+        for name in orders.waiting():
+            try:
+                said = self._done(orders.order(name))
+            except (AuditError, KeyManagementError) as refusal:
+                said = {"error": str(refusal), "hint": getattr(refusal, "hint", "")}
+            except Exception as fault:
+                logger.exception("an order was not carried out")
+                said = {"error": f"{type(fault).__name__}: {fault}", "hint": "look into the webhook's own log"}
+            orders.answer(name, said)
+
+    def _done(self, order: Mapping[str, Any]) -> dict[str, Any]:
+        match order.get("do"):
+            case "erase":
+                votes = [vote_of(vote) for vote in order["votes"]]
+                done = self._eraser.erase(order["action"].encode(), lambda action: self._approved(action, votes, order))
+                return {"records": done.records, "parts": done.parts, "leaves": done.leaves}
+            case "expire":
+                return self._expired(order)
+            case "hold":
+                record = event_record("hold", {**self._origin.fields(_now()), **order["hold"]})
+                return {"leaves": [self._log.append_now(record).index]}
+        raise ErasureRefused("this order asks for nothing that is known here", "use the same release on both sides")
+
+    def _approved(self, action: bytes, votes: Sequence[Approval], order: Mapping[str, Any]) -> Approved:
+        policy: ApprovalPolicy | None = self._keyring.approvals
+        if policy is None:
+            raise NotApproved(
+                f"the keyring of `{self._keyring.region}` has no approvers, so nobody can erase; "
+                "make it with `bailiwick keys init --approver`"
+            )
+        quorum = policy.verify(action, votes, _now())
+        evidence = self._sealed({"approvers": quorum.approvers, "votes": order["votes"]})
+        return Approved(len(quorum.approvers), quorum.needed, quorum.nonce, (evidence,))
+
+    def _sealed(self, content: Mapping[str, Any]) -> Envelope:
+        """Who approved: names of people, so sealed like all of them."""
+        from webhook.recording import Whereabouts
+
+        where = Whereabouts(self._origin.cluster, self._origin.region, self._keyring.jurisdiction)
+        said = orjson.dumps({"schema": "bailiwick.approvals/v1", **content})
+        return self._keyring.sealer().seal(said, where.binding(""))
+
+    def _expired(self, order: Mapping[str, Any]) -> dict[str, Any]:
+        """Each class by its own time, all others by the general one; what they share by the longest, and some more."""
+        classes: dict[str, int] = order["classes"]
+        kept = frozenset(classes)
+        scopes = [Scope("retention", record_class=name, before=_ago(days)) for name, days in classes.items()]
+        scopes.append(Scope("retention", before=_ago(order["days"]), keep=kept))
+        longest = max(order["days"], *classes.values()) if classes else order["days"]
+        scopes.append(Scope("retention", record_class="inputs", before=_ago(longest + SHARED_FOR), shared=True))
+        done = [self._eraser.expire(scope, order["basis"]) for scope in scopes]
+        return {
+            "records": sum(one.records for one in done),
+            "parts": sum(one.parts for one in done),
+            "leaves": [leaf for one in done for leaf in one.leaves],
+        }
+
+
+def _ago(days: int) -> str:
+    """That many days before now, as records write times."""
+    return (_now() - timedelta(days=days)).isoformat(timespec="microseconds")[:-6] + "Z"
+
+
+@contextmanager
+def attended(log: "FileLog", options: "Options") -> Iterator[None]:
+    """While this runs, orders are carried out by a thread of their own."""
+    from webhook.state import open_keyring
+
+    ended = threading.Event()
+    orders = Orders(options.directory / FOLDER)
+    origin = Origin(options.cluster_name, options.region, options.version)
+
+    def look() -> None:
+        while not ended.wait(LOOK):
+            if orders.waiting():
+                try:
+                    Clerk(log, options.directory / "log", origin, open_keyring(options)).attend(orders)
+                except Exception:
+                    logger.exception("orders can't be attended to; trying again")
+
+    thread = threading.Thread(target=look, name="orders", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def wait_for(orders: Orders, name: str, seconds: float) -> dict[str, Any] | None:
+    """The writer's answer, or None when there was none in time."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        said = orders.answered(name)
+        if said is not None:
+            return said
+        time.sleep(0.05)
+    return None
+
+
+def vote_of(vote: Mapping[str, str]) -> Approval:
+    """A vote as `bailiwick keys approve` writes it. Raises NotApproved."""
+    try:
+        return Approval(
+            vote["approver"],
+            from_base64url(vote["nonce"]),
+            moment(vote["issued"]),
+            moment(vote["expires"]),
+            from_base64url(vote["signature"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise NotApproved("a vote can't be read; make it with `bailiwick keys approve`") from error
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

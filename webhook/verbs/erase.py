@@ -1,0 +1,266 @@
+"""`bailiwick audit erase`, `hold`, `expire`: what is sealed beside the log goes, approved or when its time is over."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from audit.verbs.places import log_directory
+from webhook.verbs.private import Refused, keyring_options, moving
+
+if TYPE_CHECKING:
+    from audit.erasure_plan import Scope
+    from webhook.regional import Where
+    from webhook.state import Options
+
+REQUEST = "bailiwick.dev/approval-request/v1"
+VOTE = "bailiwick.dev/approval/v1"
+_LOG = click.argument("log", type=click.Path(exists=True, file_okay=False, path_type=Path))
+_WAIT = click.option("--wait", default=60.0, show_default=True, help="Seconds for a webhook that holds the log.")
+_OUTPUT = click.option(
+    "-o", "--output", type=click.Choice(["table", "json", "yaml"]), default="table", show_default=True
+)
+
+
+@click.command()
+@_LOG
+@click.option("--namespace", default="", help="Everything of this namespace.")
+@click.option("--user", default="", help="Everything that this user asked for; needs the region's keyring.")
+@click.option("--user-tag", default="", metavar="KEY:TAG", help="The same by the key's id and the user's tag.")
+@click.option("--record", "records", multiple=True, type=click.IntRange(min=0), help="This record; repeatable.")
+@click.option("--basis", default="", help="The legal basis, for example `GDPR 17(1)(b)`.")
+@click.option("--request", "out", type=click.Path(dir_okay=False, path_type=Path), help="Write the request here.")
+@click.option("--approved", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Do this request.")
+@click.option("--vote", "votes", multiple=True, type=click.Path(exists=True, path_type=Path), help="Repeatable.")
+@keyring_options
+@_WAIT
+@_OUTPUT
+def erase(
+    log: Path,
+    namespace: str,
+    user: str,
+    user_tag: str,
+    records: Sequence[int],
+    basis: str,
+    out: Path | None,
+    approved: Path | None,
+    votes: Sequence[Path],
+    where: "Where",
+    wait: float,
+    output: str,
+) -> None:
+    """Erase what is sealed beside the LOG, and record that it was erased.
+
+    First with a scope, --basis and --request: it says what would go, and writes a request that approvers sign with
+    `bailiwick keys approve`. Then with --approved and their votes: it is done. The records themselves stay and verify;
+    `audit replay` says that they are erased. A legal hold stops it.
+    """
+    directory = log_directory(log)
+    if approved is not None:
+        asked = _read(approved, REQUEST)
+        given = [_read(path, VOTE) for path in votes]
+        order = {"do": "erase", "action": asked["action"], "votes": given}
+        _tell(_ordered(directory, order, where, wait), "erased", output)
+        return
+    if out is None or not basis:
+        raise click.UsageError("give --basis and --request FILE to ask for approval, or --approved FILE with its votes")
+    _request(directory, _scope(directory, namespace, user, user_tag, records, where), basis, out)
+
+
+def _scope(log: Path, namespace: str, user: str, user_tag: str, records: Sequence[int], where: "Where") -> "Scope":
+    from audit.erasure_plan import Scope
+
+    if sum(map(bool, (namespace, user, user_tag, records))) != 1:
+        raise click.UsageError("give one of --namespace, --user, --user-tag, --record")
+    if user:
+        tag, key = tag_of(log, user, where)
+        return Scope("user", user=tag, key=key)
+    if user_tag:
+        key, _, tag = user_tag.rpartition(":")
+        return Scope("user", user=tag, key=key)
+    return Scope("namespace", namespace=namespace) if namespace else Scope("records", records=frozenset(records))
+
+
+def tag_of(log: Path, user: str, where: "Where") -> tuple[str, str]:
+    """A user's tag under the active key, and that key's id."""
+    from audit.tags import Tagger
+    from keymgmt.keyring import FileKeyring
+    from webhook.regional import keyring_for
+
+    keyring = keyring_for(where, log, _options(log).region)
+    if not isinstance(keyring, FileKeyring):
+        raise Refused("a key service makes no tags", "give --user-tag, from a record of that user")
+    tagger = Tagger(keyring.tagger("audit-tags"))
+    return tagger.tag("user", user), tagger.key_id
+
+
+def _request(log: Path, scope: "Scope", basis: str, out: Path) -> None:
+    import orjson
+
+    from audit.erasure import plan
+    from keymgmt.canonical import to_base64url
+
+    with moving("reading") as progress:
+        planned = plan(log, _origin(log), scope, basis, progress=progress)
+    asked = {"schema": REQUEST, "action": planned.action.decode(), "nonce": to_base64url(os.urandom(16))}
+    out.write_bytes(orjson.dumps(asked, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    click.echo(f"{planned.parts} sealed parts of {planned.records} records would go; approvers sign `{out}`")
+    for hold, count in sorted(planned.held.items()):
+        click.echo(f"held: `{hold}` stands on {count} of these records; lift it first")
+
+
+@click.command()
+@_LOG
+@click.argument("name")
+@click.option("--lift", is_flag=True, help="Lift it.")
+@click.option("--basis", required=True, help="Why, for example `GDPR 17(3)(e)`.")
+@click.option("--namespace", default="", help="Hold this namespace.")
+@click.option("--user", default="", help="Hold what this user asked for.")
+@click.option("--records", default="", metavar="FIRST-LAST", help="Hold these records.")
+@keyring_options
+@_WAIT
+@_OUTPUT
+def hold(
+    log: Path,
+    name: str,
+    lift: bool,
+    basis: str,
+    namespace: str,
+    user: str,
+    records: str,
+    where: "Where",
+    wait: float,
+    output: str,
+) -> None:
+    """Place a legal hold of this NAME (a case number, no person's name) on the LOG, or lift it.
+
+    Without a scope it holds everything. What is held is neither erased nor expired.
+    """
+    directory = log_directory(log)
+    fields: dict[str, Any] = {"hold": name, "state": "lifted" if lift else "placed", "basis": basis, "scope": "all"}
+    if namespace:
+        fields |= {"scope": "namespace", "namespace": namespace}
+    elif user:
+        tag, key = tag_of(directory, user, where)
+        fields |= {"scope": "user", "tags": {"user": tag, "key": key}}
+    elif records:
+        first, _, last = records.partition("-")
+        if not (first.isdecimal() and (last or first).isdecimal()):
+            raise click.UsageError("--records takes FIRST-LAST, for example 100-250")
+        fields |= {"scope": "records", "first": int(first), "end": int(last or first) + 1}
+    _tell(_ordered(directory, {"do": "hold", "hold": fields}, where, wait), fields["state"], output)
+
+
+@click.command()
+@_LOG
+@click.option("--days", type=click.IntRange(min=1), required=True, help="How long sealed parts are kept.")
+@click.option("--class", "classes", multiple=True, metavar="NAME=DAYS", help="Another time for a data class.")
+@click.option("--basis", default="retention time", show_default=True)
+@keyring_options
+@_WAIT
+@_OUTPUT
+def expire(log: Path, days: int, classes: Sequence[str], basis: str, where: "Where", wait: float, output: str) -> None:
+    """Erase the sealed parts of decisions in the LOG that are older than their retention time, unless held.
+
+    What decisions share (rules, objects of the cluster) goes when the longest of these times is over for it.
+    """
+    times = {}
+    for one in classes:
+        name, _, number = one.partition("=")
+        if not name or not number.isdecimal() or int(number) < 1:
+            raise click.UsageError("--class takes NAME=DAYS, for example restricted=3650")
+        times[name] = int(number)
+    order = {"do": "expire", "days": days, "classes": times, "basis": basis}
+    _tell(_ordered(log_directory(log), order, where, wait), "expired", output)
+
+
+def _ordered(log: Path, order: Mapping[str, Any], where: "Where", wait: float) -> dict[str, Any]:
+    """Have the log's writer do it, or do it here where nobody writes the log."""
+    from audit.errors import LogLocked
+    from webhook.orders import FOLDER, Orders, wait_for
+
+    options = _options(log)
+    orders = Orders(options.directory / FOLDER)
+    name = orders.put(order)
+    try:
+        _attend(log, options, orders, where)
+    except LogLocked:
+        pass  # a webhook holds it, and looks into the folder
+    except BaseException:
+        orders.withdraw(name)
+        raise
+    said = wait_for(orders, name, wait)
+    if said is None:
+        orders.withdraw(name)
+        raise Refused("the process that holds the log did not answer", "look into its own log; --wait gives it longer")
+    if "error" in said:
+        raise Refused(said["error"], said["hint"] or None)
+    return said
+
+
+def _attend(log: Path, options: "Options", orders: Any, where: "Where") -> None:
+    from audit.inputs import Origin
+    from keymgmt.keyring import FileKeyring
+    from webhook.orders import Clerk
+    from webhook.regional import keyring_for
+    from webhook.state import open_log
+
+    keyring = keyring_for(where, log, options.region)
+    if not isinstance(keyring, FileKeyring):
+        raise Refused("nobody writes this log, and its keyring is not a file keyring", "start the webhook, then ask it")
+    opened = open_log(options, keyring)
+    try:
+        Clerk(opened, log, Origin(options.cluster_name, options.region, options.version), keyring).attend(orders)
+    finally:
+        opened.close_now()
+
+
+def _options(log: Path) -> "Options":
+    """Whose log it is, by what it says of itself."""
+    from audit.reading import read_records
+    from policies.version import version
+    from webhook.state import Options
+
+    first = next(iter(read_records(log, 0, 1)), None)
+    if first is None:
+        raise Refused(f"`{log}` holds no records", "name the state directory of a webhook that has run")
+    leaf = first.fields
+    writer = leaf["written"]["by"]
+    return Options(version(), state=str(log.parent), region=leaf["region"], cluster_name=leaf["cluster"], writer=writer)
+
+
+def _origin(log: Path) -> str:
+    from audit.reading import read_records
+
+    return str(next(iter(read_records(log, 0, 1))).fields.get("origin", ""))
+
+
+def _read(path: Path, schema: str) -> dict[str, Any]:
+    import orjson
+
+    try:
+        value = orjson.loads(path.read_bytes())
+    except ValueError:
+        value = None
+    if not isinstance(value, dict) or value.get("schema") != schema:
+        made_by = "bailiwick audit erase --request" if schema == REQUEST else "bailiwick keys approve"
+        raise Refused(f"`{path}` is not a file of `{schema}`", f"make it with `{made_by}`")
+    return value
+
+
+def _tell(said: Mapping[str, Any], done: str, output: str) -> None:
+    if output == "table":
+        leaves = ", ".join(map(str, said["leaves"])) or "none"
+        what = f"{said['parts']} sealed parts of {said['records']} records {done}; " if "parts" in said else f"{done}; "
+        click.echo(f"{what}recorded as {leaves}")
+        return
+    if output == "json":
+        import orjson
+
+        click.echo(orjson.dumps(said).decode())
+        return
+    import yaml
+
+    click.echo(yaml.safe_dump(dict(said), sort_keys=False), nl=False)
