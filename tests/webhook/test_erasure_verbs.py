@@ -58,7 +58,7 @@ class Site:
             assert process.stop() == 0, process.written()
 
     def run(self, verb: str, *arguments: str, fails: bool = False) -> str:
-        shown = CliRunner().invoke(command, ["audit", verb, str(self.state), *arguments])
+        shown = CliRunner().invoke(command, ["audit", verb, str(self.state), *arguments], standalone_mode=False)
         if fails:
             assert shown.exit_code == 2 or shown.exception is not None, shown.output
             return f"{shown.output}{shown.exception}{getattr(shown.exception, 'hint', '')}"
