@@ -5,7 +5,7 @@ Raises errors of `keymgmt` as they are, and `KeyringUnknown` with a hint where n
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from keymgmt.ports import Opener
 
@@ -50,7 +50,30 @@ def keyring_for(where: Where, log: Path, region: str) -> Keyring:
 
 
 def _service(path: Path, region: str) -> Keyring:
-    raise KeyringUnknown(f"`{path}` is no directory", f"give the directory of the file keyring of `{region}`")
+    import yaml
+    from pydantic import ValidationError
+
+    from keymgmt.transit.keyring import TransitKeyring
+    from keymgmt.transit.settings import TransitSettings
+
+    hint = "it holds `archiveKey`, the Transit key's name, and under `vault` its url, ca and login"
+    try:
+        given: dict[str, Any] = yaml.safe_load(path.read_text())
+        settings = TransitSettings.model_validate(given["vault"])
+        site = settings.site(region, {"audit-archive": str(given["archiveKey"])})
+    except (yaml.YAMLError, ValidationError, ValueError, KeyError, TypeError) as error:
+        raise KeyringUnknown(f"`{path}` holds no settings of a key service: {_said(error)}", hint) from error
+    return TransitKeyring.connect(site, settings.login.login())
+
+
+def _said(error: Exception) -> str:
+    """What is wrong, without the values: a file under a wrong name may hold anybody's secrets."""
+    from pydantic import ValidationError
+
+    if isinstance(error, ValidationError):
+        first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+        return f"`{'.'.join(map(str, first['loc']))}`: {first['msg'].lower()}"
+    return f"`{error.args[0]}` is missing" if isinstance(error, KeyError) else type(error).__name__
 
 
 def jurisdiction_of(keyring: Keyring) -> str:
