@@ -42,7 +42,7 @@ class KeyedMap(Mapping[Value, Value]):
         return len(self._entries)
 
     def __repr__(self) -> str:
-        return repr(dict(self._entries.values()))
+        return f"{{{', '.join(f'{key!r}: {value!r}' for key, value in self._entries.values())}}}"
 
     def pairs(self) -> Iterable[tuple[Value, Value]]:
         """Keys and values. Unlike `items()`, also with keys that can't be found again."""

@@ -119,7 +119,8 @@ def _aggregate(node: Node) -> str:
 def _operand(node: Node) -> str:
     """What a selection, call or index is made on. After a whole number, a dot would make a fraction of it."""
     text = _text(node, _MEMBER)
-    return f"({text})" if isinstance(node, Literal) and type(node.value) in (int, UInt, float) else text
+    is_number = isinstance(node, Literal) and type(node.value) in (int, UInt, float)
+    return f"({text})" if is_number and text[0] != "(" else text
 
 
 def _listed(nodes: Iterable[Node]) -> str:

@@ -214,7 +214,8 @@ class _Checker:
 
     def undeclared(self, node: object, name: str, functions: bool = False) -> CelType:
         if functions:
-            hint = did_you_mean(name, self.functions) or hints.no_function(since(name, self.environment.kubernetes))
+            later = since(name, self.environment.kubernetes)
+            hint = (later is None and did_you_mean(name, self.functions)) or hints.no_function(later)
         else:
             known = {*self.environment.variables, *chain.from_iterable(self.scopes)}
             hint = did_you_mean(name, known) or hints.known_names(known)

@@ -1,0 +1,41 @@
+"""The expressions of `expressions.yaml`, what they are evaluated over, and what an API server's CEL answers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+Json = dict[str, Any]
+
+HERE = Path(__file__).parent
+ANSWERS = HERE / "answers.jsonl"
+EXPRESSIONS: dict[str, list[str]] = yaml.safe_load((HERE / "expressions.yaml").read_text())
+BINDINGS: Json = {
+    "object": {
+        "spec": {"replicas": 3, "containers": [{"name": "b"}, {"name": "a"}]},
+        "flag": "true",
+        "text": "certainly not",
+        "pattern": "(",
+    },
+    "oldObject": None,
+    "params": None,
+    "request": {
+        "operation": "CREATE",
+        "resource": {"group": "", "version": "v1", "resource": "pods"},
+        "userInfo": {"username": "alice", "groups": ["a"]},
+    },
+    "namespaceObject": None,
+}
+
+
+def rows() -> list[tuple[str, str]]:
+    """Library and expression."""
+    return [(library, expression) for library, several in EXPRESSIONS.items() for expression in map(str, several)]
+
+
+def recorded() -> list[Json]:
+    """The recorded answers, in the order of the rows."""
+    return [json.loads(line) for line in ANSWERS.read_text().splitlines()]
