@@ -23,7 +23,7 @@ from webhook.answer import answer_bytes
 from webhook.app import Webhook
 from webhook.body import Bodies, Receive, Scope, Send, respond
 from webhook.certificates import Authority
-from webhook.composition import recording
+from webhook.composition import Records
 from webhook.doors import Door
 from webhook.judge import Current, Judge
 from webhook.log_process import LogProcess
@@ -66,13 +66,13 @@ ALLOWED = Decision(Verdict.ALLOWED, policies=("placement",), inputs=Inputs(b"r" 
 
 
 def application(options: Options, keyring: FileKeyring, log: Log, metrics: Metrics) -> Webhook:
-    snapshot = MemorySnapshot()
+    snapshot, records = MemorySnapshot(), Records.of(options, keyring, log)
     judge = Judge(
         engine=Current(Yes()),
         snapshot=Current(snapshot),
         resolver=NobodyToAsk(),
-        log=log,
-        recording=recording(options, keyring),
+        log=records.inputs,
+        recording=records.recording,
         ids=lambda: str(uuid.uuid4()),
         clock=lambda: datetime.now(UTC),
         observer=metrics,
