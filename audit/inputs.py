@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from audit.drafts import Seal
 from audit.errors import LogUnavailable
 from audit.ports import Envelope, Log, Position
-from audit.record import Input, Record, canonical_size, event_record, inputs_bytes
+from audit.record import Draft, Input, Record, Unsealed, canonical_size, event_record, inputs_bytes
 
 RENEW = 86_400.0  # seconds
 AT_ONCE = 200  # inputs in one part: what an `inputs` record can name
@@ -33,9 +34,6 @@ class Tags(Protocol):
     def key_id(self) -> str: ...
 
     def tag(self, kind: str, value: str) -> str: ...
-
-
-Seal = Callable[[bytes, str], Envelope]  # plaintext and the namespace that it is bound to
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +88,7 @@ class SharedInputs:
         until = self._until.get(digest)
         return until is not None and self._seconds() < until
 
-    async def append(self, record: Record, sealed: Sequence[Envelope] = ()) -> Position:
+    async def append(self, record: Record | Draft, sealed: Sequence[Envelope | Unsealed] = ()) -> Position:
         """As the log's, once what the record needs is durable. Raises what the log raises."""
         if record.needs:
             await self.archive(record.needs)

@@ -20,9 +20,10 @@ from typing import Any
 
 import orjson
 
-from audit.answers import acknowledge, refuse, sealed_parts_of
+from audit.answers import acknowledge, refuse
 from audit.committer import Committed, Committer, Item, Part
 from audit.counters import Counters
+from audit.drafts import Seal, made
 from audit.erasing import finish_erasing
 from audit.errors import (
     LogBusy,
@@ -39,7 +40,7 @@ from audit.layout import HEAD, LOCK, archive_of, wal_of
 from audit.leaf import table_digest
 from audit.ports import Envelope, Position, Signer
 from audit.publisher import Publisher, Source
-from audit.record import Record, event_record
+from audit.record import Draft, Record, Unsealed, event_record
 from audit.recovery import recover_segments
 from audit.segment_writer import SyncFailed
 from audit.segments import Frame
@@ -67,6 +68,7 @@ class FileLog:
         settings: LogSettings | None = None,
         files: FileSystem | None = None,
         head: Head | None = None,
+        seal: Seal | None = None,
     ) -> "FileLog":
         """Recover, lock and start; a start record is durable when this returns, in a new log after a genesis record.
 
@@ -76,7 +78,7 @@ class FileLog:
         files = files or Disk()
         head = head or FileHead(files, directory / HEAD)
         source = Source(files, directory, origin, signer, head)
-        log = cls(source, clock, writer, settings or LogSettings())
+        log = cls(source, clock, writer, settings or LogSettings(), seal)
         try:
             log._start()
         except BaseException:
@@ -84,11 +86,14 @@ class FileLog:
             raise
         return log
 
-    def __init__(self, source: Source, clock: Clock, writer: Writer, settings: LogSettings) -> None:
+    def __init__(
+        self, source: Source, clock: Clock, writer: Writer, settings: LogSettings, seal: Seal | None = None
+    ) -> None:
         self._source = source
         self._clock = clock
         self._writer = writer
         self._settings = settings
+        self._seal = seal
         self._counters = Counters(writer.name, writer.boot)
         self._committer = Committer(
             source.files, source.directory, source.origin, settings.segment_bytes, self._counters
@@ -113,7 +118,7 @@ class FileLog:
 
     # — appending —
 
-    async def append(self, record: Record, sealed: Sequence[Envelope] = ()) -> Position:
+    async def append(self, record: Record | Draft, sealed: Sequence[Envelope | Unsealed] = ()) -> Position:
         """Return once the record and its sealed parts are durable.
 
         Raises LogBusy, LogFull, LogPoisoned, LogClosed (all LogUnavailable), RecordInvalid for too many parts. A caller
@@ -121,7 +126,7 @@ class FileLog:
         """
         if self._refusal is not None or self._queue.qsize() >= self._settings.waiting or self._keeper.refuses:
             raise self._refuse()
-        parts = sealed_parts_of(sealed) if sealed else ()
+        record, parts = self.made(record, sealed)
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Position] = loop.create_future()
         self._queue.put((record, parts, future, loop))
@@ -129,18 +134,22 @@ class FileLog:
             self._sweep()
         return await future
 
-    def append_now(self, record: Record, sealed: Sequence[Envelope] = ()) -> Position:
+    def append_now(self, record: Record | Draft, sealed: Sequence[Envelope | Unsealed] = ()) -> Position:
         """The same for a thread without an event loop; blocks."""
         if self._refusal is not None or self._queue.qsize() >= self._settings.waiting or self._keeper.refuses:
             raise self._refuse()
-        return self._append_own(record, sealed_parts_of(sealed)).result()
+        return self._append_own(*self.made(record, sealed)).result()
+
+    def made(self, record: Record | Draft, sealed: Sequence[Envelope | Unsealed]) -> Item:
+        """What `append_batch` takes. Raises RecordInvalid for too many parts, and for a draft that is no record."""
+        return made(record, sealed, self._seal)
 
     def append_batch(self, items: Sequence[Item]) -> Committed:
         """Make these records durable in the caller's own thread, all or none. Blocks. Raises LogUnavailable."""
         with self._writing:
             if self._refusal is not None or self._keeper.refuses:
                 raise self._refuse()
-            return self._commit(items)
+            return self._commit(items) if items else Committed(self._size, [])
 
     @property
     def origin(self) -> str:

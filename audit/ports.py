@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from audit.record import Record
+from audit.record import Draft, Record, Unsealed
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,6 @@ class Signer(Protocol):
 
 
 class Log(Protocol):
-    async def append(self, record: Record, sealed: Sequence[Envelope]) -> Position:
-        """Return once the record and its sealed parts are durable. Raises LogUnavailable."""
+    async def append(self, record: Record | Draft, sealed: Sequence[Envelope | Unsealed]) -> Position:
+        """Return once the record and its sealed parts are durable. Raises LogUnavailable, RecordInvalid."""
         ...

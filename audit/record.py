@@ -62,6 +62,23 @@ class SealedPart:
         return self.ciphertext
 
 
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A record's fields as JSON, not checked yet; a time is written out as the leaf has it."""
+
+    schema: str  # short, for example `decision`
+    fields: bytes
+    needs: tuple[Input, ...] = ()  # as `Record.needs`
+
+
+@dataclass(frozen=True, slots=True)
+class Unsealed:
+    """A part in clear: JSON, not deflated yet."""
+
+    plain: bytes
+    tenant: str  # the namespace that it is bound to
+
+
 def decision_record(fields: Mapping[str, object]) -> Record:
     """The record of one answer. Raises RecordInvalid for an unknown field, a wrong type, or a missing one."""
     return _record(shape("decision"), fields)
@@ -74,16 +91,22 @@ def event_record(schema: str, fields: Mapping[str, object]) -> Record:
 
 def sealed_bytes(fields: Mapping[str, object]) -> bytes:
     """Plaintext of a decision's sealed part, deflated. Raises RecordInvalid for a field that the table doesn't seal."""
+    return deflated(sealed_json(fields))
+
+
+def sealed_json(fields: Mapping[str, object]) -> bytes:
+    """The same, not deflated yet."""
     known = {field.name for field in schemas()["decision"].sealed}
     for name in fields:
         if name not in known:
             raise RecordInvalid(f"a sealed part has no field `{name}`: known are {', '.join(sorted(known))}")
-    return _deflated(dict(fields) | {"schema": "bailiwick.sealed/v2"})
+    return _dumps(dict(fields) | {"schema": "bailiwick.sealed/v2"})
 
 
 def inputs_bytes(inputs: Sequence[tuple[bytes, object]]) -> bytes:
     """Plaintext of a part with inputs, each with the digest that it is known by, deflated. Raises RecordInvalid."""
-    return _deflated({"schema": "bailiwick.inputs/v1", "inputs": [[digest.hex(), value] for digest, value in inputs]})
+    contents = [[digest.hex(), value] for digest, value in inputs]
+    return deflated(_dumps({"schema": "bailiwick.inputs/v1", "inputs": contents}))
 
 
 def opened_fields(plain: bytes) -> dict[str, Any]:
@@ -103,8 +126,9 @@ def canonical_size(value: object) -> int:
     return len(_dumps({"": value}))
 
 
-def _deflated(fields: Mapping[str, object]) -> bytes:
-    plain = zlib.compress(_dumps(fields), _LEVEL)
+def deflated(part: bytes) -> bytes:
+    """A part's plaintext as it is sealed. Raises RecordInvalid when it is too large."""
+    plain = zlib.compress(part, _LEVEL)
     if len(plain) > SEALED_LIMIT - SEALING_ROOM:
         raise RecordInvalid(f"a sealed part of {len(plain)} bytes is too large: leave out what can be had again")
     return plain

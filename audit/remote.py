@@ -12,10 +12,9 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any, cast
 
-from audit.answers import sealed_parts_of
-from audit.errors import LogBusy, LogClosed, LogGone, LogUnavailable, WireBroken
+from audit.errors import LogBusy, LogClosed, LogGone, LogUnavailable, RecordInvalid, WireBroken
 from audit.ports import Envelope, Position
-from audit.record import Record
+from audit.record import Draft, Record, Unsealed
 from audit.settings import LogStatus
 from audit.wire import LENGTH, Done, Failed, State, batch_message, item_bytes, read_answer
 
@@ -57,11 +56,11 @@ class RemoteLog(asyncio.Protocol):
 
     # — Log —
 
-    async def append(self, record: Record, sealed: Sequence[Envelope] = ()) -> Position:
+    async def append(self, record: Record | Draft, sealed: Sequence[Envelope | Unsealed] = ()) -> Position:
         """Return once the record and its sealed parts are durable. Raises LogUnavailable, RecordInvalid."""
         if self._refusal is not None or len(self._next) + len(self._sent) >= WAITING:
             raise self._refuse()
-        self._pieces += item_bytes(record, sealed_parts_of(sealed) if sealed else ())
+        self._pieces += item_bytes(record, sealed)
         future: asyncio.Future[Position] = self._loop.create_future()
         self._next.append(future)
         if not self._scheduled:
@@ -139,13 +138,16 @@ class RemoteLog(asyncio.Protocol):
             self._answered(said)
 
     def _answered(self, said: Done | Failed) -> None:
-        count = len(said.hashes) if isinstance(said, Done) else said.count
-        if count > len(self._sent):
-            raise WireBroken(f"{count} records were answered where {len(self._sent)} were sent")
-        waiting = [self._sent.popleft() for _ in range(count)]
+        if said.count > len(self._sent):
+            raise WireBroken(f"{said.count} records were answered where {len(self._sent)} were sent")
+        waiting = [self._sent.popleft() for _ in range(said.count)]
         if isinstance(said, Failed):
             _reject(waiting, said.error)
             return
+        if said.refused:
+            for place, why in said.refused.items():
+                _reject([waiting[place]], RecordInvalid(why))
+            waiting = [future for place, future in enumerate(waiting) if place not in said.refused]
         assert self._state is not None
         for index, (future, digest) in enumerate(zip(waiting, said.hashes, strict=True), said.first):
             if not future.done():  # else nobody waits any more; the record stays

@@ -10,9 +10,9 @@ import socket
 import time
 
 from audit.committer import Item
-from audit.errors import LogUnavailable
+from audit.errors import LogUnavailable, RecordInvalid
 from audit.log import FileLog
-from audit.wire import LENGTH, done_message, failed_message, read_batch, state_message
+from audit.wire import LENGTH, Sent, done_message, failed_message, read_batch, state_message
 
 AT_ONCE = 256  # records of one batch, or a message more
 STATE_SECONDS = 1.0  # between two accounts of how the log is doing
@@ -33,9 +33,9 @@ def serve(log: FileLog, channel: socket.socket) -> None:
             channel.sendall(_answer(log, items))
 
 
-def _waiting(channel: socket.socket) -> list[Item] | None:
+def _waiting(channel: socket.socket) -> list[Sent] | None:
     """Whatever waits, up to about one batch; None when the other end is gone."""
-    items: list[Item] = []
+    items: list[Sent] = []
     while not items or (len(items) < AT_ONCE and _readable(channel, 0)):
         message = _received(channel)
         if message is None:
@@ -44,12 +44,19 @@ def _waiting(channel: socket.socket) -> list[Item] | None:
     return items
 
 
-def _answer(log: FileLog, items: list[Item]) -> bytes:
+def _answer(log: FileLog, sent: list[Sent]) -> bytes:
+    items: list[Item] = []
+    refused: dict[int, str] = {}
+    for place, one in enumerate(sent):
+        try:
+            items.append(log.made(*one))
+        except RecordInvalid as error:
+            refused[place] = str(error)
     try:
         committed = log.append_batch(items)
     except LogUnavailable as error:
-        return failed_message(error, len(items))
-    return done_message(committed.first, [digest for digest, _ in committed.pairs])
+        return failed_message(error, len(sent))
+    return done_message(committed.first, [digest for digest, _ in committed.pairs], refused)
 
 
 def _readable(channel: socket.socket, seconds: float) -> bool:

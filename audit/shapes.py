@@ -232,6 +232,11 @@ def _flag(field: Field) -> Check:
     return check
 
 
+def time_text(moment: datetime) -> str:
+    """A moment in UTC as a leaf has it."""
+    return moment.isoformat(timespec="microseconds")[:-6] + "Z"
+
+
 def _time(field: Field) -> Check:
     name = field.name
 
@@ -239,7 +244,7 @@ def _time(field: Field) -> Check:
         if isinstance(value, datetime):
             if value.utcoffset() != timedelta(0):
                 raise RecordInvalid(f"field `{name}`: the time must be in UTC and say so")
-            return value.isoformat(timespec="microseconds")[:-6] + "Z"
+            return time_text(value)
         if isinstance(value, str) and _TIME.fullmatch(value):
             return value
         raise RecordInvalid(f"field `{name}`: expected a UTC time such as `2026-01-31T23:59:59.000000Z`")

@@ -5,30 +5,41 @@ machine and trust each other, so nothing is signed here; what is malformed all t
 """
 
 import struct
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 
 import orjson
 
 from audit import errors
-from audit.committer import Item, Part
+from audit.answers import sealed_parts_of
 from audit.errors import AuditError, LogUnavailable, WireBroken
-from audit.record import Record
+from audit.ports import Envelope
+from audit.record import Draft, Record, SealedPart, Unsealed
 from audit.settings import LogStatus
 
 LENGTH = struct.Struct(">I")
-_ITEM = struct.Struct(">HHIH")  # sizes of schema, tenant and body; number of sealed parts
-_PART = struct.Struct(">HI")  # sizes of key id and ciphertext
+_ITEM = struct.Struct(">?HHIH")  # a draft?; sizes of schema, tenant and body; number of parts
+_PART = struct.Struct(">?HI")  # unsealed?; sizes of key id (or tenant) and data
 _DONE = struct.Struct(">cQI")
 HASH_SIZE = 32
+
+Sent = tuple[Record | Draft, Sequence[Envelope | Unsealed]]
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The oldest unanswered records are durable: index of the first of them, and each one's leaf hash."""
+    """The oldest unanswered records are durable: index of the first of them, and each one's leaf hash.
+
+    `refused`: why some of them are no records, by their place; those have no hash and no index.
+    """
 
     first: int
     hashes: Sequence[bytes]
+    refused: Mapping[int, str] = field(default_factory=dict)
+
+    @property
+    def count(self) -> int:
+        return len(self.hashes) + len(self.refused)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +59,28 @@ class State:
     status: LogStatus
 
 
-def item_bytes(record: Record, parts: Sequence[Part]) -> list[bytes]:
-    """One record of a batch, in pieces to be joined."""
-    schema, tenant = record.schema.encode(), record.tenant.encode()
-    pieces = [_ITEM.pack(len(schema), len(tenant), len(record.body), len(parts)), schema, tenant, record.body]
-    for key_id, data in parts:
-        key = key_id.encode()
-        pieces += (_PART.pack(len(key), len(data)), key, data)
+def item_bytes(record: Record | Draft, parts: Sequence[Envelope | Unsealed]) -> list[bytes]:
+    """One record of a batch, in pieces to be joined. Raises RecordInvalid for parts that no log takes."""
+    if isinstance(record, Draft):
+        draft, tenant, body = True, b"", record.fields
+    else:
+        draft, tenant, body = False, record.tenant.encode(), record.body
+    schema = record.schema.encode()
+    pieces = [_ITEM.pack(draft, len(schema), len(tenant), len(body), len(parts)), schema, tenant, body]
+    for part in parts:
+        pieces += _unsealed(part) if isinstance(part, Unsealed) else _sealed(part)
     return pieces
+
+
+def _unsealed(part: Unsealed) -> tuple[bytes, bytes, bytes]:
+    tenant = part.tenant.encode()
+    return _PART.pack(True, len(tenant), len(part.plain)), tenant, part.plain
+
+
+def _sealed(part: Envelope) -> tuple[bytes, bytes, bytes]:
+    ((key_id, data),) = sealed_parts_of([part])
+    key = key_id.encode()
+    return _PART.pack(False, len(key), len(data)), key, data
 
 
 def batch_message(pieces: Sequence[bytes]) -> bytes:
@@ -63,7 +88,7 @@ def batch_message(pieces: Sequence[bytes]) -> bytes:
     return b"".join((LENGTH.pack(sum(map(len, pieces))), *pieces))
 
 
-def read_batch(data: bytes) -> list[Item]:
+def read_batch(data: bytes) -> list[Sent]:
     """The records of a batch. Raises WireBroken."""
     try:
         return list(_items(data))
@@ -71,29 +96,33 @@ def read_batch(data: bytes) -> list[Item]:
         raise WireBroken(f"a batch of {len(data)} bytes can't be read: {error}") from error
 
 
-def _items(data: bytes) -> Iterator[Item]:
+def _items(data: bytes) -> Iterator[Sent]:
     at = 0
     while at < len(data):
-        sizes = _ITEM.unpack_from(data, at)
-        at += _ITEM.size
-        fields = []
-        for size in sizes[:3]:
-            fields.append(data[at : at + size])
-            at += size
-        parts = []
-        for _ in range(sizes[3]):
-            key, size = _PART.unpack_from(data, at)
-            at += _PART.size
-            parts.append((data[at : at + key].decode(), data[at + key : at + key + size]))
-            at += key + size
-        yield Record(fields[0].decode(), fields[1].decode(), fields[2]), parts
+        draft, *sizes, count = _ITEM.unpack_from(data, at)
+        (schema, tenant, body), at = _cut(data, at + _ITEM.size, sizes)
+        parts: list[Envelope | Unsealed] = []
+        for _ in range(count):
+            unsealed, *sizes = _PART.unpack_from(data, at)
+            (key, content), at = _cut(data, at + _PART.size, sizes)
+            parts.append(Unsealed(content, key.decode()) if unsealed else SealedPart(key.decode(), content))
+        yield Draft(schema.decode(), body) if draft else Record(schema.decode(), tenant.decode(), body), parts
     if at != len(data):
         raise IndexError("it ends in the middle of a record")
 
 
-def done_message(first: int, hashes: Sequence[bytes]) -> bytes:
-    """These records are durable."""
-    return _message(_DONE.pack(b"d", first, len(hashes)) + b"".join(hashes))
+def _cut(data: bytes, at: int, sizes: Sequence[int]) -> tuple[list[bytes], int]:
+    fields = []
+    for size in sizes:
+        fields.append(data[at : at + size])
+        at += size
+    return fields, at
+
+
+def done_message(first: int, hashes: Sequence[bytes], refused: Mapping[int, str] | None = None) -> bytes:
+    """These records are durable, but for those that are none."""
+    said = orjson.dumps([[place, why] for place, why in refused.items()]) if refused else b""
+    return _message(_DONE.pack(b"d", first, len(hashes)) + b"".join(hashes) + said)
 
 
 def failed_message(error: AuditError, count: int = 0) -> bytes:
@@ -123,10 +152,11 @@ def read_answer(data: bytes) -> Done | Failed | State:
 
 def _done(data: bytes) -> Done:
     _, first, count = _DONE.unpack_from(data)
-    begin = _DONE.size
-    if len(data) != begin + count * HASH_SIZE:
+    begin, end = _DONE.size, _DONE.size + count * HASH_SIZE
+    if len(data) < end:
         raise WireBroken(f"an answer for {count} records has {len(data)} bytes")
-    return Done(first, [data[at : at + HASH_SIZE] for at in range(begin, len(data), HASH_SIZE)])
+    refused = {int(place): str(why) for place, why in orjson.loads(data[end:])} if len(data) > end else {}
+    return Done(first, [data[at : at + HASH_SIZE] for at in range(begin, end, HASH_SIZE)], refused)
 
 
 def _message(data: bytes) -> bytes:

@@ -31,7 +31,7 @@ _KEPT = 256  # opened parts in memory
 
 
 class Bound(Protocol):
-    """What a sealed part of a namespace is bound to: `webhook.recording.Whereabouts`."""
+    """What a sealed part of a namespace is bound to: `webhook.forming.Whereabouts`."""
 
     def binding(self, namespace: str) -> Binding: ...
 

@@ -13,25 +13,26 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from audit.inputs import Origin, SharedInputs
-from audit.ports import Envelope, Log
+from audit.ports import Log
 from audit.tags import Tagger
 from keymgmt.keyring import FileKeyring
 from keymgmt.states import State
 from webhook.app import create_app, create_probes_app
 from webhook.archiving import Archiving
 from webhook.certificates import Authority
+from webhook.forming import AtOnce, later
 from webhook.ids import DecisionIds
 from webhook.judge import Judge
 from webhook.lifecycle import IN_USE, FromThreads, Lifecycle
 from webhook.log_process import LogProcess
 from webhook.metrics import Metrics
 from webhook.probes import Probes
-from webhook.recording import DecisionRecording, Whereabouts, emptied
+from webhook.recording import DecisionRecording, emptied
 from webhook.rules import Rules
 from webhook.server import Server
 from webhook.server import run as run_loop
 from webhook.settings import Settings, Stopping, Tls
-from webhook.state import Options, open_keyring
+from webhook.state import Options, open_keyring, whereabouts
 from webhook.tls import LiveTls
 from webhook.views import View, view_for
 
@@ -120,16 +121,12 @@ class Records:
 
     @classmethod
     def of(cls, options: Options, keyring: FileKeyring, log: Log) -> "Records":
-        where = Whereabouts(options.cluster_name, options.region, keyring.jurisdiction)
+        where = whereabouts(options, keyring)
         origin = Origin(options.cluster_name, options.region, options.version)
-        sealer, tagger = keyring.sealer(), Tagger(keyring.tagger(TAGGING))
-
-        def seal(plain: bytes, tenant: str) -> Envelope:
-            return sealer.seal(plain, where.binding(tenant))
-
-        inputs = SharedInputs(log, seal, tagger, origin, _now)
+        tagger = Tagger(keyring.tagger(TAGGING))
+        inputs = SharedInputs(log, AtOnce(where, keyring.sealer()).seal, tagger, origin, _now)
         archiving = Archiving(inputs, withheld=emptied)
-        recording = DecisionRecording(where, sealer, tagger, os.urandom, archiving)
+        recording = DecisionRecording(where, later, tagger, os.urandom, archiving)
         return cls(recording, inputs, Lifecycle(inputs, origin, _now, archiving.in_force))
 
     async def announce(self, options: Options, keyring: FileKeyring) -> None:

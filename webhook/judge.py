@@ -16,7 +16,7 @@ from typing import Generic, Protocol, TypeVar
 
 from audit.errors import LogUnavailable
 from audit.ports import Envelope, Log
-from audit.record import Record
+from audit.record import Draft, Record, Unsealed
 from policies.consulted import Consulted
 from policies.decision import Action, Decision, Needs, Reason, Verdict
 from policies.ports import Engine, Resolver
@@ -66,7 +66,7 @@ class Ruling:
     leaf_index: int | None = None
 
 
-_Made = tuple[Record, Sequence[Envelope]]
+_Made = tuple[Record | Draft, Sequence[Envelope | Unsealed]]
 
 
 class Recording(Protocol):

@@ -21,7 +21,7 @@ import orjson
 
 from audit.errors import AuditError, LogGone, LogLocked, LogRefused
 from audit.ports import Envelope, Position
-from audit.record import Record
+from audit.record import Draft, Record, Unsealed
 from audit.remote import RemoteLog
 from audit.settings import LogStatus
 
@@ -52,7 +52,7 @@ class LogProcess:
         self._process = process
         self._keeping = asyncio.create_task(self._keep())
 
-    async def append(self, record: Record, sealed: Sequence[Envelope] = ()) -> Position:
+    async def append(self, record: Record | Draft, sealed: Sequence[Envelope | Unsealed] = ()) -> Position:
         """As `RemoteLog.append`."""
         return await self._remote.append(record, sealed)
 

@@ -6,26 +6,23 @@ the region's public key; no network is touched.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
 from typing import Any, Protocol
 
 import orjson
 
-from audit.ports import Envelope
-from audit.record import Record, decision_record, sealed_bytes
+from audit.record import sealed_json
 from audit.shapes import shape
 from audit.tags import salted
-from keymgmt.ports import Binding, Sealer
 from policies.consulted import Consulted
 from policies.decision import Decision, Inputs, Reason, Summary
 from policies.json import Json
 from policies.request import Request
 from webhook.archiving import Archived
+from webhook.forming import Form, Formed, Whereabouts
 from webhook.judge import Call
 
-PURPOSE = "audit-archive"
 SALT_BYTES = 16
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"  # kubectl's copy of the object, data and all
 _SECRET_FIELDS = ("data", "stringData")
@@ -52,33 +49,20 @@ class Archiving(Protocol):
     def of(self, decision: Decision, consulted: Consulted | None) -> Archived: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Whereabouts:
-    """Whose records these are."""
-
-    cluster: str
-    region: str  # whose keys sign and seal
-    jurisdiction: str  # the region's, part of what an envelope is bound to
-
-    def binding(self, namespace: str) -> Binding:
-        """What a sealed part of that namespace is bound to; empty for the cluster itself."""
-        return Binding(self.region, self.jurisdiction, PURPOSE, self.cluster, namespace)
-
-
 class DecisionRecording:
-    """`judge.Recording` over a sealer, tags, and a source of salts."""
+    """`judge.Recording` over a form, tags, and a source of salts."""
 
     def __init__(
         self,
         where: Whereabouts,
-        sealer: Sealer,
+        form: Form,
         tags: Tags,
         entropy: Callable[[int], bytes],
         archiving: Archiving | None = None,
     ) -> None:
         """Without `archiving` the records hold reviews and no other inputs: they can't be replayed."""
         self._where = where
-        self._sealer = sealer
+        self._form = form
         self._tags = tags
         self._entropy = entropy
         self._archiving = archiving
@@ -92,8 +76,8 @@ class DecisionRecording:
         now: datetime,
         latency: float,
         consulted: Consulted | None = None,
-    ) -> tuple[Record, Sequence[Envelope]]:
-        """The record and its one sealed part. `latency` in seconds. Raises what the sealer raises."""
+    ) -> Formed:
+        """The record and its one sealed part. `latency` in seconds. Raises RecordInvalid, and what the form raises."""
         salt = self._entropy(SALT_BYTES)
         request = call.request
         archived = self._archiving.of(decision, consulted) if self._archiving is not None else Archived()
@@ -112,10 +96,8 @@ class DecisionRecording:
             **_decided(decision),
             **_summary(decision.summary),
         }
-        plain = sealed_bytes(_sealed(call, decision, salt, archived.document))
-        sealed = self._sealer.seal(plain, self._where.binding(request.namespace))
-        record = decision_record(fields)
-        return (replace(record, needs=archived.needs) if archived.needs else record), (sealed,)
+        part = sealed_json(_sealed(call, decision, salt, archived.document))
+        return self._form(fields, part, request.namespace, archived.needs)
 
     def _tagged(self, call: Call, decision: Decision) -> dict[str, object]:
         user = call.request.user

@@ -16,7 +16,7 @@ from policies.decision import Inputs
 from policies.replaying import FAILURES, Case, Outcome, Replayed, compare, replay
 from policies.written_rules import RulesUnreadable, engine_of_document
 from webhook.cases import Archived, Cases, NotReplayable
-from webhook.recording import Whereabouts
+from webhook.forming import Whereabouts
 
 if TYPE_CHECKING:
     from keymgmt.ports import Opener

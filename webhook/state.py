@@ -14,6 +14,7 @@ from audit.log import FileLog, Writer
 from audit.tlog.notes import VerifierKey
 from keymgmt.keyring import FileKeyring
 from keymgmt.unlock import KeyFile
+from webhook.forming import AtOnce, Whereabouts
 
 if TYPE_CHECKING:
     from keymgmt.ports import Signer
@@ -69,7 +70,19 @@ def open_log(options: Options, keyring: FileKeyring) -> FileLog:
     directory = options.directory / "log"
     directory.mkdir(parents=True, exist_ok=True)
     _show_key(options.directory / "log.vkeys", VerifierKey.ed25519(origin, signer.public_key))
-    return FileLog.open(directory, origin=origin, signer=signer, clock=lambda: datetime.now(UTC), writer=writer)
+    return FileLog.open(
+        directory,
+        origin=origin,
+        signer=signer,
+        clock=lambda: datetime.now(UTC),
+        writer=writer,
+        seal=AtOnce(whereabouts(options, keyring), keyring.sealer()).seal,
+    )
+
+
+def whereabouts(options: Options, keyring: FileKeyring) -> Whereabouts:
+    """Whose records these are, and what their parts are bound to."""
+    return Whereabouts(options.cluster_name, options.region, keyring.jurisdiction)
 
 
 def _show_key(path: Path, key: VerifierKey) -> None:

@@ -6,18 +6,22 @@ import socket
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audit import LogBusy, LogClosed, LogFull, LogPoisoned, LogRefused, Record, RecordInvalid, SealedPart
+from audit import LogBusy, LogClosed, LogFull, LogPoisoned, LogRefused, Position, Record, RecordInvalid, SealedPart
 from audit.errors import LogGone, WireBroken
 from audit.log import FileLog
 from audit.reading import read_records, sealed_parts
+from audit.record import Draft, Unsealed, opened_fields
 from audit.remote import WAITING, RemoteLog
 from audit.serving import serve
+from audit.shapes import time_text
 from audit.wire import (
     LENGTH,
     batch_message,
@@ -29,7 +33,7 @@ from audit.wire import (
     state_message,
 )
 from tests.audit.disks import Fault, SimulatedDisk
-from tests.audit.worlds import ORIGIN, decision, open_log
+from tests.audit.worlds import ORIGIN, decision, fields, open_log
 
 HOME = Path("/log")
 
@@ -203,13 +207,62 @@ async def test_nonsense(said: bytes) -> None:
     log.close_now()
 
 
+async def test_drafts_become_records() -> None:
+    """What is no record is refused to its own caller, with the reason; the drafts beside it become records."""
+    disk = SimulatedDisk()
+    seal = _Seal()
+    log = open_log(HOME, files=disk, seal=seal)
+    with served(log) as channel:
+        remote = await RemoteLog.over(channel)
+        good = [Draft("decision", orjson.dumps(fields(number))) for number in range(3)]
+        bad = [
+            Draft("decision", orjson.dumps(fields(1, verdict="perhaps"))),
+            Draft("nonsense", b"{}"),
+            Draft("decision", b"["),
+        ]
+        drafts = [good[0], bad[0], good[1], bad[1], bad[2], good[2]]
+        part = Unsealed(b'{"a":1}', "clinic")
+        ended = await asyncio.gather(*(remote.append(draft, (part,)) for draft in drafts), return_exceptions=True)
+        assert [isinstance(one, RecordInvalid) for one in ended] == [draft in bad for draft in drafts]
+        found = {entry.index: entry.leaf for entry in read_records(HOME, files=disk)}
+        for number, position in enumerate(one for one in ended if isinstance(one, Position)):
+            assert found[position.index].startswith(decision(number).body[:-1])
+        remote.drop()
+        await remote.lost
+    log.close_now()
+    assert {opened_fields(data)["a"] for _, data in sealed_parts(HOME, disk)} == {1}
+    assert seal.tenants == ["clinic"] * 3
+
+
+def _draft(number: int, **more: object) -> Draft:
+    given = fields(number, **more)
+    moment = given["time"]
+    assert isinstance(moment, datetime)
+    return Draft("decision", orjson.dumps({**given, "time": time_text(moment)}))
+
+
+class _Seal:
+    """Seals by not doing so."""
+
+    def __init__(self) -> None:
+        self.tenants: list[str] = []
+
+    def __call__(self, plain: bytes, tenant: str) -> SealedPart:
+        self.tenants.append(tenant)
+        return SealedPart("", plain)
+
+
 _text = st.text(max_size=40)
-_parts = st.lists(st.tuples(_text, st.binary(max_size=100)), max_size=3)
-_items = st.lists(st.tuples(st.builds(Record, _text, _text, st.binary(max_size=200)), _parts), min_size=1, max_size=5)
+_records = st.builds(Record, _text, _text, st.binary(max_size=200)) | st.builds(Draft, _text, st.binary(max_size=200))
+_keys = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=40)
+_parts = st.lists(
+    st.builds(SealedPart, _keys, st.binary(max_size=100)) | st.builds(Unsealed, st.binary(max_size=99), _text)
+)
+_items = st.lists(st.tuples(_records, _parts), min_size=1, max_size=5)
 
 
 @given(_items)
-def test_batches_travel(items: list[tuple[Record, list[tuple[str, bytes]]]]) -> None:
+def test_batches_travel(items: list[tuple[Record | Draft, list[SealedPart | Unsealed]]]) -> None:
     """What is read of a batch is what was put into it."""
     message = batch_message([piece for record, parts in items for piece in item_bytes(record, parts)])
     assert read_batch(message[LENGTH.size :]) == items

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from audit import Record, SealedPart, decision_record
+from audit.drafts import Seal
 from audit.heads import Head
 from audit.log import FileLog, LogSettings, Writer
 from audit.store import FileSystem
@@ -128,6 +129,7 @@ def open_log(
     head: Head | None = None,
     boot: str = "boot-1",
     settings: LogSettings = SMALL,
+    seal: Seal | None = None,
     **changes: Any,
 ) -> FileLog:
     """A log with small bounds."""
@@ -141,6 +143,7 @@ def open_log(
         settings=settings,
         files=files,
         head=head,
+        seal=seal,
     )
 
 

@@ -23,13 +23,16 @@ from tests.webhook.fakes import MemoryLog, OpenSealer, ScriptedEngine, ScriptedR
 from tests.webhook.wire import Connection, client_context
 from webhook.app import create_app, create_probes_app
 from webhook.certificates import Authority
+from webhook.forming import AtOnce, Whereabouts
 from webhook.judge import Current, Judge, Limits
 from webhook.metrics import Metrics
 from webhook.probes import Probes
-from webhook.recording import DecisionRecording, Whereabouts
+from webhook.recording import DecisionRecording
 from webhook.server import Server, run
 from webhook.settings import BodyLimits, ConnectionLimits, Deadlines, Settings, Stopping, Tls
 from webhook.tls import LiveTls
+
+WHERE = Whereabouts("cluster-a", "eu-central", "eu")
 
 
 class KeyedHash:
@@ -53,7 +56,7 @@ class Parts:
         self.resolver = ScriptedResolver(**changes.get("resolver", {}))
         self.log = MemoryLog()
         self.recording = DecisionRecording(
-            Whereabouts("cluster-a", "eu-central", "eu"), OpenSealer(), Tagger(KeyedHash()), lambda size: b"s" * size
+            WHERE, AtOnce(WHERE, OpenSealer()), Tagger(KeyedHash()), lambda size: b"s" * size
         )
         self.tls = LiveTls(self.settings.tls, self.metrics)
         self.server: Server | None = None

@@ -5,6 +5,7 @@ from typing import Any
 import orjson
 import pytest
 
+from audit.drafts import made
 from audit.leaf import schemas
 from audit.record import opened_fields
 from audit.tags import Tagger
@@ -13,8 +14,9 @@ from policies.request import Phase
 from tests.webhook.fakes import OpenEnvelope, OpenSealer
 from tests.webhook.parts import KeyedHash
 from tests.webhook.reviews import encoded, recorded
+from webhook.forming import AtOnce, Whereabouts, later
 from webhook.judge import Call
-from webhook.recording import LAST_APPLIED, DecisionRecording, Whereabouts
+from webhook.recording import LAST_APPLIED, DecisionRecording
 from webhook.review import parse_review
 
 NOW = datetime(2026, 11, 21, 12, 0, 0, 250, tzinfo=UTC)
@@ -34,7 +36,7 @@ PASSWORD = "aHVudGVyMg=="
 
 def recording(entropy: bytes = b"s") -> DecisionRecording:
     where = Whereabouts("cluster-a", "eu-central", "eu")
-    return DecisionRecording(where, OpenSealer(), Tagger(KeyedHash()), lambda size: entropy * size)
+    return DecisionRecording(where, AtOnce(where, OpenSealer()), Tagger(KeyedHash()), lambda size: entropy * size)
 
 
 def call_of(body: bytes, phase: Phase = Phase.FAIL) -> Call:
@@ -167,3 +169,19 @@ def test_recorded_reviews(scene: str) -> None:
     leaf, sealed, _ = recorded_as(recorded()[scene])
     assert leaf["schema"] == schemas()["decision"].name
     assert sealed["inputs"]["review"]["kind"] == "AdmissionReview"
+
+
+@pytest.mark.parametrize("scene", sorted(recorded()))
+def test_finished_by_the_log(scene: str) -> None:
+    """What the log makes of a draft is, byte for byte, what would have been made at once: leaf, plaintext, binding."""
+    body = recorded()[scene]
+    where = Whereabouts("cluster-a", "eu-central", "eu")
+    forms = (AtOnce(where, OpenSealer()), later)
+    made_of = [
+        DecisionRecording(where, form, Tagger(KeyedHash()), lambda size: b"s" * size)(
+            call_of(body), DENIED, "d-1", NOW, 0.000250
+        )
+        for form in forms
+    ]
+    (record, (sealed,)), (draft, (unsealed,)) = made_of
+    assert made(draft, (unsealed,), forms[0].seal) == made(record, (sealed,), None)

@@ -25,7 +25,7 @@ from policies.replaying import Outcome
 from policies.version import version
 from webhook.cases import Cases, NotReplayable
 from webhook.demo.process import Process
-from webhook.recording import Whereabouts
+from webhook.forming import Whereabouts
 from webhook.replay import Asked, Line, Replay
 
 QUICKSTART = Path(__file__).parents[2] / "examples" / "quickstart"
