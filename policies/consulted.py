@@ -5,7 +5,7 @@ digest; whatever else it is asked, it doesn't know. Objects stand in it by their
 elsewhere, for all decisions that read them.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -101,16 +101,18 @@ class Consulted:
                     given.add(ref)
                     yield Read(ref, self._digest(ref, found), found)
 
-    def document(self) -> dict[str, Any]:
-        """What was read as JSON: objects by their digests, answers whole. Empty parts are left out."""
+    def document(self, reads: Iterable[Read] | None = None) -> dict[str, Any]:
+        """What was read as JSON: objects by their digests, answers whole. Empty parts are left out.
+
+        `reads`, where the caller has them already.
+        """
+        gets, notes = self.notes.gets, self.notes
         parts: dict[str, Any] = {
-            "objects": [[*_names(read.ref), read.digest.hex()] for read in self.reads()],
-            "absent": [_names(ref) for ref, found in self.notes.gets.items() if isinstance(found, Absent)],
-            "unknown": [
-                [*_names(ref), found.missing] for ref, found in self.notes.gets.items() if isinstance(found, Unknown)
-            ],
-            "lists": [self._listed(query, found) for query, found in self.notes.lists.items()],
-            "answers": [[_asked(question), _answered(found)] for question, found in self.notes.answers.items()],
+            "objects": [[*_names(read.ref), read.digest.hex()] for read in (self.reads() if reads is None else reads)],
+            "absent": [_names(ref) for ref, found in gets.items() if isinstance(found, Absent)],
+            "unknown": [[*_names(ref), found.missing] for ref, found in gets.items() if isinstance(found, Unknown)],
+            "lists": [self._listed(query, found) for query, found in notes.lists.items()],
+            "answers": [[_asked(question), _answered(found)] for question, found in notes.answers.items()],
         }
         return {"digest": self.digest.hex(), **{name: part for name, part in parts.items() if part}}
 

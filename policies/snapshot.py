@@ -5,7 +5,7 @@ What a snapshot doesn't hold is `Unknown`, never absent: absence is claimed only
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from hashlib import sha256
 from typing import Protocol
 
@@ -214,6 +214,7 @@ def object_digest(ref: Ref, found: Json) -> bytes:
     return sha256(repr(ref).encode() + b"\0" + canonical(found)).digest()
 
 
+@lru_cache(maxsize=1 << 16)  # asked for with every decision that read the object
 def _bucket(ref: Ref) -> int:
     return sha256(repr(ref).encode()).digest()[0]
 

@@ -59,8 +59,9 @@ class Archiving:
             return Archived()
         law = self._laws.get((decision.inputs.policies, decision.inputs.data))
         inputs = [law] if law is not None else []
-        inputs += [self._object(read) for read in consulted.reads()]
-        document: dict[str, Any] = {"snapshot": consulted.document()}
+        reads = tuple(consulted.reads())
+        inputs += map(self._object, reads)
+        document: dict[str, Any] = {"snapshot": consulted.document(reads)}
         if law is not None:
             document["rules"] = law.digest.hex()
         archive = self._archive

@@ -214,14 +214,10 @@ async def test_drafts_become_records() -> None:
     log = open_log(HOME, files=disk, seal=seal)
     with served(log) as channel:
         remote = await RemoteLog.over(channel)
-        good = [Draft("decision", orjson.dumps(fields(number))) for number in range(3)]
-        bad = [
-            Draft("decision", orjson.dumps(fields(1, verdict="perhaps"))),
-            Draft("nonsense", b"{}"),
-            Draft("decision", b"["),
-        ]
+        good = [_draft(number) for number in range(3)]
+        bad = [_draft(1, verdict="perhaps"), Draft("nonsense", b"{}"), Draft("decision", b"[")]
         drafts = [good[0], bad[0], good[1], bad[1], bad[2], good[2]]
-        part = Unsealed(b'{"a":1}', "clinic")
+        part = Unsealed(b'{"a":1,"schema":"bailiwick.sealed/v2"}', "clinic")
         ended = await asyncio.gather(*(remote.append(draft, (part,)) for draft in drafts), return_exceptions=True)
         assert [isinstance(one, RecordInvalid) for one in ended] == [draft in bad for draft in drafts]
         found = {entry.index: entry.leaf for entry in read_records(HOME, files=disk)}
