@@ -144,7 +144,7 @@ class Clerk:
 
     def _sealed(self, content: Mapping[str, Any]) -> Envelope:
         """Who approved: names of people, so sealed like all of them."""
-        from webhook.recording import Whereabouts
+        from webhook.forming import Whereabouts
 
         where = Whereabouts(self._origin.cluster, self._origin.region, self._keyring.jurisdiction)
         said = orjson.dumps({"schema": "bailiwick.approvals/v1", **content})
