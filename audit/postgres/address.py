@@ -14,7 +14,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from audit.errors import LogRefused
 
 CONNECT_SECONDS = 2
-IDLE_IN_TURN = 5_000  # milliseconds that a session may hold its turn without a word
+IDLE_IN_TURN = 2_000  # milliseconds that a session may hold its turn without a word; less than others wait
 IDLE = 60_000  # milliseconds; our sessions speak every second, so a silent one is frozen
 _LOCAL = ("localhost", "127.0.0.1", "::1")
 

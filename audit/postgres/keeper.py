@@ -14,6 +14,7 @@ from psycopg import Connection, Error
 from audit.errors import HeadMoved, LogBusy, LogCorrupt, LogRolledBack, LogUnavailable
 from audit.postgres.address import Address
 from audit.postgres.publisher import SharedPublisher
+from audit.postgres.safety import check_server
 from audit.settings import LogSettings
 
 CATCH_UP_SECONDS = 0.2  # between two publications at least, however many records come
@@ -129,7 +130,13 @@ class SharedKeeper:
     def _connected(self) -> Connection[tuple[Any, ...]]:
         if self._session is None or self._session.closed:
             self._leads = False
-            self._session = self._address.connect("bailiwick keeper", write=True)
+            session = self._address.connect("bailiwick keeper", write=True)
+            try:
+                check_server(session)
+            except BaseException:
+                session.close()
+                raise
+            self._session = session
         return self._session
 
     def _let_go(self) -> None:

@@ -37,7 +37,11 @@ class PublishedTables:
         self._guard = threading.Lock()
         self._session: Session | None = None
         self._log = 0
-        self._log = self._asked("no log", lambda session: _log_number(session, origin, address.shown))
+        try:
+            self._log = self._asked("no log", lambda session: _log_number(session, origin, address.shown))
+        except BaseException:
+            self.close()
+            raise
 
     def note(self, name: str = CHECKPOINT) -> bytes:
         found = self._read(lambda tables: tables.note(name))

@@ -17,7 +17,7 @@ from hashlib import sha256
 from typing import Any
 
 import orjson
-from psycopg import Connection, Error, OperationalError
+from psycopg import Connection, Error
 from psycopg import errors as server
 
 from audit.committer import Committed, Item
@@ -79,13 +79,14 @@ class Turns:
 
     def __init__(self, address: Address, origin: str, vkey: str, writer: Writer, patience: float) -> None:
         self.log = 0
+        self.snapshot_every = SNAPSHOT_EVERY
         self.counters = Counters(writer.name, writer.boot)
         self._address = address
         self._origin = origin
         self._vkey = vkey
         self._writer = writer
         self._patience = patience
-        self._application = f"bailiwick {writer.boot}"[:63]
+        self._application = f"bailiwick {sha256(f'{writer.name}/{writer.boot}'.encode()).hexdigest()[:32]}"
         self._session: Session | None = None
         self._tip: Tip | None = None
         self._doubt: Doubt | None = None
@@ -114,10 +115,11 @@ class Turns:
             self._begin(session)
             self._take_in(session, self._snapshot)
             session.execute("COMMIT")
-        except Error as error:
+        except BaseException as error:
             self.close()
-            told = str(error).split("\n", maxsplit=1)[0]
-            raise LogRefused(f"the log in `{self._address.shown}` can't be opened: {told}") from error
+            if isinstance(error, Error):
+                raise LogRefused(f"the log in `{self._address.shown}` can't be opened: {_told(error)}") from error
+            raise
 
     def close(self) -> None:
         """Let go of the session."""
@@ -167,9 +169,8 @@ class Turns:
                 if settled is not None:
                     return settled
                 return self._attempt(session, make)
-            except (OperationalError, Unsure) as error:
-                lost = self._lost(error)
-                if not lost and isinstance(error, Error):
+            except (Error, Unsure) as error:
+                if not self._lost(error) and isinstance(error, Error):
                     raise refusal(error) from error
                 if time.monotonic() >= end:
                     raise LogBusy(f"the database can't be reached: {_told(error)}") from error
@@ -181,7 +182,7 @@ class Turns:
         """Reach the server again and learn what became of a batch in doubt; false when it can't be reached."""
         try:
             self._settled(self._connected())
-        except (OperationalError, Unsure) as error:
+        except (Error, Unsure) as error:
             self._lost(error)
             return False
         return True
@@ -206,8 +207,6 @@ class Turns:
                 raise LogPoisoned(
                     f"the log was written by somebody who waited for no turn, or under our name: {_told(error)}"
                 ) from error
-            if isinstance(error, Error) and not isinstance(error, OperationalError):
-                raise refusal(error) from error
             raise
 
     def _write(self, session: Session, make: Items) -> Committed:
@@ -271,7 +270,7 @@ class Turns:
         return pairs, parts
 
     def _state_due(self, first: int) -> bytes | None:
-        if first - self._snapshot < SNAPSHOT_EVERY:
+        if first - self._snapshot < self.snapshot_every:
             return None
         return orjson.dumps(self.counters.state())
 
