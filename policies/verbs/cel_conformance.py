@@ -1,23 +1,21 @@
 """Running conformance files: what an API server's CEL answered, against what ours answers.
 
 A file holds one JSON object a line: `expr`, and `compile_err`, or `err` or `val` (tagged) with `type` and `cost`. The
-variables are in `variables.json` beside it. Error texts are not compared; where an API server's answer depends on the
-order of a map, every order's answer is right.
+variables are in `variables.json` beside it. What agrees is `policies.cel.conformance`'s to say.
 """
 
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from random import Random
 from typing import Any
 
-from policies.cel import Budget, CompileError, Compiler, CostExceeded, Environment, EvaluationError, Program
+from policies.cel import Environment
+from policies.cel.conformance import judge
 from policies.cel.functions import Version
-from policies.verbs.cel_tagged import same, tagged
+from policies.verbs.cel_evaluate import INPUTS
 
 Json = Mapping[str, Any]
-_ORDERS = 60  # of maps, tried before a cost counts as different
 _SHOWN = 300  # characters of an answer
 
 
@@ -86,67 +84,12 @@ class Runner:
 
     def __init__(self, version: Version) -> None:
         self._environment = Environment.admission(version)
-        self._compiler = Compiler()
 
     def disagreements(self, cases: list[Case], variables: Json) -> Iterator[Disagreement | None]:
         """One item for each case, None where both agree."""
-        return (self._disagreement(case, variables) for case in cases)
+        names = dict.fromkeys(INPUTS) | dict(variables)
+        return (self._disagreement(case, names) for case in cases)
 
-    def _disagreement(self, case: Case, variables: Json) -> Disagreement | None:
-        try:
-            program = self._compiler.compile(case.expression, self._environment)
-        except CompileError as error:
-            ours: Json = {"compile_err": str(error)}
-            refused = "compile_err" in case.theirs or _broke_off(case.theirs)
-            return None if refused else Disagreement(case, "rejection", ours)
-        ours = answer(program, variables)
-        what = difference(ours, case.theirs)
-        if what in ("cost", "error", "value") and self._in_another_order(program, case, variables):
-            return None
-        return Disagreement(case, what, ours) if what else None
-
-    def _in_another_order(self, program: Program, case: Case, variables: Json) -> bool:
-        """Whether some order of the maps gives their answer. The same orders in every run."""
-        random = Random(case.expression)  # noqa: S311  # nothing secret
-        return any(not difference(answer(program, _shuffled(variables, random)), case.theirs) for _ in range(_ORDERS))
-
-
-def answer(program: Program, variables: Json) -> Json:
-    """What a program gives, in the form of a conformance file."""
-    names = {"object": None, "oldObject": None, "params": None, "request": None, "namespaceObject": None, **variables}
-    budget = Budget()
-    made: dict[str, Any] = {"type": str(program.type)}
-    try:
-        made["val"] = tagged(program.evaluate(names, budget))
-    except (EvaluationError, CostExceeded) as error:
-        made["err"] = str(error)
-    made["cost"] = budget.spent
-    return made
-
-
-def difference(ours: Json, theirs: Json) -> str:
-    """What differs first; empty where nothing does."""
-    if _broke_off(theirs):
-        return "error" if "val" in ours else ""
-    if "compile_err" in theirs:
-        return "rejection"
-    if ("err" in ours) != ("err" in theirs):
-        return "error"
-    if "type" in theirs and ours["type"] != theirs["type"]:
-        return "type"
-    if "val" in theirs and not same(ours["val"], theirs["val"]):
-        return "value"
-    return "cost" if "cost" in theirs and ours["cost"] != theirs["cost"] else ""
-
-
-def _broke_off(theirs: Json) -> bool:
-    """Whether the API server's evaluation crashed: then anything but a value will do."""
-    return str(theirs.get("err", "")).startswith("PANIC")
-
-
-def _shuffled(value: Any, random: Random) -> Any:
-    if isinstance(value, Mapping):
-        names = list(value)
-        random.shuffle(names)
-        return {name: _shuffled(value[name], random) for name in names}
-    return [_shuffled(item, random) for item in value] if isinstance(value, list) else value
+    def _disagreement(self, case: Case, names: Json) -> Disagreement | None:
+        found = judge(case.theirs, names, self._environment)
+        return None if found else Disagreement(case, found.differs, found.ours)

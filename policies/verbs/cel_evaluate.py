@@ -7,9 +7,9 @@ from typing import Any
 
 from policies.cel import Budget, Compiler, CostExceeded, Environment, EvaluationError
 from policies.cel.functions import Version
+from policies.cel.tagged import same, tagged
 from policies.cel.values import Value
 from policies.verbs.cel_second import Opinion, second_opinion
-from policies.verbs.cel_tagged import same, tagged
 
 INPUTS = ("object", "oldObject", "params", "request", "namespaceObject")
 

@@ -13,13 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bailiwick import command
+from policies.cel.conformance import difference
+from policies.cel.tagged import same, tagged
 from policies.cel.values import Duration, Optional, Timestamp, UInt
 from policies.verbs import cel_second
-from policies.verbs.cel_conformance import FileUnreadable, difference, load_cases
+from policies.verbs.cel_conformance import FileUnreadable, load_cases
 from policies.verbs.cel_evaluate import Evaluated
 from policies.verbs.cel_second import Opinion
 from policies.verbs.cel_shown import plain, text
-from policies.verbs.cel_tagged import same, tagged
 
 CORPUS = Path(__file__).parents[3] / "shared" / "corpora" / "kubernetes-cel"
 POD = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {"containers": [{"name": "c"}]}}

@@ -10,12 +10,12 @@ import pytest
 import yaml
 
 from policies.cel import CompileError
+from policies.cel.tagged import same, tagged
 from policies.native.evaluation import Failed, Run
 from policies.native.kyverno import KyvernoValidatingPolicy
 from policies.verbs.cel_evaluate import evaluate
 from policies.verbs.cel_second import Opinion, second_opinion
 from policies.verbs.cel_shown import text
-from policies.verbs.cel_tagged import same, tagged
 from tests.policies.native.kyverno_suites import CORPUS, Row, rows
 
 pytest.importorskip("celpy", reason="the extra `second-opinion` isn't installed")

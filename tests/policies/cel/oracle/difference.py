@@ -1,6 +1,6 @@
 """When two answers to one question differ, and whether Go's random map order excuses it.
 
-Compared are: rejected or not, the type, error or not, the value and the cost. The texts of errors are not.
+What is compared is `policies.cel.conformance`'s to say.
 """
 
 from __future__ import annotations
@@ -9,13 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from policies.cel.budget import PER_EXPRESSION
-from tests.policies.cel.oracle.tagging import same
+from policies.cel import conformance
 
 Json = dict[str, Any]
 Ask = Callable[[int], list[Json]]  # the peer's answers when asked so many times again
 
-CANCELLED = "operation cancelled"
 TRIES = (12, 60, 300)  # how often the peer is asked for another map order
 
 
@@ -34,7 +32,7 @@ class Difference:
 def difference(ours: Json, theirs: Json, again: Ask) -> Difference | None:
     """The first difference that counts, or None when the answers agree in some order of the maps."""
     found = _compared(ours, theirs)
-    if found is None or found.kind == "rejected":
+    if found is None or found.kind == "rejection":
         return found
     for tries in TRIES:
         answers = again(tries)
@@ -46,28 +44,8 @@ def difference(ours: Json, theirs: Json, again: Ask) -> Difference | None:
 
 
 def _compared(ours: Json, theirs: Json) -> Difference | None:
-    kind = _kind(ours, theirs)
-    return None if kind is None else Difference(kind, ours, theirs)
-
-
-def _kind(ours: Json, theirs: Json) -> str | None:
-    if str(theirs.get("err", "")).startswith(
-        "PANIC"
-    ):  # the handler of the request crashed: anything but a value will do
-        return "errored" if "val" in ours else None
-    if ("compile_err" in ours) != ("compile_err" in theirs):
-        return "rejected"
-    if "compile_err" in ours:
-        return None
-    if ours["type"] != theirs["type"]:
-        return "type"
-    if ("err" in ours) != ("err" in theirs):
-        return "errored"
-    if "val" in ours and not same(ours["val"], theirs["val"]):
-        return "value"
-    if str(theirs.get("err", "")).startswith(CANCELLED):  # how far it gets beyond the limit is nobody's promise
-        return None if ours["cost"] > PER_EXPRESSION else "cost"
-    return "cost" if ours["cost"] != theirs["cost"] else None
+    kind = conformance.difference(ours, theirs)
+    return Difference(kind, ours, theirs) if kind else None
 
 
 def brief(answer: Json) -> str:

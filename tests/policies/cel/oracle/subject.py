@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from policies.cel import versions
-from policies.cel.budget import Budget
+from policies.cel.budget import PATIENCE
+from policies.cel.conformance import answer
 from policies.cel.environment import Environment
-from policies.cel.errors import CompileError, CostExceeded, EvaluationError
+from policies.cel.errors import CompileError
 from policies.cel.library.authorizer import Access, Authorizer, Decision
 from policies.cel.library.patch import JSON_PATCH, object_type
 from policies.cel.program import Compiler, Program
 from policies.cel.types import BOOL, DYN, STRING, CelType, Kind, ObjectType, list_of
 from policies.native.evaluation import Variables
-from tests.policies.cel.oracle.tagging import tagged
 
 Json = dict[str, Any]
 _EXPECTED = {"bool": BOOL, "string": STRING, "object": object_type("Object"), "patches": list_of(JSON_PATCH)}
@@ -41,20 +41,10 @@ class Subject:
             program, stored = self._compile(question)
         except CompileError as error:
             return {"compile_err": str(error)}
-        first, second = (self._evaluated(program, bindings, stored) for _ in range(2))
+        first, second = (dict(answer(program, _names(bindings, stored), PATIENCE)) for _ in range(2))
         if repr(first) == repr(second) or "operation cancelled" in f"{first}{second}":
             return first
         return {"type": first["type"], "err": f"unsteady: first {first}, then {second}", "cost": -1}
-
-    def _evaluated(self, program: Program, bindings: Json, stored: Mapping[str, Program]) -> Json:
-        budget = Budget()
-        answer: Json = {"type": str(program.type)}
-        try:
-            answer["val"] = tagged(program.exact(_names(bindings, stored), budget))
-        except (EvaluationError, CostExceeded) as error:
-            answer["err"] = str(error)
-        answer["cost"] = budget.spent
-        return answer
 
     def _compile(self, question: Json) -> tuple[Program, Mapping[str, Program]]:
         version = question.get("version", "")

@@ -109,8 +109,8 @@ def test_difference() -> None:
         return None if found is None else found.kind
 
     assert kind(one) is None
-    assert kind({"compile_err": "no"}) == "rejected"
-    assert kind({"type": "int", "cost": 1, "err": "no"}) == "errored"
+    assert kind({"compile_err": "no"}) == "rejection"
+    assert kind({"type": "int", "cost": 1, "err": "no"}) == "error"
     assert kind({**one, "val": {"t": "uint", "v": "1"}}) == "value"
     assert kind({**one, "type": "dyn"}) == "type"
     assert kind({**one, "cost": 2}) == "cost"

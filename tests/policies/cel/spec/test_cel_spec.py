@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from policies.cel import CompileError, CostExceeded, EvaluationError
-from policies.cel.conformance import difference, tagged
+from policies.cel.conformance import difference
+from policies.cel.tagged import tagged
 from tests.policies.cel.spec.cases import Case, read
 from tests.policies.cel.spec.left_out import compiled, otherwise, reason
 
