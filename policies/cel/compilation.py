@@ -11,7 +11,7 @@ from policies.cel.parser import parse
 from policies.cel.plan.planner import plan
 from policies.cel.program import Program
 from policies.cel.quick.generator import draft
-from policies.cel.types import CelType, Kind
+from policies.cel.types import CelType, Kind, same
 
 _SHALLOW = 40  # levels of a tree that fit on Python's stack, and into its grammar
 
@@ -21,7 +21,7 @@ def compiled(source: str, environment: Environment, expect: CelType | None) -> P
     version = environment.kubernetes
     tree = parse(source, versions.macro_table(version), versions.habits(version).quoted_names)
     checked = check(tree, source, environment)
-    if expect is not None and checked.type != expect and expect.kind is not Kind.DYN:
+    if expect is not None and not same(checked.type, expect) and expect.kind is not Kind.DYN:
         message = f"must evaluate to {expect} but got {checked.type}"
         raise CheckError.at(message, source, 0, hints.result((expect,), checked.type))
     depth = nesting(tree).frames

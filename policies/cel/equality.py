@@ -11,7 +11,7 @@ from itertools import repeat
 from typing import Final
 
 from policies.cel.errors import EvaluationError
-from policies.cel.maps import lookup, pairs
+from policies.cel.maps import LazyMap, lookup, pairs
 from policies.cel.types import CelType
 from policies.cel.values import MISSING, NUMERIC, Duration, LibraryValue, Optional, Timestamp, UInt, Value
 
@@ -43,6 +43,8 @@ def equal(a: Value, b: Value, tick: Tick = unwatched) -> bool:
         return False
     if isinstance(a, LibraryValue):
         return a.cel_equal(b)
+    if isinstance(a, LazyMap):
+        raise EvaluationError("no such overload")
     if isinstance(a, Mapping) and isinstance(b, Mapping):
         return _equal_maps(a, b, tick)
     if isinstance(a, CelType) and isinstance(b, CelType):
@@ -73,7 +75,7 @@ def _equal_parts(a: Value, b: Value, tick: Tick) -> bool:
     if isinstance(a, LibraryValue):
         return a.cel_equal(b)
     if isinstance(a, Mapping):
-        return _equal_maps(a, b, tick)
+        return a is b if isinstance(a, LazyMap) else _equal_maps(a, b, tick)
     if isinstance(a, Optional):
         return bool(a.present == b.present and (not a.present or equal(a.value, b.value, tick)))
     if isinstance(a, CelType):

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from policies.cel.maps import is_map
 from policies.cel.types import (
     BOOL,
     BYTES,
@@ -67,7 +68,7 @@ def runtime_type(value: Value) -> CelType:
     found = _RUNTIME.get(type(value))
     if found is not None:
         return found
-    if isinstance(value, Mapping):
+    if is_map(value):
         return MAP_DYN
     declared: CelType = getattr(value, "cel_type", DYN)
     return declared
@@ -100,7 +101,7 @@ def _list_guard(element: Guard | None) -> Guard:
 
 def _map_guard(key: Guard | None, item: Guard | None) -> Guard:
     def fits(value: Any) -> bool:
-        if not isinstance(value, Mapping):
+        if not is_map(value):
             return False
         for first in value:
             return (key is None or key(first)) and (item is None or item(value[first]))

@@ -9,16 +9,37 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from policies.cel.errors import Fatal
-from policies.cel.types import CelType
-from policies.cel.values import INT_MAX, MISSING, UINT_MAX, Duration, Optional, Timestamp, UInt, Value
+from policies.cel.types import CelType, Kind
+from policies.cel.values import INT_MAX, MISSING, UINT_MAX, Duration, LibraryValue, Optional, Timestamp, UInt, Value
 
-_BY_VALUE: Final = frozenset({str, bool, int, UInt, float, type(None), Duration, Timestamp})
+_BY_VALUE: Final = frozenset({str, bool, int, UInt, float, type(None), Duration})
 
 
 class TextMap(dict[str, Value]):
-    """A map that an expression made, of text keys alone. Asking it for bytes breaks the API server's evaluation off."""
+    """A map that an expression made, of text keys alone. Asking it for what Go can't hash breaks the API server's
+    evaluation off.
+    """
 
     __slots__ = ()
+
+
+class LazyMap(dict[str, Value]):
+    """A map whose values the host computes when they are asked for, such as `variables`.
+
+    The API server selects from it and walks over its values, but takes it for no map otherwise.
+    """
+
+    __slots__ = ()
+    cel_type = CelType(Kind.OBJECT, "kubernetes.variables")
+
+    def names(self) -> list[str]:
+        """All keys, whether their values are computed or not."""
+        return list(self)
+
+
+def is_map(value: Value) -> bool:
+    """Whether functions and operators take it for a map."""
+    return isinstance(value, Mapping) and not isinstance(value, LazyMap)
 
 
 class KeyedMap(Mapping[Value, Value]):
@@ -75,13 +96,22 @@ def _mark(key: Value) -> object:
     kind = type(key)
     if kind in _BY_VALUE:
         return kind, key
+    if kind is Timestamp:
+        return kind, key, _zone(key.offset)
     if isinstance(key, CelType):
         return CelType, key.name
     if kind is bytes:
         raise Fatal("runtime error: hash of unhashable type types.Bytes")
+    if isinstance(key, LibraryValue):
+        return kind, key.cel_mark()
     if kind is Optional and not key.present:
         return Optional, None  # there is only one that is empty
     return kind, object()  # cel-go finds such keys by their address: never again
+
+
+def _zone(offset: int) -> object:
+    """Go knows the zones of whole hours again, others only by their address."""
+    return offset if offset % 3600 == 0 and -12 <= offset // 3600 <= 14 else object()
 
 
 def _marks(key: Value) -> Iterator[object]:
@@ -109,8 +139,8 @@ def lookup(mapping: Mapping[Value, Value], key: Value) -> Value:
     if type(mapping) is KeyedMap:
         return mapping.find(key)
     if type(key) is not str:
-        if type(key) is bytes and type(mapping) is TextMap and mapping:
-            _mark(key)
+        if type(mapping) is TextMap and mapping:
+            _mark(key)  # raises for what Go can't look for
         return MISSING  # every other map has text keys
     try:
         return mapping[key]

@@ -6,6 +6,8 @@ and with the parts of a JSONPatch.
 
 from __future__ import annotations
 
+from policies.cel.errors import EvaluationError
+from policies.cel.maps import LazyMap
 from policies.cel.types import CelType
 from policies.cel.values import LibraryValue, Optional, Value
 
@@ -18,6 +20,8 @@ def as_native(value: Value) -> Value:
         return as_native(value.value)
     if isinstance(value, CelType):
         return value.name
+    if isinstance(value, LazyMap):
+        return EvaluationError("no such overload")
     return value.cel_native() if isinstance(value, LibraryValue) else value
 
 

@@ -7,13 +7,12 @@ other.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from math import isnan
 from typing import NoReturn
 
 from policies.cel.equality import Tick, contains
 from policies.cel.errors import EvaluationError
-from policies.cel.maps import lookup
+from policies.cel.maps import is_map, lookup
 from policies.cel.sizes import bounded, bounded_list
 from policies.cel.values import (
     INT_MAX,
@@ -88,7 +87,7 @@ def subtract(a: Value, b: Value) -> Value:
         if kind is Duration or kind is Timestamp:
             return duration(int(a) - int(b))
     if kind is Timestamp and other is Duration:
-        return timestamp(int(a) - int(b), a.offset)
+        return timestamp(int(a) + int(duration(-int(b))), a.offset)
     no_overload("_-_", a, kind in NUMERIC or kind in (Duration, Timestamp))
 
 
@@ -201,6 +200,6 @@ def member_of(tick: Tick, value: Value, container: Value) -> bool:
     """CEL's `in`: among the values of a list, or the keys of a map."""
     if type(container) is list:
         return contains(container, value, tick)
-    if isinstance(container, Mapping):
+    if is_map(container):
         return lookup(container, value) is not MISSING
     no_overload("@in", value, True)

@@ -13,13 +13,14 @@ from typing import Any
 
 from policies.cel.errors import EvaluationError
 from policies.cel.library.patch import Made
-from policies.cel.maps import pairs
+from policies.cel.maps import LazyMap, pairs
 from policies.cel.types import CelType
 from policies.cel.values import Duration, Optional, Timestamp, UInt, Value
 
 Tagged = dict[str, Any]
 _WORDLESS = "kubernetes.authorization."  # values that the API server has no text for
 _LONG = "long "  # of a very long text or bytes, a record may have the size alone
+_NO_KEY = {"t": "other", "v": "error:no such overload"}  # what is walked over are values, and no keys
 _EMPTY = {"t": "string", "v": ""}
 
 
@@ -55,6 +56,8 @@ def _compound(value: Value) -> Tagged:
         case Made():
             fields = [[tagged(name), tagged(held)] for name, held in value.fields.items()]
             return {"t": "object", "name": value.cel_type.name, "v": fields}
+        case LazyMap():
+            return {"t": "map", "v": [[tagged(_computed(value, name)), _NO_KEY] for name in value.names()]}
         case Mapping():
             return {"t": "map", "v": [[tagged(key), tagged(held)] for key, held in pairs(value)]}
         case Optional():
@@ -67,6 +70,13 @@ def _compound(value: Value) -> Tagged:
     if declared is None:
         raise TypeError(f"no CEL value: {value!r}")
     return {"t": "other", "v": f"{declared.name}:{'' if declared.name.startswith(_WORDLESS) else value}"}
+
+
+def _computed(value: LazyMap, name: str) -> Value:
+    try:
+        return value[name]
+    except EvaluationError as error:
+        return error
 
 
 def same(ours: Tagged, theirs: Tagged) -> bool:

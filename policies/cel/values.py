@@ -104,6 +104,10 @@ class LibraryValue:
         """What an optional that is read through Go's own types holds for it; an error where those don't know it."""
         return self
 
+    def cel_mark(self) -> object:
+        """What tells it from others as the key of a map; raises Fatal where the API server can't have it as one."""
+        return id(self)  # a map that has it keeps it
+
     def cel_identical(self, other: Value) -> bool:
         """Whether Go's reflection sees no difference between the two."""
         return repr(self) == repr(other)

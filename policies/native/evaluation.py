@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from policies.cel import Budget, CostExceeded, EvaluationError, Program, Value
+from policies.cel.maps import LazyMap
 from policies.facts.unknown import Undetermined
 from policies.native.matching import Matched
 from policies.native.surroundings import Surroundings
@@ -92,7 +93,7 @@ class Names(dict[str, object]):
         yield from self._below.touched() if isinstance(self._below, Names) else self._below.values()
 
 
-class Variables(dict[str, object]):
+class Variables(LazyMap):
     """`variables`: each evaluated when it is first named, with a budget of its own."""
 
     __slots__ = ("_failed", "_names", "_programs", "_spent")
@@ -106,6 +107,12 @@ class Variables(dict[str, object]):
         """What was spent since the last time."""
         spent, self._spent = self._spent, 0
         return spent
+
+    def names(self) -> list[str]:
+        return list(self._programs)
+
+    def __len__(self) -> int:
+        return len(self._programs)
 
     def __contains__(self, name: object) -> bool:
         return name in self._programs

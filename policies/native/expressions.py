@@ -8,7 +8,7 @@ from policies.cel import CompileError, Compiler, Environment, Program, hints
 from policies.cel.errors import Problem
 from policies.cel.functions import Version
 from policies.cel.library.patch import JSON_PATCH, OpenObjectType
-from policies.cel.types import DYN, CelType, Kind, ObjectType, list_of
+from policies.cel.types import DYN, CelType, Kind, NullableType, ObjectType, list_of, same
 from policies.native.place import Place
 
 PATCHES = list_of(JSON_PATCH)
@@ -47,7 +47,7 @@ class Expressions:
         except CompileError as error:
             uncompiled(place, error)
             return None
-        if expected and program.type not in expected:
+        if expected and not any(same(program.type, wanted) for wanted in expected):
             problem = Problem(_unexpected(program.type, expected), 0)
             place.wrong(problem.shown(source), hints.result(expected, program.type))
             return None
@@ -84,7 +84,7 @@ def declared(found: CelType) -> CelType:
     """The type that a variable is declared with: library types and objects become dyn."""
     if found.kind in (Kind.LIST, Kind.MAP):
         return CelType(found.kind, found.name, tuple(map(declared, found.parameters)))
-    return found if found.kind in _KEPT else DYN
+    return found if found.kind in _KEPT and not isinstance(found, NullableType) else DYN
 
 
 def _unexpected(found: CelType, expected: tuple[CelType, ...]) -> str:

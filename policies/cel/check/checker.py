@@ -19,7 +19,7 @@ from policies.cel.environment import Environment
 from policies.cel.errors import CheckError, Problem
 from policies.cel.functions import Function, Overload
 from policies.cel.library.messages import ENUMS, MESSAGES, NAMED, MessageType
-from policies.cel.library.patch import OpenObjectType
+from policies.cel.library.patch import JSON_PATCH, OpenObjectType
 from policies.cel.types import (
     BOOL,
     BYTES,
@@ -48,6 +48,7 @@ from policies.cel.versions import habits, since
 
 _LITERALS = {bool: BOOL, int: INT, UInt: UINT, float: DOUBLE, str: STRING, bytes: BYTES, type(None): NULL}
 _A, _B = parameter("A"), parameter("B")
+_UNKNOWN = CelType(Kind.OPAQUE, "")  # of a JSONPatch's field that isn't one: as in the API server, dyn may still be it
 _TYPE_NAMES = {
     "bool": BOOL,
     "bytes": BYTES,
@@ -256,10 +257,15 @@ class _Checker:
             return self.fail(node, f"unexpected failed resolution of '{target.name}'", f"`{target.name}` has no fields")
         fields = target.fields
         if name not in fields:
-            return self.fail(
-                node, f"undefined field '{name}'", did_you_mean(name, fields) or _fields_hint(target, fields)
-            )
+            if target == JSON_PATCH and not isinstance(node, ast.Select):
+                return _UNKNOWN
+            return self.undefined_field(node, target, name)
         return fields[name]
+
+    def undefined_field(self, node: object, target: CelType, name: str) -> CelType:
+        fields = target.fields if isinstance(target, ObjectType) else {}
+        hint = did_you_mean(name, fields) or _fields_hint(target, fields)
+        return self.fail(node, f"undefined field '{name}'", hint)
 
     def index(self, node: ast.Index) -> CelType:
         parts = [self.check(node.operand), self.check(node.index)]
@@ -408,6 +414,9 @@ class _Checker:
             if entry.optional:
                 found = self.inner(entry.value, found)
             if not self.assign(wanted, found):
+                if wanted is _UNKNOWN:
+                    self.undefined_field(entry, declared, str(entry.key.value))
+                    continue
                 message = (
                     f"expected type of field '{entry.key.value}' is '{written(wanted)}' "
                     f"but provided type is '{written(found)}'"

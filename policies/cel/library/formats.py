@@ -9,7 +9,7 @@ from math import ceil
 from typing import Any
 
 from policies.cel import cost
-from policies.cel.errors import EvaluationError
+from policies.cel.errors import EvaluationError, Fatal
 from policies.cel.functions import Function, Table, free, method, table
 from policies.cel.library import urls
 from policies.cel.types import STRING, CelType, library_type, list_of, optional_of
@@ -66,6 +66,9 @@ class NamedFormat(LibraryValue):
         if type(other) is not NamedFormat:
             raise EvaluationError("no such overload")
         return self.name == other.name
+
+    def cel_mark(self) -> object:
+        raise Fatal("runtime error: hash of unhashable type cel.Format")
 
     def cel_identical(self, other: Value) -> bool:  # noqa: ARG002 - it holds functions, and those never are
         return False

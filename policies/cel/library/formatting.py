@@ -17,7 +17,7 @@ from policies.cel.kinds import runtime_type
 from policies.cel.library.clock import format_duration, format_timestamp
 from policies.cel.library.conversions import string_of_bool, string_of_bytes, string_of_double
 from policies.cel.library.quoting import quoted
-from policies.cel.maps import pairs
+from policies.cel.maps import is_map, pairs
 from policies.cel.sizes import bounded
 from policies.cel.types import DYN, STRING, CelType, list_of
 from policies.cel.values import Duration, Timestamp, UInt, Value
@@ -214,7 +214,7 @@ class _Printer:
         kind = type(value)
         if kind is list:
             return self.sequence(value)
-        if isinstance(value, Mapping):
+        if is_map(value):
             return self.mapping(value)
         if value is None:
             return self.count("null")
@@ -237,7 +237,7 @@ class _Printer:
 
     def member(self, value: Value) -> str:
         kind = type(value)
-        if kind is list or isinstance(value, Mapping) or value is None:
+        if kind is list or is_map(value) or value is None:
             return self.text(value)
         write = _MEMBERS.get(kind)
         if write is None:

@@ -230,13 +230,13 @@ def _depth(rest: tuple[Any, ...]) -> float:
 
 
 def _flattened(values: Value, *rest: Any) -> int:
-    price = cost.go_uint64(float(cost.size(values)) * _depth(rest)) + 1 + cost.LIST
+    price = cost.go_uint64(float(cost.plain_size(values)) * _depth(rest)) + 1 + cost.LIST
     return price - 2**64 if price > 2**64 - _WRAPPING else price  # the API server's sum wraps around
 
 
 def _flattened_1_37(values: Value, *rest: Any) -> int:
     depth = _depth(rest)
-    return cost.go_uint64(float(cost.size(values)) * (1.0 if depth < 0 else depth)) + 1 + cost.LIST
+    return cost.go_uint64(float(cost.plain_size(values)) * (1.0 if depth < 0 else depth)) + 1 + cost.LIST
 
 
 def _self_compared(values: Value, *_: Any) -> int:

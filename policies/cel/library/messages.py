@@ -1,7 +1,7 @@
 """The protobuf messages that every CEL knows: `google.protobuf.Int32Value{value: 1}` and its kin.
 
-They aren't objects in CEL: a wrapper is the value it wraps or null, a Struct is a map, a ListValue a list, a Value
-anything that JSON has. An Any can be written but has no value here.
+Most aren't objects in CEL: a wrapper is the value it wraps or null, a Struct is a map, a ListValue a list, a Value
+anything that JSON has. An Any can be written but has no value here; an Empty is only itself.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from policies.cel.errors import EvaluationError
+from policies.cel.errors import EvaluationError, Fatal
 from policies.cel.library.clock import format_duration, format_timestamp
+from policies.cel.library.patch import ObjectValue
 from policies.cel.maps import pairs
 from policies.cel.types import (
     BOOL,
@@ -32,7 +33,7 @@ from policies.cel.types import (
     map_of,
     nullable,
 )
-from policies.cel.values import INT_MAX, INT_MIN, Duration, Timestamp, UInt, Value, timestamp
+from policies.cel.values import INT_MAX, INT_MIN, Duration, LibraryValue, Optional, Timestamp, UInt, Value, timestamp
 
 Fields = Mapping[str, Value]
 _ANY = CelType(Kind.DYN, "google.protobuf.Any")
@@ -58,21 +59,38 @@ class MessageType(ObjectType):
     make: Callable[[Fields], Value] = dict
 
 
+class EmptyMessage(LibraryValue):
+    """A `google.protobuf.Empty`."""
+
+    __slots__ = ()
+    cel_type = _EMPTY
+    cel_unit = False
+
+    def __str__(self) -> str:
+        return ""
+
+    def cel_equal(self, other: Value) -> bool:
+        return type(other) is EmptyMessage
+
+
 def _message(name: str, result: CelType, make: Callable[[Fields], Value], fields: Mapping[str, CelType]) -> MessageType:
     full = f"google.protobuf.{name}"
 
     def checked(given: Fields) -> Value:
-        for field, value in given.items():
-            _check(f"{full}.{field}", fields[field], value)
-        return make(given)
+        settled = {field: _settled(f"{full}.{field}", fields[field], value) for field, value in given.items()}
+        return make(settled)
 
     return MessageType(full, fields, result, checked)
 
 
-def _check(name: str, wanted: CelType, value: Value) -> None:
+def _settled(name: str, wanted: CelType, value: Value) -> Value:
+    """The value of a field, an optional unwrapped. Raises for one of another type."""
+    while type(value) is Optional and value.present:
+        value = value.value
     right = isinstance(value, Mapping) if wanted.kind is Kind.MAP else type(value) is _CLASSES.get(wanted.kind)
     if wanted is not DYN and not right:
         raise EvaluationError(f"field type conversion error for {name} value type: unsupported conversion")
+    return value
 
 
 def _wrapper(
@@ -90,6 +108,9 @@ def _within(low: int, high: int) -> Callable[[Value], Value]:
     return fit
 
 
+_INT32 = _within(-(2**31), 2**31 - 1)
+
+
 def _single(value: Value) -> float:
     """The number rounded to 32 bits."""
     try:
@@ -103,6 +124,8 @@ def _as_json(value: Value) -> Value:
     match value:
         case None | bool() | str() | float():
             return value
+        case Optional() if value.present:
+            return _as_json(value.value)
         case Duration():
             return format_duration(value)
         case Timestamp():
@@ -113,12 +136,18 @@ def _as_json(value: Value) -> Value:
             return float(value) if abs(value) <= _EXACT else str(int(value))
         case list():
             return [_as_json(item) for item in value]
+        case ObjectValue():
+            raise Fatal("assigning invalid message type google.protobuf.Struct")
+        case EmptyMessage():
+            return {}
         case Mapping():
             return {_text(key): _as_json(item) for key, item in pairs(value)}
     raise EvaluationError("unsupported conversion to google.protobuf.Value")
 
 
 def _text(key: Value) -> str:
+    while type(key) is Optional and key.present:
+        key = key.value
     if type(key) is str:
         return key
     raise EvaluationError("unsupported conversion to google.protobuf.Struct: keys must be text")
@@ -130,13 +159,16 @@ def _value(given: Fields) -> Value:
     return None if name == "null_value" else _as_json(value)
 
 
+def _nanoseconds(given: Fields) -> int:
+    return int(given.get("seconds", 0) * 10**9 + _INT32(given.get("nanos", 0)))
+
+
 def _duration(given: Fields) -> Value:
-    total = given.get("seconds", 0) * 10**9 + given.get("nanos", 0)
-    return Duration(min(max(total, INT_MIN), INT_MAX))
+    return Duration(min(max(_nanoseconds(given), INT_MIN), INT_MAX))
 
 
 def _moment(given: Fields) -> Value:
-    return timestamp(given.get("seconds", 0) * 10**9 + given.get("nanos", 0))
+    return timestamp(_nanoseconds(given))  # ours: the API server takes any second here
 
 
 def _any(_: Fields) -> Value:
@@ -149,7 +181,7 @@ _MESSAGES: tuple[MessageType, ...] = (
     _wrapper("BytesValue", BYTES, b""),
     _wrapper("DoubleValue", DOUBLE, 0.0),
     _wrapper("FloatValue", DOUBLE, 0.0, _single),
-    _wrapper("Int32Value", INT, 0, _within(-(2**31), 2**31 - 1)),
+    _wrapper("Int32Value", INT, 0, _INT32),
     _wrapper("Int64Value", INT, 0),
     _wrapper("StringValue", STRING, ""),
     _wrapper("UInt32Value", UINT, UInt(0), _within(0, 2**32 - 1)),
@@ -172,7 +204,7 @@ _MESSAGES: tuple[MessageType, ...] = (
     _message("Duration", DURATION, _duration, _PARTS),
     _message("Timestamp", TIMESTAMP, _moment, _PARTS),
     _message("Any", _ANY, _any, {"type_url": STRING, "value": BYTES}),
-    _message("Empty", _EMPTY, lambda _: {}, {}),
+    _message("Empty", _EMPTY, lambda _: EmptyMessage(), {}),
 )
 MESSAGES: Final[Mapping[str, MessageType]] = {message.name: message for message in _MESSAGES}
 NAMED: Final = frozenset({"google.protobuf.Empty", "google.protobuf.Duration", "google.protobuf.Timestamp"})

@@ -48,6 +48,9 @@ class Ip(LibraryValue):
             raise EvaluationError("no such overload")
         return self.version == other.version and self.number == other.number
 
+    def cel_mark(self) -> object:
+        return self.version, self.number
+
     def cel_native(self) -> Value:
         return EvaluationError(f"unsupported conversion to ref.Val: (netip.Addr){self}")
 
@@ -76,6 +79,9 @@ class Cidr(LibraryValue):
         if type(other) is not Cidr:
             raise EvaluationError("no such overload")
         return self.bits == other.bits and self.ip.cel_equal(other.ip)
+
+    def cel_mark(self) -> object:
+        return self.bits, self.ip.cel_mark()
 
     def cel_native(self) -> Value:
         return EvaluationError(f"unsupported conversion to ref.Val: (netip.Prefix){self}")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from policies.cel.errors import EvaluationError
 from policies.cel.functions import Function, free, method, quick, table
+from policies.cel.library.messages import EmptyMessage
 from policies.cel.library.patch import ObjectValue
+from policies.cel.maps import is_map
 from policies.cel.types import BOOL, DYN, INT, STRING, list_of, map_of, optional_of, parameter
 from policies.cel.values import NONE, Duration, Optional, Timestamp, UInt, Value
 
@@ -26,7 +26,9 @@ def is_zero(value: Value) -> bool:
         return False  # an empty optional is a value to cel-go
     if kind is ObjectValue:
         return not value.fields
-    return value is None or value is False or ((kind in (str, bytes, list) or isinstance(value, Mapping)) and not value)
+    if kind is EmptyMessage:
+        return True
+    return value is None or value is False or ((kind in (str, bytes, list) or is_map(value)) and not value)
 
 
 def _of_non_zero(value: Value) -> Optional:

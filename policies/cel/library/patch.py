@@ -11,7 +11,7 @@ from policies.cel import cost
 from policies.cel.equality import equal
 from policies.cel.errors import EvaluationError
 from policies.cel.functions import Function, free, table
-from policies.cel.maps import KeyedMap, pairs
+from policies.cel.maps import KeyedMap, lookup, pairs
 from policies.cel.native import as_native
 from policies.cel.sizes import bounded_result
 from policies.cel.types import DYN, STRING, CelType, Kind, ObjectType
@@ -128,8 +128,7 @@ def identical(a: Value, b: Value) -> bool:
 
 
 def _all_identical(a: Mapping[Value, Value], b: Mapping[Value, Value]) -> bool:
-    theirs = b.find if isinstance(b, KeyedMap) else b.get
-    return len(a) == len(b) and all(identical(held, theirs(key)) for key, held in pairs(a))
+    return len(a) == len(b) and all(identical(held, lookup(b, key)) for key, held in pairs(a))
 
 
 def _same_entries(a: Value, b: Value) -> bool:
@@ -166,6 +165,9 @@ def construct(declared: ObjectType, fields: Mapping[str, Value]) -> Made:
     if declared != JSON_PATCH:
         return ObjectValue(declared, fields)
     texts = {name: as_native(value) for name, value in fields.items() if name in _TEXTS}
+    for name in fields:
+        if name not in JSON_PATCH.fields:
+            raise EvaluationError(f"unexpected JSONPatchType field: {name}")
     for name, value in texts.items():
         if type(value) is not str:
             raise EvaluationError(f"unexpected type for JSONPatchType '{name}' field")

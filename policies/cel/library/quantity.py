@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from enum import Enum
 from functools import lru_cache
+from math import inf
 
 from policies.cel import cost
 from policies.cel.errors import EvaluationError
@@ -245,7 +246,10 @@ def as_integer(quantity: Quantity) -> int:
 
 def as_float(quantity: Quantity) -> float:
     """Unscaled value times the power of ten, each rounded by itself, as Go does it."""
-    base = float(quantity.unscaled)
+    try:
+        base = float(quantity.unscaled)
+    except OverflowError:
+        return inf if quantity.unscaled > 0 else -inf
     return base if quantity.exponent == 0 else base * _power_of_ten(quantity.exponent)
 
 

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from policies.cel import cost
-from policies.cel.errors import EvaluationError
+from policies.cel.errors import EvaluationError, Fatal
 from policies.cel.functions import Function, free, method, table
 from policies.cel.library.quoting import quoted
 from policies.cel.sizes import notation
@@ -39,6 +39,9 @@ class Semver(LibraryValue):
         if type(other) is not Semver:
             raise EvaluationError("no such overload")
         return compare(self, other) == 0
+
+    def cel_mark(self) -> object:
+        raise Fatal("runtime error: hash of unhashable type semver.Version")
 
     def cel_native(self) -> Value:
         return EvaluationError(f"unsupported conversion to ref.Val: (semver.Version){self}")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from policies.cel import cost, operators
 from policies.cel.errors import EvaluationError
 from policies.cel.functions import Cost, Function, Overload, Table, Timed, free, merge, method, quick, table
 from policies.cel.library import clock, conversions, regex
+from policies.cel.maps import is_map
 from policies.cel.types import (
     BOOL,
     BYTES,
@@ -48,7 +47,7 @@ def _order(name: str, call: object) -> Function:
 
 
 def size(value: Value) -> int:
-    if isinstance(value, (str, list, dict, bytes, Mapping)):
+    if isinstance(value, (str, list, bytes)) or is_map(value):
         return len(value)
     raise EvaluationError("no such overload: size")
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from policies.cel.errors import CelError, EvaluationError
+from policies.cel.errors import CelError, EvaluationError, Fatal
 from policies.cel.native import as_native
 from policies.cel.plan.chains import name_chain, slot_chain
 from policies.cel.plan.frame import NAMES, SPENT, Frame, Run, Step, no_such_overload
@@ -195,8 +195,7 @@ def _walk(root: Root, qualifiers: tuple[Qualifier, ...], native: bool) -> Callab
                 f[SPENT] += 1
                 value = present(value, qualifier.key) is not MISSING
             else:
-                f[SPENT] += 1
-                value = qualify(value, _key(f, qualifier))
+                value = _indexed(f, value, qualifier)
         if isinstance(value, EvaluationError) and not optional:
             raise value  # it has waited in something that Go's own types don't know
         return value, optional
@@ -265,13 +264,24 @@ def _key(f: Frame, qualifier: Qualifier) -> Value:
     return valid_key(key)
 
 
+def _indexed(f: Frame, value: Value, qualifier: Qualifier) -> Value:
+    """It costs 1, also where it fails, but not where the key breaks the evaluation off."""
+    try:
+        key = _key(f, qualifier)
+    except EvaluationError:
+        f[SPENT] += 1
+        raise
+    f[SPENT] += 1
+    return qualify(value, key)
+
+
 # presence tests
 
 
 def _presence(attribute: Attribute, extra: int, native: bool) -> Step:
     """`has()`: the last qualifier only asks."""
     if isinstance(attribute.root, Branch):
-        return Step(_branch(attribute.root, extra, native), 0)
+        return Step(_whether(_branch(attribute.root, extra, native)), 0)
     test = _test(attribute, extra, native)
     *path, last = attribute.qualifiers
     if not isinstance(attribute.root, (Variable, Slot)) or not all(_plain(qualifier) for qualifier in path):
@@ -305,6 +315,16 @@ def _holds(holder: Run, key: Value, owed: int, test: Run) -> Run:
     return run
 
 
+def _whether(run: Run) -> Run:
+    """Whether a presence test found something: in an optional, it is still the optional."""
+
+    def holds(f: Frame) -> Value:
+        value = run(f)
+        return value.present if type(value) is Optional else value
+
+    return holds
+
+
 # ternaries
 
 
@@ -314,18 +334,20 @@ def _branch(root: Branch, extra: int, native: bool) -> Run:
 
     def run(f: Frame) -> Value:
         f[SPENT] += extra
-        chosen = condition(f)
-        f[SPENT] += owed
-        if chosen is True:
-            return then(f)
-        if chosen is False:
-            return otherwise(f)
+        try:
+            chosen = condition(f)
+            f[SPENT] += owed
+            if chosen is True:
+                return then(f)
+            if chosen is False:
+                return otherwise(f)
+        except Fatal:
+            f[SPENT] -= extra
+            raise
         raise no_such_overload()
 
     return run
 
 
 def _arm(attribute: Attribute, native: bool) -> Run:
-    if attribute.qualifiers and attribute.qualifiers[-1].tested:
-        return _test(attribute, 0, native)
     return settled(resolved(attribute, native))

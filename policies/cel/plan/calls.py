@@ -25,7 +25,7 @@ def call_step(call: Implementation, price: Cost, args: Sequence[Step], eager: bo
     yields.
     """
     if isinstance(call, Timed):
-        return _timed(call.call, call_step(_gathered, price, args, eager))
+        return _timed(call.call, price, call_step(_gathered, price, args, eager))
     if isinstance(price, ByResult):
         return _priced_by_result(call, price, args, eager)
     if not args:
@@ -41,16 +41,24 @@ def _gathered(*args: Value) -> tuple[Value, ...]:
     return args
 
 
-def _timed(call: Call, arguments: Step) -> Step:
+def _timed(call: Call, price: Cost, arguments: Step) -> Step:
     """A call that looks at the clock itself, with its arguments evaluated and paid for beforehand."""
     gather, owed = arguments.run, arguments.owed
 
     def run(f: Frame) -> Value:
         args = gather(f)
         f[SPENT] += owed
-        return call(partial(on_time, f), *args)
+        try:
+            return call(partial(on_time, f), *args)
+        except Fatal:
+            f[SPENT] -= price if isinstance(price, int) else _price(price, args)
+            raise
 
     return Step(run)
+
+
+def _price(price: Cost, args: Sequence[Value]) -> int:
+    return price(*args) if callable(price) else 0
 
 
 def _priced_by_result(call: Call, price: ByResult, args: Sequence[Step], eager: bool) -> Step:

@@ -101,6 +101,9 @@ def map_built(loop: Loop, predicate: Step | None, body: Step) -> Step:
                 except EvaluationError as error:
                     failed = error
                     f[SPENT] += 3
+                except Fatal:
+                    f[SPENT] += 2
+                    raise
             if f[SPENT] > f[CHECKPOINT]:
                 checkpoint(f)
         return finish(f, failed, made.settled())
@@ -130,6 +133,9 @@ def entries_built(loop: Loop, predicate: Step | None, body: Step) -> Step:
             except EvaluationError as error:
                 failed = failed or error
                 f[SPENT] += 2 if entries is MISSING else 0
+            except Fatal:
+                f[SPENT] += ACCUMULATOR
+                raise
             if f[SPENT] > f[CHECKPOINT]:
                 checkpoint(f)
         return finish(f, failed, made.settled())

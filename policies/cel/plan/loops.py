@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from policies.cel.errors import EvaluationError
-from policies.cel.maps import pairs
+from policies.cel.maps import LazyMap, pairs
 from policies.cel.plan.frame import CHECKPOINT, SPENT, Frame, Run, Step, checkpoint, no_such_overload
 from policies.cel.values import Value
 
@@ -17,6 +17,8 @@ def iterated(value: Value) -> Any:
     """What a loop of one variable runs over: a list's elements or a map's keys."""
     if type(value) is list:
         return value
+    if isinstance(value, LazyMap):
+        return [value[name] for name in value.names()]
     if isinstance(value, Mapping):
         return list(value)
     raise EvaluationError(f"got '{_go_type(value)}', expected iterable type")

@@ -166,7 +166,7 @@ class _Planner:
         args = [self.step(part) for part in (*receiver, *node.args)]
         if function.name in ("or", "orValue") and len(args) == 2 and _is_optional_or(chosen):
             return logic.alternative(args[0], args[1], function.name == "orValue", self.habits.strict_or)
-        special = self.special(node, function, args)
+        special = self.special(node, function, chosen, args)
         if special is not None:
             return special
         found = call_step(
@@ -180,7 +180,9 @@ class _Planner:
             return self.folded(node, found)
         return found
 
-    def special(self, node: ast.Call, function: Function, args: list[Step]) -> Step | None:
+    def special(
+        self, node: ast.Call, function: Function, chosen: tuple[Overload, ...], args: list[Step]
+    ) -> Step | None:
         """A plan of its own for an equality, and a quicker or cheaper one for a call with a constant operand."""
         if function.name in ("_==_", "_!=_"):
             return shortcuts.equality(args[0], args[1], function.name == "_!=_")
@@ -188,7 +190,7 @@ class _Planner:
             return None
         literal = args[1].constant
         match function.name:
-            case "@in" if type(literal) is list:
+            case "@in" if type(literal) is list and len(chosen) == 1:
                 return shortcuts.membership(args[0], literal)
             case "findAll" if type(literal) is str:
                 self.readable(node, literal)

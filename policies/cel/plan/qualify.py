@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 from policies.cel.errors import EvaluationError
 from policies.cel.library.conversions import string_of_double
+from policies.cel.library.messages import EmptyMessage
 from policies.cel.library.patch import PatchValue
-from policies.cel.maps import lookup
+from policies.cel.maps import LazyMap, lookup
 from policies.cel.native import as_native
 from policies.cel.values import MISSING, NUMERIC, UInt, Value
 
@@ -31,6 +32,7 @@ def qualify(value: Value, key: Value) -> Value:
     if type(key) is Field:
         return _field(value, key)
     if isinstance(value, Mapping):
+        _only_text(value, key)
         found = lookup(value, key)
         if found is not MISSING:
             return found
@@ -42,6 +44,8 @@ def qualify(value: Value, key: Value) -> Value:
         raise EvaluationError(f"index out of bounds: {_shown(key)}")
     if type(value) is PatchValue:
         return value.read(key)
+    if type(value) is EmptyMessage:
+        raise EvaluationError(f"no such field '{_shown(key)}'")
     raise EvaluationError(f"no such key: {_shown(key)}")
 
 
@@ -53,13 +57,21 @@ def present(value: Value, key: Value) -> Value:
         fields = as_native(value)
         return fields.get(key, MISSING) if type(fields) is dict else MISSING
     if isinstance(value, Mapping):
+        _only_text(value, key)
         return lookup(value, key)
     if type(value) is list:
         index = _position(key)
         return value[index] if 0 <= index < len(value) else MISSING
     if type(value) is PatchValue:
         return value.read(key) if value.holds(key) else MISSING
+    if type(value) is EmptyMessage:
+        raise EvaluationError(f"no such field '{_shown(key)}'")
     return MISSING
+
+
+def _only_text(value: Mapping[Value, Value], key: Value) -> None:
+    if type(key) is not str and isinstance(value, LazyMap):
+        raise EvaluationError("no such overload")
 
 
 def _field(value: Value, key: Field) -> Value:

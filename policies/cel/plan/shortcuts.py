@@ -13,6 +13,7 @@ from policies.cel.equality import equal, equal_or_false
 from policies.cel.errors import EvaluationError
 from policies.cel.functions import Timed
 from policies.cel.library.regex import through_go
+from policies.cel.maps import LazyMap
 from policies.cel.plan.calls import after_failure
 from policies.cel.plan.frame import LARGE, SPENT, Frame, Step, checkpoint, constant, on_time
 from policies.cel.values import NUMERIC, LibraryValue, UInt, Value
@@ -42,8 +43,8 @@ def _text_equality(left: Step, wanted: str, negated: bool) -> Step:
             f[SPENT] += shorter(error, wanted)
             raise
         if type(value) is not str:
-            if isinstance(value, LibraryValue):
-                return _library_equality(f, value, wanted, negated, usual)
+            if isinstance(value, (LibraryValue, LazyMap)):
+                return _library_equality(f, value, wanted, negated, left.owed, usual)
             f[SPENT] += shorter(value, wanted) - usual
             return negated
         if not value or not short:
@@ -65,23 +66,25 @@ def _scalar_equality(left: Step, wanted: Value, negated: bool) -> Step:
             raise
         if value is wanted:
             return not negated
-        if wanted is not None and isinstance(value, LibraryValue):
-            return _library_equality(f, value, wanted, negated, 1)
+        if wanted is not None and isinstance(value, (LibraryValue, LazyMap)):
+            return _library_equality(f, value, wanted, negated, left.owed, 1)
         f[SPENT] += shorter(value, wanted) - 1
         return negated
 
     return Step(run, left.owed + 1)
 
 
-def _library_equality(f: Frame, value: LibraryValue, wanted: Value, negated: bool, usual: int) -> bool:
+def _library_equality(
+    f: Frame, value: LibraryValue | LazyMap, wanted: Value, negated: bool, owed: int, usual: int
+) -> bool:
     """A library's value against a literal: mostly the comparison fails, and only `!=` has an answer."""
     f[SPENT] += (shorter(value, wanted) if negated else cost_of_equality(value, wanted)) - usual
     if negated:
         return True
     try:
-        return value.cel_equal(wanted)
+        return equal(value, wanted)
     except EvaluationError:
-        f[SPENT] += usual
+        f[SPENT] += owed + usual
         raise
 
 

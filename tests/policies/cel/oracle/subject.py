@@ -13,15 +13,13 @@ from policies.cel.errors import CompileError
 from policies.cel.library.authorizer import Access, Authorizer, Decision
 from policies.cel.library.patch import JSON_PATCH, object_type
 from policies.cel.program import Compiler, Program
-from policies.cel.types import BOOL, DYN, STRING, CelType, Kind, ObjectType, list_of
+from policies.cel.types import BOOL, STRING, ObjectType, list_of
 from policies.native.evaluation import Variables
+from policies.native.expressions import declared
 
 Json = dict[str, Any]
 _EXPECTED = {"bool": BOOL, "string": STRING, "object": object_type("Object"), "patches": list_of(JSON_PATCH)}
 BOUND = ("object", "oldObject", "params", "request", "namespaceObject")
-_KEPT = frozenset(
-    {Kind.BOOL, Kind.BYTES, Kind.DOUBLE, Kind.DURATION, Kind.INT, Kind.NULL, Kind.STRING, Kind.TIMESTAMP, Kind.UINT}
-)
 
 
 class Subject:
@@ -66,16 +64,9 @@ class Subject:
 
 
 def _with(environment: Environment, stored: Mapping[str, Program]) -> Environment:
-    fields = {name: _declared(program.type) for name, program in stored.items()}
-    declared = ObjectType("kubernetes.variables", fields)
-    return environment.extend(variables={"variables": declared}, types=(declared,))
-
-
-def _declared(type_: CelType) -> CelType:
-    """The type that the API server declares a variable with: opaque types and objects become dyn."""
-    if type_.kind in (Kind.LIST, Kind.MAP):
-        return CelType(type_.kind, type_.name, tuple(map(_declared, type_.parameters)))
-    return type_ if type_.kind in _KEPT else DYN
+    fields = {name: declared(program.type) for name, program in stored.items()}
+    type_ = ObjectType("kubernetes.variables", fields)
+    return environment.extend(variables={"variables": type_}, types=(type_,))
 
 
 def _names(bindings: Json, stored: Mapping[str, Program]) -> Mapping[str, object]:

@@ -282,6 +282,119 @@ optional<dyn>: {optional<dyn>}.{field}
 bool: has({dyn}.?{field}.{field})
 """
 
+OPTIONAL_LISTS = """
+list<A>: optional.unwrap({list<optional<A>>})
+list<A>: {list<optional<A>>}.unwrapOpt()
+list<dyn>: {dyn}.unwrapOpt()
+optional<dyn>: {dyn}.?{field}.?{field}
+optional<dyn>: {dyn}.?{field}[?{int:index}].{field}
+A: {dyn}.?{field}.?{field}.orValue({A})
+optional<B>: {dyn}.optMap({$:dyn}, {B})
+dyn: {optional<A>}.optMap({$:A}, {B}).{field}
+dyn: {optional<A>}.optFlatMap({$:A}, {optional<B>})[{K}]
+bool: has({optional<A>}.optMap({$:A}, {map<string,B>}).{field})
+list<optional<A>>: [{optional<A>}, {optional<A>}]
+optional<optional<A>>: optional.of({optional<A>})
+bool: ({optional<A>} == {optional<A>})
+bool: ({optional<A>} in [{optional<A>}, optional.none()])
+"""
+
+ODDITIES = """
+bool: ({A} in dyn([]))
+bool: ({dyn} in [{K}, {K}, {K}])
+bool: ({A} in [{A}, {A}])
+dyn: ({bool} ? {dyn} : {dyn}).{field}
+dyn: ({bool} ? {dyn} : {dyn})[{K}]
+bool: has(({bool} ? {dyn} : {dyn}).{field})
+bool: has({dyn}.{field}.{field}.{field})
+bool: has({dyn}[{K}].{field})
+dyn: {dyn}[has({dyn}.{field})]
+dyn: {dyn}[{bool} ? {K} : {L}]
+dyn: {dyn}[?({bool} ? {K} : {L})]
+dyn: {dyn}[{dyn}.{field}]
+dyn: {dyn}[{dyn}[{dyn}]]
+dyn: {{{A}: {B}}}
+dyn: dyn({{{A}: {B}, {A}: {B}}})[{A}]
+dyn: dyn({{dyn({A}): {B}, dyn({C}): {B}}})[{A}]
+dyn: dyn({{dyn({A}): {B}, dyn({C}): {B}}})[?dyn({D})]
+bool: ({A} in dyn({{dyn({A}): {B}}}))
+bool: (dyn({{{A}: {B}}}) == dyn({{{A}: {B}}}))
+dyn: dyn([{A}])[{dyn}]
+dyn: dyn({A}).{field}
+dyn: dyn({A})[{K}]
+bool: has(dyn({A}).{field})
+optional<dyn>: dyn({A}).?{field}
+optional<dyn>: optional.of({A})[?{K}]
+int: size(dyn({A}))
+bool: (dyn({A}) == dyn({B}))
+bool: (dyn({A}) < dyn({B}))
+bool: (dyn({A}) == {dyn})
+dyn: (dyn({A}) + dyn({A}))
+bool: dyn({A}).all({$:dyn}, {bool})
+bool: dyn({A}).exists({$:dyn}, {$:dyn}, {bool})
+bool: {list<A>}.exists({$:A}, {$:A}, {bool})
+bool: ({dyn} && {dyn})
+bool: ({dyn} || {bool} || {dyn})
+bool: !{dyn}
+int: -{dyn}
+type: type(type({A}))
+bool: (type({A}) in [{typename}, type({B})])
+type: {list<type>}[{int:index}]
+list<type>: [type({A}), type({A})]
+map<type,A>: {{type({B}): {A}}}
+bool: (dyn(variables) == {dyn})
+dyn: dyn(variables)[{string:key}]
+dyn: [1, 2].map({$:int}, {dyn}.{field})
+dyn: .object.{field}
+string: .request.name
+list<A>: ({list<A>} + {list<A>} + {list<A>})
+list<dyn>: [{A}, {B}]
+string: ({string} + string({A}))
+string: string(dyn({A}))
+string: '%s'.format([dyn({A})])
+string: '%s %s'.format([[{A}, {A}], {{{K}: {A}}}])
+string: {string:format}.format([dyn({N}), dyn({N})])
+dyn: {dyn}.min()
+bool: {list<A>}.isSorted()
+list<A>: {list<A>}.sort()
+list<A>: {list<A>}.sortBy({$:A}, {A})
+bool: sets.intersects({list<A>}, [dyn({B})])
+bool: {string}.matches({string} + {string:regex})
+bool: {string}.matches(dyn({string:regex}))
+string: {string}.find(dyn({string:regex}))
+list<string>: {string}.findAll({string} + '', {int:index})
+int: [{A}, {A}].indexOf(dyn({B}))
+"""
+
+MESSAGES = """
+dyn: google.protobuf.Int32Value{{value: {int}}}
+dyn: google.protobuf.Int64Value{{value: {int}}}
+dyn: google.protobuf.UInt32Value{{value: {uint}}}
+dyn: google.protobuf.UInt64Value{{}}
+dyn: google.protobuf.DoubleValue{{value: {double}}}
+dyn: google.protobuf.FloatValue{{value: {double}}}
+dyn: google.protobuf.BoolValue{{value: {bool}}}
+dyn: google.protobuf.StringValue{{value: {string}}}
+dyn: google.protobuf.BytesValue{{value: {bytes}}}
+dyn: google.protobuf.Value{{number_value: {double}}}
+dyn: google.protobuf.Value{{string_value: {string}}}
+dyn: google.protobuf.Value{{bool_value: {bool}}}
+dyn: google.protobuf.Value{{null_value: google.protobuf.NullValue.NULL_VALUE}}
+dyn: google.protobuf.Value{{list_value: {list<A>}}}
+dyn: google.protobuf.Value{{struct_value: {map<string,A>}}}
+dyn: google.protobuf.ListValue{{values: {list<A>}}}
+dyn: google.protobuf.Struct{{fields: {map<string,A>}}}
+dyn: google.protobuf.Struct{{fields: {map<K,A>}}}.{field}
+duration: google.protobuf.Duration{{seconds: {int}, nanos: {int}}}
+timestamp: google.protobuf.Timestamp{{seconds: 1700000000, nanos: {int}}}
+dyn: google.protobuf.StringValue{{?value: {optional<string>}}}
+dyn: google.protobuf.Int32Value{{value: {dyn}}}
+dyn: google.protobuf.Empty{{}}
+int: google.protobuf.NullValue.NULL_VALUE
+bool: (google.protobuf.Int64Value{{value: {int}}} == {int})
+bool: (google.protobuf.StringValue{{value: {string}}} == null)
+"""
+
 TIME = """
 int: {timestamp}.getFullYear()
 int: {timestamp}.getMonth()
@@ -403,9 +516,27 @@ jsonpatch: JSONPatch{{op: {string:op}, path: {string:pointer}, value: {object}}}
 string: jsonpatch.escapeKey({string})
 bool: ({object} == {object})
 bool: ({jsonpatch} == {jsonpatch})
+bool: ({object} == {object})
+bool: ({object} == dyn({A}))
 bool: has({object}.{field})
+bool: has({object}.{field}.{field})
 dyn: {object}.{field}
+dyn: {object}.{field}.{field}
+optional<dyn>: {object}.?{field}
+dyn: dyn({object}).{field}
+dyn: dyn({object})[{K}]
+dyn: ({bool} ? {object} : {object}).{field}
+optional<dyn>: optional.of({object}).{field}
+dyn: optional.of({object}).optMap({$:object}, {object}).value().{field}
+bool: dyn({object}).all({$:dyn}, {bool})
 dyn: {jsonpatch}.value
+dyn: dyn({jsonpatch}).{field}
+optional<dyn>: {jsonpatch}.?{field}
+bool: has({jsonpatch}.from)
+dyn: {jsonpatch}.value.{field}
+jsonpatch: JSONPatch{{op: dyn({A}), path: {dyn}}}
+jsonpatch: JSONPatch{{op: {string:op}, ?path: {optional<string>}, ?value: {optional<A>}}}
+list<jsonpatch>: {list<A>}.map({$:A}, JSONPatch{{op: {string:op}, path: {string}, value: {B}}})
 string: {jsonpatch}.path
 """
 
@@ -466,6 +597,7 @@ def tables(patches: bool) -> tuple[Template, ...]:
     lines = (
         OPERATORS + CONVERSIONS + STRINGS + LISTS + MACROS + OPTIONALS + TIME + KUBERNETES + AUTHORIZER
     ).splitlines()
+    lines += (OPTIONAL_LISTS + ODDITIES + MESSAGES).splitlines()
     if patches:
         lines += PATCHES.splitlines() * 3
     return tuple(read(line) for line in lines if line)
