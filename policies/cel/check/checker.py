@@ -48,7 +48,7 @@ from policies.cel.versions import habits, since
 
 _LITERALS = {bool: BOOL, int: INT, UInt: UINT, float: DOUBLE, str: STRING, bytes: BYTES, type(None): NULL}
 _A, _B = parameter("A"), parameter("B")
-_UNKNOWN = CelType(Kind.OPAQUE, "")  # of a JSONPatch's field that isn't one: as in the API server, dyn may still be it
+_UNKNOWN = CelType(Kind.INT, "")  # of a JSONPatch's field that isn't one: as in the API server, dyn may still be it
 _TYPE_NAMES = {
     "bool": BOOL,
     "bytes": BYTES,

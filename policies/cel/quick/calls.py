@@ -55,7 +55,7 @@ def call(g: Generator, node: ast.Call) -> Term:
         case "_==_" | "_!=_":
             return _equality(g, args[0], args[1], function.name == "_!=_")
         case "@in":
-            return _membership(g, args[0], args[1], cost_of(function, chosen))
+            return _membership(g, args[0], args[1], cost_of(function, chosen), folded=len(chosen) == 1)
         case "!_":
             g.writer.charge(1)
             (arg,) = args
@@ -177,10 +177,10 @@ def _sum(g: Generator, left: Term, right: Term) -> Term:
     return Term(f"({a} + {b} if {both} else {general})")
 
 
-def _membership(g: Generator, value: Term, container: Term, price: Cost) -> Term:
+def _membership(g: Generator, value: Term, container: Term, price: Cost, *, folded: bool) -> Term:
     v, c = value.text, container.text
     members = container.constant
-    if type(members) is list:
+    if type(members) is list and folded:
         test = member_test(members)
         if test is not None:
             texts = g.writer.constant(test.texts)

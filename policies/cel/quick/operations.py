@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from policies.cel import cost
 from policies.cel.equality import contains, equal, equal_or_false
-from policies.cel.maps import TextMap, lookup
+from policies.cel.maps import TextMap, is_map, lookup
 from policies.cel.operators import add
 from policies.cel.plan.frame import LARGE
 from policies.cel.plan.qualify import present
@@ -57,7 +57,7 @@ def member(value: Value, container: Value) -> bool:
     """`in`, for what can't take long to look for."""
     if type(container) is list and type(value) in _FLAT and len(container) <= SOME:
         return contains(container, value)
-    if isinstance(container, Mapping):
+    if is_map(container):
         return lookup(container, value) is not MISSING
     raise GiveUp
 

@@ -17,10 +17,10 @@ from policies.cel.parser import parse
 from policies.cel.plan.planner import plan
 from policies.cel.quick.draft import Draft
 from policies.cel.quick.generator import draft
+from policies.cel.tagged import tagged
 from policies.cel.versions import macro_table
 from tests.policies.cel.oracle import objects
 from tests.policies.cel.oracle.generator import Generator
-from tests.policies.cel.oracle.tagging import tagged
 
 Json = dict[str, Any]
 VERSIONS = ((1, 31), (1, 34), (1, 36), (1, 37))
