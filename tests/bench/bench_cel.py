@@ -26,6 +26,7 @@ import yaml
 from policies.cel.budget import Budget
 from policies.cel.environment import Environment
 from policies.cel.program import Compiler, Program
+from policies.cel.tagged import same, tagged
 from policies.checking import creation
 from policies.native import kyverno
 from policies.native.evaluation import Run
@@ -34,7 +35,6 @@ from policies.snapshot import MemorySnapshot
 from tests.bench.cel_samples import EXPRESSIONS, bindings, pod
 from tests.cluster.bed.build import BuildError
 from tests.policies.cel.oracle.peer import Peer
-from tests.policies.cel.oracle.tagging import same, tagged
 
 Json = dict[str, Any]
 
