@@ -14,7 +14,7 @@ _STEPS = (60, 300, 900, 3600, 10_800, 21_600, 43_200, 86_400, 604_800, 2_592_000
 _LABELS = (*_STEPS, 31_536_000)
 _BARS = 72  # at most; narrower ones can't be told apart
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP = 1080, 240, 52, 26, 10
-LABEL_LENGTH = 28  # characters of a name beside a bar
+LABEL_LENGTH = 26  # characters of a name beside a bar
 _ROW, _RANKED, _LABEL, _VALUE = 30, 500, 206, 62
 
 
@@ -106,7 +106,9 @@ def _time_labels(begin: int, count: int, step: int, slot: float) -> list[str]:
         if second // every * every > second - step:
             x = _LEFT + (number + 0.5) * slot
             text = _moment(second // every * every, every)
-            labels.append(f'<text class="tick" x="{x:.1f}" y="{_HEIGHT - 6}" text-anchor="middle">{text}</text>')
+            end = x + 3.6 * len(text) > _WIDTH  # it would stand out of the chart
+            place = f'x="{_WIDTH if end else x:.1f}" text-anchor="{"end" if end else "middle"}"'
+            labels.append(f'<text class="tick" {place} y="{_HEIGHT - 6}">{text}</text>')
     return labels
 
 

@@ -73,4 +73,4 @@ def _events(events: Sequence[Event]) -> str:
     left = len(shown) - len(rows)
     note = f'<p class="soft">{left:,} earlier ones are left out.</p>' if left else ""
     columns = ("Record", "Time", "What", "Details")
-    return f"<h3>Runs, policies, keys, erasures</h3>{table(columns, rows, counts=1)}{note}"
+    return f"<h3>Runs, policies, keys, erasures</h3>{table(columns, rows, counts=1, kind='events')}{note}"

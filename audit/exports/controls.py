@@ -42,6 +42,7 @@ class Source:
     """Where controls come from."""
 
     name: str
+    short: str
     title: str
     href: str
 
@@ -83,17 +84,22 @@ class Tally:
             if one.is_in(schema, fields):
                 self.counts[one.name] += 1
 
-    def said(self, control: Control, *, verified: bool) -> list[str]:
+    def found(self, control: Control, *, verified: bool) -> list[str]:
         """What there is for a control, in words; what of the whole log holds only when it was verified."""
-        words = [f"{self.counts[one.name]:,} {one.meaning}" for one in control.evidence if not one.whole]
+        counted = [one for one in control.evidence if self.counts[one.name]]
+        words = [f"{self.counts[one.name]:,} {one.meaning}" for one in counted]
         return words + [one.meaning for one in control.evidence if one.whole and verified]
+
+    def missing(self, control: Control) -> list[str]:
+        """What would bear on it, and of which there is no record here."""
+        return [one.meaning for one in control.evidence if not one.whole and not self.counts[one.name]]
 
 
 @cache
 def controls() -> tuple[Control, ...]:
     """Every control of the map, in its order; reads `controls.yaml` the first time."""
     table = _table()
-    sources = {name: Source(name, row["title"], row["href"]) for name, row in table["sources"].items()}
+    sources = {name: Source(name, row["short"], row["title"], row["href"]) for name, row in table["sources"].items()}
     known = {one.name: one for one in kinds_of_evidence()}
     return tuple(
         Control(

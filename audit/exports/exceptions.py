@@ -29,7 +29,7 @@ def break_glass(summary: Summary) -> str:
     rows = [(f"{event.index:,}", moment(event.time), details(event.fields)) for event in events[-MOST:]]
     left = len(events) - len(rows)
     note = f"{left:,} earlier ones are left out." if left else ""
-    return table_section("Break-glass", ("Record", "Time", "What"), rows, note, counts=1)
+    return table_section("Break-glass", ("Record", "Time", "What"), rows, note, counts=1, kind="events")
 
 
 def told(events: list[Event]) -> list[Event]:

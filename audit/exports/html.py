@@ -87,10 +87,10 @@ class HtmlReport:
         yield exceptions.waivers(summary)
         yield exceptions.break_glass(summary)
         yield completeness.section(summary, sections, claimed, self._chains)
-        holds = sections.verification is not None and sections.verification.ok
-        yield parts.controls_section(self._tally, is_verified=holds)
         yield parts.keys_and_checkpoint(summary, sections.keys, note)
         yield from (table_section(one.title, one.columns, one.rows, one.note) for one in sections.tables)
+        holds = sections.verification is not None and sections.verification.ok
+        yield parts.controls_section(self._tally, is_verified=holds)
         yield parts.decisions(summary)
         yield "</main>"
         yield parts.footer(sections.generated)

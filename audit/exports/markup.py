@@ -47,12 +47,13 @@ def facts(values: Sequence[tuple[str, str]]) -> str:
     return f'<dl class="facts">{lines}</dl>'
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[str]], counts: int = 0) -> str:
-    """A table; its first `counts` columns are numbers."""
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]], counts: int = 0, kind: str = "") -> str:
+    """A table; its first `counts` columns are numbers. `kind` is a class of the style sheet."""
     kinds = [' class="count"' if number < counts else "" for number in range(len(columns))]
     head = "".join(f"<th{kind}>{escaped(column)}</th>" for kind, column in zip(kinds, columns, strict=True))
     lines = "".join(f"<tr>{_cells(kinds, row)}</tr>" for row in rows)
-    return scrolling(f"<table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table>")
+    opened = f'<table class="{kind}">' if kind else "<table>"
+    return scrolling(f"{opened}<thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table>")
 
 
 def scrolling(inner: str, below: str = "") -> str:
@@ -65,8 +66,7 @@ def table_section(
 ) -> str:
     """A section that is one table, and a sentence below it. `kind` is a class of the style sheet."""
     said = f'<p class="soft">{escaped(note, 2000)}</p>' if note else ""
-    opened = f'<section class="{kind}">' if kind else "<section>"
-    return f"{opened}<h2>{escaped(title)}</h2>{table(columns, rows, counts)}{said}</section>"
+    return f"<section><h2>{escaped(title)}</h2>{table(columns, rows, counts, kind)}{said}</section>"
 
 
 def _cells(kinds: Sequence[str], row: Sequence[str]) -> str:

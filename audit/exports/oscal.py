@@ -126,7 +126,7 @@ def _implementation(source: Source, found: Iterable[Control]) -> dict[str, Any]:
 
 def _observation(control: Control, population: Population, tally: Tally, base: UUID, note: str) -> dict[str, Any]:
     counts = [(one.name, f"{tally.counts[one.name]}") for one in control.evidence if not one.whole]
-    said = "; ".join(tally.said(control, verified=population.is_verified))
+    said = "; ".join(tally.found(control, verified=population.is_verified))
     made: dict[str, Any] = {
         "uuid": str(uuid5(base, f"observation\n{control.id}")),
         "title": f"{control.source.title}, {control.reference}",

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from audit.exports import charts
-from audit.exports.controls import Tally, controls
+from audit.exports.controls import Control, Tally, controls
 from audit.exports.markup import facts, note_block, scrolling, table, table_section
 from audit.exports.sections import ReasonText, Sections
 from audit.exports.summary import NONE, VERDICTS, Summary
@@ -29,7 +29,7 @@ def header(summary: Summary, checkpoint: Checkpoint, sections: Sections) -> str:
         )
     )
     warning = f'<p class="warning">{escaped(sections.warning)}</p>' if sections.warning else ""
-    chosen = f'<p class="chosen">Of the log, this report holds {escaped(sections.selected, 4000)}.</p>'
+    chosen = f'<p class="chosen">A part of the log: {escaped(sections.selected, 4000)}.</p>'
     return (
         f'<header><div><span class="mark">Bailiwick · audit report</span><h1>{escaped(sections.title)}</h1>'
         f'<p class="lead">{escaped(sections.scope, 2000)}</p>'
@@ -145,13 +145,15 @@ def refusals(summary: Summary, texts: Mapping[str, ReasonText]) -> str:
     """The reasons of denials, the most frequent first, with what to change."""
     if not summary.reasons:
         return ""
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for (code, policy), count in summary.reasons.most_common(_MOST_ROWS):
         text = texts.get(code, ReasonText(""))
         rows.append((f"{count:,}", code, policy, text.sentence, text.fix, ", ".join(text.controls)))
     left = len(summary.reasons) - len(rows)
     note = f"{left} rarer reasons are left out." if left else ""
-    columns = ("Times", "Reason", "Policy", "What it means", "What to change", "Controls")
+    columns: tuple[str, ...] = ("Times", "Reason", "Policy", "What it means", "What to change", "Controls")
+    if not any(any(row[3:]) for row in rows):  # nobody said what the codes mean
+        columns, rows = columns[:3], [row[:3] for row in rows]
     return table_section("Why requests were refused", columns, rows, note, counts=1)
 
 
@@ -159,9 +161,9 @@ def controls_section(tally: Tally, *, is_verified: bool) -> str:
     """Which records bear on which control, and what they don't show."""
     rows = [
         (
-            f"{control.source.title.partition(',')[0]} {control.reference}",
+            f"{control.source.short}, {control.reference}",
             control.asks,
-            "; ".join(tally.said(control, verified=is_verified)),
+            _evidence_for(control, tally, is_verified=is_verified),
             control.limits,
         )
         for control in controls()
@@ -172,6 +174,12 @@ def controls_section(tally: Tally, *, is_verified: bool) -> str:
     )
     columns = ("Control", "What it asks", "Evidence in these records", "What they don't show")
     return table_section("Evidence by control", columns, rows, note, kind="controls")
+
+
+def _evidence_for(control: Control, tally: Tally, *, is_verified: bool) -> str:
+    found = "; ".join(tally.found(control, verified=is_verified)) or "nothing"
+    missing = tally.missing(control)
+    return f"{found}. No record of: {', '.join(missing)}." if missing else f"{found}."
 
 
 def keys_and_checkpoint(summary: Summary, keys: Sequence[VerifierKey], note: str) -> str:

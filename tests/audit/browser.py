@@ -1,5 +1,6 @@
 """A headless Chromium, driven over its debugging pipe: what a person would do, and what a page asks of the network."""
 
+import base64
 import json
 import os
 import shutil
@@ -63,6 +64,16 @@ class Page:
     def pdf(self) -> bytes:
         """The page as it is printed, in base64."""
         return str(self._call("Page.printToPDF", printBackground=True)["data"]).encode()
+
+    def sized(self, width: int, height: int = 900, *, dark: bool = False, printed: bool = False) -> None:
+        """A window of this size, on screen or as if printed, with a light or dark preference."""
+        self._call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self._call("Emulation.setEmulatedMedia", media="print" if printed else "screen", features=[scheme])
+
+    def screenshot(self) -> bytes:
+        """The whole page as a PNG."""
+        return base64.b64decode(self._call("Page.captureScreenshot", captureBeyondViewport=True)["data"])
 
     def _call(self, method: str, **parameters: Any) -> Any:
         self._number += 1
