@@ -25,12 +25,17 @@ import re
 import sys
 import zipfile
 from collections.abc import Iterator
-from typing import Any, BinaryIO, cast
+from typing import Any, cast
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 LOG_KEY, WITNESS_KEY = 1, 4
+REPORTS = {
+    "reports/records.csv": True,
+    "reports/ocsf.ndjson": False,
+    "reports/kube-audit.ndjson": False,
+}  # whether of all records
 LEADING = 4  # columns of the CSV file before the leaf's own
 ESCAPE = re.compile(r"\\(?:\\|u\{([0-9a-f]{1,6})\})")
 
@@ -55,7 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
     except Wrong as wrong:
         say(f"FAILED: {wrong}")
         return 1
-    except (KeyError, IndexError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
         say(f"FAILED: a file has another form than it should: {error!r}")
         return 1
     except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError) as error:
@@ -257,72 +262,91 @@ def climbed(name: str, index: int, size: int, leaf: bytes, path: list[bytes]) ->
 
 
 def check_reports(pack: zipfile.ZipFile) -> Iterator[str]:
-    """The files for other tools, line by line against the records."""
+    """The files for other tools, line by line against the records, in one pass."""
     names = set(pack.namelist())
-    if "reports/records.csv" in names:
-        yield f"reports/records.csv: {check_csv(pack)} lines are those of the records"
-    places = {"reports/ocsf.ndjson": ocsf_place, "reports/kube-audit.ndjson": kube_place}
-    for name, place in places.items():
-        if name in names:
-            decisions = (row for row in records(pack) if row["leaf"]["schema"].startswith("bailiwick.decision/"))
-            count = 0
-            for line, row in pairs(name, lines(pack, name), decisions):
-                leaf = row["leaf"]
-                said = place(parsed(name, line))
-                if said != (row["index"], row["hash"], leaf["verdict"], leaf["id"]):
-                    raise Wrong(f"{name}: line {count + 1} is not that of record {row['index']}")
-                count += 1
-            yield f"{name}: {count} lines are those of the decisions"
+    reports = [Report(pack, name, of_all) for name, of_all in REPORTS.items() if name in names]
+    for line in lines(pack, "log/leaves.ndjson"):
+        record = parsed("log/leaves.ndjson", line)
+        for report in reports:
+            if report.of_all or record["leaf"]["schema"].startswith("bailiwick.decision/"):
+                report.check(record)
+    for report in reports:
+        report.finish()
+        yield f"{report.name}: {report.count} lines are those of the records"
 
 
-def ocsf_place(event: Any) -> tuple[int, str, str, str]:
-    """Which record an OCSF event is of."""
-    tlog = event["unmapped"]["tlog"]
-    return tlog["index"], tlog["leaf"], event["status_code"], event["metadata"]["uid"]
+class Report:
+    """One of those files as it is read beside the records."""
+
+    def __init__(self, pack: zipfile.ZipFile, name: str, of_all: bool) -> None:
+        self.name, self.of_all, self.count = name, of_all, 0
+        self.columns: list[list[str]] = []
+        if name.endswith(".csv"):
+            csv.field_size_limit(1 << 20)
+            self.rows: Iterator[Any] = csv.reader(io.TextIOWrapper(opened(pack, name), "utf-8", newline=""))
+            self.columns = [column.split(".") for column in next(self.rows, [])[LEADING:]]
+        else:
+            self.rows = lines(pack, name)
+
+    def check(self, record: dict[str, Any]) -> None:
+        """The next line must be this record's."""
+        row = next(self.rows, None)
+        if row is None:
+            raise Wrong(f"{self.name}: has fewer lines than there are records")
+        self.count += 1
+        if self.columns:
+            self.check_cells(row, record)
+        elif place_of(parsed(self.name, row)) != place_of_record(record):
+            raise Wrong(f"{self.name}: line {self.count} is not that of record {record['index']}")
+
+    def check_cells(self, cells: list[str], record: dict[str, Any]) -> None:
+        """Every cell against the leaf."""
+        where = f"{self.name}: line {self.count + 1} (record {record['index']})"
+        if cells[1:3] != [str(record["index"]), record["hash"]] or len(cells) != len(self.columns) + LEADING:
+            raise Wrong(f"{where}: is not that record's")
+        if leaf_of_cells(self.columns, cells[LEADING:], record["leaf"]) != record["leaf"]:
+            raise Wrong(f"{where}: says something else than the record")
+
+    def finish(self) -> None:
+        """No line may be left."""
+        if next(self.rows, None) is not None:
+            raise Wrong(f"{self.name}: has more lines than there are records")
 
 
-def kube_place(event: Any) -> tuple[int, str, str, str]:
-    """Which record an audit.k8s.io event is of."""
+def place_of_record(record: dict[str, Any]) -> tuple[int, str, str, str]:
+    """What must stand in each line that was made of it."""
+    return record["index"], record["hash"], record["leaf"]["verdict"], record["leaf"]["id"]
+
+
+def place_of(event: Any) -> tuple[int, str, str, str]:
+    """The same of an OCSF event or one of audit.k8s.io."""
+    if "class_uid" in event:
+        tlog = event["unmapped"]["tlog"]
+        return tlog["index"], tlog["leaf"], event["status_code"], event["metadata"]["uid"]
     said = {name.partition("/")[2]: value for name, value in event["annotations"].items()}
     return int(said["leaf-index"]), said["leaf-hash"], said["verdict"], event["auditID"]
 
 
-def check_csv(pack: zipfile.ZipFile) -> int:
-    """Every cell against the leaf."""
-    name, count = "reports/records.csv", 0
-    csv.field_size_limit(1 << 20)
-    with io.TextIOWrapper(cast("BinaryIO", pack.open(name)), "utf-8", newline="") as text:
-        rows = csv.reader(text)
-        header = next(rows, [])
-        for cells, record in pairs(name, rows, records(pack)):
-            count += 1
-            where = f"{name}: line {count + 1} (record {record['index']})"
-            if cells[1:3] != [str(record["index"]), record["hash"]] or len(cells) != len(header):
-                raise Wrong(f"{where}: is not that record's")
-            leaf = leaf_of_cells(header[LEADING:], cells[LEADING:], record["leaf"])
-            if leaf != record["leaf"]:
-                raise Wrong(f"{where}: says something else than the record")
-    return count
-
-
-def leaf_of_cells(names: list[str], cells: list[str], leaf: dict[str, Any]) -> dict[str, Any]:
+def leaf_of_cells(columns: list[list[str]], cells: list[str], leaf: dict[str, Any]) -> dict[str, Any]:
     """The leaf that a line's cells make; of each cell, `leaf` gives the type that is expected."""
     made: dict[str, Any] = {}
-    for name, cell in zip(names, cells, strict=True):
+    for path, cell in zip(columns, cells, strict=True):
         if not cell:
             continue
-        text = ESCAPE.sub(unescaped, cell[1:] if cell.startswith("'") else cell)
-        if name == "further":
+        text = cell[1:] if cell[0] == "'" else cell
+        if "\\" in text:
+            text = ESCAPE.sub(unescaped, text)
+        if path == ["further"]:
             merge(made, json.loads(text))
             continue
-        path = name.split(".")
-        expected: Any = leaf
-        for part in path:
-            expected = expected.get(part) if isinstance(expected, dict) else None
-        target = made
+        expected, target = leaf, made
         for part in path[:-1]:
+            expected = expected.get(part, {})
             target = target.setdefault(part, {})
-        target[path[-1]] = text if isinstance(expected, str) or expected is None else json.loads(text)
+        known = expected.get(path[-1])  # a text stands as it is, all else as JSON
+        target[path[-1]] = (
+            text if isinstance(known, str | None) and (text == known or text[0] != '"') else json.loads(text)
+        )
     return made
 
 
@@ -340,29 +364,15 @@ def unescaped(match: "re.Match[str]") -> str:
     return "\\" if match[1] is None else chr(int(match[1], 16))
 
 
-def pairs(name: str, left: Iterator[Any], right: Iterator[Any]) -> Iterator[tuple[Any, Any]]:
-    """Lines beside their records, as many of each."""
-    end = object()
-    while True:
-        one, other = next(left, end), next(right, end)
-        if one is end and other is end:
-            return
-        if one is end or other is end:
-            raise Wrong(f"{name}: has {'fewer' if one is end else 'more'} lines than there are records")
-        yield one, other
-
-
-def records(pack: zipfile.ZipFile) -> Iterator[dict[str, Any]]:
-    """The records as they were parsed."""
-    for line in lines(pack, "log/leaves.ndjson"):
-        yield parsed("log/leaves.ndjson", line)
-
-
 def lines(pack: zipfile.ZipFile, name: str) -> Iterator[bytes]:
     """Lines end with a line feed and with nothing else."""
-    with pack.open(name) as file:
-        for line in file:
-            yield line[:-1] if line.endswith(b"\n") else line
+    for line in opened(pack, name):
+        yield line[:-1] if line.endswith(b"\n") else line
+
+
+def opened(pack: zipfile.ZipFile, name: str) -> io.BufferedReader:
+    """A member to read in small pieces: unpacked a megabyte at a time."""
+    return io.BufferedReader(cast("io.RawIOBase", pack.open(name)), 1 << 20)
 
 
 def file_hash(pack: zipfile.ZipFile, name: str) -> tuple[str, int]:

@@ -254,6 +254,7 @@ def test_nothing_stands_out_of_the_screen(log: Path, tmp_path: Path, page: Page,
         assert page.screenshot().startswith(b"\x89PNG")
     colours = page.run("[getComputedStyle(document.body).color, getComputedStyle(document.body).backgroundColor]")
     assert colours == ["rgb(231, 233, 236)", "rgb(19, 22, 27)"]
+    page.sized(1280)
 
 
 def test_on_paper(log: Path, tmp_path: Path, page: Page) -> None:
@@ -272,6 +273,7 @@ def test_on_paper(log: Path, tmp_path: Path, page: Page) -> None:
     printed = base64.b64decode(page.pdf())
     assert printed.startswith(b"%PDF-")
     assert 4 <= printed.count(b"/Type /Page\n") <= 10
+    page.sized(1280)
 
 
 def test_a_part_says_that_it_is_one(log: Path, tmp_path: Path) -> None:
