@@ -7,31 +7,29 @@ expand to. What literals mean (a duration, a pattern) is judged afterwards, in l
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from itertools import chain
+from collections.abc import Mapping
 
 from policies.cel import ast, hints
-from policies.cel.check import literals
+from policies.cel.check import expansions, literals
 from policies.cel.check.checked import Checked
+from policies.cel.check.inference import Inference
 from policies.cel.check.names import did_you_mean, signature, written
-from policies.cel.check.unify import Substitution, assignable, assignable_all, most_general, substitute, unwrapped
+from policies.cel.check.scopes import TYPE_NAMES, Scopes
+from policies.cel.check.unify import unwrapped
 from policies.cel.environment import Environment
 from policies.cel.errors import CheckError, Problem
-from policies.cel.functions import Function, Overload
+from policies.cel.functions import Function
 from policies.cel.library.messages import ENUMS, MESSAGES, NAMED, MessageType
 from policies.cel.library.patch import JSON_PATCH, OpenObjectType
 from policies.cel.types import (
     BOOL,
     BYTES,
     DOUBLE,
-    DURATION,
     DYN,
     ERROR,
     INT,
     NULL,
     STRING,
-    TIMESTAMP,
-    TYPE,
     UINT,
     CelType,
     Kind,
@@ -39,36 +37,18 @@ from policies.cel.types import (
     list_of,
     map_of,
     optional_of,
-    parameter,
-    same,
     type_of,
 )
 from policies.cel.values import UInt
-from policies.cel.versions import habits, since
+from policies.cel.versions import since
 
 _LITERALS = {bool: BOOL, int: INT, UInt: UINT, float: DOUBLE, str: STRING, bytes: BYTES, type(None): NULL}
-_A, _B = parameter("A"), parameter("B")
 _UNKNOWN = CelType(Kind.INT, "")  # of a JSONPatch's field that isn't one: as in the API server, dyn may still be it
-_TYPE_NAMES = {
-    "bool": BOOL,
-    "bytes": BYTES,
-    "double": DOUBLE,
-    "google.protobuf.Duration": DURATION,
-    "int": INT,
-    "list": list_of(_A),
-    "map": map_of(_A, _B),
-    "null_type": NULL,
-    "string": STRING,
-    "google.protobuf.Timestamp": TIMESTAMP,
-    "type": TYPE,
-    "uint": UINT,
-    "optional_type": CelType(Kind.OPAQUE, "optional_type"),
-}
 
 
 def check(tree: ast.Node, source: str, environment: Environment) -> Checked:
     """Raises CheckError with all that can't be typed; where everything can, with the literals that mean nothing."""
-    checker = _Checker(source, environment)
+    checker = Checker(source, environment)
     checked = checker.run(tree)
     problems = checker.problems or literals.problems(checked)
     if problems:
@@ -76,22 +56,22 @@ def check(tree: ast.Node, source: str, environment: Environment) -> Checked:
     return checked
 
 
-class _Checker:
+class Checker:
+    """The walk over one tree. Problems are gathered, not raised."""
+
     def __init__(self, source: str, environment: Environment) -> None:
         self.source = source
         self.environment = environment
         self.functions = environment.all_functions()
-        self.strict_scopes = habits(environment.kubernetes).strict_scopes
-        self.bound: Substitution = {}
-        self.fresh = 0
-        self.scopes: list[dict[str, CelType]] = []
+        self.inference = Inference()
+        self.scopes = Scopes(environment)
         self.problems: list[Problem] = []
         self.implied: list[tuple[ast.Node, str, CelType]] = []  # variables that a macro's expansion reads itself
 
     def run(self, tree: ast.Node) -> Checked:
         self.found = Checked(tree)
         self.check(tree)
-        self.found.types = {key: substitute(self.bound, type_, True) for key, type_ in self.found.types.items()}
+        self.found.types = {key: self.inference.known(type_, True) for key, type_ in self.found.types.items()}
         self.found.type = self.found.types[id(tree)]
         self.settle_types()
         return self.found
@@ -104,11 +84,11 @@ class _Checker:
             if self.found.types.get(key, DYN).kind is Kind.TYPE:
                 self.meant(key, name)
         for node, name, type_ in self.implied:
-            if substitute(self.bound, type_, True).kind is Kind.TYPE:
+            if self.inference.known(type_, True).kind is Kind.TYPE:
                 self.meant(id(node), name)
 
     def meant(self, key: int, name: str) -> None:
-        constant = self.type_named(name.removeprefix("."))
+        constant = self.scopes.type_named(name.removeprefix("."))
         if constant is None:
             hint = "a variable can't hold a type that is known beforehand"
             self.fail(None, f"reference to undefined type: {name}", hint)
@@ -158,50 +138,27 @@ class _Checker:
             case ast.ObjectNode():
                 return self.object_literal(node)
             case ast.Comprehension():
-                return self.comprehension(node)
+                return expansions.comprehension(self, node)
             case ast.OptionalMap():
-                return self.optional_map(node)
-
-    # names
-
-    def variable(self, name: str) -> CelType | None:
-        """The type of a variable, innermost scope first; `.name` is that of the environment."""
-        if name.startswith("."):
-            return self.environment.variables.get(name[1:])
-        for scope in reversed(self.scopes):
-            if name in scope:
-                return scope[name]
-        return self.environment.variables.get(name)
-
-    def sought(self, name: str) -> str:
-        """The name to look for: how a leading dot is understood differs between versions."""
-        return name if self.strict_scopes else name.removeprefix(".")
-
-    def hidden(self, name: str) -> bool:
-        """Whether a loop's variable hides a dotted name."""
-        first = name.partition(".")[0]
-        return self.strict_scopes and any(first in scope for scope in self.scopes)
+                return expansions.optional_map(self, node)
 
     def named(self, node: ast.Node, name: str) -> CelType | None:
         """The type of what a plain or dotted name stands for, remembered on the node, or None."""
-        name = self.sought(name)
-        found = self.variable(name)
+        name = self.scopes.sought(name)
+        found = self.scopes.variable(name)
         if found is not None:
             self.found.names[id(node)] = name
             return found
         bare = name.removeprefix(".")
-        if bare != name and self.hidden(bare):
+        if bare != name and self.scopes.hidden(bare):
             return None
-        constant = self.type_named(bare)
+        constant = self.scopes.type_named(bare)
         if constant is None:
             return self.enumerated(node, bare)
         if bare in MESSAGES and bare not in NAMED:
             return self.fail(node, f"reference to undefined type: {bare}")
         self.found.constants[id(node)] = constant
         return type_of(constant)
-
-    def type_named(self, name: str) -> CelType | None:
-        return _TYPE_NAMES.get(name) or self.environment.named_type(name) or self.environment.constructible(name)
 
     def enumerated(self, node: ast.Node, name: str) -> CelType | None:
         if name not in ENUMS:
@@ -218,21 +175,21 @@ class _Checker:
             later = since(name, self.environment.kubernetes)
             hint = (later is None and did_you_mean(name, self.functions)) or hints.no_function(later)
         else:
-            known = {*self.environment.variables, *chain.from_iterable(self.scopes)}
+            known = self.scopes.variables()
             hint = did_you_mean(name, known) or hints.known_names(known)
         return self.fail(node, f"undeclared reference to '{name}' (in container '')", hint)
 
     # members
 
     def select(self, node: ast.Select) -> CelType:
-        if not node.optional and (name := qualified(node)) and not self.hidden(name):
+        if not node.optional and (name := qualified(node)) and not self.scopes.hidden(name):
             found = self.named(node, name)
             if found is not None:
                 return found
         return self.field(node, node.operand, node.field, node.optional)
 
     def field(self, node: ast.Node, operand: ast.Node, name: str, optional: bool) -> CelType:
-        declared = substitute(self.bound, self.check(operand))
+        declared = self.inference.known(self.check(operand))
         target, was_optional = unwrapped(declared)
         match target.kind:
             case Kind.MAP:
@@ -240,7 +197,7 @@ class _Checker:
             case Kind.OBJECT:
                 found = self.declared_field(node, target, name)
             case Kind.PARAMETER:
-                self.assign(DYN, target)
+                self.inference.assign(DYN, target)
                 found = DYN
             case Kind.DYN | Kind.ERROR:
                 found = DYN
@@ -248,7 +205,7 @@ class _Checker:
                 self.fail(node, f"type '{written(target)}' does not support field selection")
                 found = DYN
         found = optional_of(found) if was_optional or optional else found
-        return substitute(self.bound, found)
+        return self.inference.known(found)
 
     def declared_field(self, node: object, target: CelType, name: str) -> CelType:
         if isinstance(target, OpenObjectType):
@@ -290,64 +247,17 @@ class _Checker:
         function = self.functions.get(name)
         if function is None:
             return self.undeclared(node, name, functions=True)
-        found, result = self.fitting(function, args, member)
+        found, result = self.inference.fitting(function, args, member)
         if result is None:
-            types = [substitute(self.bound, arg, True) for arg in args]
+            types = [self.inference.known(arg, True) for arg in args]
             message = f"found no matching overload for '{name}' applied to '{signature(types, member)}'"
             return self.fail(node, message, _overload_hint(function, member, len(args)))
         self.found.overloads[id(node)] = (function, tuple(found))
         return result
 
-    def fitting(
-        self, function: Function, args: Sequence[CelType], member: bool
-    ) -> tuple[list[Overload], CelType | None]:
-        found: list[Overload] = []
-        result: CelType | None = None
-        for overload in function.overloads:
-            if overload.member is not member or len(overload.args) != len(args):
-                continue
-            declared, returned = self.instance(overload)
-            trial = dict(self.bound)
-            if not assignable_all(trial, args, declared):
-                continue
-            self.bound = trial
-            found.append(overload)
-            own = substitute(self.bound, returned)
-            if result is None:
-                result = own
-            elif result.kind is not Kind.DYN and not same(own, result):
-                result = DYN
-        return found, result
-
-    def instance(self, overload: Overload) -> tuple[tuple[CelType, ...], CelType]:
-        """The signature with type variables of its own."""
-        variables: Substitution = {}
-        for type_ in (*overload.args, overload.result):
-            self.freshen(type_, variables)
-        if not variables:
-            return overload.args, overload.result
-        return tuple(substitute(variables, arg) for arg in overload.args), substitute(variables, overload.result)
-
-    def freshen(self, type_: CelType, variables: Substitution) -> None:
-        if type_.kind is Kind.PARAMETER and type_ not in variables:
-            variables[type_] = self.variable_type()
-        for part in type_.parameters:
-            self.freshen(part, variables)
-
-    def variable_type(self) -> CelType:
-        self.fresh += 1
-        return parameter(f"_var{self.fresh}")
-
-    def assign(self, a: CelType, b: CelType) -> bool:
-        trial = dict(self.bound)
-        if assignable(trial, a, b):
-            self.bound = trial
-            return True
-        return False
-
     def expect(self, node: ast.Node, wanted: CelType, given: CelType) -> None:
-        if not self.assign(wanted, given):
-            given = substitute(self.bound, given)
+        if not self.inference.assign(wanted, given):
+            given = self.inference.known(given)
             message = f"expected type '{written(wanted)}' but found '{written(given)}'"
             self.fail(node, message, hints.result((wanted,), given))
 
@@ -357,8 +267,8 @@ class _Checker:
         return BOOL
 
     def boolean(self, node: ast.Node, given: CelType) -> None:
-        if not self.assign(given, BOOL):
-            found = substitute(self.bound, given)
+        if not self.inference.assign(given, BOOL):
+            found = self.inference.known(given)
             message = f"expected type 'bool' but found '{written(found)}'"
             self.fail(node, message, hints.result((BOOL,), found))
 
@@ -370,19 +280,19 @@ class _Checker:
             found = self.check(item)
             if position in node.optional:
                 found = self.inner(item, found)
-            element = self.join(element, found)
-        return list_of(element or self.variable_type())
+            element = self.inference.join(element, found)
+        return list_of(element or self.inference.variable_type())
 
     def map_literal(self, node: ast.MapNode) -> CelType:
         key: CelType | None = None
         value: CelType | None = None
         for entry in node.entries:
-            key = self.join(key, self.check(entry.key))
+            key = self.inference.join(key, self.check(entry.key))
             found = self.check(entry.value)
             if entry.optional:
                 found = self.inner(entry.value, found)
-            value = self.join(value, found)
-        return map_of(key or self.variable_type(), value or self.variable_type())
+            value = self.inference.join(value, found)
+        return map_of(key or self.inference.variable_type(), value or self.inference.variable_type())
 
     def inner(self, node: ast.Node, found: CelType) -> CelType:
         inside, optional = unwrapped(found)
@@ -391,19 +301,14 @@ class _Checker:
             self.fail(node, message, "leave out the `?`, or wrap the value in `optional.of(...)`")
         return inside
 
-    def join(self, previous: CelType | None, current: CelType) -> CelType:
-        if previous is None:
-            return current
-        return most_general(previous, current) if self.assign(previous, current) else DYN
-
     def object_literal(self, node: ast.ObjectNode) -> CelType:
         name = node.name.removeprefix(".")
         declared = self.environment.constructible(name)
-        if not self.strict_scopes and any(name in scope for scope in self.scopes):
+        if not self.scopes.strict and self.scopes.loops_have(name):
             declared = None
         if declared is None:
-            found = self.variable(name)
-            if found is not None or name in _TYPE_NAMES:
+            found = self.scopes.variable(name)
+            if found is not None or name in TYPE_NAMES:
                 return self.fail(node, f"'{name if found is None else written(found)}' is not a type")
             return self.undeclared(node, node.name)
         self.found.constants[id(node)] = declared
@@ -413,7 +318,7 @@ class _Checker:
             found = self.check(entry.value)
             if entry.optional:
                 found = self.inner(entry.value, found)
-            if not self.assign(wanted, found):
+            if not self.inference.assign(wanted, found):
                 if wanted is _UNKNOWN:
                     self.undefined_field(entry, declared, str(entry.key.value))
                     continue
@@ -423,88 +328,6 @@ class _Checker:
                 )
                 self.fail(entry, message, hints.result((wanted,), found))
         return declared.result if isinstance(declared, MessageType) else declared
-
-    # macros
-
-    def comprehension(self, node: ast.Comprehension) -> CelType:
-        range_ = substitute(self.bound, self.check(node.target))
-        accumulator = self.start(node)
-        self.scopes.append(dict(zip(node.variables, self.iterated(node, range_), strict=True)))
-        step = self.step(node, accumulator)
-        self.scopes.pop()
-        self.expect(node, accumulator, step)
-        if node.macro in ("exists_one", "existsOne"):
-            return self.resolve(ast.Ident(""), "_==_", [accumulator, INT])
-        result = substitute(self.bound, accumulator)
-        return self.sorted(node, range_, result) if node.macro == "sortBy" else result
-
-    def iterated(self, node: ast.Comprehension, range_: CelType) -> tuple[CelType, ...]:
-        """The types of the loop's variables."""
-        two = len(node.variables) == 2
-        match range_.kind:
-            case Kind.LIST:
-                return (INT, range_.parameters[0]) if two else (range_.parameters[0],)
-            case Kind.MAP:
-                return range_.parameters if two else (range_.parameters[0],)
-            case Kind.DYN | Kind.ERROR | Kind.PARAMETER:
-                self.assign(DYN, range_)
-                return (DYN, DYN) if two else (DYN,)
-        message = (
-            f"expression of type '{written(range_)}' cannot be range of a comprehension (must be list, map, or dynamic)"
-        )
-        self.fail(node.target, message, "go through a list or a map; `dyn(...)` stands for what may be one")
-        return (ERROR, ERROR) if two else (ERROR,)
-
-    def start(self, node: ast.Comprehension) -> CelType:
-        match node.macro:
-            case "all" | "exists":
-                return BOOL
-            case "exists_one" | "existsOne":
-                return INT
-            case "transformMap" | "transformMapEntry":
-                return map_of(self.variable_type(), self.variable_type())
-        return list_of(self.variable_type())
-
-    def step(self, node: ast.Comprehension, accumulator: CelType) -> CelType:
-        types = [self.check(argument) for argument in node.arguments]
-        if node.macro in ("all", "exists"):
-            self.boolean(node.arguments[0], types[0])
-            return BOOL
-        step = self.added(node, accumulator, types)
-        filtered = node.macro in ("filter", "exists_one", "existsOne") or len(types) == 2
-        return self.resolve(ast.Ident("", node.at), "_?_:_", [types[0], step, accumulator]) if filtered else step
-
-    def added(self, node: ast.Comprehension, accumulator: CelType, types: list[CelType]) -> CelType:
-        """The accumulator after one element that counts."""
-        at = ast.Ident("", node.at)
-        match node.macro:
-            case "exists_one" | "existsOne":
-                return self.resolve(at, "_+_", [accumulator, INT])
-            case "filter":
-                self.implied.append((node, node.variables[0], self.scopes[-1][node.variables[0]]))
-                return self.resolve(at, "_+_", [accumulator, list_of(self.scopes[-1][node.variables[0]])])
-            case "transformMap":
-                key = self.scopes[-1][node.variables[0]]
-                return self.resolve(at, "cel.@mapInsert", [accumulator, key, types[-1]])
-            case "transformMapEntry":
-                return self.resolve(at, "cel.@mapInsert", [accumulator, types[-1]])
-        return self.resolve(at, "_+_", [accumulator, list_of(types[-1])])
-
-    def sorted(self, node: ast.Comprehension, range_: CelType, keys: CelType) -> CelType:
-        return self.resolve(node, "@sortByAssociatedKeys", [range_, keys], member=True)
-
-    def optional_map(self, node: ast.OptionalMap) -> CelType:
-        target = self.check(node.target)
-        at = ast.Ident("", node.at)
-        has = self.resolve(at, "hasValue", [target], member=True)
-        value = self.resolve(at, "value", [target], member=True)
-        self.implied.append((node, node.variable, value))
-        self.scopes.append({node.variable: value})
-        body = self.check(node.body)
-        self.scopes.pop()
-        then = body if node.flat else self.resolve(at, "optional.of", [body])
-        none = self.resolve(at, "optional.none", [])
-        return self.resolve(at, "_?_:_", [has, then, none])
 
 
 def qualified(node: ast.Node) -> str:
