@@ -33,6 +33,7 @@ _PRIMITIVES = {"BOOL": BOOL, "INT64": INT, "UINT64": UINT, "DOUBLE": DOUBLE, "ST
 _KNOWN = {"TIMESTAMP": TIMESTAMP, "DURATION": DURATION, "ANY": DYN}
 _NAMED = {t.name: t for t in (BOOL, BYTES, DOUBLE, DURATION, INT, NULL, STRING, TIMESTAMP, UINT)}
 _NAMED |= {"list": CelType(Kind.LIST, "list"), "map": CelType(Kind.MAP, "map"), "type": CelType(Kind.TYPE, "type")}
+_OF_MESSAGES = frozenset({"enums", "proto2_ext", "proto3", "unknowns", "wrappers"})
 _SCALARS: dict[str, Callable[[str], Value]] = {
     "int64_value": int,
     "uint64_value": lambda number: UInt(int(number)),
@@ -65,12 +66,28 @@ class Case:
 
     def of_values(self) -> bool:
         """Whether the case is about a value or an error, and not about types alone or unknowns."""
-        others = {"check_only", "typed_result", "unknown", "any_unknowns"}
+        others = {"check_only", "unknown", "any_unknowns"}
         return not others & self.message.keys()
+
+    @property
+    def unchecked(self) -> bool:
+        """Whether the case asks for an evaluation without a type check before it."""
+        return "disable_check" in self.message
+
+    def of_plain_values(self) -> bool:
+        """Whether the case is about values or errors, and no message of protocol buffers stands in it."""
+        if not self.of_values() or self.name.partition("/")[0] in _OF_MESSAGES:
+            return False
+        try:
+            self.variables(), self.names(), self.wanted()
+        except Unsupported:
+            return False
+        return not any(name in self.expr for name in ("TestAllTypes", "google.protobuf"))
 
     def wanted(self) -> Value:
         """Raises Unsupported."""
-        found = self.message.get("value")
+        typed = self.message.get("typed_result", [{}])[0]
+        found = self.message.get("value") or typed.get("result")
         return True if found is None else value(found[0])
 
     def variables(self) -> dict[str, CelType]:
@@ -113,6 +130,8 @@ def declared_type(message: Message) -> CelType:
             return _PRIMITIVES[found]
         case "well_known":
             return _KNOWN[found]
+        case "message_type" if text(found) in _NAMED:
+            return _NAMED[text(found)]
         case "dyn":
             return DYN
         case "null":
