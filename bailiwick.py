@@ -33,6 +33,7 @@ VERBS = {
 # Verbs of a group whose package lies below what they need: `audit` knows neither keyrings nor policies.
 ADDED = {
     "audit": {
+        "query": "webhook.verbs.query:query",
         "replay": "webhook.verbs.replay:replay",
         "erase": "webhook.verbs.erase:erase",
         "hold": "webhook.verbs.erase:hold",

@@ -45,7 +45,12 @@ def read_records(
     for index, leaf in leaves:
         if end is not None and index >= end:
             return
-        yield LoggedRecord(index, leaf_hash(leaf), leaf, _fields(index, leaf))
+        yield record_of(index, leaf)
+
+
+def record_of(index: int, leaf: bytes) -> LoggedRecord:
+    """A leaf's bytes as a record. Raises AuditError for what is no leaf of ours."""
+    return LoggedRecord(index, leaf_hash(leaf), leaf, _fields(index, leaf))
 
 
 def read_checkpoint(directory: Path, files: FileSystem | None = None) -> Checkpoint:

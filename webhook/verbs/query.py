@@ -1,0 +1,176 @@
+"""`bailiwick audit query`: finds records by what stands in their leaves, with an index that makes itself."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from audit.verbs.places import log_directory
+from webhook.verbs.private import Refused, keyring_options, moving
+
+if TYPE_CHECKING:
+    from audit.query import Found, Question
+    from audit.reading import LoggedRecord
+    from webhook.regional import Where
+
+
+_AROUND = 2_000_000  # microseconds around an id's moment: its record's time is taken right after it
+_CANDIDATES = 1 << 20  # records of such a moment
+Verb = TypeVar("Verb", bound=Callable[..., Any])
+
+
+def _many(name: str, told: str, key: str = "") -> Callable[[Verb], Verb]:
+    return click.option(f"--{name}", key or name, multiple=True, help=told)
+
+
+@click.command()
+@click.argument("log", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--from", "begin", default="", metavar="TIME", help="RFC 3339, or a date; UTC without an offset.")
+@click.option("--to", "end", default="", metavar="TIME", help="The time itself is not included.")
+@_many("namespace", "Of this namespace; repeatable, as all that follow: any of several.")
+@_many("user", "Asked for by this user: found by the tag, which needs the region's keyring.")
+@_many("user-tag", "The same by the tag.", "user_tag")
+@_many("policy", "This policy matched.")
+@_many("verdict", "allowed, mutated, warned, denied, undetermined.")
+@_many("reason", "With this reason code.")
+@_many("model", "With this model, with or without its revision.")
+@_many("region", "Signed in this region.")
+@_many("kind", "Of this kind of object.")
+@_many("operation", "CREATE, UPDATE, DELETE, CONNECT.")
+@_many("class", "Of this data class.", "data_class")
+@_many("jurisdiction", "Bound to this jurisdiction.")
+@_many("place", "Could run in this place.")
+@_many("schema", "Another kind of record than `decision`, such as `policy-load` or `break-glass`.")
+@click.option("--id", "decision_id", default="", help="The decision with this id, as in the audit annotation.")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(min=0), help="Newest records shown.")
+@click.option("--count", is_flag=True, help="Only say how many.")
+@click.option("--index", "folder", type=click.Path(file_okay=False, path_type=Path), help="Where the index lies.")
+@keyring_options
+@click.option("-o", "--output", type=click.Choice(["table", "json", "yaml"]), default="table", show_default=True)
+def query(
+    log: Path,
+    begin: str,
+    end: str,
+    user: Sequence[str],
+    user_tag: Sequence[str],
+    data_class: Sequence[str],
+    decision_id: str,
+    limit: int,
+    count: bool,
+    folder: Path | None,
+    where: "Where",
+    output: str,
+    **asked: Sequence[str],
+) -> None:
+    """Find records of the LOG: how many fit, and the newest of them.
+
+    The index beside the log is derived from the leaves, brought up to date first, and may be deleted at any time.
+    Different options are all required, values of one option are alternatives.
+    """
+    from audit.query import Question
+
+    directory = log_directory(log)
+    values = {name: given for name, given in (*asked.items(), ("class", data_class)) if given}
+    tags = [*user_tag, *(_tag(directory, one, where) for one in user)]
+    if tags:
+        values["user"] = tags
+    values.setdefault("schema", ("decision",))
+    if decision_id:
+        found, rows = _with_id(directory, values, decision_id, folder)
+    else:
+        question = Question(values, _moment(begin), _moment(end))
+        found, rows = answered(directory, question, 0 if count else limit, folder)
+    click.echo(rendered(found, rows, output), nl=False)
+
+
+def _with_id(
+    log: Path, values: Mapping[str, Sequence[str]], decision_id: str, folder: Path | None
+) -> "tuple[Found, Sequence[LoggedRecord]]":
+    """Ids are not in the index: an id says when it was made, and the records of that moment are looked at."""
+    from audit.query import Found, Question
+    from audit.query.terms import moment_of_id
+
+    made = moment_of_id(decision_id)
+    if made is None:
+        raise Refused(f"`{decision_id}` is no decision id", "it is the UUID in the audit annotation `decision-id`")
+    question = Question(values, made - _AROUND, made + _AROUND)
+    _, candidates = answered(log, question, _CANDIDATES, folder)
+    rows = [row for row in candidates if row.fields.get("id") == decision_id]
+    return Found(len(rows), tuple(row.index for row in rows)), rows
+
+
+def answered(
+    log: Path, question: "Question", limit: int, folder: Path | None
+) -> "tuple[Found, Sequence[LoggedRecord]]":
+    """What fits and the newest of it. A run of the index that turns out to be damaged is made anew."""
+    from audit.query import Index, leaves_at, search
+    from audit.query.runs import RunBroken
+
+    while True:
+        with moving("indexing") as progress:
+            index = Index.of(log, folder, progress=progress)
+        try:
+            found = search(index, question, limit)
+        except RunBroken as broken:
+            index.discard(broken.path)
+            continue
+        finally:
+            index.close()
+        return found, leaves_at(log, found.newest)
+
+
+def rendered(found: "Found", rows: "Sequence[LoggedRecord]", output: str) -> str:
+    """A line for each record, or the leaves as they are."""
+    if output == "table":
+        return "".join(f"{line}\n" for line in (_summary(found, rows), *map(_line, rows)))
+    plain = {"count": found.count, "records": [{"index": row.index, "leaf": row.fields} for row in rows]}
+    if output == "json":
+        import orjson
+
+        return orjson.dumps(plain, option=orjson.OPT_INDENT_2).decode() + "\n"
+    import yaml
+
+    return str(yaml.safe_dump(plain, sort_keys=False))
+
+
+def _summary(found: "Found", rows: "Sequence[LoggedRecord]") -> str:
+    shown = f", the newest {len(rows)} of them" if rows and len(rows) < found.count else ""
+    return f"{found.count} records{shown}"
+
+
+def _line(row: "LoggedRecord") -> str:
+    leaf = row.fields
+    schema = str(leaf["schema"]).removeprefix("bailiwick.").partition("/")[0]
+    if schema != "decision":
+        told = leaf.get("outcome") or leaf.get("state") or leaf.get("reason") or leaf.get("what") or ""
+        return f"{row.index:>9}  {leaf['time'][:19]}Z  {schema}  {told}"
+    why = _codes(leaf)
+    place = leaf.get("namespace", "-")
+    what = f"{leaf['operation'].lower()} {leaf['gvk'].rpartition('/')[2]}"
+    return f"{row.index:>9}  {leaf['time'][:19]}Z  {leaf['verdict']:<12}  {place:<20}  {what}{why}"
+
+
+def _codes(leaf: Mapping[str, Any]) -> str:
+    codes = ", ".join(dict.fromkeys(reason["code"] for reason in leaf.get("reasons") or ()))
+    return f"  {codes}" if codes else ""
+
+
+def _tag(log: Path, user: str, where: "Where") -> str:
+    from webhook.verbs.erase import tag_of
+
+    return tag_of(log, user, where)[0]
+
+
+def _moment(text: str) -> int | None:
+    """Microseconds since 1970. Raises Refused for what is no time."""
+    from datetime import UTC, datetime
+
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise Refused(f"`{text}` is no time", "write it like 2026-11-21 or 2026-11-21T12:00:00Z") from None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return round((moment - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() * 1_000_000)
