@@ -31,6 +31,7 @@ class Given:
     documents: tuple[Document, ...]
     unreadable: tuple[Unreadable, ...]
     doubts: "tuple[Doubt, ...]" = ()  # what is probably wrong with the policies
+    nothing: bool = False  # there was nothing at all to read: more likely a mistake than a wish
 
 
 def gather(
@@ -54,7 +55,8 @@ def gather(
     )
     unreadable = tuple(found for loaded in (held, judged) for found in loaded.unreadable)
     doubts = _doubts((judged, ruled, held), load_openapi(openapi))
-    return Given(engine, snapshot, tuple(judged.others), unreadable, doubts)
+    nothing = not (judged.others or judged.kinds or judged.unreadable)
+    return Given(engine, snapshot, tuple(judged.others), unreadable, doubts, nothing)
 
 
 def _doubts(layers: Sequence[Loaded], documents: Sequence[JsonObject]) -> "tuple[Doubt, ...]":

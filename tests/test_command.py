@@ -197,3 +197,18 @@ def test_doctor_looks_and_tells(tmp_path):
     broken = bailiwick("doctor", "--rules", str(tmp_path / "bad.yaml"), "--state", str(tmp_path))
     assert broken.returncode == 1
     assert "Jurisdiction" in broken.stdout
+
+
+def test_nothing_to_judge() -> None:
+    """Empty standard input is a mistake of whatever should have written it, not a success."""
+    done = bailiwick("check", "-", stdin="")
+    assert done.returncode == 2
+    assert "nothing to judge in standard input" in done.stderr
+
+
+def test_doctor_misses_jurisdictions(tmp_path: Path) -> None:
+    """Rules without a jurisdiction and a profile compile, and the doctor says what they can't do."""
+    done = bailiwick("doctor", "--state", str(tmp_path), "-o", "json")
+    findings = {found["subject"]: found for found in json.loads(done.stdout)}
+    assert (findings["Jurisdiction"]["health"], findings["ClusterProfile"]["health"]) == ("warning", "warning")
+    assert done.returncode == 0

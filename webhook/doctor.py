@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 
+from policies.engine import RuleEngine
 from webhook.apiserver import ApiServer, ClusterUnavailable
 from webhook.resources import FACTS, RULES
 
@@ -95,9 +96,23 @@ def tls() -> Iterator[Finding]:
     yield Finding("tls", health, ssl.OPENSSL_VERSION, "use a Python built with OpenSSL 1.1.1 or later")
 
 
-def rules(compiled: Callable[[], str]) -> Iterator[Finding]:
-    """Do all rules compile? `compiled` puts them together and describes them, or raises."""
-    yield Finding("rules", Health.GOOD, compiled())
+def rules(compiled: Callable[[], RuleEngine]) -> Iterator[Finding]:
+    """Do all rules compile, and do they say what residency needs? `compiled` puts them together, or raises."""
+    engine = compiled()
+    yield Finding("rules", Health.GOOD, f"{engine.policies} policies compile, digest {engine.digest.hex()[:16]}")
+    for kind, lacking, hint in _NEEDED:
+        if not any(engine.law.rulebook.specs(kind)):
+            yield Finding(kind, Health.WARNING, f"none defined: {lacking}", hint)
+
+
+_NEEDED = (
+    (
+        "Jurisdiction",
+        "classes that ask for residency refuse all of their pods",
+        "define one and label namespaces with it",
+    ),
+    ("ClusterProfile", "no provider, site or key has a place", "declare the cluster's providers and regions in one"),
+)
 
 
 def cluster(api: ApiServer) -> Iterator[Finding]:

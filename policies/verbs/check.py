@@ -46,7 +46,7 @@ def check(
     doesn't fit is a warning.
 
     Exits with 0 when everything holds, 1 when something is denied or can't be determined, 2 when something can't be
-    read (the rest is judged all the same).
+    read (the rest is judged all the same) or there was nothing to judge.
     """
     from policies.checking import check as judge
     from policies.gathering import gather
@@ -54,6 +54,9 @@ def check(
     from policies.version import version
 
     given = gather(paths, rules, cluster, version(), packs=packs, openapi=openapi)
+    if given.nothing:
+        read = ", ".join("standard input" if path == "-" else f"`{path}`" for path in paths)
+        raise click.UsageError(f"nothing to judge in {read}: did what should have written it fail?")
     judged = judge(given.documents, given.engine, given.snapshot, datetime.now(UTC), namespace)
     with _progress(judged, len(given.documents)) as cases:
         found = list(cases)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from policies.engine import RuleEngine
     from webhook.doctor import Check, Finding
 
 
@@ -52,12 +53,11 @@ def _checks(rules: Sequence[str], kubeconfig: str | None, state: Path, certifica
     return checks
 
 
-def _compiled(paths: Sequence[str]) -> str:
+def _compiled(paths: Sequence[str]) -> "RuleEngine":
     from policies.gathering import engine_of, load_rules
     from policies.version import version
 
-    engine = engine_of((load_rules(paths),), version())
-    return f"{engine.policies} policies compile, digest {engine.digest.hex()[:16]}"
+    return engine_of((load_rules(paths),), version())
 
 
 def _rendered(findings: "Sequence[Finding]", output: str) -> str:
