@@ -14,10 +14,7 @@ from tests.cluster.bed.processes import Household
 from tests.keymgmt.kms.plugin import GoClient
 from tests.keymgmt.vault_server import RealVault
 
-POLICY = """
-path "transit/keys/etcd"    { capabilities = ["read"] }
-path "transit/decrypt/etcd" { capabilities = ["update"] }
-"""
+POLICY = (Path(__file__).parents[3] / "examples" / "kms" / "vault-policy.hcl").read_text()
 Built = TypeVar("Built")
 
 

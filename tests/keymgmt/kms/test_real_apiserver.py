@@ -141,6 +141,12 @@ def is_clean(encrypted: Encrypted, *, keys: set[str] | None = None) -> bool:
     return True
 
 
+def test_the_static_pod_is_a_pod(encrypted: Encrypted) -> None:
+    """The API server takes the example's manifest."""
+    manifest = Path(__file__).parents[3] / "examples" / "kms" / "static-pod.yaml"
+    encrypted.plane.kubectl("create", "--dry-run=server", "-f", str(manifest))
+
+
 def test_secrets_are_written_read_rotated_and_migrated(encrypted: Encrypted) -> None:
     """Secrets lie encrypted; after a rotation they move to the new key, and the old version can be withdrawn."""
     for number in range(5):
