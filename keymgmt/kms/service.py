@@ -101,9 +101,14 @@ class KmsService:
         self._opener = RegionOpener(self._gate, clock=clock)
 
     def status(self) -> Health:
-        """From memory, whatever the key service does."""
+        """From memory, whatever the key service does. A key id is named only while all is well.
+
+        kube-apiserver prolongs its leave to write whenever Status names the key id it has, also when `healthz` is bad:
+        with the id there, a sealed key service would stop no write, ever.
+        """
         standing = self._watch.standing
-        return Health(standing.reason.value, standing.key.key_id if standing.key else "")
+        named = standing.key.key_id if standing.key and standing.reason is Reason.OK else ""
+        return Health(standing.reason.value, named)
 
     def encrypt(self, plaintext: bytes, uid: str) -> Encrypted:
         """Seal to the version that Status names. Raises Refused."""
