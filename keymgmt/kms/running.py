@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from keymgmt.unlock import Unlock
 
 
+LEAST_PATIENCE = 5.0  # seconds
+
+
 class ExtraMissing(KeyManagementError):
     """gRPC is not installed."""
 
@@ -92,7 +95,8 @@ def watch_of(settings: KmsSettings, backend: Backend) -> Watch:
     memory = Memory(settings.state, bound)
     memory.prepare()
     ripening = Ripening(timedelta(seconds=settings.rotation.delay), settings.rotation.observations)
-    rhythm = Rhythm(settings.interval, min(2.5 * settings.interval, 120.0))
+    # two intervals and a call; never less than a call to a key service under load may take
+    rhythm = Rhythm(settings.interval, min(max(2.5 * settings.interval, LEAST_PATIENCE), 120.0))
     return Watch(backend, memory, bound, ripening, rhythm)
 
 

@@ -138,7 +138,7 @@ class GoClient:
         line = self._process.stdout.readline()
         if not line:
             raise BedError("the client has ended")
-        return {"healthz": "", **json.loads(line)}
+        return {"healthz": "", "keyId": "", **json.loads(line)}
 
     def status(self) -> dict[str, Any]:
         """Ask for Status."""
