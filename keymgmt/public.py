@@ -18,7 +18,8 @@ from keymgmt.sealing import RegionSealer
 from keymgmt.states import MAY, State, Use
 from keymgmt.wrapping import Recipient, recipient_of
 
-Assurance = Literal["software", "service"]  # in our own files, or in a key service that never hands keys out
+# in our own files, in a key service that never hands keys out, or in a hardware module that cannot
+Assurance = Literal["software", "service", "hardware"]
 
 
 class _Key(BaseModel):

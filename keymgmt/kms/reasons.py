@@ -7,6 +7,7 @@ not in the table is `fault`: no exception's text ever reaches the API server.
 from enum import StrEnum
 
 from keymgmt import errors
+from keymgmt.hardware import errors as hardware
 from keymgmt.transit import errors as service
 
 
@@ -52,6 +53,7 @@ WHY: tuple[tuple[type[Exception], Reason], ...] = (
     (service.Redirected, Reason.WRONG_SERVER),
     (service.PermissionRefused, Reason.DENIED),
     (service.LoginRefused, Reason.DENIED),
+    (hardware.PinRefused, Reason.DENIED),
     (service.MountMissing, Reason.DENIED),
     (service.KeyMissing, Reason.NO_KEY),
     (service.KeyUnfit, Reason.UNFIT),

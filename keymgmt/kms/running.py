@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from keymgmt.document import Head
 from keymgmt.errors import KeyManagementError
-from keymgmt.kms.annotations import etcd_binding
+from keymgmt.kms.annotations import PURPOSE, etcd_binding
 from keymgmt.kms.endpoint import Endpoint
 from keymgmt.kms.memory import Memory, Seen
 from keymgmt.kms.probes import Metrics, Probes
 from keymgmt.kms.service import KmsService
 from keymgmt.kms.serving import Ripening
-from keymgmt.kms.settings import STRENGTH, FileSettings, KmsSettings, SettingsInvalid, VaultSettings
+from keymgmt.kms.settings import STRENGTH, FileSettings, KmsSettings, ModuleSettings, SettingsInvalid, VaultSettings
 from keymgmt.kms.usage import LoggedUses, Uses
 from keymgmt.kms.watch import Backend, Keyring, Rhythm, Watch, Watcher
 from keymgmt.ports import Binding
@@ -50,7 +50,8 @@ def backend_of(settings: KmsSettings, environment: Mapping[str, str] = os.enviro
     elif chosen.transit:
         found = _transit_backend(settings.region, chosen.transit)
     else:
-        raise SettingsInvalid("`keyring` names no keyring")
+        assert chosen.pkcs11 is not None  # exactly one is there
+        found = _module_backend(settings.region, chosen.pkcs11)
     if STRENGTH[found.assurance] < STRENGTH[settings.least_assurance]:
         raise AssuranceTooLow(
             f"the keyring declares `{found.assurance}`, and `{settings.least_assurance}` is asked for"
@@ -74,7 +75,6 @@ def _file_backend(region: str, settings: FileSettings, environment: Mapping[str,
 
 
 def _transit_backend(region: str, settings: VaultSettings) -> Backend:
-    from keymgmt.kms.annotations import PURPOSE
     from keymgmt.transit.keyring import TransitKeyring
 
     try:
@@ -87,6 +87,18 @@ def _transit_backend(region: str, settings: VaultSettings) -> Backend:
         return TransitKeyring.connect(site, login, known=seen.keys)
 
     return Backend(connect, lambda _keyring: None, waits=True, assurance=TransitKeyring.assurance)
+
+
+def _module_backend(region: str, settings: ModuleSettings) -> Backend:
+    from keymgmt.hardware.keyring import Pkcs11Keyring
+    from keymgmt.hardware.token import TokenSite
+
+    site = TokenSite(region, settings.module, settings.token, settings.pin_file, {PURPOSE: settings.label})
+
+    def connect(seen: Seen) -> Keyring:
+        return Pkcs11Keyring.connect(site, known=seen.keys)
+
+    return Backend(connect, lambda _keyring: None, waits=True, assurance=Pkcs11Keyring.assurance)
 
 
 def watch_of(settings: KmsSettings, backend: Backend) -> Watch:

@@ -15,6 +15,7 @@ VERBS = {
     "approve": ("keymgmt.verbs.approval:approve_request", "sign such a request with an approver's key"),
     "revoke": ("keymgmt.verbs.approval:revoke", "never use a version again; needs approvals"),
     "destroy": ("keymgmt.verbs.approval:destroy", "drop a version's secret part for good; needs approvals"),
+    "hardware": ("keymgmt.verbs.hardware:hardware", "make and show keys in a PKCS#11 module"),
     "kms": ("keymgmt.verbs.kms:kms", "run the Kubernetes KMS v2 plugin"),
 }
 

@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from keymgmt.verbs.ring import Mistake, told
+
+if TYPE_CHECKING:
+    from keymgmt.keys import KeyFacts
 
 COLUMNS = ("region", "purpose", "version", "state", "algorithm", "created", "keyId", "assurance")
 
@@ -41,22 +44,25 @@ def rendered(rows: Sequence[dict[str, Any]], output: str) -> str:
     return "".join(f"{line.rstrip()}\n" for line in padded)
 
 
-def _rows(path: Path) -> list[dict[str, Any]]:
+def described(key: "KeyFacts", assurance: str) -> dict[str, Any]:
+    """One version of a key as a row."""
     from keymgmt.canonical import stamp
+
+    return {
+        "region": key.region,
+        "purpose": key.purpose,
+        "version": key.version,
+        "state": key.state.value,
+        "algorithm": str(key.algorithm),
+        "created": stamp(key.created),
+        "keyId": key.key_id,
+        "assurance": assurance,
+    }
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
     from keymgmt.public import PublicKeyring
 
     ring = PublicKeyring.load(path)
     known = ring.keys()
-    return [
-        {
-            "region": key.region,
-            "purpose": key.purpose,
-            "version": key.version,
-            "state": key.state.value,
-            "algorithm": str(key.algorithm),
-            "created": stamp(key.created),
-            "keyId": key.key_id,
-            "assurance": ring.assurance,
-        }
-        for key in known
-    ]
+    return [described(key, ring.assurance) for key in known]
