@@ -35,6 +35,7 @@ def _statement(summary: Summary, sections: Sections, checkpoint: Checkpoint, cha
         )
     elif summary.hashes:
         lines.append(f"Records {summary.first:,} to {summary.last - 1:,} follow each other without one left out.")
+        lines.append(_silence(*summary.silence))
     if sections.is_narrow:
         return lines + chains.said()
     if (later := summary.last - checkpoint.size) > 0:
@@ -44,6 +45,14 @@ def _statement(summary: Summary, sections: Sections, checkpoint: Checkpoint, cha
         lines.append(f"Writers and their counters: {writers}. Tenants with a chain of their own: {report.tenants:,}.")
         lines.append(f"Sealed parts present: {report.sealed:,}; erased and declared so: {report.erased:,}.")
     return lines
+
+
+def _silence(length: int, since: str) -> str:
+    if not length:
+        return "There is a record of every second."
+    told = f"{length:,} seconds" if length < 600 else f"{length / 3600:,.1f} hours" if length >= 36_000 else ""
+    told = told or f"{length // 60:,} minutes"
+    return f"The longest time without any record, heartbeats included, was {told}, from {moment(since)} on."
 
 
 def _problems(sections: Sections) -> str:

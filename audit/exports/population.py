@@ -89,7 +89,7 @@ def verified_population(
     unverified: bool = False,
     progress: Progress = lambda _done, _total: None,
 ) -> Population:
-    """Verify the log and open it for exports. Raises NotVerified unless `unverified` is asked for."""
+    """Verify the log and open it for exports. Raises NotVerified unless told `unverified`."""
     # first: a log that is being written only grows beyond it, and its newer checkpoint must extend this one
     note, checkpoint = _claimed(directory, keys)
     report = verify_log(directory, keys, remembered=[checkpoint] if checkpoint else (), progress=progress)

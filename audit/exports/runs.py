@@ -7,6 +7,7 @@ from typing import IO, Protocol
 from audit.exports.population import Population, Progress, selected
 from audit.exports.sections import Sections
 from audit.exports.sinks import Sink
+from audit.exports.taming import tame
 from audit.exports.targets import Targets, targets
 
 
@@ -37,8 +38,9 @@ def write_exports(
         sinks = [_MAKERS[one.format](population, opened, one.target, sections) for one in wanted]
         try:
             for record in selected(population, progress):
-                for sink in sinks:
-                    sink.add(record)
+                shown = record if population.is_verified else tame(record)
+                for sink, one in zip(sinks, wanted, strict=True):
+                    sink.add(record if one.format in _EXACT else shown)
                 count += 1
             for sink in sinks:
                 sink.finish()
@@ -100,6 +102,7 @@ def _evidence(population: Population, opened: Targets, target: str, sections: Se
     return PackExport(population, opened.open(target), replace(sections, generated=None))
 
 
+_EXACT = frozenset({"csv", "ndjson"})  # which can say whatever stands there
 _MAKERS: Mapping[str, _Maker] = {
     "html": _html,
     "csv": _csv,

@@ -60,6 +60,7 @@ class Summary:
     is_part: bool = False  # records may be left out between
     begin: str = ""  # times of the first and last record
     end: str = ""
+    silence: tuple[int, str] = (0, "")  # the longest time between two records in seconds, and since when
     clusters: Counter[str] = field(default_factory=Counter)
     regions: Counter[str] = field(default_factory=Counter)
     verdicts: Counter[str] = field(default_factory=Counter)
@@ -97,7 +98,7 @@ class Summary:
         self.hashes.append(record.hash)
         fields = record.fields
         time = str(fields.get("time", ""))
-        self.begin, self.end = min(self.begin or time, time), max(self.end, time)
+        self._heard(time)
         self.clusters[str(fields.get("cluster", NONE))] += 1
         self.regions[str(fields.get("region", NONE))] += 1
         self.engines[str(fields.get("engine", NONE))] += 1
@@ -107,6 +108,11 @@ class Summary:
             self._decision(record.index, time, fields)
         else:
             self.events.append(Event(record.index, time, str(fields.get("schema", "")), fields))
+
+    def _heard(self, time: str) -> None:
+        if self.end and time > self.end:
+            self.silence = max(self.silence, (seconds(time) - seconds(self.end), self.end), key=lambda one: one[0])
+        self.begin, self.end = min(self.begin or time, time), max(self.end, time)
 
     def _decision(self, index: int, time: str, fields: Mapping[str, Any]) -> None:
         verdict = fields["verdict"]

@@ -5,12 +5,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-_PATIENCE = 1.0  # seconds before a bar appears
+PATIENCE = 1.0  # seconds before a bar appears
 
 
 @contextmanager
-def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
-    """`progress(done, total)`: a bar on standard error after a second; nothing where nobody looks."""
+def progress_bar(what: str, patience: float = PATIENCE) -> Iterator[Callable[[int, int], None]]:
+    """`progress(done, total)`: a bar on standard error after `patience` seconds; nothing where nobody looks."""
     if not sys.stderr.isatty():
         yield lambda _done, _total: None
         return
@@ -22,7 +22,7 @@ def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
         task = bar.add_task(what, total=None, visible=False)
 
         def told(done: int, total: int) -> None:
-            late = time.monotonic() - begun > _PATIENCE
+            late = time.monotonic() - begun > patience
             bar.update(task, completed=done, total=total, visible=late, refresh=late)
 
         yield told

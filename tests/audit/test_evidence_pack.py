@@ -10,6 +10,7 @@ import subprocess
 import sys
 import zlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -21,13 +22,17 @@ from hypothesis import strategies as st
 
 import audit.exports.verifier as verifier
 from audit.errors import ProofInvalid
+from audit.exports.chains import Chains
 from audit.exports.cover import covered_root, covering_hashes
 from audit.exports.pack import DECLARED
+from audit.exports.population import verified_population
 from audit.exports.selection import Selection
 from audit.reading import read_records
 from audit.record import decision_record, event_record
-from audit.tlog import subtrees_of
+from audit.tlog import VerifierKey, subtrees_of
+from audit.tlog.checkpoints import cosigned
 from audit.tlog.merkle import leaf_hash, root_hash
+from audit.tlog.notes import COSIGNATURE_ED25519, parse_note
 from audit.tlog.tlog_proof import TlogProof
 from tests.audit.exporting import FORMATS, KEY, exported, many_tenants, members, population, zipped
 from tests.audit.worlds import NOON, TAGGER, NoteKey, fields, open_log, sealed
@@ -424,8 +429,6 @@ def _unpacked(html: bytes) -> Iterator[bytes]:
 
 def test_a_tenants_missing_record_shows(log: Path) -> None:
     """The tenant's own counter says when a period or somebody leaves one of its records out."""
-    from audit.exports.chains import Chains
-
     mine = [record for record in read_records(log) if record.fields.get("namespace") == MINE]
     whole, holed = Chains(), Chains()
     for record in mine:
@@ -437,3 +440,28 @@ def test_a_tenants_missing_record_shows(log: Path) -> None:
     assert holed.plain() == {tag: {"first": 1, "gaps": 1, "last": 30}}
     assert "none is missing" in whole.said()[0]
     assert "1 gaps" in holed.said()[0]
+
+
+def test_a_witness_signature_is_checked(tmp_path: Path) -> None:
+    """A cosignature by a known witness is verified as well, and a failing one refuses the pack."""
+    directory = many_tenants(tmp_path / "log", 10)
+    witness = NoteKey(name="witness.example.org", seed=b"\x0b" * 32)
+    known = VerifierKey.ed25519(witness.name, witness.public_key, COSIGNATURE_ED25519)
+    note = parse_note((directory / "checkpoint").read_bytes())
+    line = cosigned(note, witness, 1_795_262_400)
+    (directory / "checkpoint").write_bytes(str(replace(note, signatures=(*note.signatures, line))).encode())
+    opened = verified_population(directory, [KEY, known])
+    assert opened.report.cosignatures[0].time == 1_795_262_400
+    made = exported(opened, ["evidence"], tmp_path / "out")
+    assert f"witness w1 {known}" in made["evidence/log/policy.txt"].decode()
+    (tmp_path / "pack.zip").write_bytes(made["evidence"])
+    words = [str(tmp_path / "pack.zip"), "--key", str(KEY), "--key", str(known)]
+    assert verifier.main(words) == 0
+    files = members(made["evidence"])
+    broken = replace(line, signature=line.signature[:-1] + bytes([line.signature[-1] ^ 1]))
+    files["log/checkpoint"] = str(replace(note, signatures=(*note.signatures, broken))).encode()
+    for name in [one for one in files if one.startswith("proofs/")]:
+        head = files[name].partition(b"\n\n")[0]
+        files[name] = head + b"\n\n" + files["log/checkpoint"]
+    said = _said(_rewritten(files), tmp_path, "--key", str(known))
+    assert said == f"FAILED: log/checkpoint: the signature by {witness.name} is not valid"

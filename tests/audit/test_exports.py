@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import timedelta
 from html.parser import HTMLParser
 from pathlib import Path
@@ -19,18 +20,25 @@ from hypothesis import strategies as st
 
 from audit.exports.cells import LEADING, cell, quoted, read_cell
 from audit.exports.columns import columns, fields_of, values_of
+from audit.exports.controls import Tally
 from audit.exports.csv_file import fields_of_row
+from audit.exports.html import HtmlReport
+from audit.exports.kube_audit import audit_event
 from audit.exports.ndjson import leaf_of_line
+from audit.exports.ocsf import event
 from audit.exports.population import NoCheckpoint, NotVerified, selected
 from audit.exports.safe_json import safe_json
 from audit.exports.selection import Selection
+from audit.exports.taming import tame
 from audit.exports.text import INVISIBLE
-from audit.reading import read_records
+from audit.reading import LoggedRecord, read_records
+from audit.tlog.checkpoints import Checkpoint, signed_checkpoint
 from audit.tlog.merkle import leaf_hash
 from tests.audit.exporting import (
     FORMATS,
     HOSTILE,
     KEY,
+    SECTIONS,
     STREAMED,
     exported,
     hostile_log,
@@ -261,6 +269,24 @@ class _Elements(HTMLParser):
         self.scripts += tag == "script"
 
 
+_LEAF = st.dictionaries(st.sampled_from([column.name.partition(".")[0] for column in columns()]), _JSON, max_size=12)
+
+
+@given(_LEAF)
+def test_any_leaf_of_a_log_that_does_not_verify_can_be_shown(fields: dict[str, Any]) -> None:
+    """Whatever stands in a record that nobody vouches for, exports are made of it."""
+    given = {"schema": "bailiwick.decision/v2", **fields}
+    record = tame(LoggedRecord(7, bytes(32), b"{}", given))
+    safe_json(event(record, "log", verified=False))
+    safe_json(audit_event(record, "log", verified=False))
+    report = HtmlReport(replace(SECTIONS, selected="one", subtrees=lambda _level, _index: bytes(32)))
+    report.add(record)
+    tally = Tally()
+    tally.add(record)
+    note = signed_checkpoint(Checkpoint("log", 8, bytes(32)), [NoteKey(name="log")])
+    assert "(missing)" in report.rendered(str(note).encode()) or {"verdict", "gvk"} <= set(fields)
+
+
 def test_hostile_selections(log: Path, tmp_path: Path) -> None:
     """What somebody asks for is shown as text too."""
     chosen = Selection(namespaces=frozenset({"<script>x</script>\x1b[31m", "canary-ns-0"}))
@@ -392,3 +418,33 @@ def test_memory_is_flat(names: tuple[str, ...], tmp_path: Path) -> None:
         assert shown.returncode == 0, shown.stderr
         peaks.append(int(shown.stdout))
     assert peaks[1] - peaks[0] < 16_000, peaks  # KiB: in memory, the records of each format would need more
+
+
+# — waiting —
+
+_BAR = """
+import time
+from audit.verbs.progress import progress_bar
+with progress_bar("exporting", patience={patience}) as progress:
+    for done in range(0, 101, 20):
+        progress(done, 100)
+        time.sleep(0.01)
+"""
+
+
+@pytest.mark.parametrize(("patience", "terminal", "shown"), [(0, True, True), (1, True, False), (0, False, False)])
+def test_progress(patience: int, terminal: bool, shown: bool) -> None:
+    """Whoever waits for longer than a second at a terminal sees how far it is; a file or pipe sees nothing of it."""
+    ours, theirs = os.openpty() if terminal else os.pipe()
+    script = _BAR.format(patience=patience)
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
+    subprocess.run([sys.executable, "-c", script], stderr=theirs, check=True, timeout=60, env=environment)
+    os.close(theirs)
+    seen = b""
+    try:
+        while part := os.read(ours, 65_536):
+            seen += part
+    except OSError:
+        pass  # a terminal whose other end is closed
+    os.close(ours)
+    assert (b"exporting" in seen) is shown

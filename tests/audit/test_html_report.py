@@ -100,6 +100,7 @@ def test_what_it_says(log: Path) -> None:
         "Records 0 to 302 follow each other without one left out.",
         "bailiwick-0 up to 303",
         "No gap, no damage, nothing unsigned.",
+        "The longest time without any record, heartbeats included, was",
         "genesis",
         "stop",
         str(KEY),
