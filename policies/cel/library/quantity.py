@@ -100,9 +100,12 @@ def _parts(text: str) -> tuple[int, int, Format, bool, str]:
     return found.unscaled, found.exponent, found.format, found.big, found.text
 
 
+_parse_long = notation(parse)
+
+
 def _read(text: str) -> Quantity:
     """A quantity of its own each time: comparing changes it."""
-    return Quantity(*_parts(text)) if len(text) <= _SHORT else parse(text)
+    return Quantity(*_parts(text)) if len(text) <= _SHORT else _parse_long(text)
 
 
 def _zero() -> Quantity:
@@ -307,7 +310,7 @@ def _sign(quantity: Quantity) -> int:
 _PAIR = [QUANTITY, QUANTITY]
 
 TABLE = table(
-    Function("quantity", [free([STRING], QUANTITY, notation(_read))], cost=cost.traversal),
+    Function("quantity", [free([STRING], QUANTITY, _read)], cost=cost.traversal),
     Function("isQuantity", [free([STRING], BOOL, notation(is_quantity))], cost=cost.traversal),
     Function("sign", [free([QUANTITY], INT, _sign)], cost=1),
     Function("isGreaterThan", [method(_PAIR, BOOL, lambda a, b: compare(a, b) > 0)], cost=1),

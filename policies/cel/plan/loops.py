@@ -15,7 +15,7 @@ ACCUMULATOR = 1  # what reading the fold's accumulator costs
 
 def iterated(value: Value) -> Any:
     """What a loop of one variable runs over: a list's elements or a map's keys."""
-    if type(value) is list:
+    if type(value) is list or type(value) is dict:
         return value
     if isinstance(value, LazyMap):
         return [value[name] for name in value.names()]
@@ -28,6 +28,8 @@ def paired(value: Value) -> Any:
     """What a loop of two variables runs over: positions and elements, or keys and values."""
     if type(value) is list:
         return enumerate(value)
+    if type(value) is dict:
+        return value.items()
     if isinstance(value, Mapping):
         return list(pairs(value))
     raise EvaluationError(f"unsupported comprehension range type: {_go_type(value)}")

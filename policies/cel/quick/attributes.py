@@ -77,7 +77,7 @@ def _flattened(g: Generator, node: ast.Node) -> tuple[ast.Node, list[_Step]]:
             node = node.operand
         else:
             break
-    if isinstance(node, (ast.Conditional, ast.Has)) and steps:
+    if isinstance(node, (ast.Conditional, ast.Has, ast.OptionalMap)) and steps:
         raise Unsupported
     return node, steps[::-1]
 
@@ -93,9 +93,18 @@ def _root(g: Generator, node: ast.Node) -> str:
     if not name.startswith("."):
         for scope in reversed(g.scopes):
             if name in scope:
-                return scope[name]
+                return _read(g, scope[name])
     key = g.writer.constant(name.removeprefix("."))
     return g.writer.shared("names", key, f"names[{key}]")
+
+
+def _read(g: Generator, local: str) -> str:
+    """A local variable. That of `optMap` is paid for where it is first read."""
+    cost = g.lazy.get(local)
+    if cost is not None and g.writer.first(local, "read"):
+        g.writer.line(f"n += {cost}")
+        g.writer.line(f"{cost} = 0")
+    return local
 
 
 def _qualified(g: Generator, holder: str, step: _Step) -> str:

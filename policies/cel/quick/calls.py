@@ -12,29 +12,29 @@ from policies.cel.kinds import guard
 from policies.cel.library import authorizer, regex
 from policies.cel.operators import logical_not
 from policies.cel.plan.dispatch import Implementation, cost_of, implementation
-from policies.cel.plan.frame import LARGE
-from policies.cel.plan.logic import content
 from policies.cel.plan.shortcuts import member_test
-from policies.cel.quick import operations
+from policies.cel.quick import operations, optionals
 from policies.cel.quick.writer import Term, Unsupported, kind_of
-from policies.cel.types import BOOL, INT, LIST_DYN, STRING, Kind
-from policies.cel.values import MISSING, Optional
+from policies.cel.types import BOOL, INT, LIST_DYN, STRING, Kind, list_of
+from policies.cel.values import MISSING
 
 if TYPE_CHECKING:
     from policies.cel.quick.generator import Generator
 
 _COMPARISONS = {"_<_": "<", "_<=_": "<=", "_>_": ">", "_>=_": ">="}
-_PRICES: Mapping[object, str] = {  # of texts: a tenth of the length, rounded up
-    cost.traversal: "(len({0}) + 9) // 10",
-    cost.second_traversal: "(len({1}) + 9) // 10",
-    cost.two_traversals: "(2 * len({0}) + 9) // 10",
-    cost.product: "(len({0}) + 9) // 10 * ((len({1}) + 9) // 10)",
+_PRICES: Mapping[object, tuple[str, tuple[int, ...]]] = {  # of texts, by their sizes: a tenth, rounded up
+    cost.traversal: ("({0} + 9) // 10", (0,)),
+    cost.second_traversal: ("({1} + 9) // 10", (1,)),
+    cost.two_traversals: ("(2 * {0} + 9) // 10", (0,)),
+    cost.product: ("({0} + 9) // 10 * (({1} + 9) // 10)", (0, 1)),
 }
 _TEXTUAL = {
     "startsWith": "{0}.startswith({1})",
     "endsWith": "{0}.endswith({1})",
     "contains": "{1} in {0}",
 }
+_GROWING = frozenset({"replace"})  # their results can be much larger than their price
+_TEXTS = list_of(STRING)
 _TRUSTED = frozenset({Kind.BOOL, Kind.INT, Kind.STRING, Kind.OBJECT})
 
 
@@ -45,9 +45,9 @@ def call(g: Generator, node: ast.Call) -> Term:
     receiver = [node.target] if node.target is not None and chosen[0].member else []
     parts = [part for part in (*receiver, *node.args) if part is not None]
     if function.name == "orValue" and len(parts) == 2:
-        return _or_value(g, parts[0], parts[1])
+        return optionals.or_value(g, parts[0], parts[1])
     if function.name == "hasValue":
-        return _has_value(g, parts[0], function, chosen)
+        return optionals.has_value(g, parts[0])
     if function.name == "or":
         raise Unsupported
     args = [g.name(part) for part in parts]
@@ -88,12 +88,17 @@ def _charge(g: Generator, price: Cost, args: list[Term]) -> None:
         g.writer.charge(price)
         return
     assert not isinstance(price, ByResult)
-    texts = [arg.text for arg in args]
-    short = _PRICES.get(price)
-    if short is not None and all(arg.kind == STRING for arg in args):
-        g.writer.line(f"n += {short.format(*texts)}")
+    short, counted = _PRICES.get(price, ("", ()))
+    if not short or any(args[at].kind != STRING for at in counted):
+        g.writer.line(f"n += {g.writer.constant(price)}({', '.join(arg.text for arg in args)})")
+    elif all(args[at].constant is not MISSING for at in counted):
+        g.writer.charge(price(*("" if arg.constant is MISSING else arg.constant for arg in args)))
     else:
-        g.writer.line(f"n += {g.writer.constant(price)}({', '.join(texts)})")
+        g.writer.line(f"n += {short.format(*map(_size_of, args))}")
+
+
+def _size_of(text: Term) -> str:
+    return str(len(text.constant)) if type(text.constant) is str else f"len({text.text})"
 
 
 def _must_be_text(g: Generator, args: list[Term]) -> None:
@@ -173,7 +178,7 @@ def _sum(g: Generator, left: Term, right: Term) -> Term:
     a, b = left.text, right.text
     general = f"{g.writer.constant(operations.total)}({a}, {b})"
     kind = "str" if STRING in (left.kind, right.kind) else "list"
-    both = f"type({a}) is {kind} and type({b}) is {kind} and len({a}) + len({b}) < {LARGE}"
+    both = f"type({a}) is {kind} and type({b}) is {kind} and len({a}) + len({b}) < {operations.LARGE}"
     return Term(f"({a} + {b} if {both} else {general})")
 
 
@@ -187,7 +192,8 @@ def _membership(g: Generator, value: Term, container: Term, price: Cost, *, fold
             general = f"{g.writer.constant(test)}({v})"
             return Term(f"({v} in {texts} if type({v}) is str else {general})", BOOL)
     _charge(g, price, [value, container])
-    slow = f"{g.writer.constant(operations.member)}({v}, {c})"
+    search = operations.member if isinstance(price, int) else operations.searched
+    slow = f"{g.writer.constant(search)}({v}, {c})"
     textual = "" if value.kind == STRING else f" and type({v}) is str"
     return Term(f"({v} in {c} if type({c}) is dict{textual} else {slow})", BOOL)
 
@@ -209,37 +215,6 @@ def _matches(g: Generator, text: Term, pattern: str, member: bool) -> Term:
     return Term(f"{g.writer.constant(regex.searcher(pattern))}({text.text})", BOOL)
 
 
-# optionals
-
-
-def _or_value(g: Generator, left: ast.Node, right: ast.Node) -> Term:
-    """What the optional holds, or else the right side; what isn't an optional is its own answer, unless that is an
-    error.
-    """
-    found = g.term(left)
-    result = found.text
-    if not found.maybe:
-        value, result = g.writer.kept(found.text), g.writer.fresh()
-        g.writer.line(f"if type({value}) is {g.writer.constant(Optional)}: {result} = {_held(g, value)}")
-        g.writer.line(f"else: {g.give_up if g.habits.strict_or else f'{result} = {value}'}")
-    with g.writer.block(f"if {result} is {g.missing}:"):
-        default = g.value(right)
-        g.writer.line(f"{result} = {default.text}")
-    return Term(result)
-
-
-def _held(g: Generator, optional: str) -> str:
-    return f"{g.writer.constant(content)}({optional}) if {optional}.present else {g.missing}"
-
-
-def _has_value(g: Generator, node: ast.Node, function: Function, chosen: tuple[Overload, ...]) -> Term:
-    found = g.term(node)
-    if not found.maybe:
-        raise Unsupported
-    _charge(g, cost_of(function, chosen), [])
-    return Term(f"({found.text} is not {g.missing})", BOOL)
-
-
 # everything else
 
 
@@ -250,7 +225,7 @@ def _general(g: Generator, function: Function, chosen: tuple[Overload, ...], arg
     host = function.name in g.environment.functions  # trusted to cost what it says
     single = len(chosen) == 1 and function.dynamic is None
     run = chosen[0].call if single else implementation(function, chosen)
-    fenced = not host and (not function.quick or isinstance(run, Timed))
+    fenced = not host and (not function.quick or isinstance(run, Timed) or function.name in _GROWING)
     g.fenced |= fenced
     if single and not function.unguarded:
         _guards(g, chosen[0], args)
@@ -263,9 +238,12 @@ def _general(g: Generator, function: Function, chosen: tuple[Overload, ...], arg
     if not isinstance(price, ByResult):
         _charge(g, price, args)
         return Term(text, kind)
-    result = g.writer.kept(text)
-    g.writer.line(f"n += {g.writer.constant(price.of)}({result})")
-    return Term(result, kind)
+    result = Term(g.writer.kept(text), kind)
+    if price is cost.RESULT_TWICE and kind == STRING:
+        _charge(g, cost.two_traversals, [result])
+    else:
+        g.writer.line(f"n += {g.writer.constant(price.of)}({result.text})")
+    return result
 
 
 def _called(g: Generator, run: Implementation, args: list[Term]) -> str:
@@ -306,7 +284,10 @@ def _guards(g: Generator, overload: Overload, args: list[Term]) -> None:
     for at, term in zip(texts, known, strict=True):
         args[at] = term
     for declared, arg in zip(overload.args, args, strict=True):
-        if arg.kind != declared and (test := guard(declared)) is not None:
+        if declared == _TEXTS:  # judged by its first element, as everywhere
+            name = arg.text
+            g.writer.line(f"if type({name}) is not list or {name} and type({name}[0]) is not str: {g.give_up}")
+        elif arg.kind != declared and (test := guard(declared)) is not None:
             g.writer.line(f"if not {g.writer.constant(test)}({arg.text}): {g.give_up}")
 
 
@@ -315,5 +296,5 @@ def _keep_small(g: Generator, args: list[Term]) -> None:
     for arg in args:
         if arg.kind == STRING and arg.constant is MISSING:
             g.writer.line(f"if len({arg.text}) > {operations.LONG}: {g.give_up}")
-        elif arg.kind is None or arg.kind == LIST_DYN:
+        elif arg.kind is None or arg.kind in (INT, LIST_DYN):
             g.writer.line(f"{g.writer.constant(operations.small)}({arg.text})")

@@ -12,18 +12,16 @@ from collections.abc import Mapping, Sequence
 
 from policies.cel import ast
 from policies.cel.check.checked import Checked
-from policies.cel.cost import LIST, MAP
 from policies.cel.environment import Environment
-from policies.cel.maps import TextMap
-from policies.cel.quick import attributes, calls, loops
+from policies.cel.quick import aggregates, attributes, calls, loops, optionals
 from policies.cel.quick.draft import Draft
 from policies.cel.quick.operations import GiveUp
 from policies.cel.quick.writer import Term, Unsupported, Writer, kind_of
-from policies.cel.types import BOOL, LIST_DYN
+from policies.cel.types import BOOL
 from policies.cel.values import MISSING, NONE, Optional, Value
 from policies.cel.versions import habits
 
-_LIMIT = 10_000  # cost of what is evaluated the quick way; beyond it, somebody must look at the clock
+_LIMIT = 50_000  # cost of what is evaluated the quick way; beyond it, somebody must look at the clock
 _FENCED_LIMIT = 2_000  # where calls can work long on little
 _LONGEST_NEST = 12  # terms of a chain that are put one into the other, so that each sees what those before it have read
 
@@ -50,6 +48,7 @@ class Generator:
         self.native = self.habits.native_optionals
         self.writer = Writer()
         self.scopes: list[dict[str, str]] = []
+        self.lazy: dict[str, str] = {}  # variables of `optMap` and where what reading them costs is kept
         self.fenced = False
 
     def value(self, node: ast.Node) -> Term:
@@ -75,11 +74,14 @@ class Generator:
                 return calls.call(self, node)
             case ast.Logic():
                 return self.logic(node)
-            case ast.ListNode() if not node.optional:
-                self.writer.charge(LIST)
-                return Term(f"[{', '.join(self.value(element).text for element in node.elements)}]", LIST_DYN)
+            case ast.ListNode():
+                return aggregates.list_literal(self, node)
             case ast.MapNode():
-                return self.map_literal(node)
+                return aggregates.map_literal(self, node)
+            case ast.ObjectNode():
+                return aggregates.object_literal(self, node)
+            case ast.OptionalMap():
+                return optionals.optional_map(self, node)
             case ast.Comprehension():
                 return loops.loop(self, node)
         raise Unsupported
@@ -160,16 +162,3 @@ class Generator:
         if self.writer.first(name, "plain"):
             self.writer.line(f"if type({name}) is {self.writer.constant(Optional)}: {self.give_up}")
         return Term(name)
-
-    # aggregates
-
-    def map_literal(self, node: ast.MapNode) -> Term:
-        """A map of constant text keys."""
-        self.writer.charge(MAP)
-        entries = []
-        for entry in node.entries:
-            key = self.known.get(id(entry.key))
-            if type(key) is not str or entry.optional:
-                raise Unsupported
-            entries.append(f"{self.writer.constant(key)}: {self.value(entry.value).text}")
-        return Term(f"{self.writer.constant(TextMap)}({{{', '.join(entries)}}})")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from policies.cel import ast
-from policies.cel.plan.loops import ACCUMULATOR, iterated, paired
+from policies.cel.plan.loops import ACCUMULATOR
+from policies.cel.quick import operations
 from policies.cel.quick.writer import Term, Unsupported
 from policies.cel.types import BOOL, LIST_DYN
 from policies.cel.values import MISSING
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from policies.cel.quick.generator import Generator
 
 _DEEPEST = 8  # loops in one another; Python allows 20
+_WALKABLE = frozenset({list, dict})
 _COUNT = 2
 _APPEND = 12
 _KEEP = 13
@@ -44,11 +46,11 @@ def _range(g: Generator, node: ast.Comprehension) -> tuple[str, str]:
     variables = [g.writer.fresh() for _ in node.variables]
     g.scopes.append(dict(zip(node.variables, variables, strict=True)))
     if len(variables) == 2:
-        return ", ".join(variables), f"{g.writer.constant(paired)}({source.text})"
-    general = f"{g.writer.constant(iterated)}({source.text})"
+        return ", ".join(variables), f"{g.writer.constant(operations.entries)}({source.text})"
+    general = f"{g.writer.constant(operations.elements)}({source.text})"
     if source.kind == LIST_DYN:
         return variables[0], source.text
-    return variables[0], f"{source.text} if type({source.text}) is list else {general}"
+    return variables[0], f"{source.text} if type({source.text}) in {g.writer.constant(_WALKABLE)} else {general}"
 
 
 def _round(g: Generator) -> None:

@@ -5,19 +5,21 @@ Each either does what the exact evaluator would do, at the same price, or raises
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from policies.cel import cost
 from policies.cel.equality import contains, equal, equal_or_false
 from policies.cel.maps import TextMap, is_map, lookup
 from policies.cel.operators import add
-from policies.cel.plan.frame import LARGE
+from policies.cel.plan.loops import iterated, paired
 from policies.cel.plan.qualify import present
 from policies.cel.values import MISSING, Optional, UInt, Value
 
 LONG = 256  # characters that a call may be given without a look at the clock
 MANY = 32  # elements
-SOME = 1000  # elements to look through for a scalar
+MOST = 1000  # as a number of anything
+SOME = 100  # elements to look through for the price of one
+LARGE = 256  # parts of a sum
 _FLAT = frozenset({str, int, float, bool, type(None)})
 _COMPARABLE = _FLAT | {list, dict, TextMap, UInt}
 
@@ -54,12 +56,39 @@ def differs(a: Value, b: Value) -> bool:
 
 
 def member(value: Value, container: Value) -> bool:
-    """`in`, for what can't take long to look for."""
-    if type(container) is list and type(value) in _FLAT and len(container) <= SOME:
+    """`in`, at the price of one whatever is looked through."""
+    if type(container) is list and len(container) > SOME:
+        raise GiveUp
+    return searched(value, container)
+
+
+def searched(value: Value, container: Value) -> bool:
+    """`in`, at the price of what is looked through."""
+    if type(container) is list and type(value) in _FLAT:
         return contains(container, value)
     if is_map(container):
         return lookup(container, value) is not MISSING
     raise GiveUp
+
+
+def elements(value: Value) -> Iterable[Value]:
+    """What a loop of one variable runs over, where that is no plain list or map."""
+    found: Iterable[Value] = iterated(_copied(value))
+    return found
+
+
+def entries(value: Value) -> Iterable[tuple[Value, Value]]:
+    """What a loop of two variables runs over."""
+    if type(value) is dict:
+        return value.items()
+    found: Iterable[tuple[Value, Value]] = paired(_copied(value))
+    return found
+
+
+def _copied(value: Value) -> Value:
+    if isinstance(value, Mapping) and len(value) > SOME:
+        raise GiveUp
+    return value
 
 
 def total(a: Value, b: Value) -> Value:
@@ -74,7 +103,7 @@ def small(value: Value) -> None:
     if type(value) is str or type(value) is bytes:
         if len(value) > LONG:
             raise GiveUp
-    elif is_large(value):
+    elif is_large(value) or (type(value) is int and value > MOST):
         raise GiveUp
 
 

@@ -15,6 +15,7 @@ from policies.cel.values import MISSING, Value
 
 _KINDS: Mapping[type, CelType | None] = {str: STRING, int: INT, bool: BOOL, list: LIST_DYN}
 _INDENT = "    "
+_LONGEST = 500  # lines; Python takes milliseconds to compile them
 _DEEPEST = 50  # blocks; Python allows 100, of which 20 may be loops
 
 
@@ -54,8 +55,12 @@ class Writer:
         self._names: dict[object, str] = {}
         self._blocks = [_Block()]
         self._temporaries = 0
+        self._lines = 0
 
     def line(self, text: str) -> None:
+        self._lines += 1
+        if self._lines > _LONGEST:
+            raise Unsupported
         self._blocks[-1].lines.append(text)
 
     def charge(self, cost: int) -> None:
@@ -111,13 +116,9 @@ class Writer:
         self._blocks.append(_Block())
         yield
         done = self._blocks.pop()
-        self.line(head)
-        if done.cost:
-            self.line(f"{_INDENT}n += {done.cost}")
-        for line in done.lines:
-            self.line(_INDENT + line)
-        if not done.cost and not done.lines:
-            self.line(f"{_INDENT}pass")
+        paid = [f"n += {done.cost}"] if done.cost else []
+        body = [*paid, *done.lines] or ["pass"]
+        self._blocks[-1].lines += [head, *(_INDENT + line for line in body)]
 
     def source(self, result: str) -> str:
         """The whole function. It takes the names and returns the value with the cost."""
