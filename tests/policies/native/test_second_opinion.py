@@ -16,12 +16,14 @@ from policies.native.kyverno import KyvernoValidatingPolicy
 from policies.verbs.cel_evaluate import evaluate
 from policies.verbs.cel_second import Opinion, second_opinion
 from policies.verbs.cel_shown import text
+from tests.policies.cel.library.rows import rows as library_rows
 from tests.policies.native.kyverno_suites import CORPUS, Row, rows
 
 pytest.importorskip("celpy", reason="the extra `second-opinion` isn't installed")
 
 KNOWN = yaml.safe_load((Path(__file__).parent / "second_opinion.yaml").read_text())
 DIFFERING = [(one["cause"], *row) for one in KNOWN["differ"] for row in one["expressions"]]
+LIBRARIES = yaml.safe_load((Path(__file__).parents[1] / "cel" / "library" / "second_opinion.yaml").read_text())
 ASK = second_opinion()
 Answers = tuple[str, str]
 
@@ -84,6 +86,27 @@ def test_public_policies() -> None:
                     unexplained.append(f"{row}: {source}")
     assert not unexplained, "\n".join(unexplained[:10])
     assert judged > 1000 and differing > 0
+
+
+def test_the_decision_tells_the_figures() -> None:
+    """The figures of the decision record are those that the tests find."""
+    text = " ".join((Path(__file__).parents[3] / "docs" / "adr" / "0001-own-cel-engine.md").read_text().split())
+    agree, differ, causes = len(KNOWN["agree"]), len(DIFFERING), len(KNOWN["differ"])
+    assert f"Of {agree + differ} expressions that a test keeps, both agree on {agree} and differ on {differ}" in text
+    assert causes == 16 and "for sixteen causes" in text
+    otherwise = sum(map(len, LIBRARIES.values()))
+    assert f"of the {len(library_rows())} of the libraries they differ on {otherwise}" in text
+    assert f"| {len(library_rows()) - otherwise} answered alike |" in text
+
+
+@pytest.mark.skipif(not CORPUS.is_dir(), reason="the corpus kyverno-policies is not beside the checkout")
+def test_the_decision_tells_what_was_found_on_public_policies() -> None:
+    """So are those about public policies and their suites."""
+    text = (Path(__file__).parents[3] / "docs" / "adr" / "0001-own-cel-engine.md").read_text()
+    found = [(source, agree) for row in rows() for source, agree in compared(row)]
+    sources, differing = {source for source, _ in found}, {source for source, agree in found if not agree}
+    assert f"| {len(list(rows()))} expectations" in text
+    assert f"| {len(differing)} of {len(sources)} expressions differ somewhere |" in text
 
 
 def compared(row: Row) -> Iterator[tuple[str, bool]]:
