@@ -53,6 +53,12 @@ class LogRolledBack(LogRefused):
     """The directory holds less than what was already published (a restored snapshot?): bring the newer copy back."""
 
 
+class PruneRefused(AuditError):
+    """The shard stays as it is: too young, held, or still written."""
+
+    hint = "`bailiwick audit prune` without --yes shows which shards may go, and why others may not"
+
+
 class HeadMoved(AuditError):
     """Another writer published meanwhile: stop, two histories would begin."""
 

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import errno
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import datetime
 from pathlib import Path
@@ -69,16 +69,18 @@ class FileLog:
         files: FileSystem | None = None,
         head: Head | None = None,
         seal: Seal | None = None,
+        genesis: Mapping[str, object] | None = None,
     ) -> "FileLog":
         """Recover, lock and start; a start record is durable when this returns, in a new log after a genesis record.
 
+        `genesis`: what else the genesis record of a new log says, for example which shard it follows (`audit.shards`).
         Blocks on the disk. Raises LogLocked, LogCorrupt, LogRolledBack, LogUnavailable, and LogRefused for the rest.
         """
         writer.check()
         files = files or Disk()
         head = head or FileHead(files, directory / HEAD)
         source = Source(files, directory, origin, signer, head)
-        log = cls(source, clock, writer, settings or LogSettings(), seal)
+        log = cls(source, clock, writer, settings or LogSettings(), seal, genesis)
         try:
             log._start()
         except BaseException:
@@ -87,13 +89,20 @@ class FileLog:
         return log
 
     def __init__(
-        self, source: Source, clock: Clock, writer: Writer, settings: LogSettings, seal: Seal | None = None
+        self,
+        source: Source,
+        clock: Clock,
+        writer: Writer,
+        settings: LogSettings,
+        seal: Seal | None = None,
+        genesis: Mapping[str, object] | None = None,
     ) -> None:
         self._source = source
         self._clock = clock
         self._writer = writer
         self._settings = settings
         self._seal = seal
+        self._genesis = genesis or {}
         self._counters = Counters(writer.name, writer.boot)
         self._committer = Committer(
             source.files, source.directory, source.origin, settings.segment_bytes, self._counters
@@ -174,16 +183,21 @@ class FileLog:
             trouble,
         )
 
+    def publish_soon(self) -> None:
+        """Have what is durable published and signed now rather than in the next round."""
+        self._keeper.hurry()
+
     async def close(self) -> None:
         """Make durable what waits, write a stop record, publish, sign, let go. Appends from here on are LogClosed."""
         await asyncio.to_thread(self.close_now)
 
-    def close_now(self) -> None:
-        """The same for a thread without an event loop."""
+    def close_now(self, *, successor: str = "") -> None:
+        """The same for a thread without an event loop. With a `successor` this log has ended: that shard goes on."""
         if isinstance(self._refusal, LogClosed):
             return
         if self._refusal is None:
-            stop = self._event("stop", {"refused": self._refused, "reason": "closed"})
+            said = {"reason": "the next shard goes on", "next": successor} if successor else {"reason": "closed"}
+            stop = self._event("stop", {"refused": self._refused, **said})
             self._last = (stop, (), Future(), None)
         self._refusal = self._refusal or LogClosed("the log is closed")
         self._queue.put(None)
@@ -219,6 +233,8 @@ class FileLog:
             )
             parts = recover_segments(files, archive_of(directory), "archive", origin)
             pairs = [(frame.hash, frame.data) for frame in tail]
+            if successor := successor_in(records.last_leaf):
+                raise LogRefused(f"the log in `{directory.name}` has ended: it goes on as `{successor}`, open that")
             self._keeper.resume(pairs, records.size)
             self._committer.create()
             files.sync_directory(directory)
@@ -242,6 +258,7 @@ class FileLog:
                     "origin": self._source.origin,
                     "log_key": str(key),
                     "table": table_digest().hex(),
+                    **self._genesis,
                 }
                 self._append_own(self._event("genesis", genesis)).result()
             clean = size == 0 or (last_leaf != b"" and orjson.loads(last_leaf)["schema"].startswith("bailiwick.stop/"))
@@ -341,6 +358,13 @@ class FileLog:
         if self._keeper.refuses:
             return type(self._keeper.refuses)(str(self._keeper.refuses))
         return LogBusy(f"{self._settings.waiting} appends wait for the disk already: try again")
+
+
+def successor_in(leaf: bytes) -> str:
+    """The origin of the shard that follows, when this last record of one says so."""
+    if b'"schema":"bailiwick.stop/' not in leaf:
+        return ""
+    return str(orjson.loads(leaf).get("next", ""))
 
 
 _TRANSIENT = frozenset({errno.ENOSPC, errno.EDQUOT})

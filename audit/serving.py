@@ -8,22 +8,28 @@ other end goes away, for whatever reason, so that the log can be closed in good 
 import select
 import socket
 import time
+from collections.abc import Callable
 
 from audit.committer import Item
 from audit.errors import LogUnavailable, RecordInvalid
 from audit.log import FileLog
+from audit.sharded_log import ShardedLog
 from audit.wire import LENGTH, Sent, done_message, failed_message, read_batch, state_message
 
 AT_ONCE = 256  # records of one batch, or a message more
 STATE_SECONDS = 1.0  # between two accounts of how the log is doing
 
 
-def serve(log: FileLog, channel: socket.socket) -> None:
-    """Answer until the other end is gone; the log is left open. Raises WireBroken for what can't be read."""
+def serve(log: FileLog | ShardedLog, channel: socket.socket, tend: Callable[[], None] = lambda: None) -> None:
+    """Answer until the other end is gone; the log is left open. Raises WireBroken for what can't be read.
+
+    `tend` is called before each account of the log, so that whoever waits hears of a new shard before its first record.
+    """
     channel.setblocking(True)
     due = time.monotonic()
     while True:
         if time.monotonic() >= due:
+            tend()
             channel.sendall(state_message(log.healthy(), log.origin, log.status()))
             due = time.monotonic() + STATE_SECONDS
         if _readable(channel, max(due - time.monotonic(), 0)):
@@ -44,7 +50,7 @@ def _waiting(channel: socket.socket) -> list[Sent] | None:
     return items
 
 
-def _answer(log: FileLog, sent: list[Sent]) -> bytes:
+def _answer(log: FileLog | ShardedLog, sent: list[Sent]) -> bytes:
     items: list[Item] = []
     refused: dict[int, str] = {}
     for place, one in enumerate(sent):

@@ -52,6 +52,7 @@ class Report:
     sealed: int  # sealed parts that records name and the archive holds
     erased: int  # sealed parts that are gone and declared erased
     first: int = 0  # number of the first verified record; not 0 for a range
+    erasures: frozenset[bytes] = frozenset()  # hashes of all sealed parts that are declared erased
 
     @property
     def ok(self) -> bool:
@@ -68,6 +69,7 @@ def verify_log(
     begin: int = 0,
     end: int | None = None,
     jobs: int = 1,
+    erased: frozenset[bytes] = frozenset(),
     files: FileSystem | None = None,
     progress: Progress = lambda _done, _total: None,
 ) -> Report:
@@ -76,13 +78,14 @@ def verify_log(
     `origin`: whose log it must be; another one is a single problem, and nothing else is looked at. `remembered`:
     checkpoints verified at other times or places, which the log must extend: that finds a log put back, and two
     histories under one key (not for a range). `foreign`: the records are somebody else's, only tree and signature are
-    checked. `jobs`: processes to share the work, only for files on a real disk.
+    checked. `erased`: sealed parts that another shard of the log declares erased. `jobs`: processes to share the work,
+    only for files on a real disk.
     """
     limits = begin // TILE_WIDTH * TILE_WIDTH, 1 << 62 if end is None else -(-end // TILE_WIDTH) * TILE_WIDTH
     seen = tuple(remembered)
     with Crew(jobs if files is None else 1) as crew:
         verification = _Verification(files or Disk(), directory, tuple(keys), seen, limits, crew, progress)
-        return verification.run(origin, foreign=foreign)
+        return verification.run(origin, erased, foreign=foreign)
 
 
 class _Verification:
@@ -113,7 +116,8 @@ class _Verification:
         self._hashes: list[bytes] = []  # of records whose tile isn't whole yet
         self._entries: list[bytes] = []
 
-    def run(self, origin: str | None, *, foreign: bool) -> Report:
+    def run(self, origin: str | None, erased: frozenset[bytes], *, foreign: bool) -> Report:
+        self._records.erased |= erased
         claimed, verified = self._checkpoint()
         firsts = self._firsts(wal_of(self._directory))
         names = self._origins(claimed, firsts)
@@ -144,8 +148,8 @@ class _Verification:
         tiles.finish()
         self._roots(tiles, claimed, head)
         self._announced()
-        sealed, erased = (0, 0) if foreign else self._sealed(ground, has_wal=bool(firsts))
-        return self._report(tiles.size, verified, sealed, erased)
+        sealed, gone = (0, 0) if foreign else self._sealed(ground, has_wal=bool(firsts))
+        return self._report(tiles.size, verified, sealed, gone)
 
     def _report(self, size: int, verified: Checkpoint | None, sealed: int, erased: int) -> Report:
         covered = verified.size if verified else 0
@@ -166,6 +170,7 @@ class _Verification:
             sealed=sealed,
             erased=erased,
             first=self._begin,
+            erasures=frozenset(self._records.erased),
         )
 
     def _another(self, expected: str, found: str) -> Report:

@@ -26,7 +26,7 @@ from audit.remote import RemoteLog
 from audit.settings import LogStatus
 
 if TYPE_CHECKING:
-    from audit.log import FileLog
+    from audit.sharded_log import ShardedLog
     from webhook.state import Options
 
 logger = logging.getLogger("bailiwick.webhook")
@@ -138,12 +138,12 @@ def main(descriptor: int) -> None:
             return
         try:
             with attended(log, options), suppress(BrokenPipeError, ConnectionResetError):
-                serve(log, channel)
+                serve(log, channel, log.tend)
         finally:
             log.close_now()
 
 
-def _opened(options: "Options") -> "FileLog":
+def _opened(options: "Options") -> "ShardedLog":
     """The log; a process before us may need a moment to let go of it."""
     from webhook.state import open_keyring, open_log
 

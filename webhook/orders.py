@@ -1,4 +1,4 @@
-"""Orders to whoever holds the log: erase what was approved, place or lift a hold, expire what is old.
+"""Orders to whoever holds the log: erase what was approved, place or lift a hold, expire and prune what is old.
 
 A log has one writer, and that is mostly a webhook's. So a command puts its order into a directory beside the log; the
 writer carries it out and puts its answer beside it, and where nobody writes the log the command does both. An order is
@@ -31,7 +31,7 @@ from keymgmt.errors import KeyManagementError, NotApproved
 from keymgmt.ports import Approval
 
 if TYPE_CHECKING:
-    from audit.log import FileLog
+    from audit.sharded_log import ShardedLog
     from keymgmt.keyring import FileKeyring
     from webhook.state import Options
 
@@ -49,6 +49,8 @@ class Log(Protocol):
     def origin(self) -> str: ...
 
     def append_now(self, record: Record, sealed: Sequence[Envelope] = ()) -> Position: ...
+
+    def prune(self, number: int, *, older_than: int, basis: str) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +131,9 @@ class Clerk:
             case "hold":
                 record = event_record("hold", {**self._origin.fields(_now()), **order["hold"]})
                 return {"leaves": [self._log.append_now(record).index]}
+            case "prune":
+                leaf = self._log.prune(order["shard"], older_than=order["older_than"], basis=order["basis"])
+                return {"leaves": [leaf]}
         raise ErasureRefused("this order asks for nothing that is known here", "use the same release on both sides")
 
     def _approved(self, action: bytes, votes: Sequence[Approval], order: Mapping[str, Any]) -> Approved:
@@ -172,7 +177,7 @@ def _ago(days: int) -> str:
 
 
 @contextmanager
-def attended(log: "FileLog", options: "Options") -> Iterator[None]:
+def attended(log: "ShardedLog", options: "Options") -> Iterator[None]:
     """While this runs, orders are carried out by a thread of their own."""
     from webhook.state import open_keyring
 

@@ -10,7 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from audit.log import FileLog, Writer
+from audit.settings import Writer
+from audit.sharded_log import ShardedLog
+from audit.shards import ShardSettings
 from audit.tlog.notes import VerifierKey
 from keymgmt.keyring import FileKeyring
 from keymgmt.unlock import KeyFile
@@ -45,6 +47,9 @@ class Options:
     tls12: bool = False
     packs: bool = True
     linger: float = 5.0  # seconds
+    shard_records: int = 0  # the log goes on in a new shard when it has so many; 0: never
+    shard_days: float = 0  # the same by its age
+    keep_days: int = 180  # no shard is pruned before it is so old
 
     @property
     def directory(self) -> Path:
@@ -62,7 +67,7 @@ def open_keyring(options: Options) -> FileKeyring:
     return FileKeyring.open(directory, options.region, unlock=unlock)
 
 
-def open_log(options: Options, keyring: FileKeyring) -> FileLog:
+def open_log(options: Options, keyring: FileKeyring) -> ShardedLog:
     """The log in the state directory, signed by the region's key under the log's own name."""
     origin = f"audit.{options.region}/{options.cluster_name}/{options.writer}"
     signer: Signer = keyring.signer(SIGNING, origin)
@@ -70,13 +75,14 @@ def open_log(options: Options, keyring: FileKeyring) -> FileLog:
     directory = options.directory / "log"
     directory.mkdir(parents=True, exist_ok=True)
     _show_key(options.directory / "log.vkeys", VerifierKey.ed25519(origin, signer.public_key))
-    return FileLog.open(
+    return ShardedLog.open(
         directory,
         origin=origin,
         signer=signer,
         clock=lambda: datetime.now(UTC),
         writer=writer,
         seal=AtOnce(whereabouts(options, keyring), keyring.sealer()).seal,
+        shards=ShardSettings(options.shard_records, options.shard_days, options.keep_days),
     )
 
 

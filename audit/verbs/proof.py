@@ -18,13 +18,16 @@ if TYPE_CHECKING:
 @click.argument("log", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.argument("index", type=click.IntRange(min=0))
 @click.option("--to", "target", type=click.Path(dir_okay=False, path_type=Path), help="Write here, not to the output.")
+@click.option("--shard", default=0, help="The shard that the number counts in, where there are several.")
 @click.option("--bare", is_flag=True, help="Without the record itself: whoever checks the proof must have it.")
-def prove(log: Path, index: int, target: Path | None, bare: bool) -> None:
+def prove(log: Path, index: int, target: Path | None, shard: int, bare: bool) -> None:
     """Prove that record INDEX of the LOG lies under its checkpoint: a tlog-proof, with the record as its extra data.
 
     It can be checked with `audit verify-proof` and the verifier keys, or with other tools that read C2SP tlog-proof.
     """
-    data = _proof(log_directory(log), index, bare=bare).to_bytes()
+    from audit.shards import shard_directory
+
+    data = _proof(shard_directory(log_directory(log), shard), index, bare=bare).to_bytes()
     if target is None:
         click.echo(data, nl=False)
         return
@@ -43,9 +46,10 @@ def verify_proof(proof: Path, keys: Sequence[str], origin: str | None, leaf: Pat
     """Verify the PROOF of a record with nothing but verifier keys. Exits with 1 when it doesn't hold."""
     from audit.errors import MerkleError
 
-    vkeys = verifier_keys(proof.parent, keys)
     try:
-        found = _verified(proof.read_bytes(), vkeys, origin, leaf.read_bytes() if leaf else None)
+        data = proof.read_bytes()
+        vkeys = _keys_for(data, verifier_keys(proof.parent, keys))
+        found = _verified(data, vkeys, origin, leaf.read_bytes() if leaf else None)
     except MerkleError as error:
         found = {"ok": False, "problem": str(error)}
     if output != "table":
@@ -76,6 +80,18 @@ def _proof(log: Path, index: int, *, bare: bool) -> "TlogProof":
         refused.hint = "`bailiwick audit verify` says how many records are under the checkpoint, and what is broken"  # type: ignore[attr-defined]
         raise refused from error
     return proof if bare else replace(proof, extra=record.leaf)
+
+
+def _keys_for(data: bytes, keys: Sequence[Any]) -> Sequence[Any]:
+    """The keys, also under the name of the shard that the proof is about. Raises MerkleError."""
+    from audit.shards import keys_of_shards
+    from audit.tlog.checkpoints import Checkpoint
+    from audit.tlog.notes import parse_note
+    from audit.tlog.tlog_proof import TlogProof
+
+    origin = Checkpoint.parse(parse_note(TlogProof.parse(data).checkpoint).text).origin
+    mine = tuple(key for key in keys if origin == key.name or origin.startswith(f"{key.name}/"))
+    return (*keys, *keys_of_shards(mine, origin))
 
 
 def _verified(data: bytes, keys: Sequence[Any], origin: str | None, leaf: bytes | None) -> dict[str, Any]:

@@ -42,11 +42,12 @@ def reconcile(
     from audit.kube_audit import read_events
     from audit.reading import read_records
     from audit.reconcile import reconcile as compared
+    from audit.shards import shard_directories
 
     with _progress() as progress:
         found = compared(
             chain.from_iterable(read_events(path, webhooks) for path in files),
-            {str(log): read_records(log_directory(log)) for log in logs},
+            {str(place): read_records(place) for log in logs for place in shard_directories(log_directory(log))},
             cluster=cluster,
             skew=timedelta(seconds=skew),
             progress=progress,

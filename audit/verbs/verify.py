@@ -1,8 +1,10 @@
 """`bailiwick audit verify`: checks a log, or a range of it, offline and says what it found."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +15,7 @@ from audit.verbs.policies import Demand
 from audit.verbs.said import FORMATS, said
 
 if TYPE_CHECKING:
+    from audit.chain_check import ChainReport
     from audit.tlog.checkpoints import Checkpoint
     from audit.tlog.notes import VerifierKey
     from audit.verify import Progress, Report
@@ -26,6 +29,7 @@ WORTH_SHARING = 8  # segments; fewer are verified before another process has sta
 @click.option("--origin", help="Whose log it must be.")
 @click.option("--from", "begin", type=click.IntRange(min=0), default=0, help="Number of the first record of a range.")
 @click.option("--to", "end", type=click.IntRange(min=1), help="Number after the last record of a range.")
+@click.option("--shard", type=click.IntRange(min=0), help="Which shard a range is of, where there are several.")
 @click.option(
     "--remembered",
     multiple=True,
@@ -43,6 +47,7 @@ def verify(
     origin: str | None,
     begin: int,
     end: int | None,
+    shard: int | None,
     remembered: Sequence[Path],
     policy: Path | None,
     jobs: int | None,
@@ -55,35 +60,74 @@ def verify(
     checkpoint must carry the policy's quorum of witnesses, and the records must be those under it. Exits with 1 when
     anything doesn't fit.
     """
-    from audit.verify import verify_log
+    from audit.chain_check import verify_chain
+    from audit.shards import shard_directories, shard_numbers
 
     if end is not None and end <= begin:
         raise click.UsageError(f"a range from {begin} to {end} holds no record")
     directory = log_directory(log)
-    demand = Demand(directory, policy)
-    vkeys = (*demand.keys, *(verifier_keys(directory, keys) if keys or policy is None else ()))
-    with _progress() as progress:
-        report = verify_log(
-            directory,
-            vkeys,
-            origin=origin,
-            remembered=[*demand.remembered, *(_remembered(path, vkeys) for path in remembered)],
-            begin=begin,
-            end=end,
-            jobs=jobs or _cores(directory),
-            progress=progress,
+    is_part = bool(begin or end is not None or shard is not None)
+    if is_part and shard is None and len(shard_numbers(directory)) > 1:
+        raise click.UsageError(
+            f"the log has the shards {_listed(shard_numbers(directory))}: say with --shard which one"
         )
-    report = demand.told(report)
-    click.echo(rendered(report, output), nl=False)
-    sys.exit(int(not report.ok))
+    place = _place(directory, shard or 0) if is_part else shard_directories(directory)[-1]
+    demand = Demand(place, policy)
+    vkeys = (*demand.keys, *(verifier_keys(directory, keys) if keys or policy is None else ()))
+    seen = [*demand.remembered, *(_remembered(path, vkeys) for path in remembered)]
+    jobs = jobs or _cores(directory)
+    with _progress() as progress:
+        if is_part:
+            part = _part(directory, shard or 0, vkeys, origin)
+            report = demand.told(part(begin=begin, end=end, remembered=seen, jobs=jobs, progress=progress))
+            text, holds = rendered(report, output), report.ok
+        else:
+            chain = verify_chain(directory, vkeys, origin=origin, remembered=seen, jobs=jobs, progress=progress)
+            last = chain.shards[-1]
+            chain = replace(chain, shards=(*chain.shards[:-1], replace(last, report=demand.told(last.report))))
+            text, holds = rendered_chain(chain, output), chain.ok
+    click.echo(text, nl=False)
+    sys.exit(int(not holds))
 
 
-def _remembered(path: Path, keys: "Sequence[VerifierKey]") -> "Checkpoint":
+def _place(directory: Path, shard: int) -> Path:
+    """Where a shard's records lie."""
+    from audit.shards import is_pruned, shard_directory, shard_numbers
+
+    place = shard_directory(directory, shard)
+    if shard not in shard_numbers(directory):
+        raise click.UsageError(f"there is no shard {shard}: there are {_listed(shard_numbers(directory))}")
+    if is_pruned(place):
+        raise click.UsageError(f"the records of shard {shard} are pruned: what is left is verified with the whole log")
+    return place
+
+
+def _part(directory: Path, shard: int, keys: "tuple[VerifierKey, ...]", origin: str | None) -> "Callable[..., Report]":
+    """The verification of one shard without its neighbours, whole or a range."""
+    from audit.reading import read_checkpoint
+    from audit.shards import keys_of_shards, shard_directory, shard_origin
+    from audit.verify import verify_log
+
+    if shard:
+        origin = shard_origin(origin or read_checkpoint(directory).origin, shard)
+        keys = keys_of_shards(keys, origin)
+    return partial(verify_log, shard_directory(directory, shard), keys, origin=origin)
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    return ", ".join(map(str, numbers))
+
+
+def _remembered(path: Path, keys: "tuple[VerifierKey, ...]") -> "Checkpoint":
+    """A checkpoint that was kept, of any shard of this log. Raises a usage error for anything else."""
     from audit.errors import MerkleError
-    from audit.tlog.checkpoints import verified_checkpoint
+    from audit.shards import keys_of_shards
+    from audit.tlog.checkpoints import Checkpoint, verified_checkpoint
+    from audit.tlog.notes import parse_note
 
     try:
-        return verified_checkpoint(path.read_bytes(), keys)[0]
+        data = path.read_bytes()
+        return verified_checkpoint(data, keys_of_shards(keys, Checkpoint.parse(parse_note(data).text).origin))[0]
     except MerkleError as error:
         raise click.UsageError(f"`{path}` is no checkpoint of this log: {error}") from error
 
@@ -105,6 +149,33 @@ def rendered(report: "Report", output: str) -> str:
     if output == "table":
         return "".join(f"{line}\n" for line in lines(report))
     return said(_plain(report), output)
+
+
+def rendered_chain(chain: "ChainReport", output: str) -> str:
+    """The reports of all shards; for a log without shards, the report as it always was."""
+    if len(chain.shards) == 1 and not (chain.problems or chain.notes):
+        return rendered(chain.shards[0].report, output)
+    if output == "table":
+        return "".join(f"{line}\n" for line in _chain_lines(chain))
+    shards = [
+        {"number": one.shard.number, "pruned": one.pruned, "origin": one.shard.origin, **_plain(one.report)}
+        for one in chain.shards
+    ]
+    problems = [{"where": one.where, "message": one.message} for one in chain.problems]
+    notes = [{"where": one.where, "message": one.message} for one in chain.notes]
+    return said({"ok": chain.ok, "problems": problems, "notes": notes, "shards": shards}, output)
+
+
+def _chain_lines(chain: "ChainReport") -> Iterator[str]:
+    total = sum(one.report.records for one in chain.shards)
+    broken = len(chain.problems) + sum(one.report.total_problems for one in chain.shards)
+    verdict = "holds" if chain.ok else f"broken: {broken} problems"
+    yield f"{verdict}: {len(chain.shards)} shards, {total} records"
+    yield from (f"problem: {problem}" for problem in chain.problems)
+    yield from (f"note: {note}" for note in chain.notes)
+    for one in chain.shards:
+        yield f"shard {one.shard.number}, `{one.shard.origin}`" + (", pruned" if one.pruned else "")
+        yield from (f"  {line}" for line in lines(one.report))
 
 
 def lines(report: "Report") -> Iterator[str]:

@@ -192,7 +192,7 @@ async def test_closing(disk: SimulatedDisk) -> None:
     status = log.status()
     assert status.size == status.published == status.signed == 53
     last = list(read_records(HOME, files=disk))[-1]
-    assert last.fields["schema"] == "bailiwick.stop/v1"
+    assert last.fields["schema"] == "bailiwick.stop/v2"
 
 
 def test_nobody_waits_for_ever_when_it_closes(disk: SimulatedDisk) -> None:

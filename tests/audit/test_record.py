@@ -148,6 +148,7 @@ def test_events() -> None:
         "key-rotation": {"purpose": "audit-log", "new_key": "k"},
         "erasure": {"sealed": ["0" * 64], "basis": "GDPR 17(1)(b)", "approvals": 2, "scope": "user"},
         "hold": {"hold": "case 7", "state": "placed", "basis": "GDPR 17(3)(e)", "scope": "all"},
+        "prune": {"origin": "o", "size": 3, "root": "0" * 64, "checkpoint": "1" * 64, "until": NOON, "basis": "b"},
         "inputs": {"addresses": ["0" * 32]},
         "break-glass": {"what": "exemption", "state": "opened", "names": ["ops"]},
     }
@@ -155,7 +156,8 @@ def test_events() -> None:
     for name, more in samples.items():
         record = event_record(name, common | more)
         leaf = _leaf(record.body)
-        assert leaf == common | more | {"schema": schemas()[name].name, "time": "2026-11-21T12:00:00.000000Z"}
+        times = {key: "2026-11-21T12:00:00.000000Z" for key, value in (common | more).items() if value == NOON}
+        assert leaf == common | more | times | {"schema": schemas()[name].name}
         assert record.tenant == ""
     with pytest.raises(RecordInvalid, match="schema `party` is not in the table"):
         event_record("party", common)

@@ -62,7 +62,7 @@ def erase(
         asked = _read(approved, REQUEST)
         given = [_read(path, VOTE) for path in votes]
         order = {"do": "erase", "action": asked["action"], "votes": given}
-        _tell(_ordered(directory, order, where, wait), "erased", output)
+        _tell(ordered(directory, order, where, wait), "erased", output)
         return
     if out is None or not basis:
         raise click.UsageError("give --basis and --request FILE to ask for approval, or --approved FILE with its votes")
@@ -150,7 +150,7 @@ def hold(
         if not (first.isdecimal() and (last or first).isdecimal()):
             raise click.UsageError("--records takes FIRST-LAST, for example 100-250")
         fields |= {"scope": "records", "first": int(first), "end": int(last or first) + 1}
-    _tell(_ordered(directory, {"do": "hold", "hold": fields}, where, wait), fields["state"], output)
+    _tell(ordered(directory, {"do": "hold", "hold": fields}, where, wait), fields["state"], output)
 
 
 @click.command()
@@ -173,10 +173,10 @@ def expire(log: Path, days: int, classes: Sequence[str], basis: str, where: "Whe
             raise click.UsageError("--class takes NAME=DAYS, for example restricted=3650")
         times[name] = int(number)
     order = {"do": "expire", "days": days, "classes": times, "basis": basis}
-    _tell(_ordered(log_directory(log), order, where, wait), "expired", output)
+    _tell(ordered(log_directory(log), order, where, wait), "expired", output)
 
 
-def _ordered(log: Path, order: Mapping[str, Any], where: "Where", wait: float) -> dict[str, Any]:
+def ordered(log: Path, order: Mapping[str, Any], where: "Where", wait: float) -> dict[str, Any]:
     """Have the log's writer do it, or do it here where nobody writes the log."""
     from audit.errors import LogLocked
     from webhook.orders import FOLDER, Orders, wait_for
@@ -220,10 +220,11 @@ def _attend(log: Path, options: "Options", orders: Any, where: "Where") -> None:
 def _options(log: Path) -> "Options":
     """Whose log it is, by what it says of itself."""
     from audit.reading import read_records
+    from audit.shards import shard_directories
     from policies.version import version
     from webhook.state import Options
 
-    first = next(iter(read_records(log, 0, 1)), None)
+    first = next(iter(read_records(shard_directories(log)[-1], 0, 1)), None)
     if first is None:
         raise Refused(f"`{log}` holds no records", "name the state directory of a webhook that has run")
     leaf = first.fields

@@ -1,0 +1,541 @@
+"""A log in shards: each commits to the one before, old ones are pruned, holds keep them, crashes don't matter."""
+
+import random
+import re
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from audit import AuditError, LogBusy, LogRefused, LogUnavailable
+from audit.chain_check import ChainReport, verify_chain
+from audit.errors import LogLocked, PruneRefused
+from audit.holds import standing_holds
+from audit.layout import CHECKPOINT
+from audit.log import LogSettings
+from audit.reading import prove, read_records
+from audit.record import Record, event_record
+from audit.sharded_log import ShardedLog
+from audit.shards import GENESIS, TOMBSTONE, ShardSettings, shard_directories, shard_directory
+from audit.tlog import leaf_hash
+from tests.audit.disks import Fault, SimulatedDisk
+from tests.audit.worlds import NOON, ORIGIN, SMALL, WRITER, NoteKey, decision, open_log, sealed
+
+HOME = Path("/log")
+KEY = NoteKey().verifier()
+QUICK = LogSettings(segment_bytes=8_192, reserve_bytes=0, publish_seconds=0.005, heartbeat_seconds=0, publish_leaves=64)
+AGED = timedelta(days=400)
+
+
+@dataclass
+class Time:
+    """A clock that stands unless it is moved."""
+
+    now: datetime = NOON
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@dataclass
+class World:
+    """A disk, a clock, a key, and the log on them."""
+
+    disk: SimulatedDisk = field(default_factory=SimulatedDisk)
+    time: Time = field(default_factory=Time)
+    key: NoteKey = field(default_factory=NoteKey)
+    settings: ShardSettings = field(default_factory=lambda: ShardSettings(keep_days=30))
+
+    def open(self) -> ShardedLog:
+        return ShardedLog.open(
+            HOME,
+            origin=ORIGIN,
+            signer=self.key,
+            clock=self.time,
+            writer=WRITER,
+            settings=QUICK,
+            shards=self.settings,
+            files=self.disk,
+        )
+
+    def verify(self, **options: Any) -> ChainReport:
+        return verify_chain(HOME, [KEY], files=self.disk, **options)
+
+    def problems(self) -> list[str]:
+        report = self.verify()
+        assert not report.ok
+        within = [f"{one.shard.number}: {problem}" for one in report.shards for problem in one.report.problems]
+        return [*map(str, report.problems), *within]
+
+
+def _breathe() -> None:
+    import time
+
+    time.sleep(0.005)
+
+
+def _prune(log: ShardedLog, number: int, days: int = 90) -> int:
+    return log.prune(number, older_than=days, basis="retention of 90 days")
+
+
+def _hold(name: str, state: str = "placed") -> Record:
+    said = {"time": NOON, "cluster": "prod-7", "region": "eu-de", "hold": name, "state": state, "basis": "litigation"}
+    return event_record("hold", said | {"scope": "all"})
+
+
+def _filled(world: World, shards: int = 3, count: int = 6) -> ShardedLog:
+    """An open log with this many shards, the last of them written."""
+    log = world.open()
+    for number in range(shards):
+        for record in range(count):
+            log.append_now(decision(100 * number + record), sealed(record))
+        if number < shards - 1:
+            world.time.now += timedelta(days=1)
+            log.rotate()
+    return log
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+class TestRotation:
+    """One shard ends, the next begins."""
+
+    def test_each_commits_to_the_one_before(self, world: World) -> None:
+        """The first leaf carries origin, size, root and checkpoint hash of the predecessor; the chain verifies."""
+        log = _filled(world)
+        assert log.origin == f"{ORIGIN}/2"
+        log.close_now()
+        report = world.verify()
+        assert report.ok, world.problems()
+        assert [one.shard.origin for one in report.shards] == [ORIGIN, f"{ORIGIN}/1", f"{ORIGIN}/2"]
+        assert [one.report.records for one in report.shards] == [9, 9, 9]
+        for before, after in zip(report.shards, report.shards[1:], strict=False):
+            genesis = next(iter(read_records(after.shard.directory, 0, 1, world.disk))).fields
+            checkpoint = before.report.checkpoint
+            assert checkpoint is not None
+            note = world.disk.read(before.shard.directory / CHECKPOINT)
+            assert genesis["previous_origin"] == before.shard.origin == checkpoint.origin
+            assert (genesis["previous_size"], genesis["previous_root"]) == (9, checkpoint.root.hex())
+            assert genesis["previous_checkpoint"] == sha256(note).hexdigest()
+            assert genesis["previous"].encode() == note
+            *_, last = read_records(before.shard.directory, files=world.disk)
+            assert last.fields["next"] == after.shard.origin
+
+    def test_by_size(self, world: World) -> None:
+        """A shard that has as many records as the setting says is followed by the next at the next turn."""
+        world.settings = ShardSettings(records=10)
+        log = world.open()
+        for number in range(30):
+            log.append_now(decision(number))
+            _settled(log)
+            log.tend()
+        log.close_now()
+        report = world.verify()
+        assert report.ok
+        assert [one.report.records for one in report.shards] == [11, 11, 11, 9]
+
+    def test_by_age(self, world: World) -> None:
+        """A shard that is as old as the setting says is followed by the next, also over restarts."""
+        world.settings = ShardSettings(days=90)
+        log = world.open()
+        world.time.now += timedelta(days=89)
+        log.tend()
+        assert log.origin == ORIGIN
+        log.close_now()
+        log = world.open()
+        world.time.now += timedelta(days=1)
+        _settled(log)
+        log.tend()
+        assert log.origin == f"{ORIGIN}/1"
+        log.close_now()
+        assert world.verify().ok
+
+    def test_an_ended_shard_takes_no_more(self, world: World) -> None:
+        """Nobody can append to a shard that has ended, and only one writes the whole."""
+        log = _filled(world, 2)
+        with pytest.raises(LogRefused, match=f"has ended: it goes on as `{ORIGIN}/1`"):
+            open_log(HOME, files=world.disk, settings=SMALL)
+        with pytest.raises(LogLocked):
+            world.open()
+        log.close_now()
+        again = world.open()
+        assert again.origin == f"{ORIGIN}/1"
+        again.close_now()
+        with pytest.raises(LogBusy):
+            again.append_now(decision(1))
+
+    def test_a_signer_that_fails_between(self, world: World) -> None:
+        """While the ended shard can't be signed nothing is appended, with the reason; then it goes on by itself."""
+        log = _filled(world, 1)
+        world.key.down = True
+        with pytest.raises(LogBusy, match=r"has ended and can't be signed yet: the keyring is sealed"):
+            log.rotate()
+        with pytest.raises(LogUnavailable, match="no shard is open"):
+            log.append_now(decision(1))
+        assert not log.healthy()
+        assert "can't be signed yet" in log.status().trouble
+        log.tend()
+        world.key.down = False
+        log.tend()
+        assert log.origin == f"{ORIGIN}/1"
+        assert log.healthy()
+        log.append_now(decision(1))
+        log.close_now()
+        assert world.verify().ok
+
+    def test_no_rotation_while_it_can_not_be_signed(self, world: World) -> None:
+        """A shard that is due isn't ended while the signer is away: appends go on."""
+        world.settings = ShardSettings(records=3)
+        log = world.open()
+        world.key.down = True
+        for number in range(5):
+            log.append_now(decision(number))
+        _until(lambda: bool(log.status().trouble))
+        log.tend()
+        assert log.origin == ORIGIN
+        log.append_now(decision(6))
+        log.close_now()
+
+
+class TestPruning:
+    """`ShardedLog.prune`, and holds."""
+
+    def test_what_is_left_verifies(self, world: World) -> None:
+        """Records and sealed parts are gone; hashes, checkpoint and the signed record of it stay; the chain holds."""
+        log = _filled(world)
+        proof = prove(HOME, 4, world.disk)
+        leaf = next(iter(read_records(HOME, 4, 5, world.disk))).leaf
+        world.time.now += AGED
+        assert [_prune(log, number) for number in (0, 1)] == [8, 9]
+        report = world.verify()
+        assert report.ok, world.problems()
+        assert [one.pruned for one in report.shards] == [True, True, False]
+        assert [one.report.records for one in report.shards][:2] == [9, 9]
+        left = {str(path.relative_to(HOME)) for path in world.disk.files(HOME) if "000002" not in str(path)}
+        kept = {CHECKPOINT, "head.json", "lock", GENESIS, TOMBSTONE, "tile/0/000.p/9"}
+        below = {f"shards/000001/{name}" for name in kept}
+        old = {name for name in left if ".p/" in name and not name.endswith("/9")}  # of earlier checkpoints
+        assert left - old == kept | below | {"shards/lock", "holds.json"}
+        assert shard_directories(HOME, world.disk) == [shard_directory(HOME, 2)]
+        assert proof.verify(leaf_hash(leaf), [KEY]).size > 4
+        records = [record.fields for record in read_records(shard_directory(HOME, 2), files=world.disk)]
+        pruned = [one for one in records if one["schema"].startswith("bailiwick.prune/")]
+        assert [(one["origin"], one["size"], one["basis"]) for one in pruned] == [
+            (ORIGIN, 9, "retention of 90 days"),
+            (f"{ORIGIN}/1", 9, "retention of 90 days"),
+        ]
+        log.close_now()
+
+    def test_the_record_of_a_pruning_may_be_pruned_too(self, world: World) -> None:
+        """A shard that holds the record of an earlier pruning is pruned itself, and both still verify."""
+        log = _filled(world)
+        world.time.now += AGED
+        _prune(log, 0)
+        log.rotate()
+        world.time.now += AGED
+        _prune(log, 1)
+        _prune(log, 2)
+        log.close_now()
+        assert world.verify().ok, world.problems()
+
+    @pytest.mark.parametrize(
+        ("number", "days", "message"),
+        [
+            (2, 90, "shard 2 is none that has ended"),
+            (7, 90, "shard 7 is none that has ended"),
+            (-1, 90, "shard -1 is none that has ended"),
+            (0, 90, f"`{ORIGIN}` is 1 days old by its last record, and is kept for 90"),
+            (0, 0, f"`{ORIGIN}` is 1 days old by its last record, and is kept for 30"),
+        ],
+    )
+    def test_what_is_refused(self, world: World, number: int, days: int, message: str) -> None:
+        """Young, written and unknown shards are not pruned, whatever is asked; nothing is recorded or removed then."""
+        log = _filled(world)
+        size = log.status().size
+        with pytest.raises(PruneRefused, match=re.escape(message)):
+            _prune(log, number, days)
+        assert log.status().size == size
+        log.close_now()
+        report = world.verify()
+        assert report.ok
+        assert not any(one.pruned for one in report.shards)
+
+    def test_a_hold_keeps_every_shard(self, world: World) -> None:
+        """While a hold stands nothing is pruned, also after rotation and restart; once it is lifted, it goes on."""
+        log = _filled(world, 2)
+        log.append_now(_hold("case-7"))
+        world.time.now += AGED
+        log.rotate()
+        log.close_now()
+        log = world.open()
+        with pytest.raises(PruneRefused, match=f"`{ORIGIN}` is under the legal hold `case-7`"):
+            _prune(log, 0)
+        said = [record.fields for record in read_records(shard_directory(HOME, 2), files=world.disk)]
+        assert {one["hold"] for one in said if one["schema"].startswith("bailiwick.hold/")} == {"case-7"}
+        world.disk.remove(HOME / "holds.json")
+        assert list(standing_holds(world.disk, HOME)) == ["case-7"]
+        log.append_now(_hold("case-7", "lifted"))
+        assert standing_holds(world.disk, HOME) == {}
+        _prune(log, 0)
+        with pytest.raises(PruneRefused, match="is pruned already"):
+            _prune(log, 0)
+        log.close_now()
+        assert world.verify().ok
+
+    def test_nothing_goes_before_its_record_is_signed(self, world: World) -> None:
+        """While the signer is away a pruning waits, and removes nothing."""
+        log = _filled(world, 2)
+        world.time.now += AGED
+        before = [path for path in world.disk.files(HOME) if path.parent.name in ("wal", "archive")]
+        world.key.down = True
+        pruner = threading.Thread(target=_prune, args=(log, 0))
+        pruner.start()
+        _until(lambda: log.status().signed < log.status().size)
+        for _ in range(10):
+            _breathe()
+        assert set(before) <= set(world.disk.files(HOME))
+        world.key.down = False
+        pruner.join()
+        log.close_now()
+        report = world.verify()
+        assert report.ok
+        assert report.shards[0].pruned
+
+
+class TestTampering:
+    """What somebody with the disk could do to shards."""
+
+    @pytest.fixture
+    def three(self, world: World) -> World:
+        _filled(world).close_now()
+        return world
+
+    def test_a_shard_removed(self, three: World) -> None:
+        """A shard that is gone is named, at the beginning, in the middle and at the end."""
+        whole = three.disk
+        for number, message in (
+            (0, "0: checkpoint: is missing: nothing here is signed"),
+            (1, f"shard 1: the shard `{ORIGIN}/1` is missing"),
+            (2, f"shard 1: goes on as `{ORIGIN}/2`, which is missing"),
+        ):
+            three.disk = _without(whole, shard_directory(HOME, number))
+            assert message in three.problems()
+
+    def test_shards_swapped(self, three: World) -> None:
+        """Shards in each other's place are named."""
+        one, two = shard_directory(HOME, 1), shard_directory(HOME, 2)
+        disk = _without(_without(three.disk, one), two)
+        _copied(three.disk, one, disk, two)
+        _copied(three.disk, two, disk, one)
+        three.disk = disk
+        problems = "\n".join(three.problems())
+        assert f"1: origin: this is the log `{ORIGIN}/2`, not `{ORIGIN}/1`" in problems
+        assert f"2: origin: this is the log `{ORIGIN}/1`, not `{ORIGIN}/2`" in problems
+
+    def test_a_shard_exchanged(self, three: World) -> None:
+        """Another history under the same key and name is found by what the next shard commits to."""
+        other = World()
+        _filled(other, 3, 5).close_now()
+        disk = _without(three.disk, shard_directory(HOME, 1))
+        _copied(other.disk, shard_directory(HOME, 1), disk, shard_directory(HOME, 1))
+        three.disk = disk
+        problems = "\n".join(three.problems())
+        assert "shard 1: commits to another checkpoint of its predecessor than lies there" in problems
+        assert "shard 2: commits to another predecessor: `previous_root`" in problems
+        assert "shard 2: commits to another checkpoint of its predecessor than lies there" in problems
+
+    def test_removed_without_a_record(self, three: World) -> None:
+        """Records that were removed by hand, also beside a forged tombstone, are missed."""
+        for folder in ("wal", "archive", "tile/entries"):
+            for path in three.disk.files(HOME / folder):
+                three.disk.remove(path)
+        assert "0: tile/entries: can't be read on: [Errno 2] no such file" in "\n".join(three.problems())
+        forged = prove(shard_directory(HOME, 2), 0, three.disk).to_bytes()
+        for name in (TOMBSTONE, GENESIS):
+            descriptor = three.disk.open(HOME / name, create=True)
+            three.disk.write(descriptor, forged, 0)
+            three.disk.close(descriptor)
+        assert "0: pruned.tlog-proof: doesn't show that the shard was pruned" in "\n".join(three.problems())
+
+    def test_every_flip_of_what_pruning_left(self, world: World) -> None:
+        """Any flipped byte of a pruned shard's proofs, checkpoint and tiles is found."""
+        log = _filled(world, 3, 2)
+        world.time.now += AGED
+        _prune(log, 0)
+        _prune(log, 1)
+        log.close_now()
+        place = shard_directory(HOME, 1)
+        names = (TOMBSTONE, GENESIS, CHECKPOINT, "tile/0/000.p/5")
+        for name in names:
+            size = len(world.disk.read(place / name))
+            for at in range(0, size, 7):
+                _flip(world.disk, place / name, at)
+                assert not world.verify().ok, f"{name} at {at}"
+                _flip(world.disk, place / name, at)
+        assert world.verify().ok
+
+    def test_the_wrong_log(self, three: World) -> None:
+        """Another origin than the log's is said for what it is."""
+        report = three.verify(origin="wrong")
+        assert str(report.shards[0].report.problems[0]).startswith(f"origin: this is the log `{ORIGIN}`, not `wrong`")
+
+
+def _origin(number: int) -> str:
+    return f"{ORIGIN}/{number}" if number else ORIGIN
+
+
+def _flip(disk: SimulatedDisk, path: Path, at: int) -> None:
+    disk.edit(path, lambda content: content.__setitem__(at, content[at] ^ 1))
+
+
+def _belongs(path: Path, place: Path) -> bool:
+    """Whether a file is of this shard; those of later ones lie below the first."""
+    return place in path.parents and (place != HOME or "shards" not in path.parts)
+
+
+def _without(disk: SimulatedDisk, place: Path) -> SimulatedDisk:
+    copy = disk.copy()
+    for path in copy.files(place):
+        if _belongs(path, place):
+            copy.remove(path)
+    if place != HOME:
+        for folder in sorted({parent for path in disk.files(place) for parent in path.parents}, reverse=True):
+            if place == folder or place in folder.parents:
+                copy.remove_directory(folder)
+    return copy
+
+
+def _copied(source: SimulatedDisk, place: Path, target: SimulatedDisk, new: Path) -> None:
+    for path in source.files(place):
+        at = new / path.relative_to(place)
+        target.make_directory(at.parent)
+        descriptor = target.open(at, create=True)
+        target.write(descriptor, source.read(path), 0)
+        target.close(descriptor)
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    for _ in range(2000):
+        if condition():
+            return
+        _breathe()
+    raise AssertionError("it did not happen")
+
+
+def _settled(log: ShardedLog) -> None:
+    _until(lambda: log.status().signed == log.status().size)
+
+
+# — crashes —
+
+
+def _lived(world: World, ledger: dict[str, bytes]) -> None:
+    """A life with appends, rotations and a pruning, until it is done or the disk refuses."""
+    try:
+        log = world.open()
+    except (AuditError, OSError):
+        return
+    with suppress(AuditError, OSError):
+        for number in range(2):
+            for record in range(3):
+                position = log.append_now(decision(len(ledger)), sealed(record))
+                ledger[f"{position.origin}#{position.index}"] = position.leaf_hash
+            _until_or(lambda: log.status().signed == log.status().size)
+            if number == 0:
+                log.rotate()
+        log.tend()
+        _prune(log, 0, 0)
+    with suppress(AuditError, OSError):
+        log.close_now()
+
+
+def _until_or(condition: Callable[[], bool]) -> None:
+    for _ in range(20):
+        if condition():
+            return
+        _breathe()
+
+
+def _points(total: int, count: int) -> Iterator[int]:
+    yield from (1 + number * total // count for number in range(count))
+
+
+@pytest.mark.parametrize("kind", ["power", "EIO"])
+def test_crashes_of_rotation_and_pruning(kind: str) -> None:
+    """Power lost, or a call failing, in a life with rotation and pruning: the log opens again, nothing else is lost."""
+    calm = World(settings=ShardSettings(keep_days=0))
+    _lived(_aged(calm), {})
+    total = calm.disk.calls
+    assert calm.verify().ok
+    for number, at in enumerate(_points(total, 40)):
+        chance = random.Random(at)
+        world, ledger = _aged(World(settings=ShardSettings(keep_days=0))), dict[str, bytes]()
+        world.disk.fault = Fault(at, forever=kind == "power")
+        _lived(world, ledger)
+        if kind == "power":
+            world.disk.lose_power()
+            world.disk = world.disk.after_power_loss(chance)
+        world.disk.fault = None
+        log = world.open()
+        log.append_now(decision(number))
+        with suppress(PruneRefused):
+            _prune(log, 0, 0)
+        log.close_now()
+        report = world.verify()
+        assert report.ok, (at, world.problems())
+        _nothing_is_lost(world, report, ledger, at)
+
+
+def _aged(world: World) -> World:
+    """Every look at the clock is a year later than the last."""
+
+    @dataclass
+    class Rushing(Time):
+        def __call__(self) -> datetime:
+            self.now += timedelta(days=30)
+            return self.now
+
+    world.time = Rushing()
+    return world
+
+
+def _nothing_is_lost(world: World, report: ChainReport, ledger: dict[str, bytes], at: int) -> None:
+    there = {}
+    pruned = set()
+    for one in report.shards:
+        if one.pruned:
+            pruned.add(one.shard.origin)
+            continue
+        for record in read_records(one.shard.directory, files=world.disk):
+            there[f"{one.shard.origin}#{record.index}"] = record.hash
+    for place, digest in ledger.items():
+        if place.partition("#")[0] not in pruned:
+            assert there.get(place) == digest, f"{place} was acknowledged and is lost (fault at {at})"
+
+
+def test_a_log_without_shards_is_a_chain_of_one(tmp_path: Path) -> None:
+    """What `FileLog` wrote verifies and is gone on with."""
+    log = open_log(tmp_path / "log")
+    log.append_now(decision(1))
+    log.close_now()
+    assert [one.shard.number for one in verify_chain(tmp_path / "log", [KEY]).shards] == [0]
+    sharded = ShardedLog.open(
+        tmp_path / "log", origin=ORIGIN, signer=NoteKey(), clock=Time(), writer=WRITER, settings=QUICK
+    )
+    sharded.append_now(decision(2))
+    sharded.rotate()
+    sharded.close_now()
+    report = verify_chain(tmp_path / "log", [KEY], jobs=2)
+    assert report.ok
+    assert [one.report.records for one in report.shards] == [7, 3]
+    assert orjson.loads(next(iter(read_records(tmp_path / "log", 2, 3))).leaf)["id"] == "decision-1"

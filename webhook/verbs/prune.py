@@ -1,0 +1,132 @@
+"""`bailiwick audit prune`: the records of old shards go, unless a legal hold keeps them or they are too young."""
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from audit.verbs.places import log_directory
+from audit.verbs.said import FORMATS, said
+from webhook.verbs.erase import ordered
+from webhook.verbs.private import Refused, keyring_options
+
+if TYPE_CHECKING:
+    from webhook.regional import Where
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A shard as it looks from outside. State: written, pruned, held, young or prunable."""
+
+    number: int
+    origin: str
+    records: int
+    last: datetime | None
+    state: str
+    why: str = ""
+
+
+@click.command()
+@click.argument("log", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--older-than", default=365, show_default=True, type=click.IntRange(min=0), help="Days.")
+@click.option("--shard", "only", type=click.IntRange(min=0), help="This shard alone.")
+@click.option("--basis", default="retention time", show_default=True, help="Why they may go: stands in the record.")
+@click.option("--yes", is_flag=True, help="Do it. Without, nothing is changed.")
+@keyring_options
+@click.option("--wait", default=60.0, show_default=True, help="Seconds for a webhook that holds the log.")
+@click.option("-o", "--output", type=FORMATS, default="table", show_default=True)
+def prune(
+    log: Path, older_than: int, only: int | None, basis: str, yes: bool, where: "Where", wait: float, output: str
+) -> None:
+    """Show which shards of the LOG are old enough to go; with --yes remove their records.
+
+    Hashes, checkpoints and the record of the pruning stay: proofs hold, and the chain of shards verifies. Exits with 1
+    when a shard that was named, or that seemed to be prunable, is refused.
+    """
+    directory = log_directory(log)
+    seen = [one for one in _shards(directory, older_than) if only is None or one.number == only]
+    if not seen:
+        raise click.UsageError(f"there is no shard {only}")
+    wanted = [one for one in seen if one.state == "prunable"]
+    results: dict[int, str] = {}
+    for one in wanted if yes else ():
+        order = {"do": "prune", "shard": one.number, "older_than": older_than, "basis": basis}
+        try:
+            ordered(directory, order, where, wait)
+        except Refused as refusal:
+            results[one.number] = str(refusal)
+        else:
+            results[one.number] = ""
+    if output == "table":
+        for line in _lines(seen, results):
+            click.echo(line)
+        if wanted and not yes:
+            click.echo("nothing was changed: with --yes the prunable ones are removed")
+    else:
+        click.echo(said([_plain(one, results) for one in seen], output), nl=False)
+    sys.exit(int((only is not None and not wanted) or any(results.values())))
+
+
+def _shards(directory: Path, older_than: int) -> Iterator[Seen]:
+    from audit.holds import standing_holds
+    from audit.pruning import Pruning
+    from audit.reading import read_checkpoint
+    from audit.shards import Shard, is_pruned, shard_directory, shard_numbers, shard_origin
+    from audit.store import Disk
+
+    files, now, base = Disk(), datetime.now(UTC), read_checkpoint(directory).origin
+    numbers, holds = shard_numbers(directory, files), sorted(standing_holds(files, directory))
+    for number in numbers:
+        shard = Shard(number, shard_origin(base, number), shard_directory(directory, number))
+        records = _records(shard.directory)
+        if is_pruned(shard.directory, files):
+            yield Seen(number, shard.origin, records, None, "pruned")
+            continue
+        pruning = Pruning(files, shard)
+        last = pruning.last_time()
+        if number == numbers[-1]:
+            yield Seen(number, shard.origin, records, last, "written")
+        elif holds:
+            yield Seen(number, shard.origin, records, last, "held", f"by {', '.join(holds)}")
+        elif young := pruning.too_young(now, timedelta(days=older_than)):
+            yield Seen(number, shard.origin, records, last, "young", young)
+        else:
+            yield Seen(number, shard.origin, records, last, "prunable")
+
+
+def _records(directory: Path) -> int:
+    from audit.errors import LogCorrupt
+    from audit.reading import read_checkpoint
+
+    try:
+        return read_checkpoint(directory).size
+    except LogCorrupt:
+        return 0  # it has just begun
+
+
+def _lines(seen: Sequence[Seen], results: Mapping[int, str]) -> Iterator[str]:
+    for one in seen:
+        last = f", last {one.last.isoformat(timespec='seconds')}" if one.last else ""
+        yield f"{one.number:>6}  {one.origin}  {one.records} records{last}: {_state(one, results)}"
+
+
+def _state(one: Seen, results: Mapping[int, str]) -> str:
+    if one.number in results:
+        return f"refused: {results[one.number]}" if results[one.number] else "pruned"
+    return f"{one.state}, {one.why}" if one.why else one.state
+
+
+def _plain(one: Seen, results: Mapping[int, str]) -> dict[str, Any]:
+    is_done = results.get(one.number) == ""
+    return {
+        "number": one.number,
+        "origin": one.origin,
+        "records": one.records,
+        "last": one.last.isoformat() if one.last else None,
+        "state": "pruned" if is_done else one.state,
+        "message": results.get(one.number) or one.why,
+    }
