@@ -63,6 +63,11 @@ def _parents() -> frozenset[str]:
     return frozenset(column.name[:at] for column in columns() for at, letter in enumerate(column.name) if letter == ".")
 
 
+def column_dictionary() -> list[dict[str, str]]:
+    """What each column of CSV and Parquet holds, as plain data."""
+    return [{"column": column.name, "kind": column.kind, "meaning": column.meaning} for column in columns()]
+
+
 def values_of(fields: Mapping[str, Any]) -> list[Any]:
     """A value for each column, None where the leaf has none. Lists and objects stay what they are."""
     values: list[Any] = [None] * len(columns())

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from audit.exports.chains import Chains
+from audit.exports.columns import column_dictionary
 from audit.exports.controls import Tally, control_map
 from audit.exports.cover import covering_hashes
 from audit.exports.csv_file import CsvExport
@@ -111,6 +112,7 @@ class PackExport:
             inclusion.write(base64.b64encode(value) + b"\n")
         mapped = control_map(self._tally, verified=population.is_verified)
         self._put("controls.json", safe_json(mapped, indented=True) + b"\n")
+        self._put("reports/columns.json", safe_json(column_dictionary(), indented=True) + b"\n")
         self._put("verify.py", Path(__file__).with_name("verifier.py").read_bytes())
         self._put("README.txt", readme(population, self._tally, with_report=self._report is not None).encode())
 

@@ -42,7 +42,7 @@ It is evidence: nothing in it says that a control is met. Of names of people, ad
 def readme(population: Population, tally: Tally, *, with_report: bool) -> str:
     """What the pack is, and how to check it."""
     checkpoint, _ = population.signed()
-    others = "records.csv, ocsf.ndjson, kube-audit.ndjson"
+    others = "records.csv (columns.json says what is in it), ocsf.ndjson, kube-audit.ndjson"
     return _TEXT.format(
         warning=f"\n{population.warning()}\n" if population.warning() else "",
         origin=shown(population.origin),

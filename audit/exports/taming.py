@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from audit.exports.columns import columns, fields_of, values_of
+from audit.exports.sinks import is_decision
 from audit.reading import LoggedRecord
 
 MISSING = "(missing)"
@@ -20,8 +21,9 @@ def tame(record: LoggedRecord) -> LoggedRecord:
     values = values_of(record.fields)
     fields = fields_of([None if column.kind in ("any", "json") else value for column, value in _pairs(values)])
     fields["time"] = _time(fields.get("time"))
-    for name in ("schema", "gvk", "operation", "verdict", "id"):
-        fields.setdefault(name, MISSING)
+    if is_decision(record):
+        for name in ("gvk", "operation", "verdict", "id"):
+            fields.setdefault(name, MISSING)
     for reason in fields.get("reasons", ()):
         reason.setdefault("code", MISSING)
     written = fields.setdefault("written", {})

@@ -79,6 +79,8 @@ def checked(pack: zipfile.ZipFile, keys: list[str], manifest_hash: str | None) -
     """Every check in turn, with a line for what was found. Raises Wrong."""
     manifest = read_manifest(pack, manifest_hash)
     yield f"files: {len(manifest['files'])} as the manifest says"
+    if not manifest["verified"]:
+        raise Wrong("MANIFEST.json: the pack was made from a log that did not verify: it is no evidence")
     leaves = read_leaves(pack, manifest)
     origin, size, root = read_checkpoint(pack, manifest)
     hashes = read_hashes(pack)
@@ -88,8 +90,6 @@ def checked(pack: zipfile.ZipFile, keys: list[str], manifest_hash: str | None) -
     yield from check_signatures(pack, keys)
     yield f"single proofs: {check_proofs(pack, dict(leaves), size, root)}, all lead to the same root"
     yield from check_reports(pack)
-    if not manifest["verified"]:
-        raise Wrong("MANIFEST.json: the pack was made from a log that did not verify: it is no evidence")
 
 
 def read_manifest(pack: zipfile.ZipFile, expected: str | None) -> dict[str, Any]:

@@ -157,6 +157,7 @@ def _names() -> list[str]:
         "oscal/assessment-results.json",
         "oscal/component-definition.json",
         PROOF,
+        "reports/columns.json",
         "reports/kube-audit.ndjson",
         "reports/ocsf.ndjson",
         "reports/records.csv",
