@@ -1,6 +1,7 @@
 """Exports against the definitions of others: OSCAL's JSON schemas, OCSF's class files, the API server's own Go type."""
 
 import json
+import os
 import re
 import subprocess
 from functools import cache
@@ -21,6 +22,7 @@ from tests.audit.exporting import HOSTILE, exported, hostile_log, json_lines, ma
 from tests.audit.worlds import CORPORA, fields, open_log
 
 CLASS = "events/application/api_activity"
+BED = Path(__file__).parents[1] / "cluster" / "bed" / "cel-oracle"  # a module that requires k8s.io/apiserver
 OSCAL = CORPORA / "oscal"
 DOCUMENTS = {"assessment-results": "assessment-results", "component-definition": "component"}
 
@@ -258,3 +260,60 @@ def test_kube_audit_events_are_of_the_api_servers_own_type(log: Path, tmp_path: 
             assert (event["responseStatus"]["code"], event["responseStatus"]["status"]) == (403, "Failure")
         else:
             assert "responseStatus" not in event
+
+
+_DECODER = """package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+
+	auditv1 "k8s.io/apiserver/pkg/apis/audit/v1"
+)
+
+func main() {
+	lines := bufio.NewScanner(os.Stdin)
+	lines.Buffer(make([]byte, 1<<20), 1<<26)
+	for lines.Scan() {
+		var event auditv1.Event
+		decoder := json.NewDecoder(strings.NewReader(lines.Text()))
+		decoder.DisallowUnknownFields()
+		if err := decoder.Decode(&event); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		fmt.Println(event.AuditID, event.Stage, event.RequestReceivedTimestamp.UnixMicro())
+	}
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def decoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A program of the API server's own package that decodes events strictly, built from Go's module cache."""
+    folder = tmp_path_factory.mktemp("decoder")
+    for name in ("go.mod", "go.sum"):
+        (folder / name).write_bytes((BED / name).read_bytes())
+    (folder / "main.go").write_text(_DECODER)
+    environment = {**os.environ, "GOPROXY": "off", "GOFLAGS": "-mod=mod"}
+    command = ["go", "build", "-o", "decode", "."]
+    try:
+        subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True, timeout=300)
+    except (OSError, subprocess.CalledProcessError, subprocess.TimeoutExpired):
+        pytest.skip("Go, or k8s.io/apiserver in its module cache, is not there (the test bed's build puts it there)")
+    return folder / "decode"
+
+
+@pytest.mark.parametrize("of", ["tenants", "hostile"])
+def test_the_api_servers_own_code_decodes_the_events(of: str, log: Path, tmp_path: Path, decoder: Path) -> None:
+    """Strictly, without an unknown field, into the type that the API server itself writes."""
+    hostile = {name: HOSTILE[name] for name in ("ansi", "json", "wide", "surrogate") if of == "hostile"}
+    logs = [hostile_log(tmp_path / name, value) for name, value in hostile.items()] or [log]
+    for number, one in enumerate(logs):
+        data = exported(population(one), ["kube-audit"], tmp_path / f"out-{number}")["kube-audit"]
+        shown = subprocess.run([decoder], input=data, capture_output=True, timeout=60, check=False)
+        assert shown.returncode == 0, shown.stderr
+        assert shown.stdout.count(b"ResponseComplete 179") == len(json_lines(data))
