@@ -36,6 +36,9 @@ REPORTS = {
     "reports/ocsf.ndjson": False,
     "reports/kube-audit.ndjson": False,
 }  # whether of all records
+LEAVES = "log/leaves.ndjson"
+LINE_HEAD = re.compile(rb'\{"hash":"([0-9a-f]{64})","index":(0|[1-9][0-9]{0,18}),"leaf":')
+LINE_TAIL = re.compile(rb',"log":"(?:[^"\\]|\\.)*","verified":(?:true|false)\}\Z')
 LEADING = 4  # columns of the CSV file before the leaf's own
 ESCAPE = re.compile(r"\\(?:\\|u\{([0-9a-f]{1,6})\})")
 
@@ -121,19 +124,26 @@ def read_leaves(pack: zipfile.ZipFile, manifest: dict[str, Any]) -> list[tuple[i
     """Number and computed hash of each record."""
     leaves: list[tuple[int, bytes]] = []
     before = -1
-    for line in lines(pack, "log/leaves.ndjson"):
-        row = parsed("log/leaves.ndjson", line)
-        leaf = line[line.index(b'"leaf":') + 7 : line.rindex(b',"log":')]
+    for index, said, leaf in split_lines(pack):
         digest = hashlib.sha256(b"\x00" + leaf).digest()
-        if digest.hex() != row["hash"]:
-            raise Wrong(f"log/leaves.ndjson: record {row['index']} does not match its hash")
-        if row["index"] <= before:
-            raise Wrong(f"log/leaves.ndjson: record {row['index']} is out of order")
-        before = row["index"]
-        leaves.append((before, digest))
+        if digest.hex() != said:
+            raise Wrong(f"{LEAVES}: record {index} does not match its hash")
+        if index <= before:
+            raise Wrong(f"{LEAVES}: record {index} is out of order")
+        before = index
+        leaves.append((index, digest))
     if len(leaves) != manifest["records"]:
-        raise Wrong(f"log/leaves.ndjson: holds {len(leaves)} records, the manifest says {manifest['records']}")
+        raise Wrong(f"{LEAVES}: holds {len(leaves)} records, the manifest says {manifest['records']}")
     return leaves
+
+
+def split_lines(pack: zipfile.ZipFile) -> Iterator[tuple[int, str, bytes]]:
+    """Number, hash and leaf of each line, by their places: a line of another form could say two things."""
+    for line in lines(pack, LEAVES):
+        head, tail = LINE_HEAD.match(line), LINE_TAIL.search(line)
+        if head is None or tail is None or tail.start() < head.end():
+            raise Wrong(f"{LEAVES}: a line has another form than it should: {line[:80]!r}")
+        yield int(head[2]), head[1].decode(), line[head.end() : tail.start()]
 
 
 def read_checkpoint(pack: zipfile.ZipFile, manifest: dict[str, Any]) -> tuple[str, int, bytes]:
@@ -265,8 +275,8 @@ def check_reports(pack: zipfile.ZipFile) -> Iterator[str]:
     """The files for other tools, line by line against the records, in one pass."""
     names = set(pack.namelist())
     reports = [Report(pack, name, of_all) for name, of_all in REPORTS.items() if name in names]
-    for line in lines(pack, "log/leaves.ndjson"):
-        record = parsed("log/leaves.ndjson", line)
+    for index, digest, leaf in split_lines(pack):
+        record = {"index": index, "hash": digest, "leaf": parsed(LEAVES, leaf)}
         for report in reports:
             if report.of_all or record["leaf"]["schema"].startswith("bailiwick.decision/"):
                 report.check(record)
