@@ -1,8 +1,9 @@
 """Which libraries and habits a Kubernetes version has.
 
 `(1, n)` stands for an API server whose expressions are compiled with everything introduced up to 1.n. An API server of
-1.n compiles *new* expressions with what 1.(n-1) had, so that it can be rolled back: `new_expressions` says so. 1.34 to
-1.36 are held against the API server's own code; 1.31 to 1.33 and 1.37 follow the documentation.
+1.n compiles *new* expressions with what 1.(n-1) had, so that it can be rolled back: `new_expressions` says so. 1.34 and
+1.36 are held against the API server's own code, 1.37 against answers recorded of it, and of 1.31 to 1.36 which
+libraries they have. What 1.31, 1.32, 1.33 and 1.35 do their own way beyond that follows the documentation.
 """
 
 from __future__ import annotations

@@ -1,10 +1,16 @@
-"""`python -m tests.policies.cel.library.record`: asks the API server's own CEL anew."""
+"""`python -m tests.policies.cel.library.record [PROGRAM VERSION]`: asks the API server's own CEL anew.
+
+Without arguments, the program of the test bed. PROGRAM is the same one built on other modules: copy its folder, write
+`k8s.io/apiserver` and `k8s.io/apimachinery` of that VERSION into go.mod, and the version into `newest` of oracle.go.
+"""
 
 from __future__ import annotations
 
 import json
+import sys
+from pathlib import Path
 
-from tests.policies.cel.library.rows import ANSWERS, BINDINGS, Json, rows
+from tests.policies.cel.library.rows import ANSWERS, BINDINGS, Json, answers_of, rows
 from tests.policies.cel.oracle.peer import Peer
 
 
@@ -17,6 +23,11 @@ def answers(peer: Peer) -> list[Json]:
     ]
 
 
+def main(arguments: list[str]) -> None:
+    program, target = (Path(arguments[0]), answers_of(arguments[1])) if arguments else (None, ANSWERS)
+    with Peer(program) if program else Peer.built() as started:
+        target.write_text("".join(f"{json.dumps(one, ensure_ascii=False)}\n" for one in answers(started)))
+
+
 if __name__ == "__main__":
-    with Peer.built() as started:
-        ANSWERS.write_text("".join(f"{json.dumps(one, ensure_ascii=False)}\n" for one in answers(started)))
+    main(sys.argv[1:])

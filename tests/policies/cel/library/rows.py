@@ -11,7 +11,7 @@ import yaml
 Json = dict[str, Any]
 
 HERE = Path(__file__).parent
-ANSWERS = HERE / "answers.jsonl"
+ANSWERS = HERE / "answers.jsonl"  # of the test bed's version, 1.36
 EXPRESSIONS: dict[str, list[str]] = yaml.safe_load((HERE / "expressions.yaml").read_text())
 BINDINGS: Json = {
     "object": {
@@ -36,6 +36,11 @@ def rows() -> list[tuple[str, str]]:
     return [(library, expression) for library, several in EXPRESSIONS.items() for expression in map(str, several)]
 
 
-def recorded() -> list[Json]:
+def answers_of(version: str) -> Path:
+    """Where the answers of another version lie."""
+    return HERE / f"answers-{version}.jsonl"
+
+
+def recorded(path: Path = ANSWERS) -> list[Json]:
     """The recorded answers, in the order of the rows."""
-    return [json.loads(line) for line in ANSWERS.read_text().splitlines()]
+    return [json.loads(line) for line in path.read_text().splitlines()]
