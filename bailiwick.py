@@ -118,6 +118,8 @@ def completion(shell: str) -> None:
 @click.option("--client-ca", metavar="FILE", help="Serve only clients with a certificate of this authority.")
 @click.option("--tls12", is_flag=True, help="Allow TLS 1.2 too.")
 @click.option("--packs/--no-packs", default=True, show_default=True, help="The built-in policies.")
+@click.option("--log-reserve", default=512, show_default=True, help="MiB free below which nothing is recorded.")
+@click.option("--log-alarm", default=2048, show_default=True, help="MiB free below which that is announced.")
 @click.option("--shard-records", default=0, help="Go on in a new shard of the log when it has so many; 0: never.")
 @click.option("--shard-days", default=0.0, help="The same by its age.")
 @click.option("--keep-days", default=180, show_default=True, help="No shard is pruned before it is so old.")

@@ -4,6 +4,7 @@ Guarantees that its failures never touch an acknowledged record: what can't be p
 can't be signed now is signed later, and only a disk that reads back something else, or a second history, stops the log.
 """
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -16,6 +17,8 @@ from audit.publisher import Publisher
 from audit.store import FileSystem
 from audit.tlog.tiles import TILE_WIDTH
 
+logger = logging.getLogger("bailiwick.audit")
+
 CATCH_UP_SECONDS = 0.2  # between two publications at most this often, however many records come
 AT_ONCE = 64 * TILE_WIDTH  # records of one publication; more are published in several
 
@@ -25,6 +28,8 @@ class Rhythm(Protocol):
 
     @property
     def reserve_bytes(self) -> int: ...
+    @property
+    def alarm_bytes(self) -> int: ...
     @property
     def publish_seconds(self) -> float: ...
     @property
@@ -59,6 +64,8 @@ class Keeper:
         self.publisher = publisher
         self.refuses: LogUnavailable | None = None
         self.trouble: Exception | None = None
+        self.warning = ""  # little space, and still enough
+        self.free = -1  # bytes, when it was last looked at
         self._prepare = prepare
         self._files = files
         self._directory = directory
@@ -122,12 +129,30 @@ class Keeper:
         self._wake.set()
 
     def check_space(self) -> None:
-        """Refuse appends while the disk's free space is below the reserve. Also forgets a backlog that is gone."""
-        free = self._files.free_bytes(self._directory)
-        if free < self._rhythm.reserve_bytes:
-            self.refuses = LogFull(f"{free >> 20} MiB are free, the reserve is {self._rhythm.reserve_bytes >> 20} MiB")
+        """Warn early, and refuse appends while free space is below the reserve. Also forgets a backlog that is gone."""
+        self.free = free = self._files.free_bytes(self._directory)
+        reserve = self._rhythm.reserve_bytes
+        self._warn(free)
+        if free < reserve:
+            self.refuses = LogFull(f"{free >> 20} MiB are free, the reserve is {reserve >> 20} MiB")
         elif len(self._waiting) < self._rhythm.unpublished:
             self.refuses = None
+
+    def _warn(self, free: int) -> None:
+        alarm, reserve = self._rhythm.alarm_bytes, self._rhythm.reserve_bytes
+        warning = (
+            f"{free >> 20} MiB are free on the log's disk, less than {alarm >> 20} MiB; "
+            f"below {reserve >> 20} MiB nothing is recorded any more"
+        )
+        if free >= alarm:
+            if self.warning:
+                logger.warning("there is space on the log's disk again: %d MiB", free >> 20)
+            self.warning = ""
+        elif not self.warning:
+            logger.warning("%s: make space, or prune old shards", warning)
+            self.warning = warning
+        else:
+            self.warning = warning
 
     def _run(self) -> None:
         beat_at = time.monotonic() + self._rhythm.heartbeat_seconds

@@ -181,6 +181,8 @@ class FileLog:
             self._queue.qsize(),
             self._refused,
             trouble,
+            keeper.free,
+            keeper.warning,
         )
 
     def publish_soon(self) -> None:

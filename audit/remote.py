@@ -10,6 +10,7 @@ import socket
 import time
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 from audit.errors import LogBusy, LogClosed, LogGone, LogUnavailable, RecordInvalid, WireBroken
@@ -77,15 +78,11 @@ class RemoteLog(asyncio.Protocol):
         """As the log last told, at most about a second ago."""
         assert self._state is not None, "`over` waits for the first account"
         told = self._state.status
-        trouble = str(self._refusal or told.trouble)
-        return LogStatus(
-            told.size,
-            told.published,
-            told.signed,
-            told.unsigned_seconds,
-            len(self._next) + len(self._sent),
-            told.refused + self._refused,
-            trouble,
+        return replace(
+            told,
+            waiting=len(self._next) + len(self._sent),
+            refused=told.refused + self._refused,
+            trouble=str(self._refusal or told.trouble),
         )
 
     async def close(self) -> None:

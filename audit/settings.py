@@ -32,6 +32,7 @@ class LogSettings:
     batch: int = 256  # records made durable by one sync, at most
     segment_bytes: int = 16 << 20
     reserve_bytes: int = 512 << 20  # free space below which appends are refused
+    alarm_bytes: int = 2 << 30  # free space below which there is a warning, long before
     publish_seconds: float = 1.0  # a record is under a signed checkpoint about this long after its append
     publish_leaves: int = 256  # so many new records are published sooner
     heartbeat_seconds: float = 60.0  # 0 for none
@@ -49,3 +50,5 @@ class LogStatus:
     waiting: int
     refused: int
     trouble: str  # why the log is not healthy or lags behind; empty when all is well
+    free_bytes: int = -1  # on the log's disk when it was last looked at; -1: not yet
+    warning: str = ""  # what will be trouble, and isn't yet: little space

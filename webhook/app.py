@@ -66,14 +66,17 @@ def create_probes_app(probes: Probes, metrics: Metrics) -> FastAPI:
 
 
 def add_probes(app: FastAPI, probes: Probes, metrics: Metrics) -> None:
-    """`/livez`, `/readyz` (503 and the reasons when not ready) and `/metrics`."""
+    """`/livez`, `/readyz` (503 and the reasons when not ready; warnings) and `/metrics`."""
 
     async def livez(_: Request) -> Response:
         return PlainTextResponse("ok")
 
     async def readyz(_: Request) -> Response:
         hindrances = probes.hindrances()
-        body = orjson.dumps({"ready": not hindrances, "hindrances": hindrances})
+        told = {"ready": not hindrances, "hindrances": hindrances}
+        if warnings := probes.warnings():
+            told["warnings"] = warnings
+        body = orjson.dumps(told)
         return Response(body, 503 if hindrances else 200, media_type="application/json")
 
     async def exposition(_: Request) -> Response:

@@ -13,8 +13,11 @@ Condition = Callable[[], str | None]
 class Probes:
     """The conditions for readiness, by name. Cheap to ask: conditions look at state, they do no I/O."""
 
-    def __init__(self, conditions: dict[str, Condition] | None = None) -> None:
+    def __init__(
+        self, conditions: dict[str, Condition] | None = None, warnings: dict[str, Condition] | None = None
+    ) -> None:
         self._conditions = dict(conditions or {})
+        self._warnings = dict(warnings or {})
         self._stopping = False
 
     def add(self, name: str, condition: Condition) -> None:
@@ -32,6 +35,11 @@ class Probes:
             if reason is not None:
                 found[name] = reason
         return found
+
+    def warnings(self) -> dict[str, str]:
+        """What doesn't stand against readiness yet and will, such as a disk that fills."""
+        asked = {name: _asked(condition) for name, condition in self._warnings.items()}
+        return {name: reason for name, reason in asked.items() if reason is not None}
 
 
 def _asked(condition: Condition) -> str | None:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from audit.settings import Writer
+from audit.settings import LogSettings, Writer
 from audit.sharded_log import ShardedLog
 from audit.shards import ShardSettings
 from audit.tlog.notes import VerifierKey
@@ -47,6 +47,8 @@ class Options:
     tls12: bool = False
     packs: bool = True
     linger: float = 5.0  # seconds
+    log_reserve: int = 512  # MiB free on the log's disk below which nothing is recorded, and so nothing admitted
+    log_alarm: int = 2048  # MiB below which that is announced
     shard_records: int = 0  # the log goes on in a new shard when it has so many; 0: never
     shard_days: float = 0  # the same by its age
     keep_days: int = 180  # no shard is pruned before it is so old
@@ -82,6 +84,7 @@ def open_log(options: Options, keyring: FileKeyring) -> ShardedLog:
         clock=lambda: datetime.now(UTC),
         writer=writer,
         seal=AtOnce(whereabouts(options, keyring), keyring.sealer()).seal,
+        settings=LogSettings(reserve_bytes=options.log_reserve << 20, alarm_bytes=options.log_alarm << 20),
         shards=ShardSettings(options.shard_records, options.shard_days, options.keep_days),
     )
 
