@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from audit.verbs.places import log_directory, verifier_keys
+from audit.verbs.places import log_directory, one_shard, verifier_keys
 from audit.verbs.progress import progress_bar
 
 if TYPE_CHECKING:
     from audit.exports.population import Population
     from audit.exports.sections import ReasonText, Sections
     from audit.exports.selection import Selection
+    from audit.tlog.notes import VerifierKey
 
 Reasons = Callable[[], "Mapping[str, ReasonText]"]  # what codes mean is known above this package
 FORMATS = {
@@ -46,6 +47,7 @@ def _targets(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--until", metavar="TIME", help="Records before this time.")
 @click.option("--namespace", "namespaces", multiple=True, metavar="NAME", help="Only what is of it; repeatable.")
 @click.option("--tenant", "tenants", multiple=True, metavar="TAG", help="The same by keyed tag; repeatable.")
+@click.option("--shard", type=click.IntRange(min=0), help="Which shard, where there are several.")
 @click.option("--unverified", is_flag=True, help="Export a log that doesn't verify; every export then says so.")
 @click.option("--key", "keys", multiple=True, metavar="VKEY|FILE", help="Who may sign; repeatable.")
 @click.option("--title", help="The report's title.")
@@ -59,6 +61,7 @@ def export(
     until: str | None,
     namespaces: Sequence[str],
     tenants: Sequence[str],
+    shard: int | None,
     unverified: bool,
     keys: Sequence[str],
     title: str | None,
@@ -76,7 +79,8 @@ def export(
     _check(chosen)
     selection = Selection(_time(since, "--since"), _time(until, "--until"), frozenset(namespaces), frozenset(tenants))
     directory = log_directory(log)
-    population = _population(directory, keys, selection, unverified=unverified)
+    chosen_shard, vkeys = _shard(directory, shard, verifier_keys(directory, keys))
+    population = _population(chosen_shard, vkeys, selection, unverified=unverified)
     records = _written(population, chosen, title, obj)
     _tell(population, chosen, records, output)
 
@@ -90,10 +94,23 @@ def _check(chosen: Mapping[str, str]) -> None:
         raise click.UsageError("only one export can go to standard output")
 
 
-def _population(directory: Path, keys: Sequence[str], selection: "Selection", *, unverified: bool) -> "Population":
+def _shard(log: Path, shard: int | None, keys: "Sequence[VerifierKey]") -> "tuple[Path, Sequence[VerifierKey]]":
+    """A shard's place, and the keys under the names that they sign it with."""
+    from audit.shards import keys_of_shards
+    from audit.tlog.notes import COSIGNATURE_ED25519
+
+    place, origin = one_shard(log, shard)
+    if not origin:
+        return place, keys
+    named = keys_of_shards(tuple(keys), origin)
+    return place, [key for key in named if key.name == origin or key.kind == COSIGNATURE_ED25519]
+
+
+def _population(
+    directory: Path, vkeys: "Sequence[VerifierKey]", selection: "Selection", *, unverified: bool
+) -> "Population":
     from audit.exports.population import NotVerified, verified_population
 
-    vkeys = verifier_keys(directory, keys)
     try:
         with progress_bar("verifying") as progress:
             return verified_population(directory, vkeys, selection=selection, unverified=unverified, progress=progress)

@@ -18,6 +18,23 @@ def log_directory(path: Path) -> Path:
     return inner if inner.is_dir() and not (path / "checkpoint").exists() else path
 
 
+def one_shard(log: Path, shard: int | None) -> tuple[Path, str]:
+    """Where a shard's records lie, and its origin when it isn't the first. Raises a usage error for a wrong choice."""
+    from audit.reading import read_checkpoint
+    from audit.shards import is_pruned, shard_directory, shard_numbers, shard_origin
+
+    there = shard_numbers(log)
+    if shard is None and len(there) > 1:
+        listed = ", ".join(map(str, there))
+        raise click.UsageError(f"the log has the shards {listed}: say with --shard which one")
+    if (shard or 0) not in there:
+        raise click.UsageError(f"there is no shard {shard}: there are {', '.join(map(str, there))}")
+    place = shard_directory(log, shard or 0)
+    if is_pruned(place):
+        raise click.UsageError(f"the records of shard {shard or 0} are pruned: `audit verify` says what is left of it")
+    return place, shard_origin(read_checkpoint(log).origin, shard) if shard else ""
+
+
 def verifier_keys(log: Path, given: Sequence[str]) -> "tuple[VerifierKey, ...]":
     """Keys by value (`name+hash+key`) or by file; without any, those that lie beside the log."""
     from audit.errors import MerkleError

@@ -18,6 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from audit.exports import verifier
 from audit.exports.cells import LEADING, cell, quoted, read_cell
 from audit.exports.columns import columns, fields_of, values_of
 from audit.exports.controls import Tally
@@ -32,6 +33,9 @@ from audit.exports.selection import Selection
 from audit.exports.taming import tame
 from audit.exports.text import INVISIBLE
 from audit.reading import LoggedRecord, read_records
+from audit.sharded_log import ShardedLog
+from audit.shards import shard_numbers
+from audit.tlog import VerifierKey
 from audit.tlog.checkpoints import Checkpoint, signed_checkpoint
 from audit.tlog.merkle import leaf_hash
 from tests.audit.exporting import (
@@ -46,7 +50,7 @@ from tests.audit.exporting import (
     many_tenants,
     population,
 )
-from tests.audit.worlds import NOON, NoteKey, decision, filled, open_log
+from tests.audit.worlds import NOON, ORIGIN, SMALL, WRITER, Clock, NoteKey, decision, filled, open_log
 
 FEW = ("csv", "ndjson", "ocsf", "kube-audit")
 
@@ -377,6 +381,37 @@ def test_a_refusal_has_an_exit_code_of_its_own(log: Path, tmp_path: Path) -> Non
     assert b"--unverified" in shown.stderr
     assert not (tmp_path / "out.csv").exists()
     assert _run(log, "--key", other, "--csv", tmp_path / "out.csv", "--unverified").returncode == 0
+
+
+def _sharded(directory: Path) -> None:
+    log = ShardedLog.open(directory, origin=ORIGIN, signer=NoteKey(), clock=Clock(), writer=WRITER, settings=SMALL)
+    for number in range(70):
+        log.append_now(decision(number))
+        if number in (30, 50):
+            log.rotate()
+    log.close_now()
+
+
+def test_one_shard_at_a_time(tmp_path: Path) -> None:
+    """Of a log in shards nothing is exported in part unasked: one says which, and its own key verifies it."""
+    _sharded(tmp_path / "log")
+    numbers = shard_numbers(tmp_path / "log")
+    assert len(numbers) > 1
+    shown = _run(tmp_path / "log", "--key", KEY, "--ndjson", "-")
+    assert (shown.returncode, b"say with --shard which one" in shown.stderr) == (2, True)
+    seen = []
+    for number in numbers:
+        shown = _run(tmp_path / "log", "--key", KEY, "--ndjson", "-", "--shard", number)
+        assert shown.returncode == 0, shown.stderr
+        rows = json_lines(shown.stdout)
+        assert {row["log"] for row in rows} == {ORIGIN if not number else f"{ORIGIN}/{number}"}
+        seen += [row["leaf"]["id"] for row in rows if "id" in row["leaf"]]
+    assert seen == [f"decision-{number}" for number in range(70)]
+    shown = _run(tmp_path / "log", "--key", KEY, "--evidence", tmp_path / "pack.zip", "--shard", 1)
+    assert shown.returncode == 0, shown.stderr
+    key = VerifierKey.ed25519(f"{ORIGIN}/1", NoteKey().public_key)
+    assert verifier.main([str(tmp_path / "pack.zip"), "--key", str(key)]) == 0
+    assert _run(tmp_path / "log", "--key", KEY, "--ndjson", "-", "--shard", 99).returncode == 2
 
 
 # — memory —
