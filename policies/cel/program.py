@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from policies.cel.budget import PER_EXPRESSION, Budget
+from policies.cel.budget import Budget
 from policies.cel.environment import Environment
 from policies.cel.errors import CelError, CostExceeded, EvaluationError
 from policies.cel.library.patch import Made, plain
-from policies.cel.plan.frame import LIMIT, SPENT, frame
+from policies.cel.plan.frame import BUSY, LIMIT, SPENT, STARTED, Frame, frame
+from policies.cel.quick.draft import Draft, Quick, Stopped
 from policies.cel.types import CelType
 from policies.cel.values import Value
 
 if TYPE_CHECKING:
     from policies.cel.plan.planner import Plan
-    from policies.cel.quick.draft import Draft, Quick
+
+_CANCELLED = "operation cancelled: actual cost limit exceeded"
+_TRIAL = 5_000  # what a first evaluation may cost before it is worth compiling
 
 
 class Program:
@@ -44,7 +47,7 @@ class Program:
 
     @property
     def is_quick(self) -> bool:
-        """Whether evaluations from the second on try a generated function first."""
+        """Whether evaluations try a generated function first, from the second one on."""
         return self._quick is not None or self._draft is not None
 
     def evaluate(self, names: Mapping[str, object], budget: Budget | None = None) -> Value:
@@ -64,37 +67,60 @@ class Program:
 
     def exact(self, names: Mapping[str, object], budget: Budget | None = None) -> Value:
         """As `evaluate`, but constructed objects are `library.patch.Made`, which know their type."""
-        quick = self._quick
-        if quick is None and self._draft is not None:
-            quick = self._settled()
-        if quick is not None:
-            left = PER_EXPRESSION if budget is None else budget.left
-            try:
-                value, cost = quick(names)
-            except Exception:  # noqa: BLE001, S110 - whatever it is, the exact way finds out
-                pass
-            else:
-                if cost <= left:
-                    if budget is not None:
-                        budget.spend(cost)
-                    return value
-        return self._exactly(names, Budget() if budget is None else budget)
+        if budget is None:
+            budget = Budget()
+        clocks: Frame = [names, 0, 0, budget.left, budget.patience, 0.0, 0.0]
+        if self._quick is not None:
+            return self._quickly(self._quick, names, budget, clocks)
+        if self._draft is None:
+            return self._exactly(names, budget, clocks)
+        if self._asked:
+            return self._quickly(self._compiled(self._draft), names, budget, clocks)
+        self._asked = True
+        return self._first(self._draft, names, budget, clocks)
 
-    def _settled(self) -> Quick | None:
-        """The generated function, once it is worth compiling: most expressions of a command are evaluated once. Threads
-        that come at the same time make one each, and any will do.
-        """
-        draft = self._draft
-        if draft is None or not self._asked:
-            self._asked = True
-            return self._quick
-        self._quick = draft.compiled()
+    def _quickly(self, quick: Quick, names: Mapping[str, object], budget: Budget, clocks: Frame) -> Value:
+        """The generated function's value; where it has none, that of the exact way."""
+        left = clocks[LIMIT]
+        try:
+            value, cost = quick(names, clocks)
+        except Stopped:
+            budget.spend(clocks[SPENT])
+            raise CostExceeded(_CANCELLED) from None
+        except Exception:  # noqa: BLE001, S110 - whatever it is, the exact way finds out
+            pass
+        else:
+            if cost <= left:
+                budget.spend(cost)
+                return value
+        return self._exactly(names, budget, clocks)
+
+    def _first(self, draft: Draft, names: Mapping[str, object], budget: Budget, clocks: Frame) -> Value:
+        """The first evaluation goes the exact way, unless it turns out to be a long one."""
+        trial = Budget(min(clocks[LIMIT], _TRIAL), patience=budget.patience)
+        try:
+            value = self._exactly(names, trial, clocks)
+        except CostExceeded:
+            if trial.spent > _TRIAL:
+                return self._quickly(self._compiled(draft), names, budget, clocks)
+            budget.spend(trial.spent)
+            raise
+        except EvaluationError:
+            budget.spend(trial.spent)
+            raise
+        budget.spend(trial.spent)
+        return value
+
+    def _compiled(self, draft: Draft) -> Quick:
+        """The generated function. Threads that come at the same time make one each, and any will do."""
+        self._quick = quick = draft.compiled()
         self._draft = None
-        return self._quick
+        return quick
 
-    def _exactly(self, names: Mapping[str, object], budget: Budget) -> Value:
-        """The value, or why there is none, one step after another."""
+    def _exactly(self, names: Mapping[str, object], budget: Budget, clocks: Frame) -> Value:
+        """The value, or why there is none, one step after another. The clocks may have been started before."""
         f = frame(names, budget.left, budget.patience, self._padding)
+        f[STARTED], f[BUSY] = clocks[STARTED], clocks[BUSY]
         if self._depth:
             from policies.cel.depth import room_for
 
@@ -109,9 +135,10 @@ class Program:
         except Exception as error:
             raise EvaluationError(f"internal error: {error}") from error
         finally:
+            clocks[STARTED], clocks[BUSY] = f[STARTED], f[BUSY]
             budget.spend(f[SPENT] % 2**64)
             if not 0 <= f[SPENT] <= f[LIMIT]:
-                raise CostExceeded("operation cancelled: actual cost limit exceeded")
+                raise CostExceeded(_CANCELLED)
         return value
 
 

@@ -226,7 +226,6 @@ def _general(g: Generator, function: Function, chosen: tuple[Overload, ...], arg
     single = len(chosen) == 1 and function.dynamic is None
     run = chosen[0].call if single else implementation(function, chosen)
     fenced = not host and (not function.quick or isinstance(run, Timed) or function.name in _GROWING)
-    g.fenced |= fenced
     if single and not function.unguarded:
         _guards(g, chosen[0], args)
     if fenced:

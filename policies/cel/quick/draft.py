@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from policies.cel.plan.frame import Frame
 from policies.cel.values import Value
 
-Quick = Callable[[Mapping[str, object]], tuple[Value, int]]  # names to value and cost; any exception means: no idea
+Quick = Callable[[Mapping[str, object], Frame], tuple[Value, int]]
+"""Names and a frame, for its clocks, to the value and the cost. Any exception but Stopped means: no idea."""
+
+
+class Stopped(Exception):
+    """The evaluation has cost or taken too much, whatever else would come of it. The frame says what it cost."""
 
 
 class Draft:

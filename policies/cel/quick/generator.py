@@ -21,8 +21,6 @@ from policies.cel.types import BOOL
 from policies.cel.values import MISSING, NONE, Optional, Value
 from policies.cel.versions import habits
 
-_LIMIT = 50_000  # cost of what is evaluated the quick way; beyond it, somebody must look at the clock
-_FENCED_LIMIT = 2_000  # where calls can work long on little
 _LONGEST_NEST = 12  # terms of a chain that are put one into the other, so that each sees what those before it have read
 
 
@@ -33,8 +31,7 @@ def draft(checked: Checked, known: Mapping[int, Value], environment: Environment
         result = generator.value(checked.tree)
     except Unsupported:
         return None
-    limit = _FENCED_LIMIT if generator.fenced else _LIMIT
-    return Draft(generator.writer.source(result.text), {**generator.writer.table, "LIMIT": limit})
+    return Draft(generator.writer.source(result.text), generator.writer.table)
 
 
 class Generator:
@@ -49,7 +46,6 @@ class Generator:
         self.writer = Writer()
         self.scopes: list[dict[str, str]] = []
         self.lazy: dict[str, str] = {}  # variables of `optMap` and where what reading them costs is kept
-        self.fenced = False
 
     def value(self, node: ast.Node) -> Term:
         """The node's value, whatever it is."""

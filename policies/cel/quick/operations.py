@@ -9,10 +9,13 @@ from collections.abc import Iterable, Mapping
 
 from policies.cel import cost
 from policies.cel.equality import contains, equal, equal_or_false
+from policies.cel.errors import CostExceeded
 from policies.cel.maps import TextMap, is_map, lookup
 from policies.cel.operators import add
+from policies.cel.plan.frame import SPENT, STRIDE, Frame, checkpoint
 from policies.cel.plan.loops import iterated, paired
 from policies.cel.plan.qualify import present
+from policies.cel.quick.draft import Stopped
 from policies.cel.values import MISSING, Optional, UInt, Value
 
 LONG = 256  # characters that a call may be given without a look at the clock
@@ -20,12 +23,23 @@ MANY = 32  # elements
 MOST = 1000  # as a number of anything
 SOME = 100  # elements to look through for the price of one
 LARGE = 256  # parts of a sum
+_AHEAD = 20_000  # more than the blocks around a loop can have been charged before their time
 _FLAT = frozenset({str, int, float, bool, type(None)})
 _COMPARABLE = _FLAT | {list, dict, TextMap, UInt}
 
 
 class GiveUp(Exception):
     """The quick way ends here; nothing is known about the value."""
+
+
+def look(cost: int, f: Frame) -> int:
+    """Looks up from the work of a loop: at what was spent, and at the clock. Returns when to look again."""
+    f[SPENT] = cost - _AHEAD
+    try:
+        checkpoint(f)
+    except CostExceeded as error:
+        raise Stopped from error
+    return cost + STRIDE
 
 
 def price_of_other(value: Value, wanted: Value) -> int:

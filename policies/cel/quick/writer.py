@@ -10,10 +10,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from policies.cel.plan.frame import STRIDE
 from policies.cel.types import BOOL, INT, LIST_DYN, STRING, CelType
 from policies.cel.values import MISSING, Value
 
 _KINDS: Mapping[type, CelType | None] = {str: STRING, int: INT, bool: BOOL, list: LIST_DYN}
+LOOK = "c"  # the local variable that holds the cost at which to look at the clock
 _INDENT = "    "
 _LONGEST = 500  # lines; Python takes milliseconds to compile them
 _DEEPEST = 50  # blocks; Python allows 100, of which 20 may be loops
@@ -121,7 +123,7 @@ class Writer:
         self._blocks[-1].lines += [head, *(_INDENT + line for line in body)]
 
     def source(self, result: str) -> str:
-        """The whole function. It takes the names and returns the value with the cost."""
+        """The whole function. It takes the names and a frame, and returns the value with the cost."""
         (whole,) = self._blocks
-        body = [f"n = {whole.cost}", *whole.lines, f"return {result}, n"]
-        return "\n".join(["def quick(names):", *(_INDENT + line for line in body)])
+        body = [f"n = {whole.cost}", f"{LOOK} = {STRIDE}", *whole.lines, f"return {result}, n"]
+        return "\n".join(["def quick(names, f):", *(_INDENT + line for line in body)])
