@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from types import MappingProxyType
 from typing import Any
 
@@ -58,15 +59,26 @@ def evaluated(program: Program, names: Json) -> Any:
     authorizer = Authorizer(user, lambda _: Decision(allowed=True, reason="r"))
     given = {**names, "variables": {"v": names.get("params")}, "authorizer": authorizer}
     given["authorizer.requestResource"] = MISSING
+    answers = [_once(program, MappingProxyType(given)) for _ in range(3)]  # the quick way begins with the second
+    assert len({(type(value), _written(value), cost) for value, cost in answers}) == 1, program.source
+    return answers[0][0]
+
+
+def _once(program: Program, names: MappingProxyType[str, Any]) -> tuple[Any, int]:
     budget = Budget()
     try:
-        value = program.evaluate(MappingProxyType(given), budget)
+        value = program.evaluate(names, budget)
     except (EvaluationError, CostExceeded) as error:
         mistake = str(error).startswith("internal error") and not isinstance(error.__cause__, Fatal)
         assert not mistake, f"{program.source}: {error!r} from {error.__cause__!r}"
         value = error
     assert budget.spent >= 0
-    return value
+    return value, budget.spent
+
+
+def _written(value: Any) -> str:
+    """What tells answers apart. Decisions and formats are objects of their libraries, made anew each time."""
+    return re.sub(r" object at 0x[0-9a-f]+", "", str(value) if isinstance(value, Exception) else repr(value))
 
 
 @often
@@ -134,10 +146,7 @@ def test_typed_expressions_give_values_or_our_errors(seed: int, patches: bool, v
     source, names = generated(seed, patches=patches)
     first, again = (answered(source, names, version, patches=patches) for _ in range(2))
     assert type(first) is type(again)
-    if isinstance(first, Exception):
-        assert str(first) == str(again)
-    else:
-        assert repr(first) == repr(again)
+    assert _written(first) == _written(again)
 
 
 @often
