@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from keymgmt import errors
 from keymgmt.hardware import errors as hardware
+from keymgmt.kms.usage import UseUnrecorded
 from keymgmt.transit import errors as service
 
 
@@ -57,6 +58,7 @@ WHY: tuple[tuple[type[Exception], Reason], ...] = (
     (service.MountMissing, Reason.DENIED),
     (service.KeyMissing, Reason.NO_KEY),
     (service.KeyUnfit, Reason.UNFIT),
+    (UseUnrecorded, Reason.UNRECORDED),
     (errors.KeyServiceError, Reason.UNREACHABLE),
     (errors.KeyManagementError, Reason.KEYRING),
     (Exception, Reason.FAULT),

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import random
+import resource
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -120,9 +121,11 @@ def run(settings: KmsSettings, uses: Uses | None = None) -> None:
         raise ExtraMissing("the KMS plugin needs grpcio and protobuf") from error
 
     os.umask(0o077)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold seeds and tokens
     endpoint = Endpoint(settings.socket.path, settings.socket.group)
     watch = watch_of(settings, backend_of(settings))
     metrics = Metrics(watch, uses or LoggedUses())
+    watch.uses = metrics
     watcher = Watcher(watch, jitter=random.random)
     service = KmsService(watch, metrics, nudge=watcher.nudge)
     probes = Probes(settings.address, watch, metrics) if settings.address else None

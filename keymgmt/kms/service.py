@@ -183,6 +183,7 @@ class KmsService:
             uid=uid[:128],
             at=stamp(at),
             seconds=round(self._clock() - began, 6),
+            asked=operation == "decrypt" and self._gate.was_asked,
             outcome=reason.value,
         )
         try:
@@ -234,11 +235,15 @@ class _Gate:
     @contextmanager
     def held(self, *, open: bool) -> Iterator[None]:
         """For this thread, until the end of the block."""
-        self._thread.shut = not open
+        self._thread.shut, self._thread.asked = not open, False
         try:
             yield
         finally:
             self._thread.shut = False
+
+    @property
+    def was_asked(self) -> bool:
+        return bool(getattr(self._thread, "asked", False))
 
     def unwrap(self, envelope: UnverifiedEnvelope, purpose: str, info: bytes) -> Secret:
         if getattr(self._thread, "shut", False):
@@ -246,4 +251,5 @@ class _Gate:
         keyring = self._watch.keyring
         if keyring is None:
             raise Refused(Reason.STARTING)
+        self._thread.asked = True
         return keyring.unwrap(envelope, purpose, info)

@@ -24,7 +24,7 @@ class UseUnrecorded(KeyManagementError):
 class KeyUse:
     """One operation: whose key, for what, how it ended. Holds no plaintext, ciphertext or token."""
 
-    operation: str  # encrypt, decrypt, probe
+    operation: str  # encrypt, decrypt, or probe: the watch's own opening
     region: str
     key_id: str  # empty when the request named none that is known
     version: int  # 0 likewise
@@ -32,6 +32,7 @@ class KeyUse:
     uid: str  # as the API server chose it: joins with its own log
     at: str  # UTC, when it began
     seconds: float
+    asked: bool  # whether the keyring's private half was asked: only then has a key service a record of its own
     outcome: str  # `ok`, or the reason it was refused
 
 

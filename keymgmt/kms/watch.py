@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
+from keymgmt.canonical import stamp
 from keymgmt.document import Head
 from keymgmt.envelope import UnverifiedEnvelope
 from keymgmt.errors import KeyManagementError, NoSuchKey
@@ -21,6 +22,7 @@ from keymgmt.keys import KeyFacts
 from keymgmt.kms.memory import Memory, Seen
 from keymgmt.kms.reasons import PASSING, Reason, reason_of
 from keymgmt.kms.serving import Ripening, to_serve
+from keymgmt.kms.usage import KeyUse, LoggedUses, Uses, bound_hash
 from keymgmt.opening import Memory as OpenerMemory
 from keymgmt.opening import RegionOpener
 from keymgmt.ports import Binding
@@ -103,6 +105,7 @@ class Watch:
     clock: Callable[[], float] = time.monotonic
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     entropy: Callable[[int], bytes] = os.urandom
+    uses: Uses = field(default_factory=LoggedUses)  # a probe is a use, too
 
     def __post_init__(self) -> None:
         self.keyring: Keyring | None = None
@@ -165,9 +168,32 @@ class Watch:
                 self._observed[key.key_id] = self._observed.get(key.key_id, first) + 1
 
     def _probe(self, keyring: Keyring, key: KeyFacts) -> None:
-        """Seal something and have it opened by the keyring. Raises what opening raises."""
+        """Seal something and have it opened by the keyring. Raises what opening raises, or UseUnrecorded."""
+        began, at = self.clock(), stamp(self.now())
         sealed = RegionSealer(OneKey(key)).seal(self.entropy(32), self.bound)
-        RegionOpener(keyring, memory=OpenerMemory(uses=0)).open(sealed.to_bytes(), self.bound)
+        outcome = Reason.FAULT
+        try:
+            RegionOpener(keyring, memory=OpenerMemory(uses=0)).open(sealed.to_bytes(), self.bound)
+            outcome = Reason.OK
+        except Exception as error:
+            outcome = reason_of(error)
+            raise
+        finally:
+            took = round(self.clock() - began, 6)
+            self.uses.record(
+                KeyUse(
+                    operation="probe",
+                    region=key.region,
+                    key_id=key.key_id,
+                    version=key.version,
+                    bound=bound_hash(self.bound),
+                    uid="",
+                    at=at,
+                    seconds=took,
+                    asked=True,
+                    outcome=outcome.value,
+                )
+            )
 
     def _failed(self, reason: Reason, text: str) -> Standing:
         before = self._standing

@@ -158,6 +158,7 @@ class Site:
             backend, memory, bound, ripening or Ripening(), Rhythm(), clock=self.time.monotonic, now=self.time.now
         )
         uses, nudges = Recorder(), list[int]()
+        watch.uses = uses
         service = KmsService(watch, uses, nudge=lambda: nudges.append(1), clock=self.time.monotonic, now=self.time.now)
         watch.look()
         return Replica(keyring, watch, service, uses, nudges)

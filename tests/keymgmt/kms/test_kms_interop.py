@@ -91,6 +91,13 @@ def test_a_second_one_on_the_same_socket_ends(plugin: Plugin, household: Househo
     assert go_client(plugin.socket).status()["healthz"] == "ok"
 
 
+def test_no_core_file(plugin: Plugin, household: Household) -> None:
+    """A crash leaves no core file: it would hold seeds and tokens."""
+    limits = Path(f"/proc/{household['a'].pid}/limits").read_text()
+    core = next(line for line in limits.splitlines() if line.startswith("Max core file size"))
+    assert core.split()[4:6] == ["0", "0"]
+
+
 def test_sigterm_ends_it_well(plugin: Plugin, household: Household) -> None:
     """Asked to stop, it is gone within seconds and without a trace of an error."""
     os.kill(household["a"].pid, signal.SIGTERM)

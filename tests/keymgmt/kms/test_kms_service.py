@@ -265,13 +265,17 @@ def test_g10_every_use_is_recorded(site: Site) -> None:
     replica = site.replica()
     made = replica.service.encrypt(SEED, "uid-1")
     replica.service.decrypt(stored(made))
+    replica.service.decrypt(stored(made))
     refusal(replica, stored(made, annotations={}))
-    found = [(use.operation, use.outcome, use.key_id, use.version, use.uid) for use in replica.uses.uses]
+    found = [(use.operation, use.outcome, use.key_id, use.version, use.uid, use.asked) for use in replica.uses.uses]
     assert found == [
-        ("encrypt", "ok", made.key_id, 1, "uid-1"),
-        ("decrypt", "ok", made.key_id, 1, "uid-2"),
-        ("decrypt", "foreign-region", made.key_id, 1, "uid-2"),
+        ("probe", "ok", made.key_id, 1, "", True),
+        ("encrypt", "ok", made.key_id, 1, "uid-1", False),
+        ("decrypt", "ok", made.key_id, 1, "uid-2", True),
+        ("decrypt", "ok", made.key_id, 1, "uid-2", False),  # remembered: no key service knows of it
+        ("decrypt", "foreign-region", made.key_id, 1, "uid-2", False),
     ]
+    assert sum(use.asked for use in replica.uses.uses) == replica.keyring.unwraps
     assert {use.region for use in replica.uses.uses} == {"eu-de"}
     assert {len(use.bound) for use in replica.uses.uses} == {64}
 
@@ -284,6 +288,7 @@ def test_g10_no_record_no_result(site: Site) -> None:
     assert refusal(replica, stored(made)) is Reason.UNRECORDED
     with pytest.raises(Refused, match="unrecorded"):
         replica.service.encrypt(SEED, "u")
+    assert replica.look() == "unrecorded"
 
 
 def test_status_never_waits(site: Site) -> None:
