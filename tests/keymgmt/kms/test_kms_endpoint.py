@@ -55,8 +55,10 @@ def test_a_group_may_connect_too(tmp_path: Path) -> None:
 
 
 def test_a_second_plugin_is_refused(tmp_path: Path) -> None:
-    """The socket of a running plugin is never taken over."""
+    """The socket of a running plugin is never taken over, nor the place of one that is about to bind."""
     endpoint = Endpoint(tmp_path / "run" / "kms.sock")
+    with endpoint.alone(), pytest.raises(SocketInUse), Endpoint(endpoint.path).alone():
+        pass
     with endpoint.alone(), bind(endpoint), pytest.raises(SocketInUse), Endpoint(endpoint.path).alone():
         pass
 

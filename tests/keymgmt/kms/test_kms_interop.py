@@ -109,17 +109,21 @@ def test_two_replicas_on_a_real_vault(
     tmp_path: Path, household: Household, vault_for_etcd: Callable[[str], RealVault], go_client: Client
 ) -> None:
     """Replicas on one Vault come to the same key id; a restored snapshot stops both; another region's is refused."""
-    vault, foreign = vault_for_etcd("eu-de"), vault_for_etcd("eu-fr")
+    vault = vault_for_etcd("eu-de")
 
-    def started(name: str, of: RealVault) -> GoClient:
-        login = of.approle("etcd")
-        keyring = transit_keyring(of, login.secret_id, login.role_id)
-        return go_client(Plugin(name, tmp_path / name, household, keyring, region=of.name).start().socket)
+    def started(name: str) -> GoClient:
+        login = vault.approle("etcd")
+        keyring = transit_keyring(vault, login.secret_id, login.role_id)
+        return go_client(Plugin(name, tmp_path / name, household, keyring).start().socket)
 
     def both(field: str) -> set[str]:
         return {str(one.status()[field]) for one in (a, b)}
 
-    a, b, other = started("a", vault), started("b", vault), started("c", foreign)
+    unlock, purposes = KeyFile.create(tmp_path / "kek"), {"etcd": Algorithm.X25519}
+    FileKeyring.create(tmp_path / "keys", "eu-fr", unlock=unlock, now=datetime.now(UTC), purposes=purposes)
+    of_fr = file_keyring(tmp_path / "keys", tmp_path / "kek")
+    foreign = Plugin("c", tmp_path / "c", household, of_fr, region="eu-fr").start()
+    a, b, other = started("a"), started("b"), go_client(foreign.socket)
     made = a.encrypt(SEED)
     assert a.status()["keyId"] == b.status()["keyId"] == made["keyId"]
     assert b.opened(made) == SEED

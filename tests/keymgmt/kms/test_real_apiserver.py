@@ -40,13 +40,16 @@ class Encrypted:
         self.plugin = Plugin(
             "kms-plugin", folder / "kms", self.household, transit_keyring(vault, login.secret_id, login.role_id)
         ).start()
-        config = folder / "encryption.yaml"
-        config.write_text(self.plugin.encryption_configuration())
-        self.flags = [f"--encryption-provider-config={config}"]
+        self._config = folder / "encryption.yaml"
+        self.flags = [f"--encryption-provider-config={self._config}"]
         bed = folder / "bed"
         bed.mkdir()
-        self.plane = ControlPlane.start(bed, binaries, apiserver_flags=self.flags)
+        self.plane = ControlPlane.start(bed, binaries)  # nothing is encrypted yet
         self.client = GoClient(program, self.plugin.socket)
+
+    def configure(self, *words: str) -> None:
+        """Write what the plugin says the API server must be told."""
+        self._config.write_text(self.plugin.encryption_configuration(*words))
 
     def close(self) -> None:
         self.client.close()
@@ -125,8 +128,25 @@ def encrypted(
     binaries = shown(request, Binaries.built)
     program = shown(request, lambda: build.build("kms-client")) / "kms-client"
     found = Encrypted(tmp_path_factory.mktemp("encrypted"), binaries, vault_for_etcd("eu-de"), program)
-    yield found
-    found.close()
+    try:
+        introduce(found)
+        yield found
+    finally:
+        found.close()
+
+
+def introduce(encrypted: Encrypted) -> None:
+    """Bring a cluster with secrets in plaintext under the key, as examples/kms says."""
+    assert encrypted.put("before") == 201
+    assert CANARY.encode() in encrypted.stored()["/registry/secrets/default/before"]
+    with pytest.raises(AssertionError):
+        is_clean(encrypted)  # so it can fail
+    encrypted.configure("--migrating")
+    encrypted.restart_apiserver()
+    assert encrypted.read("before") == b"canary-of-a-secret-before"
+    encrypted.migrate()
+    assert is_clean(encrypted)
+    encrypted.configure()  # without identity; the next restart takes it up
 
 
 def is_clean(encrypted: Encrypted, *, keys: set[str] | None = None) -> bool:
