@@ -19,7 +19,9 @@ from audit.ports import Envelope, Position
 from audit.reading import read_records
 from audit.record import Record, event_record
 from audit.store import Disk, FileSystem
+from audit.whole import Place, name_of_log, present_shards, whole_log
 
+_FOREVER: Place = (1 << 62, 0)
 AT_ONCE = 500  # parts that one erasure record names
 
 
@@ -65,25 +67,30 @@ class Plan:
     held: dict[str, int]  # holds against it
 
 
-def plan(directory: Path, origin: str, scope: Scope, basis: str, *, progress: Progress = lambda _done: None) -> Plan:
-    """What erasing would take now. Raises ErasureRefused where the scope is empty."""
+def plan(directory: Path, name: str, scope: Scope, basis: str, *, progress: Progress = lambda _done: None) -> Plan:
+    """What erasing would take now; `name` is the log's. Raises ErasureRefused where the scope is empty."""
     scope = with_siblings(directory, scope)
-    size = sum(1 for _ in read_records(directory)) if scope.kind != "records" else max(scope.records, default=-1) + 1
-    survey = surveyed(directory, scope, size, progress)
+    end = max(scope.records, default=(0, -1)) if scope.kind == "records" else _last(directory)
+    end = (end[0], end[1] + 1)
+    survey = surveyed(directory, scope, end, progress)
     if not survey.chosen:
         raise ErasureRefused("no record with a sealed part lies in this scope", "look for them with `audit query`")
-    action = action_bytes(origin, size, scope, basis, survey.chosen)
+    action = action_bytes(name, end, scope, basis, survey.chosen)
     return Plan(action, len(survey.chosen), len(parts_of(survey.chosen)), survey.held())
 
 
 def surveyed(
-    directory: Path, scope: Scope, size: int, progress: Progress = lambda _done: None, files: FileSystem | None = None
+    directory: Path,
+    scope: Scope,
+    end: Place,
+    progress: Progress = lambda _done: None,
+    files: FileSystem | None = None,
 ) -> Survey:
     """Read the whole log for a scope."""
-    survey = Survey(scope)
-    for record in read_records(directory, files=files):
-        survey.take(record, size)
-        progress(record.index)
+    survey = Survey(scope, end)
+    for done, (shard, record) in enumerate(whole_log(directory, files)):
+        survey.take(shard, record)
+        progress(done)
     return survey
 
 
@@ -91,17 +98,19 @@ def with_siblings(directory: Path, scope: Scope, files: FileSystem | None = None
     """Records of the same request behind the other validating door hold the same object: they go along."""
     if scope.kind != "records":
         return scope
-    tags = set()
-    for index in sorted(scope.records):
-        for record in read_records(directory, index, index + 1, files):
-            tags.add((record.fields.get("tags") or {}).get("object"))
-    tags.discard(None)
-    same = {
-        record.index
-        for record in (read_records(directory, files=files) if tags else ())
-        if (record.fields.get("tags") or {}).get("object") in tags
-    }
-    return Scope("records", records=scope.records | same)
+    tagged: dict[Place, str] = {}
+    for shard, record in whole_log(directory, files):
+        tag = (record.fields.get("tags") or {}).get("object")
+        if tag:
+            tagged[shard, record.index] = tag
+    tags = {tagged[place] for place in scope.records if place in tagged}
+    return Scope("records", records=scope.records | {place for place, tag in tagged.items() if tag in tags})
+
+
+def _last(directory: Path) -> Place:
+    """The last record there is."""
+    number, place = present_shards(directory)[-1]
+    return number, max((record.index for record in read_records(place)), default=-1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +125,10 @@ class Eraser:
 
     def erase(self, action: bytes, approve: Approve) -> Done:
         """Do what was approved. Raises ErasureRefused, what `approve` raises, LogUnavailable, OSError."""
-        size, scope, basis = parse_action(action)
-        survey = surveyed(self.directory, scope, size, files=self.files)
-        if action_bytes(self.log.origin, size, scope, basis, survey.chosen) != action:
+        end, scope, basis = parse_action(action)
+        survey = surveyed(self.directory, scope, end, files=self.files)
+        name_now = name_of_log(self.directory, self.log.origin, self.files)
+        if action_bytes(name_now, end, scope, basis, survey.chosen) != action:
             raise ErasureRefused("what was approved is not what this log holds", "make a new request for this log")
         approved = approve(action)
         name = hashlib.sha256(action).hexdigest()
@@ -133,17 +143,21 @@ class Eraser:
         parts = parts_of(survey.chosen)
         left = [part for part in parts if part not in survey.actions.get(name, ())]
         leaves = tuple(self._record({**said, **scope.fields()}, left, approved.evidence))
-        erase_parts(self.files or Disk(), self.directory, parts)
+        self._erase(parts)
         return Done(len(survey.chosen), len(parts), leaves)
 
     def expire(self, scope: Scope, basis: str) -> Done:
         """Erase what a retention time has ended for; what a hold covers stays. Raises LogUnavailable, OSError."""
-        survey = surveyed(self.directory, scope, 1 << 62, files=self.files)
+        survey = surveyed(self.directory, scope, _FOREVER, files=self.files)
         chosen: list[Chosen] = survey.free()
         parts = [part for part in parts_of(chosen) if part not in survey.erased]
         leaves = tuple(self._record({"basis": basis, **scope.fields()}, parts, ()))
-        erase_parts(self.files or Disk(), self.directory, parts_of(chosen))
+        self._erase(parts_of(chosen))
         return Done(sum(not survey.erased.issuperset(one.parts) for one in chosen), len(parts), leaves)
+
+    def _erase(self, parts: Sequence[bytes]) -> None:
+        for _, place in present_shards(self.directory, self.files):
+            erase_parts(self.files or Disk(), place, parts)
 
     def _check(self, survey: Survey, approved: Approved, name: str) -> None:
         held = survey.held()

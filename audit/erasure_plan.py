@@ -13,6 +13,7 @@ import orjson
 
 from audit.errors import AuditError
 from audit.reading import LoggedRecord
+from audit.whole import Place
 
 ACTION = "bailiwick.dev/audit/erase"
 Kind = Literal["records", "namespace", "user", "retention"]
@@ -36,18 +37,18 @@ class Scope:
     namespace: str = ""
     user: str = ""  # keyed tag
     key: str = ""  # id of the key that made it
-    records: frozenset[int] = frozenset()
+    records: frozenset[Place] = frozenset()
     record_class: str = ""  # for retention: the data class, empty for every other
     before: str = ""  # for retention: older records than this time
     keep: frozenset[str] = frozenset()  # for retention: classes that have a time of their own
     shared: bool = False  # for retention: what decisions share, and not the decisions
 
-    def takes(self, index: int, leaf: Mapping[str, Any]) -> bool:
+    def takes(self, place: Place, leaf: Mapping[str, Any]) -> bool:
         """Whether a record with sealed parts lies in the scope."""
         tags = leaf.get("tags") or {}
         match self.kind:
             case "records":
-                return index in self.records
+                return place in self.records
             case "namespace":
                 return bool(self.namespace) and leaf.get("namespace") == self.namespace
             case "user":
@@ -76,7 +77,7 @@ class Scope:
 class Chosen:
     """One record whose parts would go."""
 
-    index: int
+    place: Place
     namespace: str
     user: str
     parts: tuple[bytes, ...]
@@ -101,34 +102,38 @@ class Hold:
             case "user":
                 return record.user == self.user
             case "records":
-                return self.first <= record.index < self.end
+                return self.first <= record.place[1] < self.end  # of whichever shard: rather too much than too little
         return True  # all; and a kind that a newer release knows is better taken for more than for less
 
 
 @dataclass(slots=True)
 class Survey:
-    """What a log says about a scope, as of its first `size` records."""
+    """What a log says about a scope, as of its records before `end`."""
 
     scope: Scope
+    end: Place
     chosen: list[Chosen] = field(default_factory=list)
     holds: dict[str, Hold] = field(default_factory=dict)
     erased: set[bytes] = field(default_factory=set)
     nonces: set[str] = field(default_factory=set)
     actions: dict[str, set[bytes]] = field(default_factory=dict)  # parts that each approved action declared already
 
-    def take(self, record: LoggedRecord, size: int) -> None:
-        """Take in the next record. Holds and erasures count wherever they stand, choices up to `size`."""
+    def take(self, shard: int, record: LoggedRecord) -> None:
+        """Take in the next record. Holds and erasures count wherever they stand, choices up to the end."""
         leaf = record.fields
         schema = str(leaf.get("schema", "")).partition("/")[0].removeprefix("bailiwick.")
         if schema == "hold":
             self._hold(leaf)
         elif schema == "erasure":
             self._erasure(leaf)
-        elif schema in ("decision", "inputs") and record.index < size and self.scope.takes(record.index, leaf):
+        elif schema in ("decision", "inputs") and self._is_chosen((shard, record.index), leaf):
             named = (leaf.get("written") or {}).get("sealed", [])
             parts = tuple(bytes.fromhex(part["sha256"]) for part in named)
             user = str((leaf.get("tags") or {}).get("user", ""))
-            self.chosen.append(Chosen(record.index, str(leaf.get("namespace", "")), user, parts))
+            self.chosen.append(Chosen((shard, record.index), str(leaf.get("namespace", "")), user, parts))
+
+    def _is_chosen(self, place: Place, leaf: Mapping[str, Any]) -> bool:
+        return place < self.end and self.scope.takes(place, leaf)
 
     def _hold(self, leaf: Mapping[str, Any]) -> None:
         name = str(leaf["hold"])
@@ -166,15 +171,15 @@ def parts_of(chosen: Iterable[Chosen]) -> list[bytes]:
     return list(dict.fromkeys(part for record in chosen for part in record.parts))
 
 
-def action_bytes(origin: str, size: int, scope: Scope, basis: str, chosen: Iterable[Chosen]) -> bytes:
+def action_bytes(name: str, end: Place, scope: Scope, basis: str, chosen: Iterable[Chosen]) -> bytes:
     """What people approve: canonical JSON that they can read."""
     chosen = list(chosen)
     parts = parts_of(chosen)
     listed = hashlib.sha256(b"".join(sorted(parts))).hexdigest()
     said: dict[str, object] = {
         "action": ACTION,
-        "log": origin,
-        "size": size,
+        "log": name,
+        "end": end,
         "scope": scope.kind,
         "basis": basis,
         "chosen": len(chosen),
@@ -185,15 +190,16 @@ def action_bytes(origin: str, size: int, scope: Scope, basis: str, chosen: Itera
     return orjson.dumps(said | {name: value for name, value in optional.items() if value}, option=orjson.OPT_SORT_KEYS)
 
 
-def parse_action(action: bytes) -> tuple[int, Scope, str]:
-    """Size, scope and basis of an action. Raises ErasureRefused."""
+def parse_action(action: bytes) -> tuple[Place, Scope, str]:
+    """End, scope and basis of an action. Raises ErasureRefused."""
     try:
         said = orjson.loads(action)
         kind = _APPROVED[said["scope"]]
         assert said["action"] == ACTION, "another action"
-        records = frozenset(int(one) for one in said.get("records", ()))
+        records = frozenset((int(shard), int(index)) for shard, index in said.get("records", ()))
+        shard, index = said["end"]
         scope = Scope(kind, said.get("namespace", ""), said.get("user", ""), said.get("key", ""), records)
-        return int(said["size"]), scope, str(said["basis"])
+        return (int(shard), int(index)), scope, str(said["basis"])
     except (ValueError, KeyError, TypeError, AssertionError) as error:
         hint = "make the request with `bailiwick audit erase --request`"
         raise ErasureRefused(f"this is no request for an erasure: {error}", hint) from error

@@ -70,6 +70,7 @@ class SharedInputs:
         self._renew = renew
         self._seconds = seconds
         self._written_to = ""  # the log's name, which changes with its shard
+        self._left: set[str] = set()  # names that it had
         self._until: dict[bytes, float] = {}  # digest of an archived input: when it is to be archived anew
         self._under_way: dict[bytes, asyncio.Task[None]] = {}
         self._addresses: dict[bytes, str] = {}
@@ -89,12 +90,18 @@ class SharedInputs:
         return until is not None and self._seconds() < until
 
     async def append(self, record: Record | Draft, sealed: Sequence[Envelope | Unsealed] = ()) -> Position:
-        """As the log's, once what the record needs is durable. Raises what the log raises."""
-        if record.needs:
+        """As the log's, once what the record needs is durable. Raises what the log raises.
+
+        A record that was under way while the log went on in its next shard finds what it needs there too when this
+        returns: the shard before may be pruned one day.
+        """
+        if not all(self.is_archived(one.digest) for one in record.needs):
             await self.archive(record.needs)
         position = await self._log.append(record, sealed)
         if position.origin != self._written_to:
             self._moved(position.origin)
+        if not all(self.is_archived(one.digest) for one in record.needs):
+            await self.archive(record.needs)
         return position
 
     async def archive(self, inputs: Sequence[Input]) -> None:
@@ -140,13 +147,16 @@ class SharedInputs:
     def _keep(self, inputs: Sequence[Input], position: Position) -> None:
         if position.origin != self._written_to:
             self._moved(position.origin)
-        until = self._seconds() + self._renew
-        self._until.update(dict.fromkeys((one.digest for one in inputs), until))
+        if position.origin == self._written_to:
+            until = self._seconds() + self._renew
+            self._until.update(dict.fromkeys((one.digest for one in inputs), until))
 
     def _moved(self, origin: str) -> None:
         """The log goes on under another name: what it needs lies with what went before."""
-        self._until.clear()
-        self._written_to = origin
+        if origin not in self._left:  # else it is a late answer about the shard before
+            self._left.add(self._written_to)
+            self._until.clear()
+            self._written_to = origin
 
 
 def _parts(inputs: Sequence[Input]) -> Iterator[list[tuple[Input, Any]]]:

@@ -19,6 +19,7 @@ import orjson
 
 from audit.committer import Committed, Item
 from audit.drafts import Seal, made
+from audit.erasing import finish_erasing
 from audit.errors import LogBusy, LogCorrupt, LogLocked, PruneRefused
 from audit.heads import FileHead
 from audit.holds import HOLDS, keep_holds, standing_holds, take_hold
@@ -198,11 +199,13 @@ class ShardedLog:
         self._open(shard, said)
 
     def _clear(self) -> None:
-        """Go on with a pruning that a crash has stopped."""
+        """Go on with a pruning, or an erasure in a shard that has ended, that a crash has stopped."""
         for number in shard_numbers(self._directory, self._files):
             shard = Shard(number, shard_origin(self._origin, number), shard_directory(self._directory, number))
             if is_pruned(shard.directory, self._files):
                 Pruning(self._files, shard).remove()
+            else:
+                finish_erasing(self._files, shard.directory)
 
     def _has_begun(self, number: int) -> bool:
         return last_leaf(shard_directory(self._directory, number), self._files) != b""

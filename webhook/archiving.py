@@ -1,7 +1,7 @@
 """Which inputs a decision shares with others, for its record: the rules in force, and what it read of the cluster.
 
-Guarantees that each is handed over for archiving until it is known to be durable, and that the data of a Secret is in
-none of them. What only this request brought (the review, answers to its questions) goes into the record's own part.
+Guarantees that each goes along with the record that names it, for whoever sees to its durability, and that the data of
+a Secret is in none of them. What only this request brought (the review, answers to its questions) goes into the record's own part.
 """
 
 from collections.abc import Callable
@@ -20,16 +20,14 @@ _LAWS = 16  # rules that were in force in this run and may still be named by a d
 
 
 class Archive(Protocol):
-    """What is durable already: `audit.inputs.SharedInputs`."""
+    """Where inputs are kept: `audit.inputs.SharedInputs`."""
 
     def address(self, digest: bytes) -> str: ...
-
-    def is_archived(self, digest: bytes) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Archived:
-    """For the sealed part: what was read, and which rules. For the leaf: addresses. For the log: what is missing."""
+    """For the sealed part: what was read, and which rules. For the leaf: addresses. For the log: all of it."""
 
     document: dict[str, Any] = field(default_factory=dict)
     addresses: tuple[str, ...] = ()
@@ -64,9 +62,8 @@ class Archiving:
         document: dict[str, Any] = {"snapshot": consulted.document(reads)}
         if law is not None:
             document["rules"] = law.digest.hex()
-        archive = self._archive
-        needs = tuple(one for one in inputs if not archive.is_archived(one.digest))
-        return Archived(document, tuple(sorted(archive.address(one.digest) for one in inputs)), needs)
+        address = self._archive.address
+        return Archived(document, tuple(sorted(address(one.digest) for one in inputs)), tuple(inputs))
 
     def _object(self, read: Read) -> Input:
         ref = read.ref

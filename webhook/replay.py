@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from audit.archive import Archive
 from audit.reading import LoggedRecord, read_records
+from audit.whole import present_shards, whole_log
 from policies.decision import Inputs
 from policies.replaying import FAILURES, Case, Outcome, Replayed, compare, replay
 from policies.written_rules import RulesUnreadable, engine_of_document
@@ -30,6 +31,7 @@ _ENGINES = 8  # compiled rules in memory; a log has few
 class Line:
     """What became of one record. `today` is None where no other rules were asked about."""
 
+    shard: int
     index: int
     id: str
     time: str
@@ -49,7 +51,8 @@ class Line:
 class Asked:
     """Which records, and compared with what."""
 
-    begin: int = 0
+    shard: int | None = None  # all of them
+    begin: int = 0  # in each shard
     end: int | None = None
     namespace: str = ""
     today: "Engine | None" = None
@@ -67,24 +70,28 @@ class Replay:
     def run(self, asked: Asked, progress: Callable[[int], None] = lambda _done: None) -> Iterator[Line]:
         """Every decision that was asked for, in order. Raises LogCorrupt where the log itself can't be read."""
         cases: Cases | None = None
-        for record in read_records(self._directory):
+        shards = present_shards(self._directory)
+        for _, record in whole_log(self._directory):
             if cases is None:
                 bound = Whereabouts(record.fields["cluster"], record.fields["region"], self._jurisdiction)
-                cases = Cases(Archive.open([self._directory]), self._opener, bound)
+                cases = Cases(Archive.open([place for _, place in shards]), self._opener, bound)
             cases.learn(record)
         if cases is None:
             return
-        for record in read_records(self._directory, asked.begin, asked.end):
-            if _is_asked(record.fields, asked):
-                yield self._line(record, cases, asked)
-            progress(record.index)
+        for number, place in shards:
+            if asked.shard not in (None, number):
+                continue
+            for record in read_records(place, asked.begin, asked.end):
+                if _is_asked(record.fields, asked):
+                    yield self._line(number, record, cases, asked)
+                progress(record.index)
 
-    def _line(self, record: LoggedRecord, cases: Cases, asked: Asked) -> Line:
+    def _line(self, shard: int, record: LoggedRecord, cases: Cases, asked: Asked) -> Line:
         fields = record.fields
         then, today = self._replayed(fields, cases, asked.today)
         kind = fields["gvk"].rpartition("/")[2]
         where = fields.get("namespace", "")
-        return Line(record.index, fields["id"], fields["time"], where, kind, fields["verdict"], then, today)
+        return Line(shard, record.index, fields["id"], fields["time"], where, kind, fields["verdict"], then, today)
 
     def _replayed(
         self, fields: Mapping[str, Any], cases: Cases, other: "Engine | None"

@@ -9,6 +9,7 @@ import pytest
 
 from audit import AuditError, SealedPart
 from audit.archive import Archive, PartChanged, PartErased, PartMissing
+from audit.chain_check import verify_chain
 from audit.erasing import NOTE, erase_parts
 from audit.erasure import Approved, Eraser, plan, surveyed, with_siblings
 from audit.erasure_plan import ErasureRefused, Scope, action_bytes
@@ -19,10 +20,12 @@ from audit.log import FileLog
 from audit.reading import prove, read_records, sealed_parts
 from audit.record import event_record
 from audit.segments import archive_hash
+from audit.sharded_log import ShardedLog
+from audit.shards import ShardSettings
 from audit.verify import verify_log
 from tests.audit.disks import Fault, SimulatedDisk
 from tests.audit.test_log import HOME, open_log
-from tests.audit.worlds import NOON, ORIGIN, TAGGER, Clock, NoteKey, decision, sealed
+from tests.audit.worlds import NOON, ORIGIN, SMALL, TAGGER, WRITER, Clock, NoteKey, decision, sealed
 
 KEY = NoteKey().verifier()
 ORIGIN_FIELDS = Origin("prod-7", "eu-de", "0.1.0")
@@ -103,8 +106,8 @@ def _proof(log: FileLog, disk: SimulatedDisk, index: int) -> int:
 
 
 def _plan(disk: SimulatedDisk, scope: Scope, basis: str = "GDPR 17(1)(b)") -> bytes:
-    size = sum(1 for _ in read_records(HOME, files=disk))
-    return action_bytes(ORIGIN, size, scope, basis, surveyed(HOME, scope, size, files=disk).chosen)
+    end = 0, sum(1 for _ in read_records(HOME, files=disk))
+    return action_bytes(ORIGIN, end, scope, basis, surveyed(HOME, scope, end, files=disk).chosen)
 
 
 def test_the_erasure_is_recorded_first(disk: SimulatedDisk) -> None:
@@ -151,8 +154,8 @@ def test_a_crash_at_any_call_leaves_a_whole_archive(kind: str) -> None:
         hit = _erase_on(disk, at, kind)
         after = disk.after_power_loss(chance) if kind == "power" else disk.copy()
         log = open_log(HOME, files=after, boot="boot-2")
-        survey = surveyed(HOME, TEAM_1, 14, files=after)
-        action = action_bytes(ORIGIN, 14, TEAM_1, "again", survey.chosen)
+        survey = surveyed(HOME, TEAM_1, (0, 14), files=after)
+        action = action_bytes(ORIGIN, (0, 14), TEAM_1, "again", survey.chosen)
         eraser(log, after).erase(action, lambda _: approved(b"a" * 16))
         log.close_now()
         report = verify_log(HOME, [KEY], files=after)
@@ -268,7 +271,7 @@ def test_records_of_the_other_door_go_along(tmp_path: Path, disk: SimulatedDisk)
     for number in range(4):
         tags = TAGGER.of(tenant="team", user="u", object_digest=bytes([number // 2]) * 32)
         log.append_now(decision(number, tags=tags), sealed(number))
-    assert with_siblings(HOME, Scope("records", records=frozenset({2})), disk).records == {2, 3}
+    assert with_siblings(HOME, Scope("records", records=frozenset({(0, 2)})), disk).records == {(0, 2), (0, 3)}
     log.close_now()
 
 
@@ -311,3 +314,28 @@ def test_the_archive_says_what_became_of_a_part(disk: SimulatedDisk) -> None:
     with pytest.raises(PartChanged):
         damaged.get(parts[3][0])
     assert all(damaged.get(digest) == data for digest, data in parts[4:])
+
+
+def test_parts_of_a_shard_that_has_ended(tmp_path: Path) -> None:
+    """What a namespace has in several shards goes with one erasure, unless held in any; the whole chain verifies."""
+    log = ShardedLog.open(
+        tmp_path, origin=ORIGIN, signer=NoteKey(), clock=Clock(), writer=WRITER, settings=SMALL, shards=ShardSettings()
+    )
+    for number in range(12):
+        log.append_now(decision(number), sealed(number))
+        if number in (3, 7):
+            log.rotate()
+    end = (2, 1 << 20)
+    action = action_bytes(ORIGIN, end, TEAM_1, "b", surveyed(tmp_path, TEAM_1, end).chosen)
+    whole = Eraser(log, tmp_path, ORIGIN_FIELDS, Clock())
+    common = {**ORIGIN_FIELDS.fields(NOON), "hold": "case 7", "basis": "b"}
+    log.append_now(event_record("hold", {**common, "state": "placed", "scope": "namespace", "namespace": "team-1"}))
+    with pytest.raises(ErasureRefused, match="`case 7` on 4"):
+        whole.erase(action, lambda _: approved())
+    log.append_now(event_record("hold", {**common, "state": "lifted"}))
+    assert whole.erase(action, lambda _: approved()).parts == 4
+    log.close_now()
+    chain = verify_chain(tmp_path, [KEY])
+    assert chain.ok, [one.report.problems for one in chain.shards]
+    gone = [one.shard.number for one in chain.shards for _ in range(one.report.erased)]
+    assert gone == [0, 1, 1, 2]

@@ -141,6 +141,22 @@ async def test_it_is_archived_anew_in_another_log_and_after_a_time() -> None:
     await world.shared.append(world.record())
     await world.shared.append(world.record(world.input()))
     assert world.log.schemas() == ["inputs", "decision", "inputs", "decision", "decision", "inputs", "decision"]
+    assert world.made == 3
+
+
+async def test_a_record_under_way_while_a_shard_begins() -> None:
+    """Records that reach the next shard unawares find their inputs there before anybody has an answer, once."""
+    world = World()
+    await world.shared.append(world.record(world.input()))
+    world.log.gate = asyncio.Event()
+    crossing = [asyncio.create_task(world.shared.append(world.record(world.input()))) for _ in range(8)]
+    await asyncio.sleep(0)
+    world.log.name = "log/2"
+    world.log.gate.set()
+    await asyncio.gather(*crossing)
+    assert world.log.schemas() == ["inputs", "decision", *["decision"] * 8, "inputs"]
+    await world.shared.append(world.record(world.input()))
+    assert world.log.schemas()[-1] == "decision"
 
 
 async def test_namespaces_do_not_share_a_part() -> None:

@@ -1,6 +1,7 @@
 """Finding records: what is found is what a walk over the whole log finds, whatever has become of the index."""
 
 import random
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import timedelta
@@ -12,13 +13,16 @@ from hypothesis import strategies as st
 
 from audit import event_record
 from audit.log import FileLog
-from audit.query import COLUMNS, Index, IndexUnwritable, Question, leaves_at, search
+from audit.query import COLUMNS, Index, IndexUnwritable, Question, ask, leaves_at, search
 from audit.query.index import FOLDER, Bounds
-from audit.query.runs import RunBroken
 from audit.query.terms import microseconds, moment_of_id, terms_of
 from audit.reading import LoggedRecord, read_records
+from audit.sharded_log import ShardedLog
+from audit.shards import TOMBSTONE, ShardSettings
+from audit.whole import whole_log
 from tests.audit.test_record import CANARIES
-from tests.audit.worlds import NOON, TAGGER, decision, open_log, sealed
+from tests.audit.worlds import NOON, ORIGIN, TAGGER, WRITER, Clock, NoteKey, decision, open_log, sealed
+from tests.audit.worlds import SMALL as SMALL_LOG
 from webhook.ids import DecisionIds
 
 SMALL = Bounds(widest=64, fresh=8, narrow=2)
@@ -154,14 +158,41 @@ def test_a_damaged_index_never_answers_wrongly(log: Path) -> None:
 
 def _persistently(log: Path, question: Question) -> tuple[int, tuple[int, ...]]:
     """As the command asks: once more when a run turns out to be damaged."""
-    while True:
-        with closing(Index.of(log, bounds=SMALL)) as index:
-            try:
-                found = search(index, question, 1000)
-            except RunBroken as broken:
-                index.discard(broken.path)
-                continue
-        return found.count, found.newest
+    answer = ask(log, question, 1000, bounds=SMALL)
+    return answer.count, tuple(record.index for _, record in answer.rows)
+
+
+def test_a_log_in_shards(tmp_path: Path) -> None:
+    """Each shard has an index of its own, the newest shard comes first, and what was pruned is forgotten."""
+    directory = tmp_path / "state" / "log"
+    log = ShardedLog.open(
+        directory,
+        origin=ORIGIN,
+        signer=NoteKey(),
+        clock=Clock(),
+        writer=WRITER,
+        settings=SMALL_LOG,
+        shards=ShardSettings(),
+    )
+    for number in range(60):
+        log.append_now(decision(number))
+        if number % 25 == 24:
+            log.rotate()
+    log.close_now()
+    question = Question({"namespace": ["team-1"]})
+    expected = [
+        (shard, record.index) for shard, record in whole_log(directory) if record.fields.get("namespace") == "team-1"
+    ]
+    answer = ask(directory, question, 15, bounds=SMALL)
+    assert answer.count == len(expected) == 20
+    assert [(shard, record.index) for shard, record in answer.rows][:7] == expected[::-1][:7]
+    folder = tmp_path / "state" / FOLDER
+    assert sorted(path.name for path in folder.iterdir() if path.is_dir()) == ["000001", "000002"]
+    shutil.rmtree(directory / "wal")
+    shutil.rmtree(directory / "tile" / "entries")
+    (directory / TOMBSTONE).write_text("")
+    assert ask(directory, question, bounds=SMALL).count == sum(shard > 0 for shard, _ in expected)
+    assert not list(folder.glob("*.run"))
 
 
 def test_another_logs_index_is_not_believed(log: Path, tmp_path: Path) -> None:

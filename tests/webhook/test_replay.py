@@ -1,9 +1,15 @@
 """Old decisions made again: a real webhook decides, its archive gives each back bit for bit, or says why not."""
 
+import os
 import shutil
+import signal
+import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +18,12 @@ import yaml
 from click.testing import CliRunner
 
 from audit.archive import Archive
+from audit.chain_check import verify_chain
 from audit.layout import archive_of
 from audit.reading import LoggedRecord, read_records
 from audit.verbs.places import verifier_keys
 from audit.verify import verify_log
+from audit.whole import present_shards
 from bailiwick import command
 from keymgmt.keyring import FileKeyring
 from keymgmt.unlock import KeyFile
@@ -277,3 +285,49 @@ def test_older_forms_are_said_to_be_older(decided: Decided) -> None:
     fields = dict(decided.records("decision")[0].fields)
     with pytest.raises(NotReplayable, match="names 0 sealed parts"):
         _cases(decided).case({**fields, "written": {}})
+
+
+def test_each_shard_has_its_own_inputs(tmp_path: Path) -> None:
+    """When the log goes on in a new shard, what records need is archived there anew: an old shard may be pruned."""
+    process = Process(tmp_path, ["--rules", RULES, "--snapshot", CLUSTER, "--linger", "0", "--shard-records", "12"])
+    manifest = next(found for found in _manifests() if found["kind"] == "Pod")
+    try:
+        asker = process.ready()
+        until = time.monotonic() + 20
+        while len(present_shards(tmp_path / "log")) < 3 and time.monotonic() < until:
+            asker.create(manifest)
+            time.sleep(0.05)
+    finally:
+        assert process.stop() == 0, process.written()
+    decided = Decided(tmp_path, ())
+    assert {line.shard for line in decided.lines()} >= {0, 1, 2}
+    assert {line.then.outcome for line in decided.lines()} == {Outcome.SAME}
+    for _, place in present_shards(decided.log):
+        fields = [record.fields for record in read_records(place)]
+        archived = {address for leaf in fields for address in leaf.get("addresses", ())}
+        assert {address for leaf in fields for address in leaf.get("inputs", ())} <= archived
+    assert verify_chain(decided.log, verifier_keys(decided.log, ())).ok
+
+
+def test_killed_in_the_middle(tmp_path: Path) -> None:
+    """SIGKILL while it decides: every record that is there has all its inputs, and is made again bit for bit."""
+    process = Process(tmp_path, ["--rules", RULES, "--snapshot", CLUSTER, "--linger", "0"])
+    answered = 0
+    try:
+        asker = process.ready()
+        threading.Timer(0.7, os.kill, (process.pid, signal.SIGKILL)).start()
+        with suppress(OSError, HTTPException):
+            while True:
+                for found in _manifests():
+                    asker.create(found)
+                    answered += 1
+    finally:
+        process.stop()
+    decided = Decided(tmp_path, ())
+    until = time.monotonic() + 10
+    while not decided.records("stop") and time.monotonic() < until:
+        time.sleep(0.05)  # the log's own process outlives the webhook by a moment
+    lines = decided.lines()
+    assert len(lines) >= answered > 0
+    assert {line.then.outcome for line in lines} <= {Outcome.SAME, Outcome.WITHHELD}
+    assert verify_log(decided.log, verifier_keys(decided.log, ())).ok

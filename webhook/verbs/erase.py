@@ -12,6 +12,7 @@ from webhook.verbs.private import Refused, keyring_options, moving
 
 if TYPE_CHECKING:
     from audit.erasure_plan import Scope
+    from audit.whole import Place
     from webhook.regional import Where
     from webhook.state import Options
 
@@ -30,6 +31,7 @@ _OUTPUT = click.option(
 @click.option("--user", default="", help="Everything that this user asked for; needs the region's keyring.")
 @click.option("--user-tag", default="", metavar="KEY:TAG", help="The same by the key's id and the user's tag.")
 @click.option("--record", "records", multiple=True, type=click.IntRange(min=0), help="This record; repeatable.")
+@click.option("--shard", default=0, help="The shard that these count in, where there are several.")
 @click.option("--basis", default="", help="The legal basis, for example `GDPR 17(1)(b)`.")
 @click.option("--request", "out", type=click.Path(dir_okay=False, path_type=Path), help="Write the request here.")
 @click.option("--approved", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Do this request.")
@@ -43,6 +45,7 @@ def erase(
     user: str,
     user_tag: str,
     records: Sequence[int],
+    shard: int,
     basis: str,
     out: Path | None,
     approved: Path | None,
@@ -66,10 +69,12 @@ def erase(
         return
     if out is None or not basis:
         raise click.UsageError("give --basis and --request FILE to ask for approval, or --approved FILE with its votes")
-    _request(directory, _scope(directory, namespace, user, user_tag, records, where), basis, out)
+    _request(
+        directory, _scope(directory, namespace, user, user_tag, [(shard, one) for one in records], where), basis, out
+    )
 
 
-def _scope(log: Path, namespace: str, user: str, user_tag: str, records: Sequence[int], where: "Where") -> "Scope":
+def _scope(log: Path, namespace: str, user: str, user_tag: str, records: "Sequence[Place]", where: "Where") -> "Scope":
     from audit.erasure_plan import Scope
 
     if sum(map(bool, (namespace, user, user_tag, records))) != 1:
@@ -103,7 +108,7 @@ def _request(log: Path, scope: "Scope", basis: str, out: Path) -> None:
     from keymgmt.canonical import to_base64url
 
     with moving("reading") as progress:
-        planned = plan(log, _origin(log), scope, basis, progress=progress)
+        planned = plan(log, _name(log), scope, basis, progress=progress)
     asked = {"schema": REQUEST, "action": planned.action.decode(), "nonce": to_base64url(os.urandom(16))}
     out.write_bytes(orjson.dumps(asked, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
     click.echo(f"{planned.parts} sealed parts of {planned.records} records would go; approvers sign `{out}`")
@@ -232,10 +237,13 @@ def _options(log: Path) -> "Options":
     return Options(version(), state=str(log.parent), region=leaf["region"], cluster_name=leaf["cluster"], writer=writer)
 
 
-def _origin(log: Path) -> str:
+def _name(log: Path) -> str:
+    """The log's own name."""
     from audit.reading import read_records
+    from audit.whole import name_of_log, present_shards
 
-    return str(next(iter(read_records(log, 0, 1))).fields.get("origin", ""))
+    place = present_shards(log)[-1][1]
+    return name_of_log(log, str(next(iter(read_records(place, 0, 1))).fields.get("origin", "")))
 
 
 def _read(path: Path, schema: str) -> dict[str, Any]:

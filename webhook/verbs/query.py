@@ -10,7 +10,7 @@ from audit.verbs.places import log_directory
 from webhook.verbs.private import Refused, keyring_options, moving
 
 if TYPE_CHECKING:
-    from audit.query import Found, Question
+    from audit.query import Answer, Question
     from audit.reading import LoggedRecord
     from webhook.regional import Where
 
@@ -77,54 +77,40 @@ def query(
         values["user"] = tags
     values.setdefault("schema", ("decision",))
     if decision_id:
-        found, rows = _with_id(directory, values, decision_id, folder)
+        answer = _with_id(directory, values, decision_id, folder)
     else:
         question = Question(values, _moment(begin), _moment(end))
-        found, rows = answered(directory, question, 0 if count else limit, folder)
-    click.echo(rendered(found, rows, output), nl=False)
+        answer = answered(directory, question, 0 if count else limit, folder)
+    click.echo(rendered(answer, output), nl=False)
 
 
-def _with_id(
-    log: Path, values: Mapping[str, Sequence[str]], decision_id: str, folder: Path | None
-) -> "tuple[Found, Sequence[LoggedRecord]]":
+def _with_id(log: Path, values: Mapping[str, Sequence[str]], decision_id: str, folder: Path | None) -> "Answer":
     """Ids are not in the index: an id says when it was made, and the records of that moment are looked at."""
-    from audit.query import Found, Question
+    from audit.query import Answer, Question
     from audit.query.terms import moment_of_id
 
     made = moment_of_id(decision_id)
     if made is None:
         raise Refused(f"`{decision_id}` is no decision id", "it is the UUID in the audit annotation `decision-id`")
-    question = Question(values, made - _AROUND, made + _AROUND)
-    _, candidates = answered(log, question, _CANDIDATES, folder)
-    rows = [row for row in candidates if row.fields.get("id") == decision_id]
-    return Found(len(rows), tuple(row.index for row in rows)), rows
+    candidates = answered(log, Question(values, made - _AROUND, made + _AROUND), _CANDIDATES, folder)
+    rows = tuple(row for row in candidates.rows if row[1].fields.get("id") == decision_id)
+    return Answer(len(rows), rows)
 
 
-def answered(
-    log: Path, question: "Question", limit: int, folder: Path | None
-) -> "tuple[Found, Sequence[LoggedRecord]]":
-    """What fits and the newest of it. A run of the index that turns out to be damaged is made anew."""
-    from audit.query import Index, leaves_at, search
-    from audit.query.runs import RunBroken
+def answered(log: Path, question: "Question", limit: int, folder: Path | None) -> "Answer":
+    """What fits and the newest of it, with progress for people while the index is made."""
+    from audit.query import ask
 
-    while True:
-        with moving("indexing") as progress:
-            index = Index.of(log, folder, progress=progress)
-        try:
-            found = search(index, question, limit)
-        except RunBroken as broken:
-            index.discard(broken.path)
-            continue
-        finally:
-            index.close()
-        return found, leaves_at(log, found.newest)
+    with moving("indexing") as progress:
+        return ask(log, question, limit, folder=folder, progress=progress)
 
 
-def rendered(found: "Found", rows: "Sequence[LoggedRecord]", output: str) -> str:
+def rendered(answer: "Answer", output: str) -> str:
     """A line for each record, or the leaves as they are."""
     if output == "table":
-        return "".join(f"{line}\n" for line in (_summary(found, rows), *map(_line, rows)))
-    plain = {"count": found.count, "records": [{"index": row.index, "leaf": row.fields} for row in rows]}
+        return "".join(f"{line}\n" for line in (_summary(answer), *(_line(shard, row) for shard, row in answer.rows)))
+    rows = [{"shard": shard, "index": row.index, "leaf": row.fields} for shard, row in answer.rows]
+    plain = {"count": answer.count, "records": rows}
     if output == "json":
         import orjson
 
@@ -134,21 +120,22 @@ def rendered(found: "Found", rows: "Sequence[LoggedRecord]", output: str) -> str
     return str(yaml.safe_dump(plain, sort_keys=False))
 
 
-def _summary(found: "Found", rows: "Sequence[LoggedRecord]") -> str:
-    shown = f", the newest {len(rows)} of them" if rows and len(rows) < found.count else ""
-    return f"{found.count} records{shown}"
+def _summary(answer: "Answer") -> str:
+    shown = len(answer.rows)
+    return f"{answer.count} records" + (f", the newest {shown} of them" if 0 < shown < answer.count else "")
 
 
-def _line(row: "LoggedRecord") -> str:
+def _line(shard: int, row: "LoggedRecord") -> str:
     leaf = row.fields
+    number = f"{shard}/{row.index}" if shard else f"{row.index}"
     schema = str(leaf["schema"]).removeprefix("bailiwick.").partition("/")[0]
     if schema != "decision":
         told = leaf.get("outcome") or leaf.get("state") or leaf.get("reason") or leaf.get("what") or ""
-        return f"{row.index:>9}  {leaf['time'][:19]}Z  {schema}  {told}"
+        return f"{number:>9}  {leaf['time'][:19]}Z  {schema}  {told}"
     why = _codes(leaf)
     place = leaf.get("namespace", "-")
     what = f"{leaf['operation'].lower()} {leaf['gvk'].rpartition('/')[2]}"
-    return f"{row.index:>9}  {leaf['time'][:19]}Z  {leaf['verdict']:<12}  {place:<20}  {what}{why}"
+    return f"{number:>9}  {leaf['time'][:19]}Z  {leaf['verdict']:<12}  {place:<20}  {what}{why}"
 
 
 def _codes(leaf: Mapping[str, Any]) -> str:

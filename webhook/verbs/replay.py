@@ -23,6 +23,7 @@ SHOWN = 200  # lines for people; programs get all
 @click.argument("log", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--rules", multiple=True, metavar="PATH", help="Compare with what these would say today; repeatable.")
 @click.option("--packs/--no-packs", default=True, show_default=True, help="With the built-in policies of today.")
+@click.option("--shard", type=click.IntRange(min=0), default=None, help="Only this shard, where there are several.")
 @click.option("--from", "begin", type=click.IntRange(min=0), default=0, help="The first record.")
 @click.option("--to", "end", type=click.IntRange(min=0), default=None, help="The record after the last one.")
 @click.option("--namespace", default="", help="Only records of this namespace.")
@@ -32,6 +33,7 @@ def replay(
     log: Path,
     rules: Sequence[str],
     packs: bool,
+    shard: int | None,
     begin: int,
     end: int | None,
     namespace: str,
@@ -46,7 +48,7 @@ def replay(
     from webhook.replay import Asked
 
     today = _engine(rules, packs) if rules else None
-    lines = replayed(log_directory(log), where, Asked(begin, end, namespace, today))
+    lines = replayed(log_directory(log), where, Asked(shard, begin, end, namespace, today))
     click.echo(rendered(lines, output), nl=False)
     sys.exit(int(any(line.fails for line in lines)))
 
@@ -54,11 +56,12 @@ def replay(
 def replayed(log: Path, where: "Where", asked: Any) -> "list[Line]":
     """Every line, with progress for people."""
     from audit.reading import read_records
+    from audit.whole import present_shards
     from webhook.regional import jurisdiction_of, keyring_for
     from webhook.replay import Replay
     from webhook.verbs.private import moving
 
-    first = next(iter(read_records(log, 0, 1)), None)
+    first = next(iter(read_records(present_shards(log)[-1][1], 0, 1)), None)
     if first is None:
         return []
     keyring = keyring_for(where, log, first.fields["region"])
@@ -99,7 +102,8 @@ def _texts(lines: "Sequence[Line]") -> list[str]:
 
 
 def _told(line: "Line") -> list[str]:
-    what = f"record {line.index} ({line.time[:19]}Z, {line.namespace or 'cluster'}, {line.kind})"
+    number = f"{line.shard}/{line.index}" if line.shard else f"{line.index}"
+    what = f"record {number} ({line.time[:19]}Z, {line.namespace or 'cluster'}, {line.kind})"
     told = []
     if line.then.outcome != "same":
         told.append(f"{line.then.outcome}: {what}" + (f": {line.then.detail}" if line.then.detail else ""))
@@ -116,7 +120,13 @@ def _counts(outcomes: Any) -> str:
 def _plain(lines: "Sequence[Line]") -> dict[str, Any]:
     rows = []
     for line in lines:
-        row: dict[str, Any] = {"index": line.index, "id": line.id, "time": line.time, "namespace": line.namespace}
+        row: dict[str, Any] = {
+            "shard": line.shard,
+            "index": line.index,
+            "id": line.id,
+            "time": line.time,
+            "namespace": line.namespace,
+        }
         row |= {"kind": line.kind, "verdict": line.verdict}
         row["then"] = {"outcome": str(line.then.outcome), "detail": line.then.detail}
         if line.today is not None:
