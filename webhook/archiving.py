@@ -1,7 +1,8 @@
 """Which inputs a decision shares with others, for its record: the rules in force, and what it read of the cluster.
 
 Guarantees that each goes along with the record that names it, for whoever sees to its durability, and that the data of
-a Secret is in none of them. What only this request brought (the review, answers to its questions) goes into the record's own part.
+a Secret is in none of them. What only this request brought (the review, answers to its questions) goes into the
+record's own part.
 """
 
 from collections.abc import Callable
