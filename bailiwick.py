@@ -123,6 +123,11 @@ def completion(shell: str) -> None:
 @click.option("--shard-records", default=0, help="Go on in a new shard of the log when it has so many; 0: never.")
 @click.option("--shard-days", default=0.0, help="The same by its age.")
 @click.option("--keep-days", default=180, show_default=True, help="No shard is pruned before it is so old.")
+@click.option("--log", metavar="URL", help="A log that replicas share: postgres://... without a password in it.")
+@click.option(
+    "--log-password-file", metavar="FILE", help="The database's password; PGPASSWORD and PGPASSFILE work too."
+)
+@click.option("--witnesses", metavar="FILE", help="A tlog-policy: whom checkpoints are taken to for cosigning.")
 @click.option("--linger", default=5.0, show_default=True, help="Seconds of answering on after SIGTERM.")
 def serve(**options: Any) -> None:
     """Run the admission webhook until SIGTERM.

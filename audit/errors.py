@@ -40,6 +40,8 @@ class WireBroken(LogUnavailable):
 class LogRefused(AuditError):
     """The log can't be opened as it is; the message says what was found and what to do."""
 
+    hint = "nothing was written: do what the message says, then start again"
+
 
 class LogLocked(LogRefused):
     """Another process writes this log: stop it, or give each writer a directory of its own."""
@@ -57,6 +59,10 @@ class PruneRefused(AuditError):
     """The shard stays as it is: too young, held, or still written."""
 
     hint = "`bailiwick audit prune` without --yes shows which shards may go, and why others may not"
+
+
+class LogUnsafe(LogRefused):
+    """The database could lose or change what it acknowledged; the message names the setting or the role to change."""
 
 
 class HeadMoved(AuditError):

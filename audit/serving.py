@@ -8,19 +8,36 @@ other end goes away, for whatever reason, so that the log can be closed in good 
 import select
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
-from audit.committer import Item
+from audit.committer import Committed, Item
 from audit.errors import LogUnavailable, RecordInvalid
-from audit.log import FileLog
-from audit.sharded_log import ShardedLog
+from audit.ports import Envelope
+from audit.record import Draft, Record, Unsealed
+from audit.settings import LogStatus
 from audit.wire import LENGTH, Sent, done_message, failed_message, read_batch, state_message
 
 AT_ONCE = 256  # records of one batch, or a message more
 STATE_SECONDS = 1.0  # between two accounts of how the log is doing
 
 
-def serve(log: FileLog | ShardedLog, channel: socket.socket, tend: Callable[[], None] = lambda: None) -> None:
+class Served(Protocol):
+    """An open log, on files or in a database."""
+
+    @property
+    def origin(self) -> str: ...
+
+    def healthy(self) -> bool: ...
+
+    def status(self) -> LogStatus: ...
+
+    def made(self, record: Record | Draft, sealed: Sequence[Envelope | Unsealed]) -> Item: ...
+
+    def append_batch(self, items: Sequence[Item]) -> Committed: ...
+
+
+def serve(log: Served, channel: socket.socket, tend: Callable[[], None] = lambda: None) -> None:
     """Answer until the other end is gone; the log is left open. Raises WireBroken for what can't be read.
 
     `tend` is called before each account of the log, so that whoever waits hears of a new shard before its first record.
@@ -50,7 +67,7 @@ def _waiting(channel: socket.socket) -> list[Sent] | None:
     return items
 
 
-def _answer(log: FileLog | ShardedLog, sent: list[Sent]) -> bytes:
+def _answer(log: Served, sent: list[Sent]) -> bytes:
     items: list[Item] = []
     refused: dict[int, str] = {}
     for place, one in enumerate(sent):

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,7 @@ from audit.remote import RemoteLog
 from audit.settings import LogStatus
 
 if TYPE_CHECKING:
+    from audit.postgres.log import PostgresLog
     from audit.sharded_log import ShardedLog
     from webhook.state import Options
 
@@ -122,7 +123,7 @@ def main(descriptor: int) -> None:
     """Open the log, serve the socket until its other end is gone, close the log."""
     from audit.serving import serve
     from audit.wire import failed_message
-    from webhook.orders import attended
+    from webhook.shared_log import witnessed
     from webhook.state import Options
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # meant for the webhook, which ends us in its time
@@ -130,20 +131,30 @@ def main(descriptor: int) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     sys.setswitchinterval(_TURN)
     options = Options(**orjson.loads(sys.stdin.buffer.read()))
-    with socket.socket(fileno=descriptor) as channel:
+    with socket.socket(fileno=descriptor) as channel, ExitStack() as stack:
         try:
             log = _opened(options)
+            stack.callback(log.close_now)
+            stack.enter_context(witnessed(options))
         except AuditError as error:
             channel.sendall(failed_message(error))
             return
         try:
-            with attended(log, options), suppress(BrokenPipeError, ConnectionResetError):
+            with _attended(log, options), suppress(BrokenPipeError, ConnectionResetError):
                 serve(log, channel, log.tend)
         finally:
-            log.close_now()
+            log.close_now()  # and then the witnesses get its last checkpoint
 
 
-def _opened(options: "Options") -> "ShardedLog":
+def _attended(log: "ShardedLog | PostgresLog", options: "Options") -> AbstractContextManager[None]:
+    """Orders are for a log on files: what is sealed beside a shared one is its database's business."""
+    from audit.sharded_log import ShardedLog
+    from webhook.orders import attended
+
+    return attended(log, options) if isinstance(log, ShardedLog) else nullcontext()
+
+
+def _opened(options: "Options") -> "ShardedLog | PostgresLog":
     """The log; a process before us may need a moment to let go of it."""
     from webhook.state import open_keyring, open_log
 

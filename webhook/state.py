@@ -19,6 +19,7 @@ from keymgmt.unlock import KeyFile
 from webhook.forming import AtOnce, Whereabouts
 
 if TYPE_CHECKING:
+    from audit.postgres.log import PostgresLog
     from keymgmt.ports import Signer
 
 SIGNING = "audit-checkpoint"
@@ -52,6 +53,9 @@ class Options:
     shard_records: int = 0  # the log goes on in a new shard when it has so many; 0: never
     shard_days: float = 0  # the same by its age
     keep_days: int = 180  # no shard is pruned before it is so old
+    log: str | None = None  # postgres://... of a log that replicas share; one on files without
+    log_password_file: str | None = None
+    witnesses: str | None = None  # a tlog-policy with the addresses of those that shall cosign
 
     @property
     def directory(self) -> Path:
@@ -69,24 +73,36 @@ def open_keyring(options: Options) -> FileKeyring:
     return FileKeyring.open(directory, options.region, unlock=unlock)
 
 
-def open_log(options: Options, keyring: FileKeyring) -> ShardedLog:
-    """The log in the state directory, signed by the region's key under the log's own name."""
-    origin = f"audit.{options.region}/{options.cluster_name}/{options.writer}"
+def open_log(options: Options, keyring: FileKeyring) -> "ShardedLog | PostgresLog":
+    """The log in the state directory, or the one that replicas share, signed by the region's key under its own name."""
+    origin = origin_of(options)
     signer: Signer = keyring.signer(SIGNING, origin)
     writer = Writer(options.writer, str(uuid.uuid4()), options.cluster_name, options.region, options.version)
+    options.directory.mkdir(parents=True, exist_ok=True)
+    _show_key(options.directory / "log.vkeys", VerifierKey.ed25519(origin, signer.public_key))
+    seal = AtOnce(whereabouts(options, keyring), keyring.sealer()).seal
+    if options.log is not None:
+        from webhook.shared_log import open_shared
+
+        return open_shared(options, origin, signer, writer, seal)
     directory = options.directory / "log"
     directory.mkdir(parents=True, exist_ok=True)
-    _show_key(options.directory / "log.vkeys", VerifierKey.ed25519(origin, signer.public_key))
     return ShardedLog.open(
         directory,
         origin=origin,
         signer=signer,
         clock=lambda: datetime.now(UTC),
         writer=writer,
-        seal=AtOnce(whereabouts(options, keyring), keyring.sealer()).seal,
+        seal=seal,
         settings=LogSettings(reserve_bytes=options.log_reserve << 20, alarm_bytes=options.log_alarm << 20),
         shards=ShardSettings(options.shard_records, options.shard_days, options.keep_days),
     )
+
+
+def origin_of(options: Options) -> str:
+    """The log's name: each writer's own, or the cluster's where its replicas share one."""
+    name = f"audit.{options.region}/{options.cluster_name}"
+    return name if options.log is not None else f"{name}/{options.writer}"
 
 
 def whereabouts(options: Options, keyring: FileKeyring) -> Whereabouts:

@@ -27,7 +27,7 @@ class Kept(Protocol):
     @property
     def size(self) -> int: ...
 
-    def tend(self, unsigned_seconds: float, *, beat: bool) -> None: ...
+    def look_after(self, unsigned_seconds: float, *, beat: bool) -> None: ...
 
     def poison(self, error: Exception) -> None: ...
 
@@ -91,7 +91,7 @@ class SharedKeeper:
             self._work()
             beat = bool(self._settings.heartbeat_seconds) and begun >= beat_at
             beat_at = begun + self._settings.heartbeat_seconds if beat else beat_at
-            self._log.tend(self.unsigned_seconds(), beat=beat)
+            self._log.look_after(self.unsigned_seconds(), beat=beat)
             self._stopping.wait(min(CATCH_UP_SECONDS, self._settings.publish_seconds))
         self._work()
         self._let_go()

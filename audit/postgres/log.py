@@ -16,16 +16,17 @@ from datetime import datetime
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from audit.answers import acknowledge, refuse, sealed_parts_of
+from audit.answers import acknowledge, refuse
 from audit.committer import Committed, Item
-from audit.errors import LogBusy, LogClosed, LogFull, LogLocked, LogPoisoned, LogRefused, LogUnavailable
+from audit.drafts import Seal, made
+from audit.errors import LogBusy, LogClosed, LogFull, LogPoisoned, LogRefused, LogUnavailable
 from audit.leaf import table_digest
 from audit.ports import Envelope, Position, Signer
 from audit.postgres.address import Address
 from audit.postgres.keeper import SharedKeeper
 from audit.postgres.publisher import SharedPublisher
 from audit.postgres.turns import Turns
-from audit.record import Record, event_record
+from audit.record import Draft, Record, Unsealed, event_record
 from audit.settings import LogSettings, LogStatus, Writer
 from audit.tlog.notes import VerifierKey
 
@@ -48,13 +49,14 @@ class PostgresLog:
         writer: Writer,
         settings: LogSettings | None = None,
         patience: float = PATIENCE,
+        seal: Seal | None = None,
     ) -> "PostgresLog":
         """Connect, check and start; a start record is durable when this returns, in a new log after a genesis record.
 
         Blocks on the network. Raises LogUnsafe, LogLocked and LogRefused, LogUnavailable.
         """
         writer.check()
-        log = cls(address, origin, signer, clock, writer, settings or LogSettings(), patience)
+        log = cls(address, origin, signer, clock, writer, settings or LogSettings(), patience, seal)
         log._start()
         return log
 
@@ -67,6 +69,7 @@ class PostgresLog:
         writer: Writer,
         settings: LogSettings,
         patience: float,
+        seal: Seal | None = None,
     ) -> None:
         self._address = address
         self.origin = origin
@@ -75,6 +78,8 @@ class PostgresLog:
         self._writer = writer
         self._settings = settings
         self._patience = patience
+        self._seal = seal
+        self._writing = threading.Lock()  # one turn at a time
         self._vkey = str(VerifierKey.ed25519(signer.name, signer.public_key))
         self._turns = Turns(address, origin, self._vkey, writer, patience)
         self._queue: SimpleQueue[Any] = SimpleQueue()
@@ -87,7 +92,7 @@ class PostgresLog:
 
     # — appending —
 
-    async def append(self, record: Record, sealed: Sequence[Envelope] = ()) -> Position:
+    async def append(self, record: Record | Draft, sealed: Sequence[Envelope | Unsealed] = ()) -> Position:
         """Return once the record and its sealed parts are durable.
 
         Raises LogBusy, LogFull, LogPoisoned, LogClosed (all LogUnavailable), RecordInvalid for too many parts. A caller
@@ -96,17 +101,30 @@ class PostgresLog:
         """
         if self._hindrance() is not None:
             raise self._refuse()
-        parts = sealed_parts_of(sealed) if sealed else ()
+        record, parts = self.made(record, sealed)
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Position] = loop.create_future()
         self._put((record, parts, future, loop))
         return await future
 
-    def append_now(self, record: Record, sealed: Sequence[Envelope] = ()) -> Position:
+    def append_now(self, record: Record | Draft, sealed: Sequence[Envelope | Unsealed] = ()) -> Position:
         """The same for a thread without an event loop; blocks."""
         if self._hindrance() is not None:
             raise self._refuse()
-        return self._append_own(record, sealed_parts_of(sealed)).result()
+        return self._append_own(*self.made(record, sealed)).result()
+
+    def made(self, record: Record | Draft, sealed: Sequence[Envelope | Unsealed]) -> Item:
+        """What `append_batch` takes. Raises RecordInvalid for too many parts, and for a draft that is no record."""
+        return made(record, sealed, self._seal)
+
+    def append_batch(self, items: Sequence[Item]) -> Committed:
+        """Make these records durable in the caller's own thread, all or none. Blocks. Raises LogUnavailable."""
+        if self._hindrance() is not None:
+            raise self._refuse()
+        return self._commit(items) if items else Committed(self._turns.size, [])
+
+    def tend(self) -> None:
+        """Nothing to do here: the keeper does."""
 
     def healthy(self) -> bool:
         """Whether an append may succeed now."""
@@ -150,7 +168,7 @@ class PostgresLog:
         """Records that this replica has seen."""
         return self._turns.size
 
-    def tend(self, unsigned_seconds: float, *, beat: bool) -> None:
+    def look_after(self, unsigned_seconds: float, *, beat: bool) -> None:
         """Between the keeper's rounds: cut what hangs, ask whether a lost server is back, beat."""
         self._turns.cut(2 * self._patience)
         if self._down is not None:
@@ -232,38 +250,46 @@ class PostgresLog:
         if _PROBE in batch and self._down is not None:
             self._probe()
         items = [item for item in batch if item is not _PROBE]
-        refusal = self._refusal if isinstance(self._refusal, LogPoisoned) else self._down
-        if refusal is not None or not items:
-            refuse(items, refusal or LogBusy(""))
+        if not items:
             return
         try:
-            committed = self._turns.commit(lambda _size: [(item[0], item[1]) for item in items])
-        except LogFull as error:
-            refuse(items, error)
-        except LogPoisoned as error:
-            self.poison(error)
-            refuse(items, self._refusal or error)
+            committed = self._commit([(item[0], item[1]) for item in items])
         except LogUnavailable as error:
-            self._down = error
             refuse(items, error)
-        except (LogLocked, LogRefused) as error:  # another server than before, or another process under our name
-            self._down = LogBusy(str(error))
-            refuse(items, self._down)
-        except Exception as error:  # noqa: BLE001 — whatever it is, nobody may be left waiting, and nothing acknowledged
-            self.poison(error)
-            refuse(items, self._refusal or LogUnavailable(str(error)))
         else:
-            self._acknowledge(items, committed)
+            acknowledge(items, committed, self.origin)
 
-    def _acknowledge(self, items: list[Any], committed: Committed) -> None:
-        assert self._keeper is not None
-        self._keeper.saw(self._turns.size)
-        acknowledge(items, committed, self.origin)
+    def _commit(self, items: Sequence[Item]) -> Committed:
+        """One batch, one turn. Raises LogUnavailable; what lasts is remembered, so that the next is refused at once."""
+        with self._writing:
+            lasting = self._refusal if isinstance(self._refusal, LogPoisoned) else self._down
+            if lasting is not None:
+                raise lasting
+            try:
+                committed = self._turns.commit(lambda _size: items)
+            except LogFull:
+                raise
+            except LogPoisoned as error:
+                self.poison(error)
+                raise self._refusal or error from error
+            except LogUnavailable as error:
+                self._down = error
+                raise
+            except LogRefused as error:  # another server than before, or another process under our name
+                self._down = LogBusy(str(error))
+                raise self._down from error
+            except Exception as error:  # whatever it is, nobody may be left waiting, and nothing acknowledged
+                self.poison(error)
+                raise self._refusal or LogUnavailable(str(error)) from error
+        if self._keeper is not None:
+            self._keeper.saw(self._turns.size)
+        return committed
 
     def _probe(self) -> None:
         try:
-            if self._turns.settle():
-                self._down = None
+            with self._writing:
+                if self._turns.settle():
+                    self._down = None
         except LogPoisoned as error:
             self.poison(error)
         except LogRefused as error:

@@ -33,6 +33,7 @@ class PublishedTables:
         return cls(Address.parse(url, password), origin)
 
     def __init__(self, address: Address, origin: str | None = None) -> None:
+        """As `open`, over an address."""
         self._address = address
         self._guard = threading.Lock()
         self._session: Session | None = None

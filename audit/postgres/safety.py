@@ -7,7 +7,7 @@ from typing import Any
 
 from psycopg import Connection
 
-from audit.errors import LogRefused
+from audit.errors import LogRefused, LogUnsafe
 
 VERSION = 1
 APPEND_ONLY = ("batch", "part", "counters", "settled", "tile", "head", "note", "log", "log_key")
@@ -25,10 +25,6 @@ WHERE has_table_privilege('bailiwick.' || name, 'UPDATE')
 _UNLOGGED = """
 SELECT relname FROM pg_class WHERE relnamespace = 'bailiwick'::regnamespace AND relkind = 'r' AND relpersistence <> 'p'
 """
-
-
-class LogUnsafe(LogRefused):
-    """The server could lose or change what it acknowledged; the message names the setting to change."""
 
 
 def check_server(session: "Connection[tuple[Any, ...]]") -> None:

@@ -7,6 +7,7 @@ from audit.verbs.mirror import mirror
 from audit.verbs.proof import prove, verify_proof
 from audit.verbs.reconcile import reconcile
 from audit.verbs.serve import serve
+from audit.verbs.sql import sql
 from audit.verbs.verify import verify
 from audit.verbs.witness import witness
 
@@ -23,4 +24,5 @@ audit.add_command(reconcile)
 audit.add_command(export)
 audit.add_command(mirror)
 audit.add_command(serve)
+audit.add_command(sql)
 audit.add_command(witness)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from audit.verbs.places import verifier_keys
+from audit.verbs.said import FORMATS, said
 from audit.verbs.secrets import is_http, is_postgres, secret_of
 
 if TYPE_CHECKING:
@@ -27,9 +28,13 @@ if TYPE_CHECKING:
 @click.option("--origin", help="Whose log it must be.")
 @click.option("--once", is_flag=True, help="One round, then end.")
 @click.option("--interval", default=10.0, show_default=True, help="Seconds between rounds.")
-@click.option("--token-file", type=click.Path(dir_okay=False, path_type=Path), help="What the log's server asks for.")
+@click.option(
+    "--token-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="What the server asks for: a token, a password.",
+)
 @click.option("--ca", type=click.Path(dir_okay=False, path_type=Path), help="The authority of its certificate (PEM).")
-@click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@click.option("-o", "--output", type=FORMATS, default="table", show_default=True)
 def mirror(
     source: str,
     directory: Path,
@@ -78,7 +83,7 @@ def _source(source: str, origin: str | None, token_file: Path | None, ca: Path |
     if is_postgres(source):
         from audit.postgres.published import PublishedTables
 
-        return PublishedTables.open(source, origin)
+        return PublishedTables.open(source, origin, secret_of(token_file))
     if not is_http(source):
         raise click.UsageError(f"`{source}` is no address: expected http://, https:// or postgres://")
     from audit.web.client import Access, HttpClient
@@ -121,9 +126,7 @@ def _tell(copied: "Copied", output: str) -> None:
         witnessed = f", {copied.witnessed} of them witnessed" if copied.witnessed else ""
         click.echo(f"holds: {copied.size} records, {copied.new} of them new{witnessed}")
         return
-    import orjson
-
-    click.echo(orjson.dumps({"records": copied.size, "new": copied.new, "witnessed": copied.witnessed}).decode())
+    click.echo(said({"records": copied.size, "new": copied.new, "witnessed": copied.witnessed}, output), nl=False)
 
 
 def _judge(error: Exception) -> None:

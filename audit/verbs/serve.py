@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 @click.option("--certificate", type=click.Path(dir_okay=False, path_type=Path), help="Serve TLS with it (PEM).")
 @click.option("--key", type=click.Path(dir_okay=False, path_type=Path), help="Its private key (PEM).")
 @click.option("--token-file", type=click.Path(dir_okay=False, path_type=Path), help="Serve only who has this token.")
+@click.option(
+    "--password-file", type=click.Path(dir_okay=False, path_type=Path), help="The database's password; or PGPASSWORD."
+)
 @click.option("--witnessed", is_flag=True, help="Show as `checkpoint` the newest one with a quorum of witnesses.")
 def serve(
     log: str,
@@ -29,6 +32,7 @@ def serve(
     certificate: Path | None,
     key: Path | None,
     token_file: Path | None,
+    password_file: Path | None,
     witnessed: bool,
 ) -> None:
     """Serve the LOG (its directory, or postgres://...) over HTTP in the layout of C2SP tlog-tiles, until SIGTERM.
@@ -38,7 +42,7 @@ def serve(
     from audit.web.reading import reading_app
     from audit.web.running import Door, run
 
-    app = reading_app(_published(log, origin), token=secret_of(token_file), witnessed=witnessed)
+    app = reading_app(_published(log, origin, password_file), token=secret_of(token_file), witnessed=witnessed)
 
     def started(number: int) -> None:
         click.echo(f"serving on port {number}")
@@ -46,11 +50,11 @@ def serve(
     run(app, Door(host, port, certificate, key), started)
 
 
-def _published(log: str, origin: str | None) -> "Published":
+def _published(log: str, origin: str | None, password_file: Path | None) -> "Published":
     if is_postgres(log):
         from audit.postgres.published import PublishedTables
 
-        return PublishedTables.open(log, origin)
+        return PublishedTables.open(log, origin, secret_of(password_file))
     from audit.published import PublishedFiles
 
     directory = Path(log)

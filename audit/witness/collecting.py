@@ -5,6 +5,7 @@ witness gets a name, sizes, a root and hashes. What goes wrong is `trouble`; tha
 `split`, which stays until a restart. A witness that lies can raise that alarm, so it stops nothing by itself.
 """
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +22,8 @@ from audit.tlog.proofs import consistency_proof
 from audit.tlog.submission import Submission
 from audit.tlog.tiles import subtrees_in
 from audit.witness.rules import SIZE_TYPE, Answer
+
+logger = logging.getLogger("bailiwick.witnesses")
 
 ROUND_SECONDS = 1.0
 _LARGEST = 19  # digits of a size
@@ -115,8 +118,15 @@ class Collector:
 
         with ThreadPoolExecutor(max(len(witnesses), 1), "audit-witness") as pool:
             list(pool.map(ask, witnesses))
-        self._trouble = trouble
+        self._tell(trouble)
         return lines
+
+    def _tell(self, trouble: Mapping[str, str]) -> None:
+        """Say what is new."""
+        for name, message in trouble.items():
+            if self._trouble.get(name) != message:
+                logger.log(logging.CRITICAL if message in self._split else logging.WARNING, "%s: %s", name, message)
+        self._trouble = trouble
 
     def _ask(self, witness: PolicyWitness, note: Note) -> Sequence[NoteSignature]:
         """One witness's cosignature. Raises SplitView, AuditError."""
@@ -125,6 +135,8 @@ class Collector:
         if answer.status == 409:
             self._sizes[witness.name] = self._seen(answer, checkpoint)
             answer = self._submitted(witness, note, checkpoint)
+        if answer.status == 409 and self._seen(answer, checkpoint) == checkpoint.size:
+            raise SplitView(f"at {checkpoint.size} records it saw another root")
         if answer.status == 422:
             raise SplitView(f"what it saw at {self._sizes.get(witness.name, 0)} records is not part of our history")
         if answer.status != 200:
@@ -153,8 +165,6 @@ class Collector:
         if answer.kind.split(";")[0] != SIZE_TYPE or not told.isdigit() or len(told) > _LARGEST:
             raise AuditError(f"it names no size: `{told[:80]}`")
         size = int(told)
-        if size == checkpoint.size:
-            raise SplitView(f"at {size} records it saw another root")
         if size > checkpoint.size and size > self._newest_size():
             raise SplitView(f"it saw {size} records, the log has {checkpoint.size}: put back, or two histories")
         return size
@@ -171,4 +181,4 @@ class Collector:
         try:
             self.collect()
         except (MerkleError, AuditError, OSError) as error:
-            self._trouble = {"log": str(error)}
+            self._tell({"log": str(error)})

@@ -1,35 +1,29 @@
-"""The log: what an acknowledgement means, and every way in which one is refused."""
+"""The log on files: its disk in every mood. What all logs promise is in `test_log_contract.py`."""
 
 import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import orjson
 import pytest
 
 from audit import (
     LogBusy,
-    LogClosed,
     LogFull,
     LogLocked,
     LogPoisoned,
     LogRefused,
-    LogUnavailable,
-    Position,
     RecordInvalid,
     SealedPart,
-    event_record,
 )
 from audit.log import FileLog, LogSettings, Writer
 from audit.reading import prove, read_records, read_sealed
 from audit.segments import archive_hash
-from audit.tlog import leaf_hash
 from audit.verify import verify_log
 from tests.audit.disks import Fault, SimulatedDisk
-from tests.audit.worlds import NOON, ORIGIN, NoteKey, decision, filled, open_log, sealed
+from tests.audit.worlds import ORIGIN, NoteKey, decision, filled, open_log, sealed
 
 HOME = Path("/log")
 
@@ -65,20 +59,6 @@ class Gate:
         self._open.set()
 
 
-async def test_positions_are_the_commit_order(log: FileLog, disk: SimulatedDisk) -> None:
-    """Two hundred concurrent appends get the two hundred next places, each its own, and lie there."""
-    records = [decision(number) for number in range(200)]
-    positions = await asyncio.gather(*[log.append(record, sealed(n)) for n, record in enumerate(records)])
-    assert sorted(position.index for position in positions) == list(range(2, 202))  # after genesis and start
-    assert {position.origin for position in positions} == {ORIGIN}
-    await log.close()
-    logged = {record.index: record for record in read_records(HOME, files=disk)}
-    for number, position in enumerate(positions):
-        there = logged[position.index]
-        assert there.hash == position.leaf_hash == leaf_hash(there.leaf)
-        assert there.fields["id"] == f"decision-{number}"
-
-
 async def test_no_answer_before_the_sync(log: FileLog, disk: SimulatedDisk) -> None:
     """While the disk syncs nobody is answered; once it has, the record is durable on the disk itself."""
     gate = Gate(disk)
@@ -91,24 +71,6 @@ async def test_no_answer_before_the_sync(log: FileLog, disk: SimulatedDisk) -> N
     durable = b"".join(inode.durable for inode in disk._inodes)
     assert position.leaf_hash in durable
     assert sealed(1)[0].to_bytes() in durable
-
-
-async def test_a_full_queue_refuses(disk: SimulatedDisk) -> None:
-    """One append more than may wait is busy, at once; those that wait are served; later ones are taken again."""
-    log = open_log(HOME, files=disk, waiting=8)
-    gate = Gate(disk)
-    first = asyncio.ensure_future(log.append(decision(0)))
-    await asyncio.to_thread(gate.waiting.wait, 10)
-    waiting = [asyncio.ensure_future(log.append(decision(number))) for number in range(1, 9)]
-    await asyncio.sleep(0)
-    with pytest.raises(LogBusy, match="try again"):
-        await log.append(decision(9))
-    assert log.status().refused == 1
-    gate.open()
-    served = await asyncio.gather(first, *waiting)
-    assert [position.index for position in served] == list(range(2, 11))
-    assert (await log.append(decision(9))).index == 11
-    await log.close()
 
 
 async def test_a_failed_sync_is_the_end(log: FileLog, disk: SimulatedDisk) -> None:
@@ -175,142 +137,6 @@ def test_one_writer_at_a_time(tmp_path: Path) -> None:
     open_log(tmp_path / "log").close_now()
 
 
-async def test_closing(disk: SimulatedDisk) -> None:
-    """What was accepted before the close is durable; what comes after is refused; closing twice is harmless."""
-    log = open_log(HOME, files=disk)
-    pending = [asyncio.ensure_future(log.append(decision(number))) for number in range(50)]
-    await asyncio.sleep(0)
-    await log.close()
-    positions = await asyncio.gather(*pending)
-    assert len({position.index for position in positions}) == 50
-    with pytest.raises(LogClosed):
-        await log.append(decision(0))
-    with pytest.raises(LogClosed):
-        log.append_now(decision(0))
-    await log.close()
-    assert not log.healthy()
-    status = log.status()
-    assert status.size == status.published == status.signed == 53
-    last = list(read_records(HOME, files=disk))[-1]
-    assert last.fields["schema"] == "bailiwick.stop/v2"
-
-
-def test_nobody_waits_for_ever_when_it_closes(disk: SimulatedDisk) -> None:
-    """Threads that append while the log closes all get an answer: a place, or a refusal."""
-    log = open_log(HOME, files=disk)
-    answers: list[Position | LogUnavailable] = []
-
-    def run() -> None:
-        while True:
-            try:
-                answers.append(log.append_now(decision(0)))
-            except LogUnavailable as error:
-                answers.append(error)
-                return
-
-    threads = [threading.Thread(target=run) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    _until(lambda: len(answers) > 20)
-    log.close_now()
-    for thread in threads:
-        thread.join(10)
-        assert not thread.is_alive()
-    places = {answer.index for answer in answers if isinstance(answer, Position)}
-    assert places == set(range(2, 2 + len(places)))
-    assert sum(isinstance(answer, LogClosed) for answer in answers) == 8
-
-
-async def test_who_stops_waiting_does_not_undo(log: FileLog, disk: SimulatedDisk) -> None:
-    """A caller that is cancelled leaves its record in the log, and nobody else is disturbed."""
-    gate = Gate(disk)
-    gone = asyncio.ensure_future(log.append(decision(0)))
-    await asyncio.to_thread(gate.waiting.wait, 10)
-    stays = asyncio.ensure_future(log.append(decision(1)))
-    await asyncio.sleep(0)
-    gone.cancel()
-    gate.open()
-    assert (await stays).index == 3
-    with pytest.raises(asyncio.CancelledError):
-        await gone
-    await log.close()
-    assert [r.fields.get("id") for r in read_records(HOME, 2, 4, files=disk)] == ["decision-0", "decision-1"]
-
-
-def test_several_event_loops(log: FileLog) -> None:
-    """One log serves several event loops and plain threads, in one order."""
-    places: list[int] = []
-
-    def run() -> None:
-        async def work() -> None:
-            for number in range(20):
-                position = await log.append(decision(number))
-                places.append(position.index)
-
-        asyncio.run(work())
-
-    threads = [threading.Thread(target=run) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    places += [log.append_now(decision(number)).index for number in range(20)]
-    for thread in threads:
-        thread.join(10)
-    assert sorted(places) == list(range(2, 82))
-
-
-def test_a_log_tells_its_own_story(disk: SimulatedDisk) -> None:
-    """Genesis once, then start and stop for each run with what was found; a run that didn't end well is named."""
-    filled(HOME, 3, files=disk)
-    second = open_log(HOME, files=disk, boot="boot-2")
-    second.append_now(event_record("policy-load", {"time": NOON, "cluster": "c", "region": "r", "outcome": "loaded"}))
-    disk.lose_power()
-    second.close_now()
-    survivor = disk.copy()
-    open_log(HOME, files=survivor, boot="boot-3").close_now()
-    story = [
-        (r.fields["schema"].split(".")[1].split("/")[0], r.fields["written"]["boot"], r.fields.get("clean"))
-        for r in read_records(HOME, files=survivor)
-        if not r.fields["schema"].startswith("bailiwick.decision/")
-    ]
-    assert story == [
-        ("genesis", "boot-1", None),
-        ("start", "boot-1", True),
-        ("stop", "boot-1", None),
-        ("start", "boot-2", True),
-        ("policy-load", "boot-2", None),
-        ("start", "boot-3", False),
-        ("stop", "boot-3", None),
-    ]
-    genesis = next(read_records(HOME, files=survivor)).fields
-    assert genesis["log_key"] == str(NoteKey().verifier())
-    assert genesis["origin"] == ORIGIN
-
-
-def test_heartbeats(disk: SimulatedDisk) -> None:
-    """A log that nobody writes says from time to time that it is alive."""
-    log = open_log(HOME, files=disk, heartbeat_seconds=0.01)
-    _until(lambda: log.status().size >= 4)
-    log.close_now()
-    assert any(r.fields["schema"] == "bailiwick.heartbeat/v1" for r in read_records(HOME, files=disk))
-
-
-def test_a_signer_that_is_down_delays_only_the_signature(disk: SimulatedDisk) -> None:
-    """While nothing can be signed, records are acknowledged and published; the signature is made up for later."""
-    signer = NoteKey(down=True)
-    log = open_log(HOME, files=disk, signer=signer)
-    log.append_now(decision(0))
-    _until(lambda: "sealed" in log.status().trouble and log.status().published == 3)
-    status = log.status()
-    assert (status.signed, log.healthy()) == (0, True)
-    _until(lambda: log.status().unsigned_seconds > 0.01)
-    signer.down = False
-    _until(lambda: log.status().signed == 3 and log.status().unsigned_seconds == 0)
-    assert log.status().trouble == ""
-    assert len(signer.signed) == 1
-    log.close_now()
-    assert verify_log(HOME, [signer.verifier()], files=disk).ok
-
-
 def test_publishing_that_fails_is_tried_again(disk: SimulatedDisk) -> None:
     """Tiles that can't be written harm no record; once they can, everything is published and fits."""
     log = open_log(HOME, files=disk, segment_bytes=1 << 18)
@@ -373,29 +199,6 @@ def test_another_publisher_stops_the_log(disk: SimulatedDisk) -> None:
     _until(lambda: not log.healthy())
     assert "head is at 3" in log.status().trouble
     log.close_now()
-
-
-class Bad:
-    """An envelope that isn't one."""
-
-    def __init__(self, key_id: object, data: object) -> None:
-        self.key_id = key_id
-        self._data = data
-
-    def to_bytes(self) -> Any:
-        if isinstance(self._data, Exception):
-            raise self._data
-        return self._data
-
-
-@pytest.mark.parametrize(
-    "bad", [Bad(b"id", b"x"), Bad("k" * 129, b"x"), Bad("k\n", b"x"), Bad("k", "text"), Bad("k", ValueError("broken"))]
-)
-async def test_a_bad_envelope_harms_only_its_sender(log: FileLog, bad: Bad) -> None:
-    """What is no envelope is refused before it reaches the writer; the log goes on."""
-    with pytest.raises((RecordInvalid, ValueError)):
-        await log.append(decision(0), [bad])
-    assert (await log.append(decision(0))).index == 2
 
 
 def test_a_writer_with_an_impossible_name(disk: SimulatedDisk) -> None:

@@ -11,14 +11,14 @@ import psycopg
 import pytest
 
 from audit import LogBusy, LogFull, LogLocked, LogPoisoned, LogRefused, LogUnavailable, Position
-from audit.errors import HeadMoved, LogForked
+from audit.errors import HeadMoved, LogForked, LogUnsafe
 from audit.mirror import Mirror
 from audit.postgres.address import Address
 from audit.postgres.errors import Unreachable
 from audit.postgres.log import PostgresLog
 from audit.postgres.published import PublishedTables
 from audit.postgres.publisher import SharedPublisher
-from audit.postgres.safety import APPEND_ONLY, LogUnsafe
+from audit.postgres.safety import APPEND_ONLY
 from audit.tlog import Checkpoint, parse_note
 from audit.web.client import HttpClient
 from audit.web.far_log import FarLog

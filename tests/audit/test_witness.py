@@ -238,6 +238,27 @@ def test_a_quorum_over_http(tmp_path: Path) -> None:
     log.close_now()
 
 
+def test_replicas_may_both_ask(tmp_path: Path) -> None:
+    """Two collectors of one log, as replicas have them, get the same cosignatures and take nothing for a split view."""
+    log = open_log(tmp_path / "log")
+    rules = World().open()
+    collectors = [
+        Collector(
+            PublishedFiles(tmp_path / "log"),
+            policy_of(("X1", "http://w")),
+            lambda _w, body: rules.add_checkpoint(body),
+        )
+        for _ in range(2)
+    ]
+    for _ in range(3):
+        log.append_now(decision(1))
+        _signed(log)
+        for collector in collectors:
+            assert collector.collect()
+            assert collector.status().split == ""
+    log.close_now()
+
+
 def test_a_split_view_is_found(tmp_path: Path) -> None:
     """Of two logs with one name and key, each of which looks whole, the second to ask finds that there is another."""
     for name, count in (("one", 50), ("two", 60)):

@@ -1,0 +1,176 @@
+"""A webhook whose log lies beyond its host: replicas that share an order in a database, witnesses that cosign."""
+
+import asyncio
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from audit import LogUnavailable
+from audit.errors import LogRefused, LogUnsafe
+from audit.mirror import Mirror
+from audit.postgres.published import PublishedTables
+from audit.published import WITNESSED, PublishedFiles
+from audit.reading import read_records
+from audit.tlog import Policy, VerifierKey
+from audit.verify import verify_log
+from audit.web.running import served
+from audit.web.witness import witness_app
+from audit.witness.rules import Witness
+from audit.witness.states import FileStates
+from tests.audit.servers import Server, running
+from tests.audit.test_policy import vkey, witness
+from tests.audit.worlds import decision
+from webhook.log_process import LogProcess
+from webhook.state import Options, open_keyring
+
+ROOT = Path(__file__).parents[2]
+ORIGIN = "audit.local/cluster"
+
+
+@pytest.fixture(scope="module")
+def database() -> Iterator[Server]:
+    """A real server."""
+    with running() as server:
+        yield server
+
+
+def replicas(folder: Path, count: int, **more: str) -> list[Options]:
+    """State directories with one keyring between them."""
+    made = [Options(version="test", state=str(folder / f"r{n}"), writer=f"webhook-{n}", **more) for n in range(count)]  # type: ignore[arg-type]
+    open_keyring(made[0])
+    for one in made[1:]:
+        shutil.copytree(made[0].directory / "keys", one.directory / "keys")
+    return made
+
+
+def keys_of(options: Options) -> list[VerifierKey]:
+    """Who signs the log, as it stands beside it."""
+    return [VerifierKey.parse(line) for line in (options.directory / "log.vkeys").read_text().split()]
+
+
+async def test_replicas_share_a_witnessed_order(database: Server, tmp_path: Path) -> None:
+    """Two webhooks' logs in one database, one killed under load: one order, cosigned, nothing acknowledged lost."""
+    policy_file = tmp_path / "policy"
+    made = replicas(tmp_path, 2, log=database.url(), witnesses=str(policy_file))
+    signer = open_keyring(made[0]).signer("audit-checkpoint", ORIGIN)
+    known = VerifierKey.ed25519(ORIGIN, signer.public_key)
+    states = FileStates.open(tmp_path / "witness")
+    rules = Witness({ORIGIN: [known]}, witness("X1"), states, lambda: 1_795_000_000)
+    acknowledged: dict[int, bytes] = {}
+    with served(witness_app(rules, [ORIGIN])) as port:
+        text = f"log {known}\nwitness X1 {vkey(witness('X1'))} http://127.0.0.1:{port}\nquorum X1\n"
+        policy_file.write_text(text)
+        logs = [await LogProcess.start(options) for options in made]
+
+        async def produce(log: LogProcess, numbers: range) -> None:
+            for number in numbers:
+                try:
+                    position = await log.append(decision(number))
+                    acknowledged[position.index] = position.leaf_hash
+                except LogUnavailable:
+                    await asyncio.sleep(0.05)
+
+        spans = [range(at * 50, at * 50 + 50) for at in range(16)]
+        load = [asyncio.ensure_future(produce(logs[n % 2], span)) for n, span in enumerate(spans)]
+        await asyncio.sleep(0.1)
+        os.kill(logs[1].pid, signal.SIGKILL)
+        await asyncio.gather(*load)
+        assert {(await log.append(decision(9))).origin for log in logs if log.healthy()} == {ORIGIN}
+        for log in logs:
+            await log.close()
+    states.close()
+    assert keys_of(made[0]) == keys_of(made[1]) == [known]
+    copy = Mirror(PublishedTables.open(database.url()), tmp_path / "copy", [known])
+    copy.open()
+    copied = copy.round()
+    copy.close()
+    assert copied.size == copied.witnessed
+    assert verify_log(tmp_path / "copy", [known]).ok
+    there = {record.index: record.hash for record in read_records(tmp_path / "copy")}
+    assert {index: there[index] for index in acknowledged} == acknowledged
+    assert len(acknowledged) >= 400
+    assert Policy.parse(text.encode()).verify(PublishedFiles(tmp_path / "copy").note(WITNESSED))[0].size == copied.size
+
+
+async def test_a_log_on_files_is_witnessed_to_its_end(tmp_path: Path) -> None:
+    """With witnesses named, a log on files has its last checkpoint cosigned when it closes."""
+    policy_file = tmp_path / "policy"
+    (made,) = replicas(tmp_path, 1, witnesses=str(policy_file))
+    origin = f"{ORIGIN}/webhook-0"
+    known = VerifierKey.ed25519(origin, open_keyring(made).signer("audit-checkpoint", origin).public_key)
+    states = FileStates.open(tmp_path / "witness")
+    rules = Witness({origin: [known]}, witness("X1"), states, lambda: 1_795_000_000)
+    with served(witness_app(rules, [origin])) as port:
+        text = f"log {known}\nwitness X1 {vkey(witness('X1'))} http://127.0.0.1:{port}\nquorum X1\n"
+        policy_file.write_text(text)
+        log = await LogProcess.start(made)
+        await log.append(decision(1))
+        await log.close()
+    states.close()
+    checkpoint, _ = Policy.parse(text.encode()).verify(PublishedFiles(made.directory / "log").note(WITNESSED), origin)
+    assert checkpoint.size == 4
+
+
+async def test_why_a_shared_log_was_refused(database: Server, tmp_path: Path) -> None:
+    """A role with too many rights, a policy that is none, a password in the address: each is said by its own error."""
+    (loose,) = replicas(tmp_path / "a", 1, log=database.url("owner"))
+    with pytest.raises(LogUnsafe, match="bailiwick_writer alone"):
+        await LogProcess.start(loose)
+    (tmp_path / "policy").write_text("nonsense\n")
+    (strange,) = replicas(tmp_path / "b", 1, witnesses=str(tmp_path / "policy"))
+    with pytest.raises(LogRefused, match="line 1"):
+        await LogProcess.start(strange)
+    (told,) = replicas(tmp_path / "c", 1, log="postgres://u:s3cret@host/db")
+    with pytest.raises(LogRefused, match="by file") as caught:
+        await LogProcess.start(told)
+    assert "s3cret" not in str(caught.value)
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "bailiwick",
+            "serve",
+            "--state",
+            str(tmp_path / "c"),
+            "--log",
+            "postgres://u:s3cret@h/d",
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 2
+    assert "hint: " in done.stderr
+    assert "s3cret" not in done.stderr
+
+
+async def test_the_password_comes_by_file(database: Server, tmp_path: Path) -> None:
+    """A database that asks for a password gets it from the file; it stands in no process's arguments."""
+    database.execute("CREATE ROLE guarded LOGIN PASSWORD 's3cret' IN ROLE bailiwick_writer")
+    hba = database.data / "pg_hba.conf"
+    before = hba.read_text()
+    hba.write_text(f"local all guarded scram-sha-256\n{before}")
+    database.execute("SELECT pg_reload_conf()")
+    try:
+        (tmp_path / "password").write_text("s3cret\n")
+        more = {"log": database.url("guarded"), "cluster_name": "guarded"}
+        (without,) = replicas(tmp_path / "a", 1, **more)
+        with pytest.raises(LogRefused, match="password"):
+            await LogProcess.start(without)
+        (made,) = replicas(tmp_path / "b", 1, **more, log_password_file=str(tmp_path / "password"))
+        log = await LogProcess.start(made)
+        assert b"s3cret" not in Path(f"/proc/{log.pid}/cmdline").read_bytes()
+        assert b"s3cret" not in Path(f"/proc/{log.pid}/environ").read_bytes()
+        await log.append(decision(1))
+        await log.close()
+    finally:
+        hba.write_text(before)
+        database.execute("SELECT pg_reload_conf()")
