@@ -4,6 +4,7 @@ Serving, mirroring, witnessing and proving read a log through this, whether it l
 HTTP. What comes back is bytes that nobody has checked yet.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -37,10 +38,10 @@ class Published(Protocol):
 
 
 class PublishedFiles:
-    """A log in a directory, its writer's or a mirror's."""
+    """A log in a directory, its writer's or a mirror's; the directory may be found anew each time."""
 
-    def __init__(self, directory: Path, files: FileSystem | None = None) -> None:
-        self._directory = directory
+    def __init__(self, directory: Path | Callable[[], Path], files: FileSystem | None = None) -> None:
+        self._found = directory
         self._files = files or Disk()
 
     def note(self, name: str = CHECKPOINT) -> bytes:
@@ -52,10 +53,15 @@ class PublishedFiles:
     def close(self) -> None:
         """Nothing is held."""
 
+    @property
+    def _directory(self) -> Path:
+        return self._found if isinstance(self._found, Path) else self._found()
+
     def keep_witnessed(self, note: bytes) -> None:
         """Put the cosigned checkpoint in place, durably. Raises OSError."""
-        write_file(self._files, self._directory / WITNESSED, note)
-        self._files.sync_directory(self._directory)
+        directory = self._directory
+        write_file(self._files, directory / WITNESSED, note)
+        self._files.sync_directory(directory)
 
     def _read(self, path: str) -> bytes:
         try:

@@ -156,12 +156,14 @@ def _attended(log: "ShardedLog | PostgresLog", options: "Options") -> AbstractCo
 
 def _opened(options: "Options") -> "ShardedLog | PostgresLog":
     """The log; a process before us may need a moment to let go of it."""
+    from webhook.shared_log import open_shared
     from webhook.state import open_keyring, open_log
 
     until = time.monotonic() + _LOCKED
     while True:
         try:
-            return open_log(options, open_keyring(options))
+            keyring = open_keyring(options)
+            return open_log(options, keyring) if options.log is None else open_shared(options, keyring)
         except LogLocked:
             if time.monotonic() > until:
                 raise

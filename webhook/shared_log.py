@@ -7,24 +7,37 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audit.errors import LogRefused, PolicyMalformed
-from audit.settings import Writer
-from webhook.state import Options, origin_of
+from audit.shards import shard_directory, shard_numbers
+from audit.tlog.notes import VerifierKey
+from keymgmt.keyring import FileKeyring
+from webhook.forming import AtOnce
+from webhook.state import SIGNING, Options, origin_of, show_key, whereabouts, writer_of
 
 if TYPE_CHECKING:
-    from audit.drafts import Seal
-    from audit.ports import Signer
     from audit.postgres.address import Address
     from audit.postgres.log import PostgresLog
     from audit.witness.collecting import WitnessedLog
+    from keymgmt.ports import Signer
 
 
-def open_shared(options: Options, origin: str, signer: "Signer", writer: Writer, seal: "Seal") -> "PostgresLog":
-    """The log in the database that the options name. Raises LogRefused, also where the extra is not installed."""
+def open_shared(options: Options, keyring: FileKeyring) -> "PostgresLog":
+    """The log in the database that the options name, signed by the region's key under the cluster's name.
+
+    Raises LogRefused, also where the extra is not installed.
+    """
     address = _address(options)
     from audit.postgres.log import PostgresLog
 
+    origin = origin_of(options)
+    signer: Signer = keyring.signer(SIGNING, origin)
+    show_key(options, VerifierKey.ed25519(origin, signer.public_key))
     return PostgresLog.open(
-        address, origin=origin, signer=signer, clock=lambda: datetime.now(UTC), writer=writer, seal=seal
+        address,
+        origin=origin,
+        signer=signer,
+        clock=lambda: datetime.now(UTC),
+        writer=writer_of(options),
+        seal=AtOnce(whereabouts(options, keyring), keyring.sealer()).seal,
     )
 
 
@@ -60,7 +73,8 @@ def _published(options: Options) -> "WitnessedLog":
         return PublishedTables(_address(options), origin_of(options))
     from audit.published import PublishedFiles
 
-    return PublishedFiles(options.directory / "log")
+    directory = options.directory / "log"
+    return PublishedFiles(lambda: shard_directory(directory, shard_numbers(directory)[-1]))  # where it is written now
 
 
 def _address(options: Options) -> "Address":

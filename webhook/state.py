@@ -19,7 +19,6 @@ from keymgmt.unlock import KeyFile
 from webhook.forming import AtOnce, Whereabouts
 
 if TYPE_CHECKING:
-    from audit.postgres.log import PostgresLog
     from keymgmt.ports import Signer
 
 SIGNING = "audit-checkpoint"
@@ -73,27 +72,20 @@ def open_keyring(options: Options) -> FileKeyring:
     return FileKeyring.open(directory, options.region, unlock=unlock)
 
 
-def open_log(options: Options, keyring: FileKeyring) -> "ShardedLog | PostgresLog":
-    """The log in the state directory, or the one that replicas share, signed by the region's key under its own name."""
+def open_log(options: Options, keyring: FileKeyring) -> ShardedLog:
+    """The log in the state directory, signed by the region's key under the log's own name."""
     origin = origin_of(options)
     signer: Signer = keyring.signer(SIGNING, origin)
-    writer = Writer(options.writer, str(uuid.uuid4()), options.cluster_name, options.region, options.version)
-    options.directory.mkdir(parents=True, exist_ok=True)
-    _show_key(options.directory / "log.vkeys", VerifierKey.ed25519(origin, signer.public_key))
-    seal = AtOnce(whereabouts(options, keyring), keyring.sealer()).seal
-    if options.log is not None:
-        from webhook.shared_log import open_shared
-
-        return open_shared(options, origin, signer, writer, seal)
     directory = options.directory / "log"
     directory.mkdir(parents=True, exist_ok=True)
+    show_key(options, VerifierKey.ed25519(origin, signer.public_key))
     return ShardedLog.open(
         directory,
         origin=origin,
         signer=signer,
         clock=lambda: datetime.now(UTC),
-        writer=writer,
-        seal=seal,
+        writer=writer_of(options),
+        seal=AtOnce(whereabouts(options, keyring), keyring.sealer()).seal,
         settings=LogSettings(reserve_bytes=options.log_reserve << 20, alarm_bytes=options.log_alarm << 20),
         shards=ShardSettings(options.shard_records, options.shard_days, options.keep_days),
     )
@@ -110,8 +102,14 @@ def whereabouts(options: Options, keyring: FileKeyring) -> Whereabouts:
     return Whereabouts(options.cluster_name, options.region, keyring.jurisdiction)
 
 
-def _show_key(path: Path, key: VerifierKey) -> None:
+def writer_of(options: Options) -> Writer:
+    """This replica, in a run of its own."""
+    return Writer(options.writer, str(uuid.uuid4()), options.cluster_name, options.region, options.version)
+
+
+def show_key(options: Options, key: VerifierKey) -> None:
     """The public key with which the log is verified, beside it. Older ones stay: older checkpoints need them."""
+    path = options.directory / "log.vkeys"
     known = path.read_text().splitlines() if path.exists() else []
     if str(key) not in known:
         path.write_text("".join(f"{line}\n" for line in (*known, str(key))))

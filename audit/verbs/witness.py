@@ -57,7 +57,7 @@ def witness(
 
     rules = Witness(known, signer, states, lambda: int(time.time()))
     try:
-        run(witness_app(rules, known), Door(host, port, certificate, key), started)
+        run(witness_app(rules), Door(host, port, certificate, key), started)
     finally:
         states.close()
 

@@ -2,19 +2,17 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable
 
+from audit.layout import CHECKPOINT
 from audit.tlog.submission import SUBMISSION_LIMIT
 from audit.web.asgi import App, BodyTooLarge, Receive, Response, Scope, Send, answer, body_of
 from audit.witness.rules import Witness
-from audit.witness.states import folder_of
 
 logger = logging.getLogger("bailiwick.audit")
 
 
-def witness_app(witness: Witness, origins: Iterable[str]) -> App:
-    """The application over a witness of these logs."""
-    shown = {f"/{folder_of(origin)}/checkpoint": origin for origin in origins}
+def witness_app(witness: Witness) -> App:
+    """The application over a witness."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -30,8 +28,9 @@ def witness_app(witness: Witness, origins: Iterable[str]) -> App:
             except BodyTooLarge:
                 return Response(413, b"a submission is at most %d bytes\n" % SUBMISSION_LIMIT)
             return await asyncio.to_thread(_added, witness, body)
-        if path in shown and method in ("GET", "HEAD"):
-            return await asyncio.to_thread(_newest, witness, shown[path])
+        folder, _, name = path.lstrip("/").partition("/")
+        if name == CHECKPOINT and method in ("GET", "HEAD"):
+            return await asyncio.to_thread(_newest, witness, folder)
         return Response(404, b"nothing here\n")
 
     return app
@@ -46,9 +45,9 @@ def _added(witness: Witness, body: bytes) -> Response:
     return Response(given.status, given.body, given.kind)
 
 
-def _newest(witness: Witness, origin: str) -> Response:
+def _newest(witness: Witness, folder: str) -> Response:
     try:
-        note = witness.newest(origin)
+        note = witness.newest(folder)
     except Exception:
         logger.exception("a state can't be read")
         return Response(503, b"the state can't be read now\n")

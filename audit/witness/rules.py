@@ -5,6 +5,7 @@ is durable before the answer is made, and requests are taken one at a time. It l
 hashes, and nothing else. Leaves transport to `audit.web.witness`.
 """
 
+import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,10 +14,11 @@ from typing import Protocol
 from audit.errors import NoteMalformed, ProofInvalid, SignatureInvalid
 from audit.tlog.checkpoints import Checkpoint, cosigned, verified_checkpoint
 from audit.tlog.merkle import EMPTY_ROOT
-from audit.tlog.notes import Note, NoteSigner, VerifierKey, parse_note
+from audit.tlog.notes import ED25519, Note, NoteSigner, VerifierKey, parse_note
 from audit.tlog.proofs import verify_extension
 from audit.tlog.submission import Submission
 
+_SHARD = re.compile(r"[1-9][0-9]{0,9}")
 SIZE_TYPE = "text/x.tlog.size"
 
 
@@ -34,6 +36,10 @@ class States(Protocol):
 
     def read(self, origin: str) -> bytes | None:
         """The cosigned note, None before the first. Raises OSError."""
+        ...
+
+    def shown(self, folder: str) -> bytes | None:
+        """The same by `folder_of` the origin."""
         ...
 
     def write(self, origin: str, note: bytes) -> None:
@@ -65,7 +71,7 @@ class Witness:
             claimed = Checkpoint.parse(parse_note(submission.checkpoint).text)
         except NoteMalformed as error:
             return _refusal(400, str(error))
-        keys = self._logs.get(claimed.origin)
+        keys = self._keys_of(claimed.origin)
         if not keys:
             return _refusal(404, f"the log `{claimed.origin}` is not witnessed here")
         try:
@@ -77,9 +83,17 @@ class Witness:
         with self._alone:
             return self._advance(submission, checkpoint, note)
 
-    def newest(self, origin: str) -> bytes | None:
-        """The newest cosigned checkpoint of a log, for monitors. Raises OSError."""
-        return self._states.read(origin)
+    def _keys_of(self, origin: str) -> Sequence[VerifierKey]:
+        """Those of the log, which sign its later shards (`<origin>/<number>`) under each shard's name."""
+        known = self._logs.get(origin)
+        base, _, number = origin.rpartition("/")
+        if known is not None or not _SHARD.fullmatch(number):
+            return known or ()
+        return [VerifierKey.ed25519(origin, key.public) for key in self._logs.get(base, ()) if key.kind == ED25519]
+
+    def newest(self, folder: str) -> bytes | None:
+        """The newest cosigned checkpoint of a log by the SHA-256 of its origin in hex, for monitors. Raises OSError."""
+        return self._states.shown(folder)
 
     def _advance(self, submission: Submission, checkpoint: Checkpoint, note: Note) -> Answer:
         if self._broken:

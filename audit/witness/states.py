@@ -3,6 +3,7 @@
 One process at a time: the directory is locked while it is open.
 """
 
+import re
 from hashlib import sha256
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from audit.layout import CHECKPOINT, LOCK
 from audit.store import Disk, FileSystem, make_durable_directory, write_file
 from audit.tlog.checkpoints import Checkpoint
 from audit.tlog.notes import parse_note
+
+_FOLDER = re.compile(r"[0-9a-f]{64}")
 
 
 def folder_of(origin: str) -> str:
@@ -51,6 +54,15 @@ class FileStates:
         if found != origin:
             raise LogCorrupt(f"the state of `{origin}` is that of `{found}`: restore it from a copy")
         return data
+
+    def shown(self, folder: str) -> bytes | None:
+        """The note in a folder, for whoever asks by its name."""
+        if not _FOLDER.fullmatch(folder):
+            return None
+        try:
+            return self._files.read(self._directory / folder / CHECKPOINT)
+        except FileNotFoundError:
+            return None
 
     def write(self, origin: str, note: bytes) -> None:
         folder = self._directory / folder_of(origin)

@@ -81,7 +81,7 @@ async def test_closing(backend: Backend) -> None:
     assert not log.healthy()
     status = log.status()
     assert status.size == status.published == status.signed == 53
-    assert backend.records()[-1].fields["schema"] == "bailiwick.stop/v1"
+    assert backend.records()[-1].fields["schema"].startswith("bailiwick.stop/")
 
 
 def test_nobody_waits_for_ever_when_it_closes(backend: Backend) -> None:
@@ -191,7 +191,7 @@ def test_heartbeats(backend: Backend) -> None:
     log = backend.open(heartbeat_seconds=0.01)
     until(lambda: log.status().size >= 4)
     log.close_now()
-    assert any(r.fields["schema"] == "bailiwick.heartbeat/v1" for r in backend.records())
+    assert any(r.fields["schema"].startswith("bailiwick.heartbeat/") for r in backend.records())
 
 
 def test_a_signer_that_is_down_delays_only_the_signature(backend: Backend) -> None:

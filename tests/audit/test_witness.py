@@ -4,7 +4,7 @@ import base64
 import random
 import re
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -85,11 +85,11 @@ def test_what_grows_is_cosigned(world: World) -> None:
         note = parse_note(text.encode() + b"\n" + answer.body)
         assert [one.time for one in verified_cosignatures(note, [key])] == [NOW]
         rules = world.restart()
-    newest = rules.newest(ORIGIN)
+    newest = rules.newest(folder_of(ORIGIN))
     assert newest is not None
     assert Checkpoint.parse(parse_note(newest).text).size == 33
     assert verified_cosignatures(parse_note(newest), [key])
-    assert rules.newest("another.example") is None
+    assert rules.newest(folder_of("another.example")) is None
 
 
 def test_every_refusal_has_its_status(world: World) -> None:
@@ -110,6 +110,21 @@ def test_every_refusal_has_its_status(world: World) -> None:
     assert rules.add_checkpoint(submission(30, 30)).status == 409  # the same size, another root
 
 
+def test_shards_of_a_log_are_witnessed_with_it(world: World) -> None:
+    """A later shard, signed by the log's key under its own name, has a state of its own; by another key it is not."""
+    rules = world.open()
+    shard = f"{ORIGIN}/1"
+    assert rules.add_checkpoint(submission(0, 5)).status == 200
+    assert rules.add_checkpoint(submission(0, 7, log=replace(LOG, name=shard), origin=shard)).status == 200
+    assert rules.add_checkpoint(submission(0, 5, log=NoteKey(shard, seed=b"\x09" * 32), origin=shard)).status == 403
+    for other in (f"{ORIGIN}/01", f"{ORIGIN}/x", f"{ORIGIN}/1/1", "another.example/1"):
+        assert rules.add_checkpoint(submission(0, 5, log=replace(LOG, name=other), origin=other)).status == 404
+    for origin, size in ((ORIGIN, 5), (shard, 7)):
+        newest = rules.newest(folder_of(origin))
+        assert newest is not None
+        assert Checkpoint.parse(parse_note(newest).text).size == size
+
+
 def test_nothing_is_cosigned_that_is_not_remembered(world: World) -> None:
     """When the state can't be made durable no cosignature is given, and none ever again before a restart."""
     rules = world.open()
@@ -120,7 +135,7 @@ def test_nothing_is_cosigned_that_is_not_remembered(world: World) -> None:
         world.disk.fault = None
         assert rules.add_checkpoint(submission(5, 6)).status == 503
         rules = world.restart()
-        newest = rules.newest(ORIGIN)
+        newest = rules.newest(folder_of(ORIGIN))
         assert newest is not None
         assert Checkpoint.parse(parse_note(newest).text).size in (5, 6)
         if Checkpoint.parse(parse_note(newest).text).size == 6:
@@ -211,8 +226,8 @@ def test_a_quorum_over_http(tmp_path: Path) -> None:
     log = open_log(tmp_path / "log")
     worlds = [World(signer=witness(name)) for name in ("X1", "X2")]
     with (
-        served(witness_app(worlds[0].open(), [ORIGIN])) as first,
-        served(witness_app(worlds[1].open(), [ORIGIN])) as second,
+        served(witness_app(worlds[0].open())) as first,
+        served(witness_app(worlds[1].open())) as second,
     ):
         addresses = [("X1", f"http://127.0.0.1:{first}/"), ("X2", f"http://127.0.0.1:{second}")]
         policy = policy_of(*addresses, ("X3", "http://127.0.0.1:9"), quorum="2")

@@ -63,7 +63,7 @@ async def test_replicas_share_a_witnessed_order(database: Server, tmp_path: Path
     states = FileStates.open(tmp_path / "witness")
     rules = Witness({ORIGIN: [known]}, witness("X1"), states, lambda: 1_795_000_000)
     acknowledged: dict[int, bytes] = {}
-    with served(witness_app(rules, [ORIGIN])) as port:
+    with served(witness_app(rules)) as port:
         text = f"log {known}\nwitness X1 {vkey(witness('X1'))} http://127.0.0.1:{port}\nquorum X1\n"
         policy_file.write_text(text)
         logs = [await LogProcess.start(options) for options in made]
@@ -106,7 +106,7 @@ async def test_a_log_on_files_is_witnessed_to_its_end(tmp_path: Path) -> None:
     known = VerifierKey.ed25519(origin, open_keyring(made).signer("audit-checkpoint", origin).public_key)
     states = FileStates.open(tmp_path / "witness")
     rules = Witness({origin: [known]}, witness("X1"), states, lambda: 1_795_000_000)
-    with served(witness_app(rules, [origin])) as port:
+    with served(witness_app(rules)) as port:
         text = f"log {known}\nwitness X1 {vkey(witness('X1'))} http://127.0.0.1:{port}\nquorum X1\n"
         policy_file.write_text(text)
         log = await LogProcess.start(made)
