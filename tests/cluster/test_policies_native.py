@@ -23,9 +23,11 @@ import yaml
 
 from policies.native import Outcome, Policies, PoliciesInvalid, admit, read
 from policies.snapshot import Absent, Answer, Authorization, Lookup, MemorySnapshot, Question
+from policies.typecheck import Schemas
 from tests.cluster.bed.cluster import Cluster, Json, Reply, User
 from tests.cluster.bed.recorder import Recorded, Recorder
 from tests.cluster.bed.webhooks import configuration, register, rule
+from tests.policies.typecheck.cases import checked, theirs
 from webhook.review import parse_review
 
 pytestmark = pytest.mark.cluster
@@ -309,6 +311,25 @@ def test_same_answer(stage: Stage, case: Case, one: dict[str, Any]) -> None:
     if case.kind == "Mutating":
         assert isinstance(ours.object, dict)
         assert _comparable(stage.defaulted(case, one, ours.object), case) == _comparable(theirs.body, case)
+
+
+VALIDATING = [case for case in CASES if any(policy["kind"] == "ValidatingAdmissionPolicy" for policy in case.policies)]
+
+
+@pytest.mark.parametrize("case", VALIDATING, ids=lambda case: case.name)
+def test_same_type_warnings(stage: Stage, case: Case) -> None:
+    """What the API server's type check says of a policy in its status is what we say of it."""
+    schemas = Schemas.of(definition for one in CASES for definition in one.definitions)
+    for policy in case.policies:
+        if policy["kind"] == "ValidatingAdmissionPolicy":
+            path = f"{ADMISSION}/validatingadmissionpolicies/{policy['metadata']['name']}"
+            stage.cluster.wait_for(f"the type check of {case.name}", partial(_is_checked, stage.cluster, path))
+            assert checked(policy, schemas) == theirs(stage.cluster.request("GET", path).ok())
+
+
+def _is_checked(cluster: Cluster, path: str) -> bool:
+    found = cluster.request("GET", path).ok()
+    return bool(found.get("status", {}).get("observedGeneration") == found["metadata"]["generation"])
 
 
 def _without_go(message: str) -> str:

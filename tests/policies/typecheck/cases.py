@@ -26,7 +26,12 @@ def recorded() -> dict[str, Answers]:
 
 
 def ours(name: str, schemas: Schemas) -> Answers:
-    return {one.field: _plain(one.text) for one in warnings_of(POLICIES[name], schemas)}
+    return checked(POLICIES[name], schemas)
+
+
+def checked(policy: dict[str, Any], schemas: Schemas) -> Answers:
+    """What we say of a policy."""
+    return {one.field: _plain(one.text) for one in warnings_of(policy, schemas)}
 
 
 def theirs(policy: dict[str, Any]) -> Answers:
