@@ -54,13 +54,16 @@ def gather(
         found.value for loaded in (judged, ruled, held) for found in loaded.others if _is_object(found)
     )
     unreadable = tuple(found for loaded in (held, judged) for found in loaded.unreadable)
-    doubts = _doubts((judged, ruled, held), load_openapi(openapi))
+    doubts = doubts_of((judged, ruled, held), load_openapi(openapi))
     nothing = not (judged.others or judged.kinds or judged.unreadable)
     return Given(engine, snapshot, tuple(judged.others), unreadable, doubts, nothing)
 
 
-def _doubts(layers: Sequence[Loaded], documents: Sequence[JsonObject]) -> "tuple[Doubt, ...]":
-    """The type checks of all policies: those of ours that were read, native ones, and Kyverno's."""
+def doubts_of(layers: Sequence[Loaded], documents: Sequence[JsonObject]) -> "tuple[Doubt, ...]":
+    """The type checks of all policies: those of ours that were read, native ones, and Kyverno's.
+
+    `documents` are OpenAPI v3, of kinds that aren't built in.
+    """
     policies = [place for loaded in layers for place in loaded.places.values() if place.value["kind"] == _OURS]
     policies += [found for loaded in layers for found in loaded.others if _group(found).endswith(_FOREIGN)]
     if not policies:

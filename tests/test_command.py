@@ -193,6 +193,7 @@ def test_doctor_looks_and_tells(tmp_path):
     assert shown.returncode == 0
     assert health["rules"] == "good"
     assert health["tls"] == "good"
+    assert health["types"] == "good"
     (tmp_path / "bad.yaml").write_text("apiVersion: bailiwick.dev/v1alpha1\nkind: Jurisdicton\nmetadata: {name: x}\n")
     broken = bailiwick("doctor", "--rules", str(tmp_path / "bad.yaml"), "--state", str(tmp_path))
     assert broken.returncode == 1

@@ -8,13 +8,20 @@ import os
 import ssl
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from policies.engine import RuleEngine
+from policies.gathering import doubts_of
+from policies.kinds.reading import Located
+from policies.native.reading import Bare
+from policies.rulebook import RulesInvalid
+from policies.store import Loaded
+from policies.typecheck import Doubt, Schemas, doubts, group_versions
 from webhook.apiserver import ApiServer, ClusterUnavailable
 from webhook.resources import FACTS, RULES
 
@@ -39,6 +46,7 @@ class Finding:
     hint: str = ""
 
 
+Json = Mapping[str, Any]
 Look = Callable[[], Iterator[Finding]]
 
 
@@ -113,6 +121,45 @@ _NEEDED = (
     ),
     ("ClusterProfile", "no provider, site or key has a place", "declare the cluster's providers and regions in one"),
 )
+
+
+def types(doubts: Callable[[], Sequence[Doubt]]) -> Iterator[Finding]:
+    """Do policies fit the kinds that they are about?"""
+    try:
+        found = doubts()
+    except RulesInvalid:
+        return  # the finding about the rules says it all
+    if not found:
+        yield Finding("types", Health.GOOD, "policies fit the kinds that they are about")
+    for doubt in found:
+        yield Finding("types", Health.WARNING, str(doubt), doubt.hint)
+
+
+def policy_types(loaded: Loaded, api: ApiServer | None) -> Sequence[Doubt]:
+    """What is doubtful about the policies in files and, with a cluster, in it; its OpenAPI says what its kinds have."""
+    stored = () if api is None else tuple(_stored(api))
+    policies: list[Located] = [*loaded.places.values(), *stored]
+    served = () if api is None else tuple(_published(api, [one.value for one in policies]))
+    return (*doubts_of((loaded,), served), *doubts(stored, Schemas.of((), served)))
+
+
+def _stored(api: ApiServer) -> Iterator[Bare]:
+    (kind,) = (one for one in RULES if one.kind == "SovereigntyPolicy")
+    head = {"apiVersion": f"{kind.group}/{kind.version}", "kind": kind.kind}
+    try:
+        items = api.get(kind.path()).get("items") or ()
+    except ClusterUnavailable:
+        return  # the CRDs aren't installed: another finding says so
+    yield from (Bare({**head, **item}, "cluster") for item in items)
+
+
+def _published(api: ApiServer, policies: Sequence[Json]) -> Iterator[Json]:
+    named = {pair for policy in policies for pair in group_versions(policy)}
+    served = api.get("/openapi/v3").get("paths") or {}
+    for group, version in sorted(named):
+        path = f"apis/{group}/{version}" if group else f"api/{version}"
+        if path in served:
+            yield api.get(f"/openapi/v3/{path}")
 
 
 def cluster(api: ApiServer) -> Iterator[Finding]:

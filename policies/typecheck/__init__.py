@@ -5,8 +5,8 @@ policies among documents, with file and line. A warning never changes what a pol
 """
 
 from policies.typecheck.documents import Doubt, doubts
-from policies.typecheck.policies import warnings_of
+from policies.typecheck.policies import group_versions, warnings_of
 from policies.typecheck.schemas import Schemas
 from policies.typecheck.warning import ExpressionWarning
 
-__all__ = ["Doubt", "ExpressionWarning", "Schemas", "doubts", "warnings_of"]
+__all__ = ["Doubt", "ExpressionWarning", "Schemas", "doubts", "group_versions", "warnings_of"]

@@ -35,7 +35,8 @@ class Doubt:
 
     def __str__(self) -> str:
         about = f" over {', '.join(self.kinds)}" if self.kinds else ""
-        return f"{self.source}:{self.line}: {self.policy} `{self.name}`: {self.field}{about}: {self.message}"
+        where = f"{self.source}:{self.line}: " if self.line else f"{self.source}: " if self.source else ""
+        return f"{where}{self.policy} `{self.name}`: {self.field}{about}: {self.message}"
 
 
 def doubts(documents: Iterable[Located], schemas: Schemas) -> Iterator[Doubt]:

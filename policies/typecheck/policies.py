@@ -75,6 +75,12 @@ def kinds_of(spec: JsonObject, schemas: Schemas) -> Sequence[GroupKind]:
     return _sorted(kinds)
 
 
+def group_versions(policy: JsonObject) -> set[tuple[str, str]]:
+    """The groups and versions that a policy's rules name, as far as they are names."""
+    rules = _items(_mapping(_mapping(policy.get("spec")).get("matchConstraints")), "resourceRules")
+    return {(group, version) for rule in rules for group, version, _ in _named(rule)}
+
+
 def _sorted(kinds: set[GroupKind]) -> Sequence[GroupKind]:
     return sorted(kinds, key=lambda kind: (kind.group, kind.version, kind.kind))
 

@@ -6,15 +6,19 @@ import json
 import os
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 
 import orjson
 import pytest
 
+from policies.gathering import load_rules
 from policies.native.compile import compiled
 from policies.native.shapes import built_in_table
 from policies.typecheck import Schemas
 from tests.cluster.bed.cluster import Cluster, Json
 from tests.policies.typecheck.cases import ANSWERS, DEFINITIONS, POLICIES, Answers, ours, recorded, theirs
+from webhook.apiserver import ApiServer
+from webhook.doctor import policy_types
 
 pytestmark = pytest.mark.cluster
 
@@ -86,6 +90,22 @@ def test_from_the_server_s_own_documents(control_plane: Cluster, answers: dict[s
     assert orjson.dumps(_sorted(published["shapes"][published["kinds"][custom]])) == orjson.dumps(_sorted(defined))
     schemas = Schemas.of((), documents)
     assert all(ours(name, schemas) == answers[name] for name in POLICIES)
+
+
+def test_the_doctor_asks_the_cluster(control_plane: Cluster, answers: dict[str, Answers], tmp_path: Path) -> None:
+    """With a kubeconfig, the doctor checks policies against what the cluster's own kinds have, custom ones included."""
+    assert answers
+    group = DEFINITIONS[0]["spec"]["group"]
+    rule = {"apiGroups": [group], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["typedwidgets"]}
+    spec = {"matchConstraints": {"resourceRules": [rule]}}
+    wrong = {"expression": "object.spec.sise == 1 || object.spec.free.anything == 1", "message": "m"}
+    policy = {"apiVersion": "bailiwick.dev/v1alpha1", "kind": "SovereigntyPolicy", "metadata": {"name": "mine"}}
+    path = tmp_path / "policy.json"
+    path.write_text(json.dumps({**policy, "spec": {**spec, "validations": [wrong]}}))
+    api = ApiServer.connect(str(control_plane.kubeconfig))
+    (doubt,) = policy_types(load_rules([str(path)]), api)
+    assert doubt.hint == "did you mean `size`?"
+    assert policy_types(load_rules([str(path)]), None) == ()
 
 
 def _sorted(shape: object) -> object:

@@ -33,6 +33,7 @@ def doctor(rules: Sequence[str], kubeconfig: str | None, state: Path, certificat
 
 
 def _checks(rules: Sequence[str], kubeconfig: str | None, state: Path, certificate: Path | None) -> "Sequence[Check]":
+    from policies.gathering import load_rules
     from policies.geography import PLACE_LABEL
     from webhook import doctor as look
     from webhook.apiserver import ApiServer
@@ -43,10 +44,11 @@ def _checks(rules: Sequence[str], kubeconfig: str | None, state: Path, certifica
         look.Check("state", partial(look.state_directory, state)),
         look.Check("rules", partial(look.rules, partial(_compiled, rules))),
     ]
+    api = ApiServer.connect(kubeconfig) if kubeconfig is not None else None
+    checks.append(look.Check("types", partial(look.types, lambda: look.policy_types(load_rules(rules), api))))
     if certificate or shown.exists():
         checks.append(look.Check("certificate", partial(look.certificate, shown, datetime.now(UTC))))
-    if kubeconfig is not None:
-        api = ApiServer.connect(kubeconfig)
+    if api is not None:
         checks.append(look.Check("cluster", partial(look.cluster, api)))
         checks.append(look.Check("registration", partial(look.registration, api)))
         checks.append(look.Check("places", partial(look.places, api, PLACE_LABEL)))

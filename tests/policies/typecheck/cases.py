@@ -41,5 +41,5 @@ def theirs(policy: dict[str, Any]) -> Answers:
 
 
 def _plain(text: str) -> str:
-    """Without the nanosecond that the API server puts into the names of types."""
-    return re.sub(r"\b(Params)?([A-Z]\w*?)\d{3,9}\b", r"\2", text)
+    """Without what tells types of one kind apart: there a nanosecond, here whose type it is."""
+    return re.sub(r"\bParams([A-Z])", r"\1", re.sub(r"\b([A-Z]\w*?)\d{3,9}\b", r"\1", text))
