@@ -73,15 +73,16 @@ def many_tenants(directory: Path, count: int = 90, *, tenants: int = 3, **option
     return directory
 
 
-def hostile_log(directory: Path, value: str) -> Path:
-    """A log in which whoever makes a request chose a value wherever that is possible."""
+def hostile_log(directory: Path, *values: str) -> Path:
+    """A log in which whoever makes a request chose these values wherever that is possible."""
     log = open_log(directory, segment_bytes=1 << 20)
     names = ("namespace", "data_class", "jurisdiction", "isolation", "subresource", "uid", "gvk", "id")
     lists = ("models", "images", "keys", "places", "policies", "waivers")
-    reasons = [{"code": value, "policy": value, "actions": ["Deny"]}]
-    more = dict.fromkeys(names, value) | {name: [value, "second"] for name in lists}
-    log.append_now(decision_record(fields(1, **more) | {"verdict": "denied", "reasons": reasons}), sealed(1))
-    log.append_now(event_record("config", _common() | {"what": value}))
+    for value in values:
+        reasons = [{"code": value, "policy": value, "actions": ["Deny"]}]
+        more = dict.fromkeys(names, value) | {name: [value, "second"] for name in lists}
+        log.append_now(decision_record(fields(1, **more) | {"verdict": "denied", "reasons": reasons}), sealed(1))
+        log.append_now(event_record("config", _common() | {"what": value}))
     log.close_now()
     return directory
 
