@@ -10,6 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -325,7 +326,8 @@ class ShardedLog:
 
     def _release(self) -> None:
         if self._lock is not None:
-            self._files.close(self._lock)
+            with suppress(OSError):
+                self._files.close(self._lock)
             self._lock = None
 
 
@@ -333,5 +335,5 @@ def _signed_once(log: FileLog) -> None:
     """Wait a little for a new shard's first checkpoint: without one, who verifies just now would find it unsigned."""
     log.publish_soon()
     until = time.monotonic() + FIRST_CHECKPOINT
-    while log.status().signed == 0 and time.monotonic() < until:
+    while log.status().signed == 0 and not log.status().trouble and time.monotonic() < until:
         time.sleep(0.005)

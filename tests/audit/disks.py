@@ -42,6 +42,7 @@ class Fault:
     error: int | None = errno.EIO  # None: a write takes only half
     forever: bool = False
     only: str = ""  # count only calls of this method
+    site: tuple[str, int, int] | None = None  # count only calls from this file, between these lines
 
 
 class PowerLost(OSError):
@@ -61,6 +62,8 @@ class SimulatedDisk:
         self.fault: Fault | None = None
         self.hit = 0  # how many calls the fault has met
         self.sites: set[tuple[str, int]] = set()  # file and line of every caller
+        self.struck: set[tuple[str, int]] = set()  # those whose calls met a fault
+        self.stingy = False  # whether every write takes only half
         self.free = 1 << 40
         self.before: Callable[[str, Path | int], None] = lambda _method, _what: None
         self.lie: Callable[[Path, bytes], bytes] = lambda _path, data: data
@@ -82,14 +85,18 @@ class SimulatedDisk:
             return descriptor
 
     def close(self, descriptor: int) -> None:
-        with self._called("close", descriptor):
-            number = self._open.pop(descriptor)
-            if self._locked.get(number) == descriptor:
-                del self._locked[number]
+        try:
+            with self._called("close", descriptor):
+                pass
+        finally:  # a close that fails has let go all the same
+            with self._guard:
+                number = self._open.pop(descriptor)
+                if self._locked.get(number) == descriptor:
+                    del self._locked[number]
 
     def write(self, descriptor: int, data: bytes | memoryview, offset: int) -> int:
         with self._called("write", descriptor) as short:
-            part = bytes(data[: len(data) // 2] if short else data)
+            part = bytes(data[: -(-len(data) // 2)] if self.stingy else data[: len(data) // 2] if short else data)
             inode = self._inode(descriptor)
             _put(inode.content, offset, part)
             inode.pending.append((offset, part))
@@ -237,16 +244,22 @@ class SimulatedDisk:
     def _called(self, method: str, what: Path | int) -> "_Call":
         frame = sys._getframe(2)
         with self._guard:
-            self.sites.add((Path(frame.f_code.co_filename).name, frame.f_lineno))
+            site = Path(frame.f_code.co_filename).name, frame.f_lineno
+            self.sites.add(site)
             self.calls += 1
-            return _Call(self._guard, self._meets(method), method, what)
+            return _Call(self._guard, self._meets(method, site), method, what)
 
-    def _meets(self, method: str) -> Fault | None:
+    def _meets(self, method: str, site: tuple[str, int]) -> Fault | None:
         fault = self.fault
         if fault is None or (fault.only and fault.only != method):
             return None
+        if fault.site is not None and self.hit < fault.at:  # once it was met, `forever` is for all
+            file, first, last = fault.site
+            if site[0] != file or not first <= site[1] <= last:
+                return None
         self.hit += 1
         if self.hit == fault.at or (fault.forever and self.hit > fault.at):
+            self.struck.add(site)
             return fault
         return None
 

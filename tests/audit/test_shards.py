@@ -5,89 +5,39 @@ import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import orjson
 import pytest
 
-from audit import AuditError, LogBusy, LogRefused, LogUnavailable
-from audit.chain_check import ChainReport, verify_chain
+from audit import LogBusy, LogRefused, LogUnavailable
+from audit.chain_check import verify_chain
 from audit.errors import LogLocked, PruneRefused
 from audit.holds import standing_holds
 from audit.layout import CHECKPOINT
-from audit.log import LogSettings
 from audit.reading import prove, read_records
-from audit.record import Record, event_record
 from audit.sharded_log import ShardedLog
 from audit.shards import GENESIS, TOMBSTONE, ShardSettings, shard_directories, shard_directory
 from audit.tlog import leaf_hash
 from tests.audit.disks import Fault, SimulatedDisk
-from tests.audit.worlds import NOON, ORIGIN, SMALL, WRITER, NoteKey, decision, open_log, sealed
+from tests.audit.lives import (
+    HOME,
+    KEY,
+    QUICK,
+    Time,
+    World,
+    aged,
+    breathe,
+    hold,
+    lived,
+    nothing_is_lost,
+    prune,
+)
+from tests.audit.worlds import ORIGIN, SMALL, WRITER, NoteKey, decision, open_log, sealed
 
-HOME = Path("/log")
-KEY = NoteKey().verifier()
-QUICK = LogSettings(segment_bytes=8_192, reserve_bytes=0, publish_seconds=0.005, heartbeat_seconds=0, publish_leaves=64)
 AGED = timedelta(days=400)
-
-
-@dataclass
-class Time:
-    """A clock that stands unless it is moved."""
-
-    now: datetime = NOON
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
-@dataclass
-class World:
-    """A disk, a clock, a key, and the log on them."""
-
-    disk: SimulatedDisk = field(default_factory=SimulatedDisk)
-    time: Time = field(default_factory=Time)
-    key: NoteKey = field(default_factory=NoteKey)
-    settings: ShardSettings = field(default_factory=lambda: ShardSettings(keep_days=30))
-
-    def open(self) -> ShardedLog:
-        return ShardedLog.open(
-            HOME,
-            origin=ORIGIN,
-            signer=self.key,
-            clock=self.time,
-            writer=WRITER,
-            settings=QUICK,
-            shards=self.settings,
-            files=self.disk,
-        )
-
-    def verify(self, **options: Any) -> ChainReport:
-        return verify_chain(HOME, [KEY], files=self.disk, **options)
-
-    def problems(self) -> list[str]:
-        report = self.verify()
-        assert not report.ok
-        within = [f"{one.shard.number}: {problem}" for one in report.shards for problem in one.report.problems]
-        return [*map(str, report.problems), *within]
-
-
-def _breathe() -> None:
-    import time
-
-    time.sleep(0.005)
-
-
-def _prune(log: ShardedLog, number: int, days: int = 90) -> int:
-    return log.prune(number, older_than=days, basis="retention of 90 days")
-
-
-def _hold(name: str, state: str = "placed") -> Record:
-    said = {"time": NOON, "cluster": "prod-7", "region": "eu-de", "hold": name, "state": state, "basis": "litigation"}
-    return event_record("hold", said | {"scope": "all"})
 
 
 def _filled(world: World, shards: int = 3, count: int = 6) -> ShardedLog:
@@ -216,7 +166,7 @@ class TestPruning:
         proof = prove(HOME, 4, world.disk)
         leaf = next(iter(read_records(HOME, 4, 5, world.disk))).leaf
         world.time.now += AGED
-        assert [_prune(log, number) for number in (0, 1)] == [8, 9]
+        assert [prune(log, number) for number in (0, 1)] == [8, 9]
         report = world.verify()
         assert report.ok, world.problems()
         assert [one.pruned for one in report.shards] == [True, True, False]
@@ -240,11 +190,11 @@ class TestPruning:
         """A shard that holds the record of an earlier pruning is pruned itself, and both still verify."""
         log = _filled(world)
         world.time.now += AGED
-        _prune(log, 0)
+        prune(log, 0)
         log.rotate()
         world.time.now += AGED
-        _prune(log, 1)
-        _prune(log, 2)
+        prune(log, 1)
+        prune(log, 2)
         log.close_now()
         assert world.verify().ok, world.problems()
 
@@ -263,7 +213,7 @@ class TestPruning:
         log = _filled(world)
         size = log.status().size
         with pytest.raises(PruneRefused, match=re.escape(message)):
-            _prune(log, number, days)
+            prune(log, number, days)
         assert log.status().size == size
         log.close_now()
         report = world.verify()
@@ -273,22 +223,22 @@ class TestPruning:
     def test_a_hold_keeps_every_shard(self, world: World) -> None:
         """While a hold stands nothing is pruned, also after rotation and restart; once it is lifted, it goes on."""
         log = _filled(world, 2)
-        log.append_now(_hold("case-7"))
+        log.append_now(hold("case-7"))
         world.time.now += AGED
         log.rotate()
         log.close_now()
         log = world.open()
         with pytest.raises(PruneRefused, match=f"`{ORIGIN}` is under the legal hold `case-7`"):
-            _prune(log, 0)
+            prune(log, 0)
         said = [record.fields for record in read_records(shard_directory(HOME, 2), files=world.disk)]
         assert {one["hold"] for one in said if one["schema"].startswith("bailiwick.hold/")} == {"case-7"}
         world.disk.remove(HOME / "holds.json")
         assert list(standing_holds(world.disk, HOME)) == ["case-7"]
-        log.append_now(_hold("case-7", "lifted"))
+        log.append_now(hold("case-7", "lifted"))
         assert standing_holds(world.disk, HOME) == {}
-        _prune(log, 0)
+        prune(log, 0)
         with pytest.raises(PruneRefused, match="is pruned already"):
-            _prune(log, 0)
+            prune(log, 0)
         log.close_now()
         assert world.verify().ok
 
@@ -298,11 +248,11 @@ class TestPruning:
         world.time.now += AGED
         before = [path for path in world.disk.files(HOME) if path.parent.name in ("wal", "archive")]
         world.key.down = True
-        pruner = threading.Thread(target=_prune, args=(log, 0))
+        pruner = threading.Thread(target=prune, args=(log, 0))
         pruner.start()
         _until(lambda: log.status().signed < log.status().size)
         for _ in range(10):
-            _breathe()
+            breathe()
         assert set(before) <= set(world.disk.files(HOME))
         world.key.down = False
         pruner.join()
@@ -371,8 +321,8 @@ class TestTampering:
         """Any flipped byte of a pruned shard's proofs, checkpoint and tiles is found."""
         log = _filled(world, 3, 2)
         world.time.now += AGED
-        _prune(log, 0)
-        _prune(log, 1)
+        prune(log, 0)
+        prune(log, 1)
         log.close_now()
         place = shard_directory(HOME, 1)
         names = (TOMBSTONE, GENESIS, CHECKPOINT, "tile/0/000.p/5")
@@ -428,7 +378,7 @@ def _until(condition: Callable[[], bool]) -> None:
     for _ in range(2000):
         if condition():
             return
-        _breathe()
+        breathe()
     raise AssertionError("it did not happen")
 
 
@@ -439,33 +389,6 @@ def _settled(log: ShardedLog) -> None:
 # — crashes —
 
 
-def _lived(world: World, ledger: dict[str, bytes]) -> None:
-    """A life with appends, rotations and a pruning, until it is done or the disk refuses."""
-    try:
-        log = world.open()
-    except (AuditError, OSError):
-        return
-    with suppress(AuditError, OSError):
-        for number in range(2):
-            for record in range(3):
-                position = log.append_now(decision(len(ledger)), sealed(record))
-                ledger[f"{position.origin}#{position.index}"] = position.leaf_hash
-            _until_or(lambda: log.status().signed == log.status().size)
-            if number == 0:
-                log.rotate()
-        log.tend()
-        _prune(log, 0, 0)
-    with suppress(AuditError, OSError):
-        log.close_now()
-
-
-def _until_or(condition: Callable[[], bool]) -> None:
-    for _ in range(20):
-        if condition():
-            return
-        _breathe()
-
-
 def _points(total: int, count: int) -> Iterator[int]:
     yield from (1 + number * total // count for number in range(count))
 
@@ -474,14 +397,14 @@ def _points(total: int, count: int) -> Iterator[int]:
 def test_crashes_of_rotation_and_pruning(kind: str) -> None:
     """Power lost, or a call failing, in a life with rotation and pruning: the log opens again, nothing else is lost."""
     calm = World(settings=ShardSettings(keep_days=0))
-    _lived(_aged(calm), {})
+    lived(aged(calm), {})
     total = calm.disk.calls
     assert calm.verify().ok
     for number, at in enumerate(_points(total, 40)):
         chance = random.Random(at)
-        world, ledger = _aged(World(settings=ShardSettings(keep_days=0))), dict[str, bytes]()
+        world, ledger = aged(World(settings=ShardSettings(keep_days=0))), dict[str, bytes]()
         world.disk.fault = Fault(at, forever=kind == "power")
-        _lived(world, ledger)
+        lived(world, ledger)
         if kind == "power":
             world.disk.lose_power()
             world.disk = world.disk.after_power_loss(chance)
@@ -489,38 +412,11 @@ def test_crashes_of_rotation_and_pruning(kind: str) -> None:
         log = world.open()
         log.append_now(decision(number))
         with suppress(PruneRefused):
-            _prune(log, 0, 0)
+            prune(log, 0, 0)
         log.close_now()
         report = world.verify()
         assert report.ok, (at, world.problems())
-        _nothing_is_lost(world, report, ledger, at)
-
-
-def _aged(world: World) -> World:
-    """Every look at the clock is a year later than the last."""
-
-    @dataclass
-    class Rushing(Time):
-        def __call__(self) -> datetime:
-            self.now += timedelta(days=30)
-            return self.now
-
-    world.time = Rushing()
-    return world
-
-
-def _nothing_is_lost(world: World, report: ChainReport, ledger: dict[str, bytes], at: int) -> None:
-    there = {}
-    pruned = set()
-    for one in report.shards:
-        if one.pruned:
-            pruned.add(one.shard.origin)
-            continue
-        for record in read_records(one.shard.directory, files=world.disk):
-            there[f"{one.shard.origin}#{record.index}"] = record.hash
-    for place, digest in ledger.items():
-        if place.partition("#")[0] not in pruned:
-            assert there.get(place) == digest, f"{place} was acknowledged and is lost (fault at {at})"
+        nothing_is_lost(world, report, ledger, at)
 
 
 def test_a_log_without_shards_is_a_chain_of_one(tmp_path: Path) -> None:
