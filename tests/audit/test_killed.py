@@ -7,19 +7,21 @@ import sys
 import time
 from pathlib import Path
 
+from audit.chain_check import verify_chain
 from audit.log import FileLog, LogSettings
 from audit.reading import read_records
 from audit.verify import verify_log
+from tests.audit.victim_of_shards import opened
 from tests.audit.worlds import ORIGIN, WRITER, Clock, NoteKey
 
 ROUNDS = int(os.environ.get("BAILIWICK_KILLS", "12"))
 ROOT = Path(__file__).parents[2]
 
 
-def _kill_one(directory: Path, seconds: float) -> dict[int, str]:
+def _kill_one(directory: Path, seconds: float, victim: str = "victim") -> dict[str, str]:
     """Start the process, kill it some time after its first acknowledgement; what it had acknowledged."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.audit.victim", str(directory)], stdout=subprocess.PIPE, cwd=ROOT
+        [sys.executable, "-m", f"tests.audit.{victim}", str(directory)], stdout=subprocess.PIPE, cwd=ROOT
     )
     assert process.stdout is not None
     first = process.stdout.readline()
@@ -30,13 +32,13 @@ def _kill_one(directory: Path, seconds: float) -> dict[int, str]:
     process.stdout.close()
     process.wait()
     lines = (first + rest).decode().split("\n")[:-1]  # a line that isn't whole was never seen by anybody
-    return {int(index): digest for index, _, digest in (line.partition(" ") for line in lines)}
+    return {place: digest for place, _, digest in (line.partition(" ") for line in lines)}
 
 
 def test_kill_9(tmp_path: Path) -> None:
     """However often the process is killed, every acknowledged record is there, once, and the log verifies."""
     chance = random.Random(9)
-    ledger: dict[int, str] = {}
+    ledger: dict[str, str] = {}
     for _ in range(ROUNDS):
         acknowledged = _kill_one(tmp_path / "log", chance.uniform(0, 0.3))
         assert ledger.keys().isdisjoint(acknowledged)
@@ -46,10 +48,33 @@ def test_kill_9(tmp_path: Path) -> None:
         tmp_path / "log", origin=ORIGIN, signer=NoteKey(), clock=Clock(), writer=WRITER, settings=settings
     ).close_now()
     there = {record.index: record for record in read_records(tmp_path / "log")}
-    assert {index: there[index].hash.hex() for index in ledger} == ledger
+    assert {index: there[int(index)].hash.hex() for index in ledger} == ledger
     starts = [record.fields["clean"] for record in there.values() if record.fields["schema"] == "bailiwick.start/v1"]
     assert starts.count(False) == ROUNDS
     report = verify_log(tmp_path / "log", [NoteKey().verifier()])
     assert [str(problem) for problem in report.problems] == []
     assert report.unsigned == 0
     assert len(ledger) > 20 * ROUNDS
+
+
+def test_kill_9_between_shards(tmp_path: Path) -> None:
+    """Killed while shards end, begin and are pruned: what was acknowledged is there unless it was pruned in order."""
+    chance = random.Random(10)
+    ledger: dict[str, str] = {}
+    for _ in range(max(4, ROUNDS // 2)):
+        acknowledged = _kill_one(tmp_path / "log", chance.uniform(0.3, 1.2), "victim_of_shards")
+        assert ledger.keys().isdisjoint(acknowledged)
+        ledger |= acknowledged
+    opened(tmp_path / "log").close_now()
+    chain = verify_chain(tmp_path / "log", [NoteKey().verifier()])
+    assert chain.ok, [*map(str, chain.problems), *(str(p) for one in chain.shards for p in one.report.problems)]
+    there = {
+        f"{one.shard.origin}#{record.index}": record.hash.hex()
+        for one in chain.shards
+        if not one.pruned
+        for record in read_records(one.shard.directory)
+    }
+    pruned = {one.shard.origin for one in chain.shards if one.pruned}
+    kept = {place: digest for place, digest in ledger.items() if place.partition("#")[0] not in pruned}
+    assert {place: there.get(place) for place in kept} == kept
+    assert len(chain.shards) > 4
