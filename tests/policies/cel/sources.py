@@ -17,6 +17,7 @@ from tests.policies.cel.oracle.mutation import broken
 
 Json = dict[str, Any]
 
+LONGER = "BAILIWICK_CEL_EXAMPLES"  # the setting that asks for so many examples of each property, and for whole corpora
 CHARACTERS = st.characters(codec=None, exclude_categories=())  # lone surrogates, too
 _WORDS = """
 object x a in true null 1 2u 1.5 -1 'a' "b" r'c' b'd' 0x1f 1e3 .5 [ ] ( ) { } , . .? [? ? : ! - + * / % && || == != <

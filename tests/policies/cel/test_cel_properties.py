@@ -20,6 +20,7 @@ from policies.cel.types import DYN, ObjectType
 from policies.cel.unparse import unparse
 from policies.cel.values import MISSING
 from tests.policies.cel.sources import (
+    LONGER,
     anything,
     anything_like_cel,
     calls,
@@ -40,7 +41,6 @@ ENVIRONMENTS = {
     for patches in (False, True)
 }
 COMPILER = Compiler()
-LONGER = "BAILIWICK_CEL_EXAMPLES"  # how many examples of each property, where more than usual are wanted
 often = settings(max_examples=int(os.environ.get(LONGER, "100")))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from policies.cel import ParseError
 from policies.cel.parser import parse
 from policies.cel.unparse import literal, unparse
 from policies.cel.values import UInt
+from tests.policies.cel.sources import LONGER
 
 CORPUS = Path(__file__).parents[4] / "shared" / "corpora" / "kubernetes-cel"
 
@@ -68,14 +70,15 @@ def test_constants(value: object) -> None:
 
 @pytest.mark.skipif(not CORPUS.is_dir(), reason="the recorded answers of an API server are not at hand")
 def test_published_expressions_keep_their_trees() -> None:
-    """Every published expression that is CEL at all keeps its tree through its text."""
+    """Published expressions that are CEL at all keep their trees: a fourth of them, all by setting."""
+    step = 1 if os.environ.get(LONGER) else 4
     kept = 0
     for path in sorted(CORPUS.glob("*.jsonl")):
-        for line in path.read_text().splitlines():
+        for line in path.read_text().splitlines()[::step]:
             try:
                 tree = parse(json.loads(line)["expr"], quoted_fields=True)
             except ParseError:
                 continue
             assert parse(unparse(tree), quoted_fields=True) == tree
             kept += 1
-    assert kept > 20_000
+    assert kept > 20_000 // step
