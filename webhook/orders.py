@@ -9,7 +9,7 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -24,6 +24,7 @@ from audit.errors import AuditError
 from audit.inputs import Origin
 from audit.ports import Envelope, Position
 from audit.record import Record, event_record
+from audit.shapes import time_text
 from audit.store import Disk, put_files
 from keymgmt.approvals import ApprovalPolicy
 from keymgmt.canonical import from_base64url, moment
@@ -102,11 +103,19 @@ class Orders:
 class Clerk:
     """Carries out orders on one open log."""
 
-    def __init__(self, log: Log, directory: Path, origin: Origin, keyring: "FileKeyring") -> None:
+    def __init__(
+        self,
+        log: Log,
+        directory: Path,
+        origin: Origin,
+        keyring: "FileKeyring",
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         self._log = log
         self._origin = origin
         self._keyring = keyring
-        self._eraser = Eraser(log, directory, origin, _now)
+        self._clock = clock
+        self._eraser = Eraser(log, directory, origin, clock)
 
     def attend(self, orders: Orders) -> None:
         """Answer everything that waits. Never raises for what an order asks."""
@@ -129,7 +138,7 @@ class Clerk:
             case "expire":
                 return self._expired(order)
             case "hold":
-                record = event_record("hold", {**self._origin.fields(_now()), **order["hold"]})
+                record = event_record("hold", {**self._origin.fields(self._clock()), **order["hold"]})
                 return {"leaves": [self._log.append_now(record).index]}
             case "prune":
                 leaf = self._log.prune(order["shard"], older_than=order["older_than"], basis=order["basis"])
@@ -143,7 +152,7 @@ class Clerk:
                 f"the keyring of `{self._keyring.region}` has no approvers, so nobody can erase; "
                 "make it with `bailiwick keys init --approver`"
             )
-        quorum = policy.verify(action, votes, _now())
+        quorum = policy.verify(action, votes, self._clock())
         evidence = self._sealed({"approvers": quorum.approvers, "votes": order["votes"]})
         return Approved(len(quorum.approvers), quorum.needed, quorum.nonce, (evidence,))
 
@@ -159,10 +168,10 @@ class Clerk:
         """Each class by its own time, all others by the general one; what they share by the longest, and some more."""
         classes: dict[str, int] = order["classes"]
         kept = frozenset(classes)
-        scopes = [Scope("retention", record_class=name, before=_ago(days)) for name, days in classes.items()]
-        scopes.append(Scope("retention", before=_ago(order["days"]), keep=kept))
+        scopes = [Scope("retention", record_class=name, before=self._ago(days)) for name, days in classes.items()]
+        scopes.append(Scope("retention", before=self._ago(order["days"]), keep=kept))
         longest = max(order["days"], *classes.values()) if classes else order["days"]
-        scopes.append(Scope("retention", record_class="inputs", before=_ago(longest + SHARED_FOR), shared=True))
+        scopes.append(Scope("retention", record_class="inputs", before=self._ago(longest + SHARED_FOR), shared=True))
         done = [self._eraser.expire(scope, order["basis"]) for scope in scopes]
         return {
             "records": sum(one.records for one in done),
@@ -170,10 +179,9 @@ class Clerk:
             "leaves": [leaf for one in done for leaf in one.leaves],
         }
 
-
-def _ago(days: int) -> str:
-    """That many days before now, as records write times."""
-    return (_now() - timedelta(days=days)).isoformat(timespec="microseconds")[:-6] + "Z"
+    def _ago(self, days: int) -> str:
+        """That many days before now, as records write times."""
+        return time_text(self._clock() - timedelta(days=days))
 
 
 @contextmanager
@@ -225,7 +233,3 @@ def vote_of(vote: Mapping[str, str]) -> Approval:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise NotApproved("a vote can't be read; make it with `bailiwick keys approve`") from error
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

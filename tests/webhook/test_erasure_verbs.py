@@ -95,7 +95,7 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def decided(tmp_path_factory: pytest.TempPathFactory) -> Site:
+def approved_site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     """One that decided in two namespaces."""
     site = Site(tmp_path_factory.mktemp("decided") / "state")
     site.make()
@@ -104,9 +104,9 @@ def decided(tmp_path_factory: pytest.TempPathFactory) -> Site:
 
 
 @pytest.fixture
-def site(decided: Site, tmp_path: Path) -> Site:
+def site(approved_site: Site, tmp_path: Path) -> Site:
     """A copy of it."""
-    shutil.copytree(decided.state, tmp_path / "state")
+    shutil.copytree(approved_site.state, tmp_path / "state")
     return Site(tmp_path / "state")
 
 

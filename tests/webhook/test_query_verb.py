@@ -9,25 +9,13 @@ from click.testing import CliRunner
 
 from audit.reading import read_records
 from bailiwick import command
-from webhook.demo.process import Process
-
-QUICKSTART = Path(__file__).parents[2] / "examples" / "quickstart"
+from tests.webhook.decided import Decided
 
 
-@pytest.fixture(scope="module")
-def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A webhook judged the quickstart's objects, and ended."""
-    directory = tmp_path_factory.mktemp("state")
-    arguments = ["--rules", str(QUICKSTART / "rules"), "--snapshot", str(QUICKSTART / "cluster"), "--linger", "0"]
-    process = Process(directory, arguments)
-    try:
-        asker = process.ready()
-        for path in sorted((QUICKSTART / "manifests").glob("*.yaml")):
-            for found in yaml.safe_load_all(path.read_text()):
-                asker.create(found)
-    finally:
-        assert process.stop() == 0, process.written()
-    return directory
+@pytest.fixture
+def state(decided: Decided) -> Path:
+    """What a webhook decided."""
+    return decided.state
 
 
 def run(state: Path, *arguments: str) -> str:
@@ -37,7 +25,7 @@ def run(state: Path, *arguments: str) -> str:
 
 
 def found(state: Path, *arguments: str) -> list[int]:
-    told = json.loads(run(state, *arguments, "-o", "json"))
+    told = json.loads(run(state, "--limit", "1000", *arguments, "-o", "json"))
     assert told["count"] >= len(told["records"])
     return [row["index"] for row in told["records"]]
 
@@ -61,7 +49,7 @@ def test_by_fields(state: Path) -> None:
 def test_by_user_and_tag(state: Path) -> None:
     """A user is found by name with the keyring, and by tag without; nobody's name is in the answer."""
     everything = expected(state)
-    by_name = run(state, "--user", "dr.ada@clinic.example", "-o", "json")
+    by_name = run(state, "--user", "dr.ada@clinic.example", "--limit", "1000", "-o", "json")
     assert [row["index"] for row in json.loads(by_name)["records"]] == everything
     assert "dr.ada" not in by_name
     tag = json.loads(by_name)["records"][0]["leaf"]["tags"]["user"]

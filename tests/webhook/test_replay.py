@@ -5,9 +5,8 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from http.client import HTTPException
 from pathlib import Path
@@ -20,7 +19,7 @@ from click.testing import CliRunner
 from audit.archive import Archive
 from audit.chain_check import verify_chain
 from audit.layout import archive_of
-from audit.reading import LoggedRecord, read_records
+from audit.reading import read_records
 from audit.verbs.places import verifier_keys
 from audit.verify import verify_log
 from audit.whole import present_shards
@@ -31,66 +30,10 @@ from policies.decision import Decision
 from policies.gathering import engine_of, load_rules
 from policies.replaying import Outcome
 from policies.version import version
+from tests.webhook.decided import CANARIES, CLUSTER, PASSWORD, RULES, Decided, manifests
 from webhook.cases import Cases, NotReplayable
 from webhook.demo.process import Process
 from webhook.forming import Whereabouts
-from webhook.replay import Asked, Line, Replay
-
-QUICKSTART = Path(__file__).parents[2] / "examples" / "quickstart"
-RULES, CLUSTER = str(QUICKSTART / "rules"), str(QUICKSTART / "cluster")
-CANARIES = ("canary-pod-of-jane", "canary-jane", "canary.registry.example", "canary-token", "dr.ada", "ada@clinic")
-PASSWORD = "Y2FuYXJ5LXBhc3N3b3Jk"
-
-
-def _manifests() -> Iterator[Any]:
-    for path in sorted((QUICKSTART / "manifests").glob("*.yaml")):
-        yield from yaml.safe_load_all(path.read_text())
-    container = {"name": "canary-jane", "image": "canary.registry.example/x:latest", "args": ["canary-token"]}
-    pod = {"apiVersion": "v1", "kind": "Pod", "spec": {"containers": [container]}}
-    yield {**pod, "metadata": {"name": "canary-pod-of-jane", "namespace": "clinic"}}
-    secret = {"apiVersion": "v1", "kind": "Secret", "data": {"password": PASSWORD}}
-    yield {**secret, "metadata": {"name": "canary-pod-of-jane", "namespace": "clinic"}}
-
-
-@dataclass(frozen=True)
-class Decided:
-    """The state directory of a webhook that decided and ended; `verdicts` as it told them."""
-
-    state: Path
-    allowed: tuple[bool, ...]
-
-    @property
-    def log(self) -> Path:
-        return self.state / "log"
-
-    def copy(self, to: Path) -> "Decided":
-        """One that a test may spoil."""
-        shutil.copytree(self.state, to)
-        return replace(self, state=to)
-
-    def keyring(self) -> FileKeyring:
-        return FileKeyring.open(self.state / "keys", "local", unlock=KeyFile(self.state / "keys" / "unlock.key"))
-
-    def lines(self, **asked: Any) -> list[Line]:
-        keyring = self.keyring()
-        return list(Replay(self.log, keyring.opener(), keyring.jurisdiction).run(Asked(**asked)))
-
-    def records(self, schema: str) -> list[LoggedRecord]:
-        found = f"bailiwick.{schema}/"
-        return [record for record in read_records(self.log) if record.fields["schema"].startswith(found)]
-
-
-@pytest.fixture(scope="module")
-def decided(tmp_path_factory: pytest.TempPathFactory) -> Decided:
-    """A webhook process that judged every object of the quickstart twice, all doors each."""
-    state = tmp_path_factory.mktemp("state")
-    process = Process(state, ["--rules", RULES, "--snapshot", CLUSTER, "--linger", "0"])
-    try:
-        asker = process.ready()
-        told = [asker.create(found) for _ in range(2) for found in _manifests()]
-    finally:
-        assert process.stop() == 0, process.written()
-    return Decided(state, tuple(one.allowed for one in told))
 
 
 def test_every_decision_is_made_again_bit_for_bit(decided: Decided) -> None:
@@ -290,7 +233,7 @@ def test_older_forms_are_said_to_be_older(decided: Decided) -> None:
 def test_each_shard_has_its_own_inputs(tmp_path: Path) -> None:
     """When the log goes on in a new shard, what records need is archived there anew: an old shard may be pruned."""
     process = Process(tmp_path, ["--rules", RULES, "--snapshot", CLUSTER, "--linger", "0", "--shard-records", "12"])
-    manifest = next(found for found in _manifests() if found["kind"] == "Pod")
+    manifest = next(found for found in manifests() if found["kind"] == "Pod")
     try:
         asker = process.ready()
         until = time.monotonic() + 20
@@ -318,7 +261,7 @@ def test_killed_in_the_middle(tmp_path: Path) -> None:
         threading.Timer(0.7, os.kill, (process.pid, signal.SIGKILL)).start()
         with suppress(OSError, HTTPException):
             while True:
-                for found in _manifests():
+                for found in manifests():
                     asker.create(found)
                     answered += 1
     finally:
