@@ -39,7 +39,8 @@ def selection(g: Generator, node: ast.Node, extra: int) -> Term:
     return _optional(g, holder, steps[at:], is_root=at == 0)
 
 
-def presence(g: Generator, node: ast.Has) -> Term:
+def presence(g: Generator, node: ast.Has, arm: bool = False) -> Term:
+    """`has()`. As an arm of a ternary, one behind an optional selection is a selection itself."""
     if is_open(g.checked.types[id(node.operand)]):
         raise Unsupported
     root, steps = _flattened(g, node.operand)
@@ -55,6 +56,8 @@ def presence(g: Generator, node: ast.Has) -> Term:
         return Term(
             f"({key} in {holder} if type({holder}) is dict else {g.writer.constant(has)}({holder}, {key}))", BOOL
         )
+    if arm:
+        raise Unsupported
     found = _optional(g, holder, steps[at:], is_root=at == 0).text
     result = g.writer.fresh()
     g.writer.line(f"{result} = {found} is not {g.missing} and {_present(g, found, key)} is not {g.missing}")

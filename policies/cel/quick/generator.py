@@ -142,6 +142,8 @@ class Generator:
         """One side of a ternary: a selection costs 1 less there than elsewhere."""
         if id(node) not in self.known and isinstance(node, (ast.Ident, ast.Select, ast.Index)):
             return self.unwrapped(attributes.selection(self, node, 0))
+        if isinstance(node, ast.Has):
+            return attributes.presence(self, node, arm=True)
         term = self.unwrapped(self.term(node))
         return self.plain(term) if self.native else term
 

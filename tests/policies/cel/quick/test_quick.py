@@ -95,6 +95,25 @@ def test_the_usual_expressions_have_a_quick_form(source: str) -> None:
     assert first == later
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        "object.spec.replicas == 3 ? has(object.spec.?missing.x) : false",
+        "object.spec.containers.map(c, quantity('1').compareTo(quantity('1e400')) < 0)",
+        "[quantity('1')].map(q, [q.compareTo(quantity('1e400')), q.isInteger() ? 1 : 0])",
+        "object.spec.containers.all(c, has(c.image) ? true : c.name == 'b')",
+        "object.spec.containers.all(c, c.image == 'r/a:1' || c.name == 'b')",
+        "lists.range(2000).all(i, i < 2000) && object.missing == 1",
+        "optional.of(optional.of(object.spec.replicas)).optMap(r, r)",
+        "object.spec.?replicas.optFlatMap(r, r > 2 ? optional.of(r) : optional.none()).orValue(0)",
+    ],
+)
+def test_oddities_are_the_same_both_ways(source: str) -> None:
+    """What the API server does in a way of its own, and what fails late, comes out the same however it is evaluated."""
+    first, later, _ = outcomes(source, {"object": OBJECT}, Environment.admission())
+    assert first == later
+
+
 @pytest.mark.parametrize("source", EXPRESSIONS)
 def test_the_limit_is_the_same_to_a_unit(source: str) -> None:
     """An evaluation that may cost exactly what it costs succeeds; with one unit less it is cancelled, both ways."""
