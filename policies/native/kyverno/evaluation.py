@@ -1,6 +1,6 @@
 """Kyverno's policies over one request, by Kyverno's rules: a policy stops at its first validation that doesn't hold.
 
-Which request a policy concerns is asked exactly: unlike the API server, Kyverno doesn't look for equivalent versions.
+Which request a policy concerns is asked exactly, see `reading`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -25,7 +25,7 @@ from policies.native.kyverno.templates import pod_of
 from policies.native.matching import Matched, matched
 from policies.native.merging import MergeRefused, merged
 from policies.native.model import Constraints, Mutation, Validation
-from policies.native.patches import Mistyped, Unsendable, configuration, nested, operations
+from policies.native.patches import Mistyped, Steps, Unsendable, configuration, nested, operations
 from policies.native.surroundings import NamespaceMissing, Surroundings
 from policies.request import Request
 from policies.snapshot import Snapshot
@@ -43,7 +43,8 @@ class _Stop(Exception):
 
 def judge(policies: Iterable[KyvernoPolicy], request: Request, snapshot: Snapshot) -> tuple[Verdict, ...]:
     """The verdicts of all validating policies that concern the request. Pure; never raises."""
-    found = (_verdict(one, request, snapshot) for one in policies if isinstance(one, KyvernoValidatingPolicy))
+    view = _View(request, Surroundings(request, snapshot))
+    found = (_verdict(one, view) for one in policies if isinstance(one, KyvernoValidatingPolicy))
     return tuple(verdict for verdict in found if verdict is not None)
 
 
@@ -60,12 +61,26 @@ def mutate(policies: Iterable[KyvernoPolicy], request: Request, snapshot: Snapsh
     return Mutated(current.object, tuple(difference(request.object, current.object)), tuple(verdicts))
 
 
-def _verdict(policy: KyvernoValidatingPolicy, request: Request, snapshot: Snapshot) -> Verdict | None:
+class _View:
+    """What policies see of one request: by itself, or as the pod of a controller's template. Made once for all."""
+
+    def __init__(self, request: Request, around: Surroundings) -> None:
+        self.request, self.around = request, around
+        self._names: dict[Steps | None, Names] = {}
+
+    def names(self, template: Template | None) -> Names:
+        """Raises NamespaceMissing."""
+        steps = template.steps if template else None
+        if steps not in self._names:
+            self._names[steps] = _names(_seen(self.request, template), self.around)
+        return self._names[steps]
+
+
+def _verdict(policy: KyvernoValidatingPolicy, view: _View) -> Verdict | None:
     blank = Verdict(policy.name, Result.PASS, actions=policy.actions, fail_closed=policy.fail_closed)
-    around = Surroundings(request, snapshot)
     try:
-        for template in _concerned(policy, request, around):
-            return _Validation(policy, _seen(request, template), around, blank).verdict()
+        for template in _concerned(policy, view.request, view.around):
+            return _Validation(policy, view.names(template), blank).verdict()
     except _Stop as stop:
         return stop.verdict
     except Undetermined as unknown:
@@ -94,10 +109,9 @@ def _concerned(policy: KyvernoPolicy, request: Request, around: Surroundings) ->
 
 
 def _matches(constraints: Constraints, request: Request, around: Surroundings) -> bool:
-    exact = replace(constraints, equivalent=False)
-    if matched(exact, request, around) is not None:
+    if matched(constraints, request, around) is not None:
         return True
-    return not request.name and _by_generated_name(exact, request, around)
+    return not request.name and _by_generated_name(constraints, request, around)
 
 
 def _by_generated_name(constraints: Constraints, request: Request, around: Surroundings) -> bool:
@@ -152,9 +166,8 @@ def _hold(policy: KyvernoPolicy, run: Run, blank: Verdict) -> None:
 class _Validation:
     """One validating policy over one object."""
 
-    def __init__(self, policy: KyvernoValidatingPolicy, request: Request, around: Surroundings, blank: Verdict) -> None:
+    def __init__(self, policy: KyvernoValidatingPolicy, names: Names, blank: Verdict) -> None:
         self._policy, self._blank = policy, blank
-        names = _names(request, around)
         self._conditions = Run(names, {}, _UNBOUND)
         self._run = Run(names, policy.variables, _UNBOUND)
 
@@ -187,7 +200,7 @@ class _Validation:
                 return replace(self._blank, result=Result.ERROR, message=message)
             if isinstance(value, str) and value:
                 found.append((annotation.key, value))
-        return replace(verdict, annotations=tuple(found))
+        return replace(verdict, annotations=tuple(found)) if found else verdict
 
 
 def _mutated(policy: KyvernoMutatingPolicy, request: Request, snapshot: Snapshot) -> tuple[Verdict | None, Json]:

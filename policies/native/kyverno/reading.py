@@ -4,6 +4,7 @@ The part that is plain CEL is read as it is. What only Kyverno can do is a probl
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -148,7 +149,8 @@ def _spec(root: Place, own: tuple[str, ...]) -> Place:
 
 def _common(root: Place, spec: Place, expressions: _Expressions) -> dict[str, Any]:
     """The fields of `KyvernoPolicy` but those that name variables. Reads the variables."""
-    constraints = constraints_of(spec.at("matchConstraints").required("say which resources the policy is about"))
+    found = constraints_of(spec.at("matchConstraints").required("say which resources the policy is about"))
+    constraints = replace(found, equivalent=False)  # unlike the API server, Kyverno doesn't look for other versions
     for item in spec.at("variables").items():
         name = item.known(("name", "expression")).at("name").filled("a name, for `variables.<name>`")
         program = expressions.compile(item.at("expression"))
