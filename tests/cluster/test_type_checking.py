@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from random import Random
 
 import orjson
 import pytest
 
+from policies.cel import CompileError, Compiler, Environment
+from policies.cel.types import BOOL
+from policies.cel.versions import new_expressions
 from policies.gathering import load_rules
 from policies.native.compile import compiled
 from policies.native.shapes import built_in_table
+from policies.request import GroupKind
 from policies.typecheck import Schemas
 from tests.cluster.bed.cluster import Cluster, Json
-from tests.policies.typecheck.cases import ANSWERS, DEFINITIONS, POLICIES, Answers, ours, recorded, theirs
+from tests.policies.typecheck.cases import ANSWERS, DEFINITIONS, POLICIES, Answers, checked, ours, recorded, theirs
+from tests.policies.typecheck.wandering import expressions
 from webhook.apiserver import ApiServer
 from webhook.doctor import policy_types
 
@@ -90,6 +97,57 @@ def test_from_the_server_s_own_documents(control_plane: Cluster, answers: dict[s
     assert orjson.dumps(_sorted(published["shapes"][published["kinds"][custom]])) == orjson.dumps(_sorted(defined))
     schemas = Schemas.of((), documents)
     assert all(ours(name, schemas) == answers[name] for name in POLICIES)
+
+
+COUNT = int(os.environ.get("BAILIWICK_TYPED_EXPRESSIONS", "60"))  # of each kind
+WANDERED = {
+    "pods": GroupKind("", "v1", "Pod"),
+    "services": GroupKind("", "v1", "Service"),
+    "secrets": GroupKind("", "v1", "Secret"),
+    "deployments": GroupKind("apps", "v1", "Deployment"),
+    "cronjobs": GroupKind("batch", "v1", "CronJob"),
+    "networkpolicies": GroupKind("networking.k8s.io", "v1", "NetworkPolicy"),
+    "horizontalpodautoscalers": GroupKind("autoscaling", "v2", "HorizontalPodAutoscaler"),
+    "resourceclaims": GroupKind("resource.k8s.io", "v1", "ResourceClaim"),
+    "customresourcedefinitions": GroupKind("apiextensions.k8s.io", "v1", "CustomResourceDefinition"),
+    "typedwidgets": GroupKind("example.test", "v1", "TypedWidget"),
+}
+
+
+@pytest.mark.parametrize("resource", WANDERED)
+def test_the_same_warnings_of_random_expressions(
+    control_plane: Cluster, answers: dict[str, Answers], resource: str
+) -> None:
+    """New expressions in every run, over fields that exist and fields that don't: the same warnings, word for word."""
+    assert answers
+    schemas, kind = Schemas.of(DEFINITIONS), WANDERED[resource]
+    seed = int(os.environ.get("BAILIWICK_SEED", "0")) or secrets.randbelow(10**9)
+    found = [one for one in expressions(kind, schemas, Random(f"{seed}/{resource}"), COUNT) if _compiles(one)]
+    rule = {"apiGroups": [kind.group], "apiVersions": [kind.version], "operations": ["CREATE"], "resources": [resource]}
+    spec = {
+        "matchConstraints": {"resourceRules": [rule]},
+        "validations": [{"expression": one} for one in found],
+    }
+    name = f"wandered-{resource}"
+    control_plane.request("POST", _POLICIES, {"metadata": {"name": name}, "spec": spec}).ok()
+    try:
+        stored = _checked(control_plane, name)
+    finally:
+        control_plane.request("DELETE", f"{_POLICIES}/{name}")
+    policy = {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy", "spec": spec}
+    wanted, given = theirs(stored), checked(policy, schemas)
+    differing = {field: (wanted.get(field), given.get(field)) for field in wanted | given}
+    assert [pair for pair in differing.values() if pair[0] != pair[1]] == [], f"BAILIWICK_SEED={seed}"
+    assert len(found) > 20 and len(wanted) > 5
+
+
+def _compiles(expression: str) -> bool:
+    """Whether the API server stores it, not knowing what `object` is."""
+    try:
+        program = Compiler().compile(expression, Environment.admission(new_expressions((1, 36))))
+    except CompileError:
+        return False
+    return program.type == BOOL
 
 
 def test_the_doctor_asks_the_cluster(control_plane: Cluster, answers: dict[str, Answers], tmp_path: Path) -> None:
