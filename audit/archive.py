@@ -5,6 +5,7 @@ behind damage, as long as the frames can be followed; a segment that can't be fo
 """
 
 import struct
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,8 +23,10 @@ from audit.segments import (
     parse_header,
 )
 from audit.store import Disk, FileSystem
+from audit.tlog.merkle import HASH_SIZE
 
 _LENGTH = struct.Struct(">I")
+_HEAD = 8  # bytes of a hash that are kept in memory
 
 
 class PartMissing(AuditError):
@@ -49,12 +52,38 @@ class Slot:
 
 
 @dataclass(slots=True)
+class _Segment:
+    """The parts of one segment in their order: eight bytes of each hash, and where it lies."""
+
+    path: Path
+    heads: bytearray = field(default_factory=bytearray)
+    offsets: "array[int]" = field(default_factory=lambda: array("I"))
+    sizes: "array[int]" = field(default_factory=lambda: array("I"))
+    batches: "array[int]" = field(default_factory=lambda: array("I"))
+
+    def slots(self, digest: bytes) -> Iterator[Slot]:
+        """The places whose hash begins like this one."""
+        head = digest[:_HEAD]
+        at = self.heads.find(head)
+        while at >= 0:
+            if at % _HEAD == 0:
+                place = at // _HEAD
+                yield Slot(self.path, self.offsets[place], self.sizes[place], self.batches[place])
+            at = self.heads.find(head, at + 1)
+
+
+@dataclass(slots=True)
 class Archive:
-    """Where every part of one or several directories lies. Reads headers once; parts when they are asked for."""
+    """Where every part of one or several directories lies. Reads headers once, parts when they are asked for.
+
+    Takes 20 bytes of memory for a part. Parts lie in the order of their records, so whoever asks in that order is
+    answered at once; others cost a search through these bytes.
+    """
 
     files: FileSystem
-    slots: dict[bytes, Slot] = field(default_factory=dict)
     damage: list[str] = field(default_factory=list)
+    _segments: list[_Segment] = field(default_factory=list)
+    _last: int = 0  # where the last part was found
 
     @classmethod
     def open(cls, directories: Sequence[Path], files: FileSystem | None = None) -> "Archive":
@@ -66,11 +95,22 @@ class Archive:
         return archive
 
     def __contains__(self, digest: bytes) -> bool:
-        return digest in self.slots
+        return self.slot(digest) is not None
+
+    def slot(self, digest: bytes) -> Slot | None:
+        """Where the part with this hash lies, or lay."""
+        count = len(self._segments)
+        for step in range(count):
+            place = (self._last + step) % count
+            for slot in self._segments[place].slots(digest):
+                if self.files.read(slot.path, slot.offset - HASH_SIZE, HASH_SIZE) == digest:
+                    self._last = place
+                    return slot
+        return None
 
     def get(self, digest: bytes) -> bytes:
         """The ciphertext. Raises PartMissing, PartErased, PartChanged."""
-        slot = self.slots.get(digest)
+        slot = self.slot(digest)
         if slot is None:
             hint = f"; {self.damage[0]}" if self.damage else ""
             raise PartMissing(f"the archive has no part {digest.hex()[:16]}{hint}")
@@ -92,10 +132,12 @@ class Archive:
         except LogCorrupt as error:
             self.damage.append(str(error))
             begin = max(data.find(BATCH_MAGIC), 0)
-        for digest, slot in self._slots(path, data, begin):
-            self.slots.setdefault(digest, slot)
+        segment = _Segment(path)
+        self._follow(segment, data, begin)
+        self._segments.append(segment)
 
-    def _slots(self, path: Path, data: bytes, at: int) -> Iterator[tuple[bytes, Slot]]:
+    def _follow(self, segment: _Segment, data: bytes, at: int) -> None:
+        """Frame after frame, as far as their lengths lead."""
         while at + BATCH_HEADER_SIZE <= len(data) and data.startswith(BATCH_MAGIC, at):
             _, count, length = batch_fields(data, at)
             end, frame = at + BATCH_HEADER_SIZE + length, at + BATCH_HEADER_SIZE
@@ -103,12 +145,14 @@ class Archive:
                 if frame + FRAME_OVERHEAD > min(end, len(data)):
                     break
                 (size,) = _LENGTH.unpack_from(data, frame)
-                begin = frame + FRAME_OVERHEAD
-                yield data[frame + _LENGTH.size : begin], Slot(path, begin, size, at)
-                frame = begin + size
+                segment.heads += data[frame + _LENGTH.size : frame + _LENGTH.size + _HEAD]
+                segment.offsets.append(frame + FRAME_OVERHEAD)
+                segment.sizes.append(size)
+                segment.batches.append(at)
+                frame += FRAME_OVERHEAD + size
             if frame != end:
-                self.damage.append(f"segment `{path.name}` can't be followed from offset {at} on")
+                self.damage.append(f"segment `{segment.path.name}` can't be followed from offset {at} on")
                 return
             at = end
         if data.count(0, at) != len(data) - at:
-            self.damage.append(f"segment `{path.name}` can't be followed from offset {at} on")
+            self.damage.append(f"segment `{segment.path.name}` can't be followed from offset {at} on")

@@ -30,8 +30,8 @@ def erase_parts(files: FileSystem, directory: Path, digests: Iterable[bytes]) ->
     finish_erasing(files, directory)
     archive = Archive.open([directory], files)
     wanted: dict[Path, list[Slot]] = {}
-    for digest in set(digests):
-        slot = archive.slots.get(digest)
+    for digest in dict.fromkeys(digests):
+        slot = archive.slot(digest)
         if slot is not None and not archive.is_erased(slot):
             wanted.setdefault(slot.path, []).append(slot)
     for path, slots in sorted(wanted.items()):

@@ -307,7 +307,8 @@ def test_the_archive_says_what_became_of_a_part(disk: SimulatedDisk) -> None:
     assert all(archive.get(digest) == data for digest, data in parts)
     with pytest.raises(PartMissing):
         archive.get(archive_hash(b"never there"))
-    slot = archive.slots[parts[3][0]]
+    slot = archive.slot(parts[3][0])
+    assert slot is not None
     descriptor = disk.open(slot.path)
     disk.write(descriptor, b"\x01", slot.offset + 2)
     damaged = Archive.open([HOME], disk)

@@ -136,7 +136,8 @@ def test_a_tampered_archive_is_found(decided: Decided, tmp_path: Path, what: str
     spoiled = decided.copy(tmp_path / "state")
     record = (spoiled.records("inputs") if what == "rules" else spoiled.records("decision"))[0]
     digest = bytes.fromhex(record.fields["written"]["sealed"][0]["sha256"])
-    slot = Archive.open([spoiled.log]).slots[digest]
+    slot = Archive.open([spoiled.log]).slot(digest)
+    assert slot is not None
     data = bytearray(slot.path.read_bytes())
     data[slot.offset + slot.size // 2] ^= 1
     slot.path.write_bytes(data)
@@ -148,10 +149,10 @@ def test_a_tampered_archive_is_found(decided: Decided, tmp_path: Path, what: str
 def test_a_part_of_another_record_does_not_pass(decided: Decided, tmp_path: Path) -> None:
     """Two parts exchanged in the archive are both found: each lies where another's hash stands."""
     spoiled = decided.copy(tmp_path / "state")
-    slots = Archive.open([spoiled.log]).slots
+    archive = Archive.open([spoiled.log])
     sizes: dict[int, list[Any]] = {}
     own = [record.fields["written"]["sealed"][0]["sha256"] for record in spoiled.records("decision")]
-    for slot in (slots[bytes.fromhex(digest)] for digest in own):
+    for slot in filter(None, (archive.slot(bytes.fromhex(digest)) for digest in own)):
         sizes.setdefault(slot.size, []).append(slot)
     first, second = next(group for group in sizes.values() if len(group) > 1)[:2]
     data = bytearray(first.path.read_bytes())

@@ -2,7 +2,8 @@
 
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from webhook.verbs.private import keyring_options
 if TYPE_CHECKING:
     from policies.ports import Engine
     from webhook.regional import Where
-    from webhook.replay import Line
+    from webhook.replay import Asked, Line
 
 SHOWN = 200  # lines for people; programs get all
 
@@ -49,12 +50,16 @@ def replay(
 
     today = _engine(rules, packs) if rules else None
     lines = replayed(log_directory(log), where, Asked(shard, begin, end, namespace, today))
-    click.echo(rendered(lines, output), nl=False)
-    sys.exit(int(any(line.fails for line in lines)))
+    first = list(islice(lines, 1))  # what can't be opened is told before anything else is
+    told = Told(output)
+    for line in chain(first, lines):
+        told.take(line)
+    told.end()
+    sys.exit(int(told.failing > 0))
 
 
-def replayed(log: Path, where: "Where", asked: Any) -> "list[Line]":
-    """Every line, with progress for people."""
+def replayed(log: Path, where: "Where", asked: "Asked") -> "Iterator[Line]":
+    """Line after line, with progress for people."""
     from audit.reading import read_records
     from audit.whole import present_shards
     from webhook.regional import jurisdiction_of, keyring_for
@@ -63,10 +68,10 @@ def replayed(log: Path, where: "Where", asked: Any) -> "list[Line]":
 
     first = next(iter(read_records(present_shards(log)[-1][1], 0, 1)), None)
     if first is None:
-        return []
+        return
     keyring = keyring_for(where, log, first.fields["region"])
     with moving("replaying") as progress:
-        return list(Replay(log, keyring.opener(), jurisdiction_of(keyring)).run(asked, progress))
+        yield from Replay(log, keyring.opener(), jurisdiction_of(keyring)).run(asked, progress)
 
 
 def _engine(rules: Sequence[str], packs: bool) -> "Engine":
@@ -76,29 +81,59 @@ def _engine(rules: Sequence[str], packs: bool) -> "Engine":
     return engine_of((load_rules(rules),), version(), packs=packs)
 
 
-def rendered(lines: "Sequence[Line]", output: str) -> str:
-    """For people: counts, then what isn't simply the same. For programs: every line."""
-    if output == "table":
-        return "".join(f"{text}\n" for text in _texts(lines))
-    if output == "json":
-        import orjson
+class Told:
+    """Tells of lines as they come, so that a log of any length is replayed in the same memory.
 
-        return orjson.dumps(_plain(lines), option=orjson.OPT_INDENT_2).decode() + "\n"
-    import yaml
+    For people: counts, and what isn't simply the same. For programs: every line.
+    """
 
-    return str(yaml.safe_dump(_plain(lines), sort_keys=False))
+    def __init__(self, output: str) -> None:
+        self._output = output
+        self._then: Counter[str] = Counter()
+        self._today: Counter[str] = Counter()
+        self._texts: list[str] = []
+        self._left = 0  # texts for people that there are too many of
+        self.failing = 0
+        if output == "json":
+            click.echo('{"records": [', nl=False)
+        elif output == "yaml":
+            click.echo("records:")
 
+    def take(self, line: "Line") -> None:
+        """The next one."""
+        first = not self._then
+        self._then[str(line.then.outcome)] += 1
+        if line.today is not None:
+            self._today[str(line.today.outcome)] += 1
+        self.failing += line.fails
+        if self._output == "json":
+            import orjson
 
-def _texts(lines: "Sequence[Line]") -> list[str]:
-    texts = [f"{len(lines)} decisions: {_counts(line.then.outcome for line in lines)} under the rules of then"]
-    others = [line.today.outcome for line in lines if line.today is not None]
-    if others:
-        texts.append(f"{len(others)} compared: {_counts(others)} under today's rules")
-    told = [text for line in lines for text in _told(line)]
-    texts += told[:SHOWN]
-    if len(told) > SHOWN:
-        texts.append(f"... and {len(told) - SHOWN} more: -o json has all")
-    return texts
+            click.echo(("\n" if first else ",\n") + orjson.dumps(_plain(line)).decode(), nl=False)
+        elif self._output == "yaml":
+            import yaml
+
+            click.echo(yaml.safe_dump([_plain(line)], sort_keys=False), nl=False)
+        else:
+            texts = _told(line)
+            room = SHOWN - len(self._texts)
+            self._texts += texts[:room]
+            self._left += len(texts[room:])
+
+    def end(self) -> None:
+        """The sums."""
+        decisions = self._then.total()
+        if self._output == "json":
+            click.echo(f'\n], "decisions": {decisions}, "failing": {self.failing}}}')
+        elif self._output == "yaml":
+            click.echo(f"decisions: {decisions}\nfailing: {self.failing}")
+        else:
+            click.echo(f"{decisions} decisions: {_counts(self._then)} under the rules of then")
+            if self._today:
+                click.echo(f"{self._today.total()} compared: {_counts(self._today)} under today's rules")
+            click.echo("".join(f"{text}\n" for text in self._texts), nl=False)
+            if self._left:
+                click.echo(f"... and {self._left} more: -o json has all")
 
 
 def _told(line: "Line") -> list[str]:
@@ -112,24 +147,14 @@ def _told(line: "Line") -> list[str]:
     return told
 
 
-def _counts(outcomes: Any) -> str:
-    counted = Counter(str(outcome) for outcome in outcomes)
+def _counts(counted: "Counter[str]") -> str:
     return ", ".join(f"{count} {name}" for name, count in counted.most_common()) or "none"
 
 
-def _plain(lines: "Sequence[Line]") -> dict[str, Any]:
-    rows = []
-    for line in lines:
-        row: dict[str, Any] = {
-            "shard": line.shard,
-            "index": line.index,
-            "id": line.id,
-            "time": line.time,
-            "namespace": line.namespace,
-        }
-        row |= {"kind": line.kind, "verdict": line.verdict}
-        row["then"] = {"outcome": str(line.then.outcome), "detail": line.then.detail}
-        if line.today is not None:
-            row["today"] = {"outcome": str(line.today.outcome), "detail": line.today.detail}
-        rows.append(row)
-    return {"decisions": len(rows), "failing": sum(line.fails for line in lines), "records": rows}
+def _plain(line: "Line") -> dict[str, Any]:
+    row: dict[str, Any] = {"shard": line.shard, "index": line.index, "id": line.id, "time": line.time}
+    row |= {"namespace": line.namespace, "kind": line.kind, "verdict": line.verdict}
+    row["then"] = {"outcome": str(line.then.outcome), "detail": line.then.detail}
+    if line.today is not None:
+        row["today"] = {"outcome": str(line.today.outcome), "detail": line.today.detail}
+    return row
