@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.cluster.bed import layout
 from tests.cluster.bed.control_plane import Binaries, ControlPlane
 from tests.cluster.bed.processes import Household, wait_until
 from tests.keymgmt.kms.conftest import shown
@@ -96,14 +97,20 @@ class Encrypted:
     def restart_apiserver(self) -> None:
         self.plane.restart_apiserver(*self.flags)
 
+    def restart_controller_manager(self, *flags: str) -> None:
+        """Start it anew with more flags."""
+        plane: Any = self.plane
+        plane.stop_server("kube-controller-manager")
+        program = plane._binaries.kubernetes / "kube-controller-manager"
+        usual = layout.controller_manager_flags(plane.files)
+        plane._household.start("kube-controller-manager", [program, *usual, *flags])
+
     def start_apiserver_unready(self) -> None:
         """Restart the API server although it cannot become ready; return when it answers at all."""
         self.plane.stop_server("kube-scheduler")
         self.plane.stop_server("kube-controller-manager")
         self.plane.stop_server("kwok")
         self.plane.stop_server("kube-apiserver")
-        from tests.cluster.bed import layout
-
         plane: Any = self.plane
         flags = layout.apiserver_flags(plane.files, plane._port.number, plane.etcd_url)
         plane._household.start("kube-apiserver", [plane._binaries.kubernetes / "kube-apiserver", *flags, *self.flags])
@@ -224,6 +231,19 @@ def test_vault_lost_and_back(encrypted: Encrypted) -> None:
     assert is_clean(encrypted)
 
 
+@pytest.mark.skipif(not os.environ.get("BAILIWICK_TEST_LONG"), reason="takes minutes; set BAILIWICK_TEST_LONG=1")
+def test_started_before_the_plugin(encrypted: Encrypted) -> None:
+    """An API server that starts first waits for the plugin, and is ready by itself when it comes."""
+    assert encrypted.put("late") in {200, 201}
+    encrypted.plugin.kill()
+    encrypted.start_apiserver_unready()
+    assert encrypted.status("/readyz") != 200
+    assert encrypted.read("late") is None
+    encrypted.plugin.start()
+    wait_until(lambda: encrypted.status("/readyz") == 200, seconds=90, what="the API server to be ready")
+    wait_until(lambda: encrypted.read("late") == b"canary-of-a-secret-late", seconds=30, what="the secret")
+
+
 def test_killed_at_any_moment(encrypted: Encrypted) -> None:
     """Killed again and again under writes, the plugin loses no acknowledged secret and leaves no plaintext."""
     acknowledged: list[str] = []
@@ -266,6 +286,36 @@ def test_no_secret_is_written(encrypted: Encrypted) -> None:
         assert CANARY.encode() not in text
         assert b"hvs." not in text
         assert secret_id not in text
+
+
+@pytest.mark.skipif(not os.environ.get("BAILIWICK_TEST_LONG"), reason="takes minutes; set BAILIWICK_TEST_LONG=1")
+def test_migrated_by_kubernetes_itself(encrypted: Encrypted) -> None:
+    """After a rotation Kubernetes' own StorageVersionMigration moves every secret to the new key."""
+    assert encrypted.put("svm") in {200, 201}
+    before = encrypted.key_id()
+    encrypted.vault.api("POST", "transit/keys/etcd/rotate", {})
+    wait_until(lambda: encrypted.key_id() not in {before, ""}, seconds=20, what="the new version")
+    gate = "--feature-gates=StorageVersionMigrator=true"
+    encrypted.plane.restart_apiserver(*encrypted.flags, gate, "--runtime-config=storagemigration.k8s.io/v1beta1=true")
+    encrypted.restart_controller_manager(gate)
+    wanted = {
+        "apiVersion": "storagemigration.k8s.io/v1beta1",
+        "kind": "StorageVersionMigration",
+        "metadata": {"name": "secrets"},
+        "spec": {"resource": {"group": "", "resource": "secrets"}},
+    }
+    where = "/apis/storagemigration.k8s.io/v1beta1/storageversionmigrations"
+    encrypted.plane.request("POST", where, wanted).ok()
+
+    def is_done() -> bool:
+        found = encrypted.plane.request("GET", f"{where}/secrets").ok()
+        states = {one["type"]: one["status"] for one in found.get("status", {}).get("conditions", ())}
+        assert states.get("Failed") != "True", found
+        return states.get("Succeeded") == "True"
+
+    wait_until(is_done, seconds=120, what="the migration")
+    assert is_clean(encrypted, keys={encrypted.key_id()})
+    assert encrypted.read("svm") == b"canary-of-a-secret-svm"
 
 
 @pytest.mark.skipif(not os.environ.get("BAILIWICK_TEST_LONG"), reason="takes minutes; set BAILIWICK_TEST_LONG=1")
