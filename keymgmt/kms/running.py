@@ -1,6 +1,7 @@
 """The plugin put together: settings -> keyring -> watch -> service -> socket. The only place that knows all parts."""
 
 import asyncio
+import gc
 import os
 import random
 import resource
@@ -129,6 +130,8 @@ def run(settings: KmsSettings, uses: Uses | None = None) -> None:
     watcher = Watcher(watch, jitter=random.random)
     service = KmsService(watch, metrics, nudge=watcher.nudge)
     probes = Probes(settings.address, watch, metrics) if settings.address else None
+    gc.collect()
+    gc.freeze()  # what is loaded now stays: walking through it again and again would make answers late
     watcher.start()
     if probes:
         probes.start()
