@@ -44,6 +44,8 @@ def served(*keys: KeyFacts, served: int = 0, observed: dict[str, int] | None = N
         ((key(1, age=999), key(2, age=180, state=State.ACTIVE)), 1, 2),
         ((key(1, age=999), key(2, age=10, state=State.ACTIVE)), 2, 2),  # once served, served
         ((key(1, age=999), key(2, age=10, state=State.ACTIVE)), 0, 1),  # a fresh replica agrees with the others
+        ((key(1, age=999), key(2, age=-3600, state=State.ACTIVE)), 1, 1),  # a clock is wrong: ours or the server's
+        ((key(1, age=-3600, state=State.ACTIVE),), 0, 1),  # and there is no other
         ((key(1, age=999), key(2, age=500), key(3, age=9, state=State.ACTIVE)), 1, 2),  # two rotations in a row
         ((key(1, age=999, state=State.REVOKED), key(2, age=9, state=State.ACTIVE)), 1, 2),  # nothing else is left
     ],
