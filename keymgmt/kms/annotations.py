@@ -17,6 +17,7 @@ from keymgmt.canonical import to_base64url
 from keymgmt.envelope import UnverifiedEnvelope, parse_envelope
 from keymgmt.errors import EnvelopeInvalid, ForeignRegion
 from keymgmt.keys import KEY_ID_PREFIX, KeyFacts
+from keymgmt.keys import REGION_NAME as REGION
 from keymgmt.ports import Binding
 
 PURPOSE = "etcd"
@@ -62,7 +63,8 @@ def parse_stored(
     named = annotations.get(REGION_NAME, b"").decode("utf-8", "replace")
     for region in (envelope.region, named):
         if region != bound.region:
-            raise ForeignRegion(f"sealed for region `{region}`, and this is `{bound.region}`; open it there")
+            shown = region if REGION.fullmatch(region) else "rubbish"  # it goes into a log
+            raise ForeignRegion(f"sealed for region `{shown}`, and this is `{bound.region}`; open it there")
     if key_id != key_id_of(envelope):
         raise EnvelopeInvalid("the key id beside the ciphertext is not the one inside it")
     return envelope
@@ -73,4 +75,5 @@ def check_annotations(annotations: Mapping[str, bytes], bound: Binding, key: Key
     wanted = annotations_of(bound, key)
     for name in sorted(wanted.keys() | annotations.keys()):
         if annotations.get(name) != wanted.get(name):
-            raise EnvelopeInvalid(f"annotation `{name[:80]}` is not the one that was written with key `{key.key_id}`")
+            shown = name if name in wanted else "rubbish"
+            raise EnvelopeInvalid(f"annotation `{shown}` is not the one that was written with key `{key.key_id}`")

@@ -125,6 +125,18 @@ def test_an_unknown_key_causes_no_call(site: Site) -> None:
     assert replica.nudges == [1]
 
 
+def test_a_request_writes_no_lines_of_its_own(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    """Line breaks and lengths that a request brings do not get into the log."""
+    replica = site.replica()
+    made = replica.service.encrypt(SEED, "u")
+    caplog.clear()
+    for changed in ({REGION_NAME: b"x\nERROR forged" * 100}, {"x\nERROR forged": b""}):
+        refusal(replica, stored(made, annotations=made.annotations | changed, uid="u\nERROR forged"))
+    assert "\nERROR forged" not in caplog.text
+    assert all(len(record.getMessage()) < 500 for record in caplog.records)
+    assert caplog.records
+
+
 def test_a_wrong_version_is_refused(site: Site) -> None:
     """The version beside the ciphertext must be the key's."""
     replica = site.replica()

@@ -9,9 +9,11 @@ from __future__ import annotations
 import base64
 import json
 import os
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ import pytest
 
 from tests.cluster.bed import layout
 from tests.cluster.bed.control_plane import Binaries, ControlPlane
-from tests.cluster.bed.processes import Household, wait_until
+from tests.cluster.bed.processes import Household, Port, wait_until
 from tests.keymgmt.kms.conftest import shown
 from tests.keymgmt.kms.plugin import GoClient, Plugin, transit_keyring
 from tests.keymgmt.vault_server import RealVault
@@ -29,6 +31,12 @@ pytestmark = pytest.mark.cluster
 PREFIX = b"k8s:enc:kms:v2:bailiwick-eu-de:"
 SECRETS = b"/registry/secrets/"
 CANARY = "canary-of-a-secret-"
+
+
+def secret(name: str) -> dict[str, Any]:
+    """A secret that holds a canary."""
+    data = {"password": base64.b64encode((CANARY + name).encode()).decode()}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "data": data}
 
 
 class Encrypted:
@@ -59,12 +67,7 @@ class Encrypted:
 
     def put(self, name: str, *, space: str = "default") -> int:
         """Create or replace a secret that holds a canary, and return the status."""
-        body = {
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "metadata": {"name": name},
-            "data": {"password": base64.b64encode((CANARY + name).encode()).decode()},
-        }
+        body = secret(name)
         done = self.plane.request("POST", f"/api/v1/namespaces/{space}/secrets", body)
         if done.status == 409:
             done = self.plane.request("PUT", f"/api/v1/namespaces/{space}/secrets/{name}", body)
@@ -96,6 +99,34 @@ class Encrypted:
 
     def restart_apiserver(self) -> None:
         self.plane.restart_apiserver(*self.flags)
+
+    @contextmanager
+    def second_apiserver(self, plugin: Plugin) -> Iterator[httpx.Client]:
+        """Another API server on the same etcd, with this plugin; a client of it."""
+        plane: Any = self.plane
+        config = self._config.with_name("encryption-2.yaml")
+        config.write_text(plugin.encryption_configuration())
+        port = Port()
+        usual = [
+            flag for flag in layout.apiserver_flags(plane.files, port.number, plane.etcd_url) if "audit" not in flag
+        ]
+        program = plane._binaries.kubernetes / "kube-apiserver"
+        self.household.start("kube-apiserver-2", [program, *usual, f"--encryption-provider-config={config}"])
+        context = ssl.create_default_context(cafile=str(plane.files.authority.bundle))
+        headers = {"Authorization": f"Bearer {plane.admin_token}"}
+        url = f"https://127.0.0.1:{port.number}"
+        with httpx.Client(base_url=url, verify=context, headers=headers, trust_env=False, timeout=30) as client:
+
+            def ready() -> bool:
+                try:
+                    return client.get("/readyz").status_code == 200
+                except httpx.TransportError:
+                    return False
+
+            wait_until(ready, seconds=60, what="the second API server")
+            yield client
+        self.household.stop("kube-apiserver-2", grace=1)
+        port.close()
 
     def restart_controller_manager(self, *flags: str) -> None:
         """Start it anew with more flags."""
@@ -316,6 +347,36 @@ def test_migrated_by_kubernetes_itself(encrypted: Encrypted) -> None:
     wait_until(is_done, seconds=120, what="the migration")
     assert is_clean(encrypted, keys={encrypted.key_id()})
     assert encrypted.read("svm") == b"canary-of-a-secret-svm"
+
+
+@pytest.mark.skipif(not os.environ.get("BAILIWICK_TEST_LONG"), reason="takes minutes; set BAILIWICK_TEST_LONG=1")
+def test_two_api_servers_change_over(encrypted: Encrypted) -> None:
+    """Two API servers, each with a plugin of its own: through a rotation each reads at once what the other writes."""
+    login = encrypted.vault.approle("etcd")
+    keyring = transit_keyring(encrypted.vault, login.secret_id, login.role_id)
+    folder = encrypted.plugin.folder.with_name("kms-2")
+    rotation = {"rotation": {"delay": 2, "observations": 2}}
+    other = Plugin("kms-plugin-2", folder, encrypted.household, keyring, more=rotation).start()
+    encrypted.plugin.kill()
+    encrypted.plugin.more = rotation
+    encrypted.plugin.start()
+    encrypted.restart_apiserver()
+    with encrypted.second_apiserver(other) as second:
+        before, seen, number = encrypted.key_id(), set[bytes](), 0
+        encrypted.vault.api("POST", "transit/keys/etcd/rotate", {})
+        ends = time.monotonic() + 100  # each asks for Status once a minute, at a moment of its own
+        while time.monotonic() < ends:
+            mine, theirs = f"of-one-{number}", f"of-two-{number}"
+            assert encrypted.put(mine) == 201
+            assert second.post("/api/v1/namespaces/default/secrets", json=secret(theirs)).status_code == 201
+            assert second.get(f"/api/v1/namespaces/default/secrets/{mine}").status_code == 200
+            assert encrypted.read(theirs) == (CANARY + theirs).encode()
+            stored = encrypted.stored()
+            seen |= {stored[f"/registry/secrets/default/{name}"].split(b"bwk1.")[1][:22] for name in (mine, theirs)}
+            number += 1
+            time.sleep(0.5)
+    assert seen == {key.removeprefix("bwk1.").encode() for key in (before, encrypted.key_id())}
+    assert number > 50
 
 
 @pytest.mark.skipif(not os.environ.get("BAILIWICK_TEST_LONG"), reason="takes minutes; set BAILIWICK_TEST_LONG=1")
