@@ -24,17 +24,6 @@ def list_step(elements: Sequence[Step], optional: frozenset[int]) -> Step:
     owed = sum(element.owed for element in elements)
     if optional:
         return Step(_sparse_list(elements, optional))
-    if len(runs) == 1:
-        (only,) = runs
-
-        def run1(f: Frame) -> Value:
-            try:
-                return [only(f)]
-            except EvaluationError:
-                f[SPENT] += LIST
-                raise
-
-        return Step(run1, owed + LIST)
 
     def run(f: Frame) -> Value:
         values: list[Value] = []

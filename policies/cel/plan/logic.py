@@ -13,8 +13,6 @@ def chain(terms: Sequence[Step], stop: bool) -> Step:
     """`&&` stops at false, `||` at true. A failed term is forgotten if a later one stops; else the first failure
     counts.
     """
-    if len(terms) == 2:
-        return _pair(terms[0], terms[1], stop)
     steps = [(term.run, term.owed) for term in terms]
 
     def run(f: Frame) -> Value:
@@ -33,38 +31,6 @@ def chain(terms: Sequence[Step], stop: bool) -> Step:
         if failed is not None:
             raise failed
         return not stop
-
-    return Step(run)
-
-
-def _pair(left: Step, right: Step, stop: bool) -> Step:
-    first, second, owed1, owed2 = left.run, right.run, left.owed, right.owed
-
-    def run(f: Frame) -> Value:
-        try:
-            x = first(f)
-        except EvaluationError as error:
-            return after_failure(f, error)
-        f[SPENT] += owed1
-        if x is stop:
-            return stop
-        if type(x) is not bool:
-            return after_failure(f, no_such_overload())
-        y = second(f)
-        f[SPENT] += owed2
-        if y is stop or type(y) is bool:
-            return y
-        raise no_such_overload()
-
-    def after_failure(f: Frame, failed: EvaluationError) -> Value:
-        try:
-            y = second(f)
-        except EvaluationError:
-            raise failed from None
-        f[SPENT] += owed2
-        if y is stop:
-            return stop
-        raise failed
 
     return Step(run)
 

@@ -13,82 +13,13 @@ from policies.cel.equality import equal, equal_or_false
 from policies.cel.errors import EvaluationError
 from policies.cel.functions import Timed
 from policies.cel.library.regex import through_go
-from policies.cel.maps import LazyMap
 from policies.cel.plan.calls import after_failure
 from policies.cel.plan.frame import LARGE, SPENT, Frame, Step, checkpoint, constant, on_time
-from policies.cel.values import NUMERIC, LibraryValue, UInt, Value
-
-_SCALARS = frozenset({bool, type(None)})
+from policies.cel.values import NUMERIC, UInt, Value
 
 
 def equality(left: Step, right: Step, negated: bool) -> Step:
     """`left == right`, or `!=`."""
-    wanted = right.constant
-    if type(wanted) is str:
-        return _text_equality(left, wanted, negated)
-    if type(wanted) in _SCALARS:
-        return _scalar_equality(left, wanted, negated)
-    return _any_equality(left, right, negated)
-
-
-def _text_equality(left: Step, wanted: str, negated: bool) -> Step:
-    first = left.run
-    usual = 1 if wanted else 0
-    short = len(wanted) <= 10
-
-    def run(f: Frame) -> Value:
-        try:
-            value = first(f)
-        except EvaluationError as error:
-            f[SPENT] += shorter(error, wanted)
-            raise
-        if type(value) is not str:
-            if isinstance(value, (LibraryValue, LazyMap)):
-                return _library_equality(f, value, wanted, negated, left.owed, usual)
-            f[SPENT] += shorter(value, wanted) - usual
-            return negated
-        if not value or not short:
-            f[SPENT] += shorter(value, wanted) - usual
-        return (value == wanted) is not negated
-
-    return Step(run, left.owed + usual)
-
-
-def _scalar_equality(left: Step, wanted: Value, negated: bool) -> Step:
-    """bool and null compare by identity; an empty string, list or map on the left makes the comparison free."""
-    first = left.run
-
-    def run(f: Frame) -> Value:
-        try:
-            value = first(f)
-        except EvaluationError:
-            f[SPENT] += 1
-            raise
-        if value is wanted:
-            return not negated
-        if wanted is not None and isinstance(value, (LibraryValue, LazyMap)):
-            return _library_equality(f, value, wanted, negated, left.owed, 1)
-        f[SPENT] += shorter(value, wanted) - 1
-        return negated
-
-    return Step(run, left.owed + 1)
-
-
-def _library_equality(
-    f: Frame, value: LibraryValue | LazyMap, wanted: Value, negated: bool, owed: int, usual: int
-) -> bool:
-    """A library's value against a literal: mostly the comparison fails, and only `!=` has an answer."""
-    f[SPENT] += (shorter(value, wanted) if negated else cost_of_equality(value, wanted)) - usual
-    if negated:
-        return True
-    try:
-        return equal(value, wanted)
-    except EvaluationError:
-        f[SPENT] += owed + usual
-        raise
-
-
-def _any_equality(left: Step, right: Step, negated: bool) -> Step:
     first, second, owed1, owed2 = left.run, right.run, left.owed, right.owed
     price = shorter if negated else cost_of_equality
     failed = after_failure(right, price)
