@@ -15,7 +15,9 @@ from pathlib import Path
 from audit.inputs import Origin, SharedInputs
 from audit.ports import Log
 from audit.tags import Tagger
+from audit.tlog.notes import VerifierKey
 from keymgmt.keyring import FileKeyring
+from keymgmt.keys import KeyFacts
 from keymgmt.states import State
 from webhook.app import create_app, create_probes_app
 from webhook.archiving import Archiving
@@ -32,7 +34,7 @@ from webhook.rules import Rules
 from webhook.server import Server
 from webhook.server import run as run_loop
 from webhook.settings import Settings, Stopping, Tls
-from webhook.state import Options, open_keyring, whereabouts
+from webhook.state import SIGNING, Options, open_keyring, origin_of, whereabouts
 from webhook.tls import LiveTls
 from webhook.views import View, view_for
 
@@ -135,9 +137,15 @@ class Records:
     async def announce(self, options: Options, keyring: FileKeyring) -> None:
         """Settings and keys of this run. Raises LogUnavailable."""
         await self.lifecycle.configured(asdict(options))
-        known = tuple(keyring.keys())
-        used = {key.purpose: key.key_id for key in known if key.state is State.ACTIVE}
+        used = {key.purpose: _public(key, options) for key in tuple(keyring.keys()) if key.state is State.ACTIVE}
         await self.lifecycle.keys_used(options.directory / IN_USE, used)
+
+
+def _public(key: KeyFacts, options: Options) -> str:
+    """A key as records announce it: what signs as a verifier key, others by their ids."""
+    if key.purpose == SIGNING:
+        return str(VerifierKey.ed25519(origin_of(options), key.public))
+    return key.key_id
 
 
 def _now() -> datetime:

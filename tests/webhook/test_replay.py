@@ -275,3 +275,27 @@ def test_killed_in_the_middle(tmp_path: Path) -> None:
     assert len(lines) >= answered > 0
     assert {line.then.outcome for line in lines} <= {Outcome.SAME, Outcome.WITHHELD}
     assert verify_log(decided.log, verifier_keys(decided.log, ())).ok
+
+
+def test_keys_rotated_between_two_runs(decided: Decided, tmp_path: Path) -> None:
+    """New keys sign, seal and tag from the next start on: it has a record for each, all verifies, all is made again."""
+    copy = decided.copy(tmp_path / "state")
+    before = len(copy.records("decision"))
+    for purpose in ("audit-checkpoint", "audit-archive", "audit-tags"):
+        copy.keyring().rotate(purpose, datetime.now(UTC))
+    process = Process(copy.state, ["--rules", RULES, "--snapshot", CLUSTER, "--linger", "0"])
+    try:
+        asker = process.ready()
+        for found in list(manifests())[:2]:
+            asker.create(found)
+    finally:
+        assert process.stop() == 0, process.written()
+    leaves = [record.fields for record in copy.records("key-rotation")]
+    assert [leaf["purpose"] for leaf in leaves] == ["audit-archive", "audit-checkpoint", "audit-tags"]
+    assert leaves[1]["new_key"] in (copy.state / "log.vkeys").read_text().splitlines()
+    report = verify_log(copy.log, verifier_keys(copy.log, ()))
+    assert report.ok, report.problems
+    assert not [note for note in report.notes if "announces" in note.message]
+    lines = copy.lines()
+    assert len(lines) > before
+    assert {line.then.outcome for line in lines} <= {Outcome.SAME, Outcome.WITHHELD}
