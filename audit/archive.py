@@ -6,7 +6,7 @@ behind damage, as long as the frames can be followed; a segment that can't be fo
 
 import struct
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -49,6 +49,22 @@ class Slot:
     offset: int  # of its first byte
     size: int
     batch: int  # offset of the batch that holds it
+
+
+@dataclass(frozen=True, slots=True)
+class StoredParts:
+    """Parts that lie elsewhere, such as in a database: `find` gives the bytes, or None when they aren't there."""
+
+    find: Callable[[bytes], bytes | None]
+
+    def get(self, digest: bytes) -> bytes:
+        """The ciphertext. Raises PartMissing, PartChanged."""
+        data = self.find(digest)
+        if data is None:
+            raise PartMissing(f"there is no part {digest.hex()[:16]}")
+        if archive_hash(data) != digest:
+            raise PartChanged(f"part {digest.hex()[:16]} is not what its hash was made of")
+        return data
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import orjson
 
-from audit.archive import Archive, PartChanged, PartErased, PartMissing
+from audit.archive import PartChanged, PartErased, PartMissing
 from audit.errors import RecordInvalid
 from audit.inputs import contents_of
 from audit.reading import LoggedRecord
@@ -28,6 +28,14 @@ from policies.snapshot import object_digest, ref_of
 from webhook.review import ReviewMalformed, parse_review
 
 _KEPT = 256  # opened parts in memory
+
+
+class Parts(Protocol):
+    """Where sealed parts are: `audit.archive.Archive`, or a database."""
+
+    def get(self, digest: bytes) -> bytes:
+        """The ciphertext. Raises PartMissing, PartErased, PartChanged."""
+        ...
 
 
 class Bound(Protocol):
@@ -56,7 +64,7 @@ class NotReplayable(Exception):
 class Cases:
     """Makes cases of decision records, once `learn` has seen the whole log: what is shared, and what was erased."""
 
-    archive: Archive
+    archive: Parts
     opener: Opener
     bound: Bound
     _parts: dict[str, tuple[bytes, str]] = field(default_factory=dict)  # address of an input: its part, its namespace

@@ -16,7 +16,7 @@ from audit.whole import present_shards, whole_log
 from policies.decision import Inputs
 from policies.replaying import FAILURES, Case, Outcome, Replayed, compare, replay
 from policies.written_rules import RulesUnreadable, engine_of_document
-from webhook.cases import Archived, Cases, NotReplayable
+from webhook.cases import Archived, Cases, NotReplayable, Parts
 from webhook.forming import Whereabouts
 
 if TYPE_CHECKING:
@@ -61,10 +61,12 @@ class Asked:
 class Replay:
     """One log, its archive, and the key that opens it."""
 
-    def __init__(self, directory: Path, opener: "Opener", jurisdiction: str) -> None:
+    def __init__(self, directory: Path, opener: "Opener", jurisdiction: str, parts: "Parts | None" = None) -> None:
+        """`parts`, where they don't lie beside the records."""
         self._directory = directory
         self._opener = opener
         self._jurisdiction = jurisdiction
+        self._parts = parts
         self._engines: OrderedDict[Inputs, RuleEngine | RulesUnreadable] = OrderedDict()
 
     def run(self, asked: Asked, progress: Callable[[int], None] = lambda _done: None) -> Iterator[Line]:
@@ -74,7 +76,8 @@ class Replay:
         for _, record in whole_log(self._directory):
             if cases is None:
                 bound = Whereabouts(record.fields["cluster"], record.fields["region"], self._jurisdiction)
-                cases = Cases(Archive.open([place for _, place in shards]), self._opener, bound)
+                parts = self._parts or Archive.open([place for _, place in shards])
+                cases = Cases(parts, self._opener, bound)
             cases.learn(record)
         if cases is None:
             return

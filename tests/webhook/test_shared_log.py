@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from audit import LogUnavailable
+from audit.archive import StoredParts
 from audit.errors import LogRefused, LogUnsafe
 from audit.mirror import Mirror
 from audit.postgres.published import PublishedTables
@@ -23,10 +24,16 @@ from audit.web.running import served
 from audit.web.witness import witness_app
 from audit.witness.rules import Witness
 from audit.witness.states import FileStates
+from keymgmt.keyring import FileKeyring
+from keymgmt.unlock import KeyFile
+from policies.replaying import Outcome
 from tests.audit.servers import Server, running
 from tests.audit.test_policy import vkey, witness
 from tests.audit.worlds import decision
+from tests.webhook.decided import CLUSTER, RULES, manifests
+from webhook.demo.process import Process
 from webhook.log_process import LogProcess
+from webhook.replay import Asked, Replay
 from webhook.state import Options, open_keyring
 
 ROOT = Path(__file__).parents[2]
@@ -174,3 +181,34 @@ async def test_the_password_comes_by_file(database: Server, tmp_path: Path) -> N
     finally:
         hba.write_text(before)
         database.execute("SELECT pg_reload_conf()")
+
+
+def test_a_shared_logs_decisions_are_made_again(database: Server, tmp_path: Path) -> None:
+    """What a webhook recorded in a database is replayed from a mirror of its records and the parts in the database."""
+    state = tmp_path / "state"
+    state.mkdir()
+    arguments = ["--rules", RULES, "--snapshot", CLUSTER, "--linger", "0", "--cluster-name", "replayed"]
+    process = Process(state, [*arguments, "--log", database.url()])
+    try:
+        asker = process.ready()
+        for found in list(manifests())[:4]:
+            asker.create(found)
+    finally:
+        assert process.stop() == 0, process.written()
+    known = [VerifierKey.parse(line) for line in (state / "log.vkeys").read_text().split()]
+    copy = Mirror(PublishedTables.open(database.url(), known[0].name), tmp_path / "copy", known)
+    copy.open()
+    copy.round()
+    copy.close()
+    keyring = FileKeyring.open(state / "keys", "local", unlock=KeyFile(state / "keys" / "unlock.key"))
+    tables = PublishedTables.open(database.url(), known[0].name)
+    try:
+        parts = StoredParts(tables.sealed)
+        lines = list(Replay(tmp_path / "copy", keyring.opener(), keyring.jurisdiction, parts).run(Asked()))
+        assert len(lines) > 6
+        assert {line.then.outcome for line in lines} == {Outcome.SAME}
+        gone = StoredParts(lambda _: None)
+        missing = list(Replay(tmp_path / "copy", keyring.opener(), keyring.jurisdiction, gone).run(Asked()))
+        assert {line.then.outcome for line in missing} == {Outcome.MISSING}
+    finally:
+        tables.close()

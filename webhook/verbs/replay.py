@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from audit.verbs.places import log_directory
-from webhook.verbs.private import keyring_options
+from webhook.verbs.private import Refused, keyring_options
 
 if TYPE_CHECKING:
     from policies.ports import Engine
+    from webhook.cases import Parts
     from webhook.regional import Where
     from webhook.replay import Asked, Line
 
@@ -28,6 +29,8 @@ SHOWN = 200  # lines for people; programs get all
 @click.option("--from", "begin", type=click.IntRange(min=0), default=0, help="The first record.")
 @click.option("--to", "end", type=click.IntRange(min=0), default=None, help="The record after the last one.")
 @click.option("--namespace", default="", help="Only records of this namespace.")
+@click.option("--parts", metavar="URL", help="Sealed parts lie in this database (postgres://...), LOG is its mirror.")
+@click.option("--password-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="For --parts.")
 @keyring_options
 @click.option("-o", "--output", type=click.Choice(["table", "json", "yaml"]), default="table", show_default=True)
 def replay(
@@ -38,6 +41,8 @@ def replay(
     begin: int,
     end: int | None,
     namespace: str,
+    parts: str | None,
+    password_file: Path | None,
     where: "Where",
     output: str,
 ) -> None:
@@ -49,7 +54,9 @@ def replay(
     from webhook.replay import Asked
 
     today = _engine(rules, packs) if rules else None
-    lines = replayed(log_directory(log), where, Asked(shard, begin, end, namespace, today))
+    directory = log_directory(log)
+    kept = _tables(directory, parts, password_file) if parts else None
+    lines = replayed(directory, where, Asked(shard, begin, end, namespace, today), kept)
     first = list(islice(lines, 1))  # what can't be opened is told before anything else is
     told = Told(output)
     for line in chain(first, lines):
@@ -58,7 +65,19 @@ def replay(
     sys.exit(int(told.failing > 0))
 
 
-def replayed(log: Path, where: "Where", asked: "Asked") -> "Iterator[Line]":
+def _tables(log: Path, url: str, password_file: Path | None) -> "Parts":
+    """The sealed parts of a log that replicas share."""
+    from audit.archive import StoredParts
+    from audit.postgres.published import PublishedTables
+    from audit.reading import read_checkpoint
+    from audit.verbs.secrets import is_postgres, secret_of
+
+    if not is_postgres(url):
+        raise Refused(f"`{url}` is no database", "give its address as postgres://user@host/database")
+    return StoredParts(PublishedTables.open(url, read_checkpoint(log).origin, secret_of(password_file)).sealed)
+
+
+def replayed(log: Path, where: "Where", asked: "Asked", parts: "Parts | None" = None) -> "Iterator[Line]":
     """Line after line, with progress for people."""
     from audit.reading import read_records
     from audit.whole import present_shards
@@ -71,7 +90,7 @@ def replayed(log: Path, where: "Where", asked: "Asked") -> "Iterator[Line]":
         return
     keyring = keyring_for(where, log, first.fields["region"])
     with moving("replaying") as progress:
-        yield from Replay(log, keyring.opener(), jurisdiction_of(keyring)).run(asked, progress)
+        yield from Replay(log, keyring.opener(), jurisdiction_of(keyring), parts).run(asked, progress)
 
 
 def _engine(rules: Sequence[str], packs: bool) -> "Engine":
