@@ -2,7 +2,8 @@
 
 As the API server declares them: names that are no identifiers are escaped, a list or map whose content has no type
 isn't exposed, and neither is a field without one, quantities among them. `gaps` says what stands there instead: None
-as the API server has it, or `dyn`, where a warning about what the schema merely doesn't say would be false.
+as the API server has it, or `dyn`, where a warning about what the schema merely doesn't say would be false. With `dyn`,
+objects of different fields also go together, as they do when evaluated: `containers + initContainers` is a list.
 """
 
 from __future__ import annotations
@@ -107,7 +108,7 @@ class Declared:
             escaped(field): member for field, member in compact.items() if field not in ("*", "!")
         }
         members.pop(None, None)
-        return ObjectType(name, _Fields(self, members, name, above))
+        return ObjectType("object" if self._gaps else name, _Fields(self, members, name, above))
 
 
 class _Fields(Mapping[str, CelType]):

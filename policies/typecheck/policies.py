@@ -8,57 +8,67 @@ judged, as far as it is evaluated for the kind, and what a schema doesn't say is
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
-from policies.cel import CompileError, Environment, versions
+from policies.cel import Environment, versions
 from policies.cel.admission import REQUEST
-from policies.cel.check.checker import check
-from policies.cel.errors import Problem
 from policies.cel.functions import Version
-from policies.cel.parser import parse
-from policies.cel.types import DYN, CelType, Kind, ObjectType
+from policies.cel.types import DYN, CelType, ObjectType
 from policies.json import JsonObject
-from policies.native.expressions import declared
 from policies.request import GroupKind
-from policies.typecheck.reachable import reachable
+from policies.typecheck.expressions import Check, Expression
+from policies.typecheck.reachable import guards
 from policies.typecheck.schemas import Schemas
 from policies.typecheck.warning import ExpressionWarning
 
+_STRICT = "ValidatingAdmissionPolicy"  # judged by the API server's own rules
 _MOST_KINDS = 10  # of one rule
 _KYVERNO_REQUEST = ObjectType("kubernetes.AdmissionRequest", {**REQUEST.fields, "object": DYN, "oldObject": DYN})
 
 
-@dataclass(frozen=True, slots=True)
-class _Expression:
-    field: str
-    source: str
-    each: str = ""  # the list that `item` comes from
-    variables: bool = True
+_ByKind = Mapping[GroupKind, Check]
 
 
 def warnings_of(
     policy: JsonObject, schemas: Schemas, kubernetes: Version = versions.DEFAULT
 ) -> tuple[ExpressionWarning, ...]:
     """What doesn't fit, in the order of the policy. Anything that is no policy has no expressions. Never raises."""
-    spec, kind = _mapping(policy.get("spec")), policy.get("kind")
-    strict = kind == "ValidatingAdmissionPolicy"
+    spec = _mapping(policy.get("spec"))
+    strict = policy.get("kind") == _STRICT
     expressions = list(_validations(spec) if strict else _expressions(spec))
-    found: dict[_Expression, list[tuple[GroupKind, tuple[Problem, ...]]]] = {}
-    for one in kinds_of(spec, schemas) if expressions else ():
-        typed = schemas.type_of(one, None if strict else DYN)
-        if typed is None:
-            continue
-        checks = _Checks(_environment(policy, spec, typed, schemas, kubernetes), "" if strict else one.kind)
-        for name, source, field in _variables(spec):
-            problems = checks.variable(name, source)
-            if problems and not strict:
-                found.setdefault(_Expression(field, source), []).append((one, problems))
-        for expression in expressions:
-            if problems := checks.problems(expression):
-                found.setdefault(expression, []).append((one, problems))
-    return tuple(ExpressionWarning(one.field, one.source, tuple(those)) for one, those in found.items())
+    checks = _checks_of(policy, schemas, kubernetes, strict=strict) if expressions else {}
+    warnings = [
+        warning
+        for expression in (*_variables(spec), *expressions)
+        if (warning := _warning(expression, checks)) and not (strict and expression.name)
+    ]
+    return tuple(warnings)
+
+
+def _checks_of(policy: JsonObject, schemas: Schemas, kubernetes: Version, *, strict: bool) -> _ByKind:
+    """What is needed for each kind that the policy is about, and of which something is known."""
+    spec = _mapping(policy.get("spec"))
+    typed = {one: schemas.type_of(one, None if strict else DYN) for one in kinds_of(spec, schemas)}
+    return {
+        one: Check(_environment(policy, spec, known, schemas, kubernetes), "" if strict else one.kind)
+        for one, known in typed.items()
+        if known is not None
+    }
+
+
+def _warning(expression: Expression, checks: _ByKind) -> ExpressionWarning | None:
+    """The expression over all kinds. What only some of them have, and is asked for, tells kinds apart."""
+    found = {kind: check.found(expression) for kind, check in checks.items()}
+    asked = guards({kind: one.missing for kind, one in found.items()})
+    for kind, check in checks.items():
+        if asked:
+            found[kind] = check.found(expression, asked[kind])
+        if expression.name:
+            check.declare(expression.name, found[kind].type)
+    wrong = tuple((kind, one.problems) for kind, one in found.items() if one.problems)
+    return ExpressionWarning(expression.field, expression.source, wrong) if wrong else None
 
 
 def kinds_of(spec: JsonObject, schemas: Schemas) -> Sequence[GroupKind]:
@@ -95,48 +105,6 @@ def _named(rule: JsonObject) -> Iterator[tuple[str, str, str]]:
             yield from ((group, version, resource) for resource in sorted(plain))
 
 
-class _Checks:
-    """The expressions of one policy over one kind."""
-
-    def __init__(self, environment: Environment, kind: str) -> None:
-        """`kind` is empty where the API server's own rules are asked for."""
-        self._kind = kind
-        self._types: dict[str, CelType] = {}
-        self._environment = environment
-        self._bare = environment
-
-    def variable(self, name: str, source: str) -> tuple[Problem, ...]:
-        """Declares one more variable; one that doesn't fit is `dyn` to whatever comes after it."""
-        found = _checked(source, self._environment, self._kind)
-        if isinstance(found, tuple):
-            self._types[name] = DYN
-        else:
-            self._types[name] = found if self._kind else declared(found)
-        variables = ObjectType("kubernetes.variables", {**self._types})
-        self._environment = self._bare.extend(variables={"variables": variables})
-        return found if isinstance(found, tuple) else ()
-
-    def problems(self, expression: _Expression) -> tuple[Problem, ...]:
-        environment = self._environment if expression.variables else self._bare
-        if expression.each:
-            each = _checked(expression.each, environment, self._kind)
-            is_list = isinstance(each, CelType) and each.kind is Kind.LIST
-            item = each.parameters[0] if is_list and isinstance(each, CelType) else DYN
-            environment = environment.extend(variables={"item": item})
-        found = _checked(expression.source, environment, self._kind)
-        return found if isinstance(found, tuple) else ()
-
-
-def _checked(source: str, environment: Environment, kind: str) -> CelType | tuple[Problem, ...]:
-    """The type of an expression, or all that is wrong with it."""
-    version = environment.kubernetes
-    try:
-        tree = parse(source, versions.macro_table(version), versions.habits(version).quoted_names)
-        return check(reachable(tree, kind) if kind else tree, source, environment).type
-    except CompileError as error:
-        return error.problems
-
-
 def _environment(
     policy: JsonObject, spec: JsonObject, typed: CelType, schemas: Schemas, kubernetes: Version
 ) -> Environment:
@@ -152,48 +120,48 @@ def _environment(
     if group == "policies.kyverno.io":
         return replace(known, variables=MappingProxyType({**names, "request": _KYVERNO_REQUEST}))
     names["authorizer"] = known.variables["authorizer"]
-    if policy.get("kind") != "ValidatingAdmissionPolicy":
+    if policy.get("kind") != _STRICT:
         names["authorizer.requestResource"] = known.variables["authorizer.requestResource"]
     if param := _mapping(spec.get("paramKind")):
-        names["params"] = _params(param, schemas) or DYN
+        names["params"] = _params(param, schemas, None if policy.get("kind") == _STRICT else DYN) or DYN
     return replace(known, variables=MappingProxyType(names))
 
 
-def _params(kind: JsonObject, schemas: Schemas) -> CelType | None:
+def _params(kind: JsonObject, schemas: Schemas, gaps: CelType | None) -> CelType | None:
     group, _, version = str(kind.get("apiVersion")).rpartition("/")
     name = str(kind.get("kind"))
-    return schemas.type_of(GroupKind(group, version, name), None, f"Params{name}")
+    return schemas.type_of(GroupKind(group, version, name), gaps, f"Params{name}")
 
 
 # the expressions of a policy, tolerant of whatever else is wrong with it
 
 
-def _variables(spec: JsonObject) -> Iterator[tuple[str, str, str]]:
+def _variables(spec: JsonObject) -> Iterator[Expression]:
     for index, one in enumerate(_items(spec, "variables")):
-        yield str(one.get("name")), str(one.get("expression")), f"spec.variables[{index}].expression"
+        yield Expression(f"spec.variables[{index}].expression", str(one.get("expression")), name=str(one.get("name")))
 
 
-def _validations(spec: JsonObject) -> Iterator[_Expression]:
+def _validations(spec: JsonObject) -> Iterator[Expression]:
     for index, one in enumerate(_items(spec, "validations")):
         each = str(one.get("forEach") or "")
         at = f"spec.validations[{index}]"
         if each:
-            yield _Expression(f"{at}.forEach", each)
-        yield _Expression(f"{at}.expression", str(one.get("expression")), each)
+            yield Expression(f"{at}.forEach", each)
+        yield Expression(f"{at}.expression", str(one.get("expression")), each)
         if told := one.get("messageExpression"):
-            yield _Expression(f"{at}.messageExpression", str(told), each)
+            yield Expression(f"{at}.messageExpression", str(told), each)
 
 
-def _expressions(spec: JsonObject) -> Iterator[_Expression]:
+def _expressions(spec: JsonObject) -> Iterator[Expression]:
     for index, one in enumerate(_items(spec, "matchConditions")):
-        yield _Expression(f"spec.matchConditions[{index}].expression", str(one.get("expression")), variables=False)
+        yield Expression(f"spec.matchConditions[{index}].expression", str(one.get("expression")), variables=False)
     yield from _validations(spec)
     for index, one in enumerate(_items(spec, "mutations")):
         for how in ("jsonPatch", "applyConfiguration"):
             if source := _mapping(one.get(how)).get("expression"):
-                yield _Expression(f"spec.mutations[{index}].{how}.expression", str(source))
+                yield Expression(f"spec.mutations[{index}].{how}.expression", str(source))
     for index, one in enumerate(_items(spec, "auditAnnotations")):
-        yield _Expression(f"spec.auditAnnotations[{index}].valueExpression", str(one.get("valueExpression")))
+        yield Expression(f"spec.auditAnnotations[{index}].valueExpression", str(one.get("valueExpression")))
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

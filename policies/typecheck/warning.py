@@ -36,11 +36,14 @@ class ExpressionWarning:
 
     def by_problem(self) -> Iterator[tuple[tuple[GroupKind, ...], Problem]]:
         """Each problem once, with the kinds that have it."""
-        kinds: dict[Problem, list[GroupKind]] = {}
+        kinds: dict[tuple[int | None, str], list[GroupKind]] = {}
+        first: dict[tuple[int | None, str], Problem] = {}  # the kinds' hints may differ: one is enough
         for kind, problems in self.found:
             for problem in problems:
-                kinds.setdefault(problem, []).append(kind)
-        yield from ((tuple(those), problem) for problem, those in kinds.items())
+                what = problem.offset, problem.message
+                kinds.setdefault(what, []).append(kind)
+                first.setdefault(what, problem)
+        yield from ((tuple(those), first[what]) for what, those in kinds.items())
 
     def path(self) -> tuple[str | int, ...]:
         """`field` as steps."""

@@ -137,6 +137,72 @@ def test_what_is_asked_for_one_kind_is_judged_for_that_kind(expression: str) -> 
     assert [kind.kind for kind, _ in warning.found] == ["Deployment"]
 
 
+PODS = RULE | {"apiGroups": ["", "apps", "batch"], "resources": ["pods", "deployments", "jobs"]}
+ASKED = [
+    "has(object.spec.containers) ? object.spec.containers.size() > 0 : object.spec.template.spec.containers.size() > 0",
+    "!has(object.spec.containers) || object.spec.hostNetwork",
+    "has(object.spec.template) && object.spec.template.spec.hostNetwork || true",
+    "!(has(object.spec.replicas) && object.spec.replicas > 1)",
+]
+
+
+@pytest.mark.parametrize("expression", ASKED)
+def test_a_field_of_some_kinds_tells_kinds_apart(expression: str) -> None:
+    """Where `has` asks for what only some of the kinds have, the rest is only judged for the kinds that get so far."""
+    assert fields(policy(rule=PODS, validations=[{"expression": expression}])) == {}
+    variable = [{"name": "v", "expression": expression}]
+    assert fields(policy(rule=PODS, variables=variable, validations=[{"expression": "variables.v"}])) == {}
+    native = policy("admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy", rule=PODS)
+    native["spec"]["validations"] = [{"expression": expression}]
+    assert fields(native)  # the API server warns of it
+
+
+def test_a_field_of_no_kind_is_a_mistake() -> None:
+    """Where no kind has what `has` asks for, that is what is told."""
+    found = fields(policy(rule=PODS, validations=[{"expression": "!has(object.spec.contaners) || true"}]))
+    assert found == {"spec.validations[0].expression": ["undefined field 'contaners'"] * 3}
+
+
+def test_containers_of_all_sorts_are_one_list() -> None:
+    """Lists of objects of different fields can be joined, as they can when evaluated; what they hold is still known."""
+    rule = RULE | {"apiGroups": [""], "resources": ["pods"]}
+    others = " + ".join(f"object.spec.?{name}.orValue([])" for name in ("initContainers", "ephemeralContainers"))
+    every = f"(object.spec.containers + {others})"
+    assert fields(policy(rule=rule, validations=[{"expression": f"{every}.all(c, c.image != '')"}])) == {}
+    found = fields(policy(rule=rule, validations=[{"expression": f"{every}.all(c, c.imag != '')"}]))
+    assert found == {"spec.validations[0].expression": ["undefined field 'imag'"]}
+
+
+def test_one_mistake_over_several_kinds_is_one_doubt() -> None:
+    """Kinds that have the same problem are named together."""
+    found = policy(rule=PODS, validations=[{"expression": "object.spec.nothing == 1"}])
+    (warning,) = warnings_of(found, SCHEMAS)
+    ((kinds, problem),) = warning.by_problem()
+    assert [kind.kind for kind in kinds] == ["Pod", "Deployment", "Job"]
+    assert problem.message == "undefined field 'nothing'"
+
+
+PUBLIC = Path(__file__).parents[4] / "shared" / "corpora" / "kyverno-policies"
+MISTAKEN = {  # what is really wrong with public policies
+    "require-labels": "a map has no text",
+    "require-pod-probes": "a CronJob has no template",
+    "adding-capabilities-strict": "`orValue` of what is no optional: an error since 1.37",
+    "disallow-capabilities-strict": "the same",
+}
+
+
+@pytest.mark.skipif(not PUBLIC.is_dir(), reason="the corpus kyverno-policies is not beside the checkout")
+def test_public_policies_have_no_false_warnings() -> None:
+    """Of the policies of the corpus four are warned of, and each of them has that mistake."""
+    documents = [
+        one
+        for path in sorted(PUBLIC.rglob("*.yaml"))
+        for one in read_documents(path.read_bytes(), path.name)
+        if isinstance(one, Document)
+    ]
+    assert {doubt.name for doubt in doubts(documents, SCHEMAS)} == set(MISTAKEN)
+
+
 def test_what_else_fields_hold_is_known() -> None:
     """Beside what isn't known, our policies are held to the same types."""
     wrong = ["object.spec.size == 'a'", "object.spec.listed[0].c == 1", "object.spec.things.a.b == 'x'"]
