@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("bailiwick.webhook")
 
 FOLDER = "orders"  # in the state directory
+KEEP_DAYS = 180  # AI Act 19(1) and 26(6): logs are kept for six months at least
 LOOK = 1.0  # seconds between looks into it
 SHARED_FOR = 2  # days that a shared input may be older than a record that names it: `audit.inputs.RENEW`, and one more
 
@@ -110,11 +111,15 @@ class Clerk:
         origin: Origin,
         keyring: "FileKeyring",
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        *,
+        keep_days: int = KEEP_DAYS,
     ) -> None:
+        """`keep_days`: nothing expires before it is so old, whoever asks."""
         self._log = log
         self._origin = origin
         self._keyring = keyring
         self._clock = clock
+        self._keep_days = keep_days
         self._eraser = Eraser(log, directory, origin, clock)
 
     def attend(self, orders: Orders) -> None:
@@ -168,6 +173,10 @@ class Clerk:
         """Each class by its own time, all others by the general one; what they share by the longest, and some more."""
         classes: dict[str, int] = order["classes"]
         kept = frozenset(classes)
+        shortest = min(order["days"], *classes.values()) if classes else order["days"]
+        if shortest < self._keep_days:
+            hint = "the least time is set where the webhook is started: `serve --keep-days`"
+            raise ErasureRefused(f"sealed parts are kept for {self._keep_days} days at least, not {shortest}", hint)
         scopes = [Scope("retention", record_class=name, before=self._ago(days)) for name, days in classes.items()]
         scopes.append(Scope("retention", before=self._ago(order["days"]), keep=kept))
         longest = max(order["days"], *classes.values()) if classes else order["days"]
@@ -197,7 +206,8 @@ def attended(log: "ShardedLog", options: "Options") -> Iterator[None]:
         while not ended.wait(LOOK):
             if orders.waiting():
                 try:
-                    Clerk(log, options.directory / "log", origin, open_keyring(options)).attend(orders)
+                    keyring = open_keyring(options)
+                    Clerk(log, options.directory / "log", origin, keyring, keep_days=options.keep_days).attend(orders)
                 except Exception:
                     logger.exception("orders can't be attended to; trying again")
 

@@ -118,7 +118,8 @@ def _expired(decided: Decided, order: dict[str, Any], days: int) -> None:
     log = open_log(dataclasses.replace(options, writer=first["written"]["by"]), keyring)
     try:
         clock = datetime.now(UTC) + timedelta(days=days)
-        Clerk(log, decided.log, Origin("cluster", "local", "0.1.0"), keyring, lambda: clock).attend(orders)
+        origin = Origin("cluster", "local", "0.1.0")
+        Clerk(log, decided.log, origin, keyring, lambda: clock, keep_days=100).attend(orders)
     finally:
         log.close_now()
     said = orders.answered(name)

@@ -171,7 +171,7 @@ def test_a_hold_stops_erasures_and_expiry(site: Site, tmp_path: Path) -> None:
     arguments = ["--approved", str(request), "--vote", votes[0], "--vote", votes[1]]
     refused = site.run("erase", *arguments, fails=True)
     assert "legal holds stand against it: `case-7`" in refused
-    assert "0 sealed parts of 0 records expired" in site.run("expire", "--days", "1")
+    assert "0 sealed parts of 0 records expired" in site.run("expire", "--days", "180")
     site.run("hold", "case-7", "--lift", "--basis", "closed")
     assert "7 sealed parts" in site.run("erase", *arguments)
     assert [leaf["state"] for leaf in site.records("hold")] == ["placed", "lifted"]
@@ -214,3 +214,5 @@ def test_mistakes_are_told(site: Site, tmp_path: Path) -> None:
         assert message in site.run("erase", *arguments, fails=True)
     assert "--records takes" in site.run("hold", "x", "--basis", "b", "--records", "a-b", fails=True)
     assert "--class takes" in site.run("expire", "--days", "1", "--class", "restricted", fails=True)
+    for arguments in (["--days", "179"], ["--days", "365", "--class", "public=30"]):
+        assert "are kept for 180 days at least" in site.run("expire", *arguments, fails=True)

@@ -169,6 +169,8 @@ def hold(
 def expire(log: Path, days: int, classes: Sequence[str], basis: str, where: "Where", wait: float, output: str) -> None:
     """Erase the sealed parts of decisions in the LOG that are older than their retention time, unless held.
 
+    No time can be shorter than what the webhook was started with (`serve --keep-days`, 180 by default).
+
     What decisions share (rules, objects of the cluster) goes when the longest of these times is over for it.
     """
     times = {}
