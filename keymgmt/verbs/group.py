@@ -16,6 +16,10 @@ VERBS = {
     "revoke": ("keymgmt.verbs.approval:revoke", "never use a version again; needs approvals"),
     "destroy": ("keymgmt.verbs.approval:destroy", "drop a version's secret part for good; needs approvals"),
     "hardware": ("keymgmt.verbs.hardware:hardware", "make and show keys in a PKCS#11 module"),
+    "verify-etcd": (
+        "keymgmt.verbs.verify_etcd:verify_etcd",
+        "say under whose key each object in etcd lies, without a key",
+    ),
     "kms": ("keymgmt.verbs.kms:kms", "run the Kubernetes KMS v2 plugin"),
 }
 

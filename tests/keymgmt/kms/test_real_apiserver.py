@@ -227,6 +227,27 @@ def test_secrets_are_written_read_rotated_and_migrated(encrypted: Encrypted) -> 
     ]
 
 
+def test_etcd_is_verified_without_a_key(encrypted: Encrypted) -> None:
+    """`keys verify-etcd` says of each secret that it lies under the region's key, and after a rotation which is stale."""
+    from click.testing import CliRunner
+
+    from keymgmt.verbs.group import keys
+
+    assert encrypted.put("verified") in {200, 201}
+    encrypted.migrate()
+    asked = ["verify-etcd", "--endpoints", encrypted.plane.etcd_url, "-o", "json", "--region"]
+    done = CliRunner().invoke(keys, [*asked, "eu-de", "--config", encrypted.flags[0].partition("=")[2]])
+    assert done.exit_code == 0, done.output
+    sealed = [group for group in json.loads(done.stdout)["groups"] if group["state"] == "sealed"]
+    assert {(group["provider"], group["key"], group["region"]) for group in sealed} == {
+        ("kms:v2:bailiwick-eu-de", encrypted.key_id(), "eu-de")
+    }
+    elsewhere = json.loads(CliRunner().invoke(keys, [*asked, "fr-par"]).stdout)["problems"]
+    assert {found["code"] for found in elsewhere} == {"foreign-region"}
+    stale = json.loads(CliRunner().invoke(keys, [*asked, "eu-de", "--key-id", "bwk1.of-tomorrow"]).stdout)["problems"]
+    assert {found["code"] for found in stale} == {"stale"}
+
+
 def test_restarted_with_vault_sealed(encrypted: Encrypted) -> None:
     """While Vault is sealed a running API server reads, a restarted one reads no secret; unsealed, it does."""
     assert encrypted.put("sealed") in {200, 201}
