@@ -228,7 +228,7 @@ def test_secrets_are_written_read_rotated_and_migrated(encrypted: Encrypted) -> 
 
 
 def test_etcd_is_verified_without_a_key(encrypted: Encrypted) -> None:
-    """`keys verify-etcd` says of each secret that it lies under the region's key, and after a rotation which is stale."""
+    """`keys verify-etcd` says of each secret that it lies under the region's key, and which is stale."""
     from click.testing import CliRunner
 
     from keymgmt.verbs.group import keys
