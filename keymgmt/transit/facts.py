@@ -8,7 +8,7 @@ now says that they were never on.
 import base64
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -55,8 +55,21 @@ class _Health(BaseModel):
     initialized: Annotated[bool, Field(strict=True)]
     sealed: Annotated[bool, Field(strict=True)]
     cluster_id: str = ""
+    version: str = ""
     replication_performance_mode: Literal["disabled", "unknown", "primary", "secondary", "bootstrapping", ""] = ""
     replication_dr_mode: Literal["disabled", "unknown", "primary", "secondary", "bootstrapping", ""] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class KeySettings:
+    """What the key service lets be done with a key."""
+
+    name: str
+    exportable: bool
+    plaintext_backup: bool
+    deletion_allowed: bool
+    imported: bool
+    oldest_opening: int
 
 
 def parse_health(site: TransitSite, answer: Mapping[str, Any]) -> _Health:
@@ -72,6 +85,22 @@ def lineage_of(site: TransitSite, cluster_id: str) -> bytes:
     parts = (site.region, cluster_id, site.namespace, site.mount)
     encoded = fields(b"bailiwick/transit/v1", *(part.encode() for part in parts))
     return hashlib.sha256(encoded).digest()[:LINEAGE_SIZE]
+
+
+def parse_key_settings(site: TransitSite, name: str, answer: Mapping[str, Any]) -> KeySettings:
+    """A key's switches as they are. Raises AnswerInvalid."""
+    try:
+        key = _Key.model_validate(answer.get("data"))
+    except ValidationError as error:
+        raise _untyped(site, name, error) from None
+    return KeySettings(
+        name,
+        key.exportable,
+        key.allow_plaintext_backup,
+        key.deletion_allowed,
+        key.imported_key,
+        key.min_decryption_version,
+    )
 
 
 def parse_key(site: TransitSite, purpose: str, lineage: bytes, answer: Mapping[str, Any]) -> tuple[KeyFacts, ...]:

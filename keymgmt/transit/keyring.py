@@ -17,6 +17,7 @@ from typing import Literal
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from keymgmt.attestation import ServerClaim
 from keymgmt.envelope import UnverifiedEnvelope, Wrap
 from keymgmt.errors import (
     EnvelopeInvalid,
@@ -33,6 +34,7 @@ from keymgmt.sealing import RegionSealer
 from keymgmt.secret import Secret
 from keymgmt.states import MAY, State, Use
 from keymgmt.transit.connection import Answer, VaultConnection
+from keymgmt.transit.describing import describe
 from keymgmt.transit.errors import (
     AnswerInvalid,
     ExtraMissing,
@@ -43,7 +45,7 @@ from keymgmt.transit.errors import (
     Uninitialized,
     WrongServer,
 )
-from keymgmt.transit.facts import generation_of, lineage_of, merged, parse_health, parse_key
+from keymgmt.transit.facts import KeySettings, generation_of, lineage_of, merged, parse_health, parse_key
 from keymgmt.transit.login import Login
 from keymgmt.transit.session import VaultSession
 from keymgmt.transit.site import TransitSite
@@ -137,6 +139,11 @@ class TransitKeyring:
                 return False
             self._keys, self._generation = found, max(generation_of(found), self._generation + 1)
             return True
+
+    def described(self) -> tuple[ServerClaim, dict[str, KeySettings]]:
+        """Server and keys as they are now, for an attestation. Raises as `refresh` does."""
+        self.refresh()
+        return describe(self._session)
 
     def recipient(self, purpose: str) -> Recipient:
         """The public key to seal to. Raises NoSuchKey."""

@@ -15,6 +15,8 @@ VERBS = {
     "approve": ("keymgmt.verbs.approval:approve_request", "sign such a request with an approver's key"),
     "revoke": ("keymgmt.verbs.approval:revoke", "never use a version again; needs approvals"),
     "destroy": ("keymgmt.verbs.approval:destroy", "drop a version's secret part for good; needs approvals"),
+    "attest": ("keymgmt.verbs.attestation:attest", "make a signed statement of what a region's keys are"),
+    "verify-attestation": ("keymgmt.verbs.attestation:verify_attestation", "check such a statement, offline"),
     "hardware": ("keymgmt.verbs.hardware:hardware", "make and show keys in a PKCS#11 module"),
     "verify-etcd": (
         "keymgmt.verbs.verify_etcd:verify_etcd",

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @click.command()
 @ring_options
 @click.option("--jurisdiction", default="", help="As your policies name it; informative.")
-@click.option("--purpose", "purposes", multiple=True, metavar="NAME=ALGORITHM", help="More keys than the usual four.")
+@click.option("--purpose", "purposes", multiple=True, metavar="NAME=ALGORITHM", help="More keys than the usual five.")
 @click.option("--approver", "approvers", multiple=True, metavar="NAME=FILE", help="May approve; Ed25519 public, PEM.")
 @click.option("--needed", type=click.IntRange(min=1), help="How many approvers revoking and destroying takes.")
 @click.option("--new-key-file", is_flag=True, help="Make the key file first.")
@@ -32,7 +32,7 @@ def init(
     needed: int | None,
     new_key_file: bool,
 ) -> None:
-    """Make the keyring of a region in DIRECTORY, with keys that sign, seal and tag its audit log and seal etcd.
+    """Make the keyring of a region in DIRECTORY: keys that sign, seal and tag its audit log, seal etcd, and attest.
 
     Without approvers its keys can be rotated and never be revoked or destroyed.
     """
@@ -88,10 +88,11 @@ def _show(key: "KeyFacts") -> None:
 
 
 def _purposes(given: Sequence[str]) -> "Mapping[str, Algorithm]":
+    from keymgmt.attestation import PURPOSE as ATTESTATION
     from keymgmt.keys import DEFAULT_PURPOSES, PURPOSE_NAME, Algorithm
     from keymgmt.kms.annotations import PURPOSE
 
-    made = dict(DEFAULT_PURPOSES) | {PURPOSE: Algorithm.X25519}
+    made = dict(DEFAULT_PURPOSES) | {PURPOSE: Algorithm.X25519, ATTESTATION: Algorithm.ED25519}
     for one in given:
         name, _, algorithm = one.partition("=")
         known = [kind.value for kind in Algorithm if kind is not Algorithm.RSA_OAEP]

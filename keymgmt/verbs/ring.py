@@ -74,3 +74,37 @@ def opened(directory: Path, region: str, unlock: "Unlock") -> "FileKeyring":
     from keymgmt.keyring import FileKeyring
 
     return FileKeyring.open(directory, region, unlock=unlock)
+
+
+def keyring_options(call: Callable[..., Any]) -> Callable[..., Any]:
+    """A file keyring as `ring_options` names it, or any by --keyring; given to the verb as `ring`, `jurisdiction`."""
+
+    @click.argument("directory", required=False, type=click.Path(file_okay=False, path_type=Path))
+    @click.option("--keyring", type=click.Path(path_type=Path), metavar="FILE", help="Settings, `kind: Keyring`.")
+    @click.option("--region", help="Whose keyring; with DIRECTORY.")
+    @click.option("--key-file", type=click.Path(path_type=Path), metavar="FILE", help="32 bytes, mode 600, unlock it.")
+    @click.option("--credential", metavar="NAME", help="A systemd credential of 32 bytes unlocks it.")
+    @click.option("--passphrase", is_flag=True, help="A passphrase unlocks it; it is asked for.")
+    @functools.wraps(call)
+    def wrapped(
+        directory: Path | None,
+        keyring: Path | None,
+        region: str | None,
+        key_file: Path | None,
+        credential: str | None,
+        passphrase: bool,
+        **more: Any,
+    ) -> Any:
+        with told():
+            if (keyring is None) == (directory is None or region is None):
+                raise Mistake("one keyring is needed", "give DIRECTORY and --region, or --keyring FILE")
+            if keyring is not None:
+                from keymgmt.choosing import load_keyring_file
+
+                settings = load_keyring_file(keyring)
+                return call(settings.connect(os.environ), settings.jurisdiction, **more)
+            assert directory is not None and region is not None  # as checked above
+            ring = opened(directory, region, unlock_of(key_file, credential, passphrase))
+            return call(ring, ring.jurisdiction, **more)
+
+    return wrapped

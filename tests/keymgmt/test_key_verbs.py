@@ -189,4 +189,5 @@ def test_a_keyring_made_here_opens_there(folder: Folder) -> None:
     folder.init()
     ring = FileKeyring.open(folder.path / "keys", "eu-de", unlock=KeyFile(folder.path / "kek"))
     keys = ring.keys()
-    assert {key.purpose for key in keys} == {"audit-checkpoint", "audit-archive", "audit-tags", "etcd"}
+    wanted = {"audit-checkpoint", "audit-archive", "audit-tags", "etcd", "attestation"}
+    assert {key.purpose for key in keys} == wanted

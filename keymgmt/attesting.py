@@ -1,0 +1,128 @@
+"""What a file keyring and a Transit keyring say of themselves, as one statement. The rim of `keymgmt.attestation`.
+
+A key service is asked anew: nothing that was remembered is attested.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Protocol
+
+from keymgmt.attestation import (
+    PURPOSE,
+    ApproversClaim,
+    KeyClaim,
+    Statement,
+    attester_name,
+    sign_statement,
+    version_claims,
+)
+from keymgmt.canonical import stamp, to_base64url
+from keymgmt.errors import NoSuchKey
+from keymgmt.keyring import FileKeyring
+from keymgmt.keys import Algorithm, KeyFacts
+from keymgmt.ports import Signer
+from keymgmt.transit.keyring import TransitKeyring
+
+NONE = "make one: `bailiwick keys init ... --purpose attestation=ed25519`, or a Transit key of type ed25519"
+
+
+class Attesting(Protocol):
+    """A keyring that can sign."""
+
+    @property
+    def region(self) -> str: ...
+
+    def signer(self, purpose: str, name: str) -> Signer: ...
+
+
+def attester(keyring: Attesting) -> Signer:
+    """Who signs the region's statements. Raises NoSuchKey."""
+    try:
+        return keyring.signer(PURPOSE, attester_name(keyring.region))
+    except NoSuchKey as error:
+        raise NoSuchKey(f"region `{keyring.region}` has no active key to attest with; {NONE}") from error
+
+
+def attest(keyring: FileKeyring | TransitKeyring, *, nonce: str, now: datetime, jurisdiction: str = "") -> bytes:
+    """The signed statement. Raises NoSuchKey, KeyServiceError, KeyUnfit, SignerUnavailable, AttestationInvalid."""
+    if isinstance(keyring, FileKeyring):
+        statement = file_statement(keyring, nonce, now)
+    else:
+        statement = transit_statement(keyring, nonce, now, jurisdiction)
+    return sign_statement(statement, attester(keyring))
+
+
+def file_statement(keyring: FileKeyring, nonce: str, now: datetime) -> Statement:
+    """What a file can say: whoever has it and its key has the keys."""
+    keyring.refresh()
+    policy = keyring.approvals
+    keys = keyring.keys()
+    return Statement(
+        region=keyring.region,
+        jurisdiction=keyring.jurisdiction,
+        assurance=keyring.assurance,
+        lineage=to_base64url(keys[0].lineage),
+        generation=keyring.generation,
+        keys=[_file_claim(purpose, versions) for purpose, versions in _by_purpose(keys).items()],
+        approvals=ApproversClaim(
+            needed=policy.needed, approvers={name: to_base64url(key) for name, key in policy.approvers.items()}
+        )
+        if policy
+        else None,
+        server=None,
+        nonce=nonce,
+        issued=stamp(now),
+    )
+
+
+def transit_statement(keyring: TransitKeyring, nonce: str, now: datetime, jurisdiction: str) -> Statement:
+    """What the key service says, now."""
+    server, settings = keyring.described()
+    keys = keyring.keys()
+    claims = [
+        KeyClaim(
+            purpose=purpose,
+            name=settings[purpose].name,
+            algorithm=Algorithm(versions[0].algorithm),
+            exportable=settings[purpose].exportable,
+            plaintext_backup=settings[purpose].plaintext_backup,
+            deletion_allowed=settings[purpose].deletion_allowed,
+            imported=settings[purpose].imported,
+            oldest_opening=settings[purpose].oldest_opening,
+            versions=version_claims(versions),
+        )
+        for purpose, versions in _by_purpose(keys).items()
+    ]
+    return Statement(
+        region=keyring.region,
+        jurisdiction=jurisdiction,
+        assurance=keyring.assurance,
+        lineage=to_base64url(keys[0].lineage),
+        generation=keyring.generation,
+        keys=claims,
+        approvals=None,
+        server=server,
+        nonce=nonce,
+        issued=stamp(now),
+    )
+
+
+def _file_claim(purpose: str, versions: list[KeyFacts]) -> KeyClaim:
+    return KeyClaim(
+        purpose=purpose,
+        name=purpose,
+        algorithm=Algorithm(versions[-1].algorithm),
+        exportable=True,
+        plaintext_backup=True,
+        deletion_allowed=True,
+        imported=False,
+        oldest_opening=0,
+        versions=version_claims(versions),
+    )
+
+
+def _by_purpose(keys: Iterable[KeyFacts]) -> dict[str, list[KeyFacts]]:
+    found: dict[str, list[KeyFacts]] = {}
+    for key in keys:
+        found.setdefault(key.purpose, []).append(key)
+    return found

@@ -1,0 +1,80 @@
+"""A region's keyring as an operator names it in a file: `kind: Keyring`, in files or in a key service.
+
+One file for all verbs that reach a key service. Unknown fields are errors; values never show in messages.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError, model_validator
+
+from keymgmt.document import Purpose, Region
+from keymgmt.errors import KeyManagementError
+from keymgmt.keyring import FileKeyring
+from keymgmt.kms.settings import FileSettings
+from keymgmt.regular import open_regular
+from keymgmt.transit.keyring import TransitKeyring
+from keymgmt.transit.settings import Door, TransitSettings
+from keymgmt.unlock import Credential, KeyFile, Unlock
+
+LARGEST = 1 << 20  # bytes
+
+
+class KeyringSettingsInvalid(KeyManagementError):
+    """The file cannot be used. Correct the field that is named."""
+
+    hint = "see docs/keys.md for every field"
+
+
+class ServiceSettings(TransitSettings):
+    """A key service, and which of its keys serves what."""
+
+    keys: Annotated[dict[Purpose, str], Field(min_length=1)]
+
+
+class KeyringFile(Door):
+    """The whole file."""
+
+    api_version: Literal["bailiwick.dev/v1alpha1"]
+    kind: Literal["Keyring"]
+    region: Region
+    jurisdiction: str = ""
+    file: FileSettings | None = None
+    transit: ServiceSettings | None = None
+
+    @model_validator(mode="after")
+    def _is_one(self) -> "KeyringFile":
+        if (self.file is None) == (self.transit is None):
+            raise ValueError("name exactly one of file, transit")
+        return self
+
+    def connect(self, environment: Mapping[str, str]) -> FileKeyring | TransitKeyring:
+        """The keyring. Raises KeyManagementError by kind."""
+        if self.file:
+            key_file = self.file.key_file
+            unlock: Unlock = KeyFile(key_file) if key_file else Credential(self.file.credential, environment)
+            return FileKeyring.open(self.file.directory, self.region, unlock=unlock)
+        assert self.transit is not None  # exactly one is there
+        try:
+            site = self.transit.site(self.region, self.transit.keys)
+        except ValueError as error:
+            raise KeyringSettingsInvalid(f"`transit`: {error}") from error
+        return TransitKeyring.connect(site, self.transit.login.login())
+
+
+def load_keyring_file(path: Path) -> KeyringFile:
+    """Read a file. Raises KeyringSettingsInvalid."""
+    import yaml
+
+    try:
+        with open_regular(path, follow=True) as file:
+            return KeyringFile.model_validate(yaml.safe_load(file.read(LARGEST)))
+    except (OSError, UnicodeDecodeError) as error:
+        raise KeyringSettingsInvalid(f"cannot read `{path}`: {getattr(error, 'strerror', 'not text')}") from error
+    except yaml.YAMLError:
+        raise KeyringSettingsInvalid(f"`{path}` is not YAML") from None
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "document"
+        raise KeyringSettingsInvalid(f"`{path}`: `{where}`: {first['msg'].removeprefix('Value error, ')}") from None
