@@ -5,15 +5,18 @@ are bounded: whoever stops in the middle of a turn is ended by the server, and t
 """
 
 import os
+import socket
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from psycopg import Connection, ProgrammingError, connect
+from psycopg import Connection, Error, ProgrammingError, connect
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from audit.errors import LogRefused
 
 CONNECT_SECONDS = 2
+PATIENCE = 10.0  # seconds
 IDLE_IN_TURN = 2_000  # milliseconds that a session may hold its turn without a word; less than others wait
 IDLE = 60_000  # milliseconds; our sessions speak every second, so a silent one is frozen
 _LOCAL = ("localhost", "127.0.0.1", "::1")
@@ -44,12 +47,13 @@ class Address:
             more["sslmode"] = "verify-full"
         return cls(f"{host or 'local socket'}/{given.get('dbname', '')}", make_conninfo("", **given, **more))
 
-    def connect(self, application: str, *, write: bool, lock_seconds: float = 0) -> "Connection[tuple[Any, ...]]":
-        """A session in autocommit mode. `lock_seconds`: longest wait for a turn. Raises psycopg.OperationalError."""
+    def connect(self, application: str, *, write: bool, patience: float = PATIENCE) -> "Connection[tuple[Any, ...]]":
+        """A session in autocommit mode. `patience`: seconds for a turn, or a statement. Raises OperationalError."""
         limits = {
             "idle_in_transaction_session_timeout": IDLE_IN_TURN,
             "idle_session_timeout": IDLE if write else 0,
-            "lock_timeout": round(lock_seconds * 1000),
+            "lock_timeout": round(patience * 1000),
+            "statement_timeout": round(patience * 1000) + 200,  # a turn that isn't had is said to be that
             "default_transaction_isolation": "read\\ committed",
         }
         return connect(
@@ -64,6 +68,12 @@ class Address:
             keepalives_count=3,
             tcp_user_timeout=10_000,
         )
+
+
+def cut_off(session: "Connection[tuple[Any, ...]]") -> None:
+    """End a session's connection under whoever waits for it, from another thread."""
+    with suppress(OSError, Error), socket.socket(fileno=os.dup(session.fileno())) as wire:
+        wire.shutdown(socket.SHUT_RDWR)
 
 
 def _is_local(hosts: str) -> bool:

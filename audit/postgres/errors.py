@@ -14,10 +14,6 @@ class Unreachable(AuditError):
     hint = "check the address, the server and the role's password; then try again"
 
 
-class Unsure(Exception):
-    """The server said that a commit happened and may not have reached its standby."""
-
-
 def refusal(error: Error) -> LogUnavailable:
     """What a caller is told about a transaction that the server rolled back."""
     told = str(error).split("\n", maxsplit=1)[0]

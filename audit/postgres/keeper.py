@@ -12,9 +12,10 @@ from typing import Any, Protocol
 from psycopg import Connection, Error
 
 from audit.errors import HeadMoved, LogBusy, LogCorrupt, LogRolledBack, LogUnavailable
-from audit.postgres.address import Address
+from audit.postgres.address import Address, cut_off
 from audit.postgres.publisher import SharedPublisher
 from audit.postgres.safety import check_server
+from audit.postgres.sureness import Sureness
 from audit.settings import LogSettings
 
 CATCH_UP_SECONDS = 0.2  # between two publications at least, however many records come
@@ -45,6 +46,7 @@ class SharedKeeper:
         self._session: Connection[tuple[Any, ...]] | None = None
         self._leads = False
         self._unsigned_since: float | None = None
+        self._since: float | None = None  # when the round under way began
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="audit-keeper", daemon=True)
@@ -75,6 +77,12 @@ class SharedKeeper:
         if self._thread.is_alive():
             self._thread.join()
 
+    def cut(self, seconds: float) -> None:
+        """Break off a round that has been under way for longer than this; from another thread."""
+        since, session = self._since, self._session
+        if since is not None and session is not None and time.monotonic() - since > seconds:
+            cut_off(session)
+
     def saw(self, size: int) -> None:
         """The log has so many records; for the writer's thread."""
         if self._unsigned_since is None:
@@ -98,7 +106,7 @@ class SharedKeeper:
 
     def _work(self) -> None:
         """One round. What fails for now is `trouble`, and is tried again in the next."""
-        begun = time.monotonic()
+        begun = self._since = time.monotonic()
         try:
             self._round(self._connected())
         except HeadMoved:
@@ -112,6 +120,7 @@ class SharedKeeper:
                 self._let_go()
         else:
             self.trouble = None
+        self._since = None
         behind = self._log.size - self.signed
         self._unsigned_since = (self._unsigned_since or begun) if behind > 0 else None
         backlog = self._log.size - self.published
@@ -133,6 +142,7 @@ class SharedKeeper:
             session = self._address.connect("bailiwick keeper", write=True)
             try:
                 check_server(session)
+                self._publisher.hear(Sureness(session))
             except BaseException:
                 session.close()
                 raise

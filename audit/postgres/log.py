@@ -32,6 +32,7 @@ from audit.tlog.notes import VerifierKey
 
 PATIENCE = 3.0  # seconds for a commit, a lost connection included; less than an admission's deadline
 Clock = Callable[[], datetime]
+_ROUND = 30.0  # seconds for a round of the keeper; its statements have ten each
 _PROBE = object()
 
 
@@ -88,6 +89,7 @@ class PostgresLog:
         self._refused = 0
         self._keeper: SharedKeeper | None = None
         self._thread = threading.Thread(target=self._run, name="audit-writer", daemon=True)
+        self._watched = threading.Event()
         self._ended = False  # set before the writer looks into the queue for the last time
 
     # — appending —
@@ -158,6 +160,7 @@ class PostgresLog:
         self._thread.join()
         if self._keeper is not None:
             self._keeper.stop()
+        self._watched.set()
         self._refusal = LogClosed("the log is closed")
         self._turns.close()
 
@@ -169,8 +172,7 @@ class PostgresLog:
         return self._turns.size
 
     def look_after(self, unsigned_seconds: float, *, beat: bool) -> None:
-        """Between the keeper's rounds: cut what hangs, ask whether a lost server is back, beat."""
-        self._turns.cut(2 * self._patience)
+        """Between the keeper's rounds: ask whether a lost server is back, beat."""
         if self._down is not None:
             self._queue.put(_PROBE)
         if beat and self._refusal is None and self._down is None:
@@ -181,6 +183,13 @@ class PostgresLog:
         """Acknowledge nothing any more."""
         if not isinstance(self._refusal, LogPoisoned):
             self._refusal = LogPoisoned(f"the log has stopped for good: {error}")
+
+    def _watch(self) -> None:
+        """Cut what hangs: a server that takes no notice of its own limits."""
+        while not self._watched.wait(self._patience / 4):
+            self._turns.cut(1.5 * self._patience)
+            if self._keeper is not None:
+                self._keeper.cut(_ROUND)
 
     # — starting —
 
@@ -197,6 +206,7 @@ class PostgresLog:
             raise
         self._thread.start()
         self._keeper.start()
+        threading.Thread(target=self._watch, name="audit-watch", daemon=True).start()
 
     def _beginning(self, size: int, *, clean: bool) -> list[Item]:
         """The first records of this run: in a new log, what it is comes first."""

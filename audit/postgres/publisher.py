@@ -18,6 +18,7 @@ from audit.heads import TreeHead
 from audit.layout import CHECKPOINT
 from audit.ports import Signer
 from audit.postgres.bodies import checked_pairs
+from audit.postgres.sureness import Sureness
 from audit.postgres.tables import Tables
 from audit.tlog.checkpoints import Checkpoint, signed_checkpoint
 from audit.tlog.merkle import complete_root
@@ -25,6 +26,7 @@ from audit.tlog.tiles import ENTRIES, TILE_WIDTH, parse_tile, parse_tile_path
 from audit.tree import File, GrowingTree
 
 PUBLISHER_LOCK = 1112822597
+PUBLISHER = "(publisher)"  # who settles heads
 AT_ONCE = 64 * TILE_WIDTH  # records of one publication; more are published in several
 
 Session = Connection[tuple[Any, ...]]
@@ -39,7 +41,13 @@ class SharedPublisher:
         self._signer = signer
         self._tree: GrowingTree | None = None
         self._head: TreeHead | None = None
+        self._sureness: Sureness | None = None
+        self._sure_of = 0  # records whose commits are known to have reached all that they must
         self.signed = 0
+
+    def hear(self, sureness: Sureness) -> None:
+        """A new session: what it warns of is heard by this."""
+        self._sureness = sureness
 
     @property
     def size(self) -> int:
@@ -77,6 +85,7 @@ class SharedPublisher:
             made += tree.extend([digest for digest, _ in chunk], [entry for _, entry in chunk])
         new = TreeHead(tree.size, tree.root())
         self._tree = None  # until the head has moved
+        self._begin()
         try:
             with session.transaction():
                 self._insert_tiles(session, made)
@@ -86,19 +95,37 @@ class SharedPublisher:
                 )
         except server.UniqueViolation as error:
             raise HeadMoved("another replica published meanwhile") from error
-        self._head, self._tree = new, tree
+        self._check()
+        self._head, self._tree, self._sure_of = new, tree, new.size
         return len(pairs) >= AT_ONCE
 
     def sign(self, session: Session) -> None:
-        """Sign the head when no checkpoint covers it. Raises what the signer raises, psycopg.Error."""
+        """Sign the head when no checkpoint covers it. Raises what the signer raises, Unsure, psycopg.Error.
+
+        INVARIANT: nothing is signed that a failover could take back: a commit of ours after it was free of warnings.
+        """
         if self._head is None or self.signed >= self._head.size:
             return
+        if self._sure_of < self._head.size:
+            self._begin()
+            values = [self._log, PUBLISHER, self._head.size]
+            session.execute("INSERT INTO bailiwick.settled (log, writer, seq) VALUES (%s, %s, %s)", values)
+            self._check()
+            self._sure_of = self._head.size
         note = signed_checkpoint(Checkpoint(self._origin, self._head.size, self._head.root), [self._signer])
         session.execute(
             "INSERT INTO bailiwick.note (log, name, size, note) VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
             [self._log, CHECKPOINT, self._head.size, str(note).encode()],
         )
         self.signed = self._head.size
+
+    def _begin(self) -> None:
+        if self._sureness is not None:
+            self._sureness.begin()
+
+    def _check(self) -> None:
+        if self._sureness is not None:
+            self._sureness.check()
 
     def _insert_tiles(self, session: Session, made: Sequence[File]) -> None:
         for file in made:

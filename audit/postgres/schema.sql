@@ -73,7 +73,7 @@ CREATE TABLE bailiwick.counters (
     PRIMARY KEY (log, size)
 );
 
--- Commits whose answer was lost and that were found to have happened.
+-- Commits whose answer was lost and that were found to have happened, and heads found after a change of publisher.
 CREATE TABLE bailiwick.settled (
     log integer NOT NULL REFERENCES bailiwick.log,
     writer text NOT NULL,

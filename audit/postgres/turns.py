@@ -7,8 +7,6 @@ so the order has no gaps; a trigger and two unique keys refuse what would break 
 """
 
 import contextlib
-import os
-import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -23,9 +21,10 @@ from psycopg import errors as server
 from audit.committer import Committed, Item
 from audit.counters import Counters, Pair, SealedName
 from audit.errors import LogBusy, LogLocked, LogPoisoned, LogRefused
-from audit.postgres.address import Address
-from audit.postgres.errors import Unsure, refusal
+from audit.postgres.address import Address, cut_off
+from audit.postgres.errors import refusal
 from audit.postgres.safety import check_server
+from audit.postgres.sureness import Sureness, Unsure
 from audit.record import LEAF_LIMIT
 from audit.segments import archive_hash, frames_body
 from audit.settings import Writer
@@ -90,7 +89,7 @@ class Turns:
         self._session: Session | None = None
         self._tip: Tip | None = None
         self._doubt: Doubt | None = None
-        self._warned = ""
+        self._sureness: Sureness | None = None
         self._snapshot = 0
         self._guard = threading.Lock()
         self._since: float | None = None  # when the commit under way began
@@ -135,8 +134,7 @@ class Turns:
             since, session = self._since, self._session
             if since is None or session is None or time.monotonic() - since < seconds:
                 return False
-            with contextlib.suppress(OSError, Error), socket.socket(fileno=os.dup(session.fileno())) as wire:
-                wire.shutdown(socket.SHUT_RDWR)
+            cut_off(session)
             return True
 
     def last_schema(self) -> str:
@@ -225,10 +223,9 @@ class Turns:
             body = frames_body(pairs)
             session.execute(_BATCH, [self.log, first, len(pairs), self._writer.name, seq, digest, chains, body])
             self._doubt = Doubt(seq, digest, committed)
-            self._warned = ""
+            self._sure.begin()
             session.execute("COMMIT")
-        if self._warned:
-            raise Unsure(self._warned)
+        self._sure.check()
         self._done(Tip(first, len(pairs), digest))
         if state is not None:
             self._snapshot = first
@@ -280,19 +277,24 @@ class Turns:
         """The session, made anew when it is gone. Raises OperationalError, LogRefused, LogLocked."""
         if self._session is not None and not self._session.closed:
             return self._session
-        session = self._address.connect(self._application, write=True, lock_seconds=self._patience)
+        session = self._address.connect(self._application, write=True, patience=self._patience)
         try:
             session.execute(_LEFTOVERS, [self._application])
             check_server(session)
-            session.add_notice_handler(self._notice)
+            sureness = Sureness(session)
             if self.log:
                 self._take_name(session)
         except BaseException:
             session.close()
             raise
         with self._guard:
-            self._session = session
+            self._session, self._sureness = session, sureness
         return session
+
+    @property
+    def _sure(self) -> Sureness:
+        assert self._sureness is not None
+        return self._sureness
 
     def _settled(self, session: Session) -> Committed | None:
         """What became of the batch in doubt: committed, and durable wherever a commit has to be, or never written.
@@ -318,10 +320,9 @@ class Turns:
         # a commit of our own: when it is durable, so is what came before it
         values = [self.log, self._writer.name, doubt.seq]
         session.execute("INSERT INTO bailiwick.settled (log, writer, seq) VALUES (%s, %s, %s)", values)
-        self._warned = ""
+        self._sure.begin()
         session.execute("COMMIT")
-        if self._warned:
-            raise Unsure(self._warned)
+        self._sure.check()
         self._done(Tip(row[0], row[1], row[3]))
         return doubt.committed
 
@@ -357,10 +358,6 @@ class Turns:
             self.close()
             return True
         return False
-
-    def _notice(self, notice: Any) -> None:
-        if notice.severity_nonlocalized == "WARNING":
-            self._warned = str(notice.message_primary)
 
 
 def _told(error: Exception) -> str:

@@ -41,6 +41,19 @@ class Server:
         self._run("initdb", "-D", str(self.data), "-U", "owner", "-A", "trust", "--no-sync", "-E", "UTF8")
         self.configure("")
 
+    def follow(self, primary: "Server") -> None:
+        """Become a copy of another server that streams from it, before the first start."""
+        shutil.rmtree(self.data)
+        source = ["-h", str(primary.home), "-p", str(PORT), "-U", "owner"]
+        self._run("pg_basebackup", *source, "-D", str(self.data), "-X", "stream", "-c", "fast", "--no-sync")
+        (self.data / "standby.signal").touch()
+        os.chown(self.data / "standby.signal", self._user, -1)
+        self.configure(f"primary_conninfo='host={primary.home} port={PORT} user=owner application_name=standby'\n")
+
+    def promote(self) -> None:
+        """From now on it takes writes."""
+        self._run("pg_ctl", "-D", str(self.data), "-w", "promote")
+
     def configure(self, more: str) -> None:
         """The settings for the next start: small, no TCP, durable unless `more` says otherwise."""
         own = f"listen_addresses=''\nunix_socket_directories='{self.home}'\nport={PORT}\nshared_buffers=64MB\n"

@@ -4,7 +4,10 @@ import asyncio
 import os
 import random
 import shutil
+import signal
 import threading
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -26,6 +29,7 @@ from audit.web.reading import reading_app
 from audit.web.running import served
 from audit.witness.collecting import Collector
 from tests.audit.backends import Tables
+from tests.audit.servers import Server
 from tests.audit.test_witness import World, policy_of
 from tests.audit.worlds import ORIGIN, SMALL, WRITER, Clock, NoteKey, decision, sealed, until
 
@@ -190,15 +194,15 @@ def test_a_table_that_a_crash_empties_is_refused(tables: Tables) -> None:
 def test_a_standby_is_refused(tables: Tables) -> None:
     """A server in recovery takes no records and is refused with a reason."""
     tables.server.stop("fast")
-    signal = tables.server.data / "standby.signal"
-    signal.touch()
+    mark = tables.server.data / "standby.signal"
+    mark.touch()
     try:
         tables.server.start()
         with pytest.raises(LogRefused, match=r"read-only|standby"):
             tables.open(wire=False)
     finally:
         tables.server.stop("fast")
-        signal.unlink()
+        mark.unlink()
         tables.server.start()
 
 
@@ -321,6 +325,90 @@ async def test_a_server_that_crashes_under_load(tables: Tables, how: str) -> Non
     await log.close()
     check(tables, ledger, refused)
     assert len(ledger) > 1000
+
+
+async def test_a_failover_to_a_synchronous_standby(tables: Tables) -> None:
+    """The primary is killed and its synchronous standby promoted: what was acknowledged is all there, once."""
+    primary, standby = tables.server, Server()
+    try:
+        standby.follow(primary)
+        standby.start()
+        primary.execute("ALTER SYSTEM SET synchronous_standby_names = 'standby'", database="postgres")
+        primary.execute("SELECT pg_reload_conf()", database="postgres")
+        until(lambda: primary.execute("SELECT sync_state FROM pg_stat_replication") == [("sync",)])
+        hosts = f"postgresql://replica@/{tables.database}?host={primary.home},{standby.home}&port=5432"
+        logs = [_opened(Address.parse(hosts), writer=replace(WRITER, name=f"b-{n}"), patience=10.0) for n in range(2)]
+        ledgers: list[Ledger] = [{}, {}]
+        refused: set[str] = set()
+        spans = (range(600), range(600, 1200))
+        load = [
+            asyncio.ensure_future(produce(log, span, ledger, refused))
+            for log, span, ledger in zip(logs, spans, ledgers, strict=True)
+        ]
+        while len(ledgers[0]) < 100:
+            await asyncio.sleep(0.01)
+        await asyncio.to_thread(primary.kill)
+        await asyncio.to_thread(standby.promote)
+        await asyncio.gather(*load)
+        for log in logs:
+            await log.close()
+        tables.server = standby
+        check(tables, ledgers[0] | ledgers[1], refused)
+        assert len(ledgers[0]) + len(ledgers[1]) > 800
+    finally:
+        tables.server = primary
+        standby.remove()
+        primary.configure("")
+        primary.start()
+
+
+def test_a_standby_that_does_not_answer(tables: Tables) -> None:
+    """While the synchronous standby is gone nothing is acknowledged or signed; once it is back, all is there once."""
+    log = tables.open(patience=0.5)
+    log.append_now(decision(0))
+    until(lambda: log.status().signed == 3)
+    try:
+        tables.execute("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
+        tables.execute("SELECT pg_reload_conf()")
+        until(lambda: tables.execute("SHOW synchronous_standby_names") == [("nobody",)])
+        with pytest.raises(LogBusy):
+            log.append_now(decision(1))
+        assert not log.healthy()
+        with pytest.raises(LogUnavailable):
+            log.append_now(decision(2))
+        time.sleep(1)
+        assert log.status().signed == 3
+    finally:
+        tables.execute("ALTER SYSTEM RESET synchronous_standby_names")
+        tables.execute("SELECT pg_reload_conf()")
+    until(log.healthy)
+    position = log.append_now(decision(3))
+    log.close_now()
+    assert [count_of(tables, f"decision-{number}") for number in range(4)] == [1, 1, 0, 1]
+    assert position.index == 4
+    assert tables.report().ok
+
+
+def test_a_server_that_hangs(tables: Tables) -> None:
+    """A server whose processes are stopped is cut off: the caller is refused, and when it goes on so does the log."""
+    log = tables.open(patience=0.5, wire=False)
+    log.append_now(decision(0))
+    pids = [int(str(pid)) for (pid,) in tables.execute("SELECT pid FROM pg_stat_activity WHERE usename = 'replica'")]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(LogBusy):
+            log.append_now(decision(1))
+        assert not log.healthy()
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+    until(log.healthy, 20)
+    log.append_now(decision(2))
+    log.close_now()
+    assert [count_of(tables, f"decision-{number}") for number in (0, 2)] == [1, 1]
+    assert count_of(tables, "decision-1") <= 1
+    assert tables.report().ok
 
 
 def test_a_server_that_lost_what_it_acknowledged(tables: Tables) -> None:
