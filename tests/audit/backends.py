@@ -198,8 +198,9 @@ class Tables:
             copy.close()
 
     def close(self) -> None:
-        """Let go of the wire."""
+        """Let go of the wire and the database."""
         self.wire.close()
+        self.server.execute(f"DROP DATABASE {self.database} WITH (FORCE)", database="postgres")
 
 
 Backend = Files | Tables
