@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,13 +16,17 @@ import pytest
 from audit.reading import read_records
 from audit.verbs.places import verifier_keys
 from audit.verify import verify_log
+from keymgmt.keyring import FileKeyring
+from keymgmt.unlock import KeyFile
 from policies.packs import builtin
+from policies.replaying import Outcome
 from policies.rulebook import Rulebook
 from tests.cluster.bed.cluster import Cluster
 from tests.cluster.bed.control_plane import ControlPlane
 from tests.cluster.bed.webhooks import register
 from webhook.demo.process import Process
 from webhook.registration import Endpoint, configurations, guarded
+from webhook.replay import Asked, Replay
 
 pytestmark = pytest.mark.cluster
 
@@ -253,6 +258,21 @@ def test_newer_rules_that_do_not_compile_leave_the_old_ones_in_force(guard: Guar
     finally:
         guard.cluster.request("DELETE", f"{GROUP}/sovereigntypolicies/broken")
     guard.cluster.wait_for("the mend", lambda: b"bailiwick_webhook_rules_refused 0.0" in asker.get("/metrics")[1])
+
+
+def test_every_decision_is_made_again_from_the_archive(guard: Guard, clinic: str) -> None:
+    """What was decided over a live cluster, with all that was asked of it meanwhile, comes out again bit for bit."""
+    claim = {"name": "data", "persistentVolumeClaim": {"claimName": "not-there"}}
+    guard.create(clinic, pod("with-a-claim", volumes=[claim]))
+    keyring = FileKeyring.open(guard.state / "keys", "local", unlock=KeyFile(guard.state / "keys" / "unlock.key"))
+    lines = list(Replay(guard.state / "log", keyring.opener(), keyring.jurisdiction).run(Asked()))
+    outcomes = Counter(line.then.outcome for line in lines)
+    assert set(outcomes) <= {Outcome.SAME, Outcome.WITHHELD}, [line for line in lines if line.then.outcome != "same"]
+    assert outcomes[Outcome.SAME] > 10
+    assert {line.verdict for line in lines} >= {"denied", "mutated", "warned"}
+    loads = [leaf for leaf in guard.records() if leaf["schema"].startswith("bailiwick.policy-load/")]
+    assert {leaf["outcome"] for leaf in loads} == {"loaded", "refused"}
+    assert len({leaf["policies_digest"] for leaf in loads if "policies_digest" in leaf}) > 1
 
 
 def test_killed_it_is_closed_for_what_it_guards_and_open_for_what_the_cluster_needs(
