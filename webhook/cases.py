@@ -25,6 +25,7 @@ from policies.json import Json
 from policies.replaying import Case, Outcome, Replayed
 from policies.request import Phase
 from policies.snapshot import object_digest, ref_of
+from webhook.forming import Whereabouts
 from webhook.review import ReviewMalformed, parse_review
 
 _KEPT = 256  # opened parts in memory
@@ -36,12 +37,6 @@ class Parts(Protocol):
     def get(self, digest: bytes) -> bytes:
         """The ciphertext. Raises PartMissing, PartErased, PartChanged."""
         ...
-
-
-class Bound(Protocol):
-    """What a sealed part of a namespace is bound to: `webhook.forming.Whereabouts`."""
-
-    def binding(self, namespace: str) -> Binding: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +61,8 @@ class Cases:
 
     archive: Parts
     opener: Opener
-    bound: Bound
-    _parts: dict[str, tuple[bytes, str]] = field(default_factory=dict)  # address of an input: its part, its namespace
+    jurisdiction: str  # of the keyring: what it sealed is bound to it
+    _parts: dict[str, tuple[bytes, Binding]] = field(default_factory=dict)  # address of an input: its part
     _erased: set[bytes] = field(default_factory=set)
     _opened: dict[bytes, dict[bytes, Json]] = field(default_factory=dict)  # parts with inputs, by their hash
 
@@ -75,9 +70,9 @@ class Cases:
         """Take in one record of any kind."""
         schema = str(record.fields.get("schema", "")).partition("/")[0]
         if schema == "bailiwick.inputs":
-            namespace = str(record.fields.get("namespace", ""))
+            bound = self._bound(record.fields)
             for named in _named(record.fields):
-                self._parts |= dict.fromkeys(record.fields["addresses"], (named, namespace))
+                self._parts |= dict.fromkeys(record.fields["addresses"], (named, bound))
         elif schema == "bailiwick.erasure":
             self._erased.update(bytes.fromhex(one) for one in record.fields["sealed"])
 
@@ -86,7 +81,7 @@ class Cases:
         named = _named(fields)
         if len(named) != 1:
             raise NotReplayable(Outcome.UNREADABLE, f"the record names {len(named)} sealed parts, not one")
-        own = self._fields(named[0], str(fields.get("namespace", "")))
+        own = self._fields(named[0], self._bound(fields))
         inputs, salt = own.get("inputs") or {}, bytes.fromhex(own.get("salt", ""))
         if "digests" not in inputs:
             raise NotReplayable(Outcome.UNREADABLE, "the record is of a form that archived no inputs but the review")
@@ -137,19 +132,24 @@ class Cases:
         for address in fields.get("inputs") or ():
             if address not in self._parts:
                 raise NotReplayable(Outcome.MISSING, f"no record says where the input {address} lies")
-            part, namespace = self._parts[address]
+            part, bound = self._parts[address]
             if part not in self._opened:
                 if len(self._opened) > _KEPT:
                     self._opened.clear()
-                self._opened[part] = _checked(self._fields(part, namespace))
+                self._opened[part] = _checked(self._fields(part, bound))
             found |= self._opened[part]
         return found
 
-    def _fields(self, digest: bytes, namespace: str) -> dict[str, Any]:
+    def _bound(self, fields: Mapping[str, Any]) -> Binding:
+        """What the parts that a leaf names are bound to."""
+        where = Whereabouts(str(fields["cluster"]), str(fields["region"]), self.jurisdiction)
+        return where.binding(str(fields.get("namespace", "")))
+
+    def _fields(self, digest: bytes, bound: Binding) -> dict[str, Any]:
         """A part, opened. Raises NotReplayable."""
         try:
             sealed = self.archive.get(digest)
-            return opened_fields(self.opener.open(sealed, self.bound.binding(namespace)))
+            return opened_fields(self.opener.open(sealed, bound))
         except (PartErased, PartMissing) as gone:
             if digest in self._erased:
                 raise NotReplayable(Outcome.ERASED, "erased; the record stays verifiable") from gone

@@ -17,7 +17,6 @@ from policies.decision import Inputs
 from policies.replaying import FAILURES, Case, Outcome, Replayed, compare, replay
 from policies.written_rules import RulesUnreadable, engine_of_document
 from webhook.cases import Archived, Cases, NotReplayable, Parts
-from webhook.forming import Whereabouts
 
 if TYPE_CHECKING:
     from keymgmt.ports import Opener
@@ -71,16 +70,11 @@ class Replay:
 
     def run(self, asked: Asked, progress: Callable[[int], None] = lambda _done: None) -> Iterator[Line]:
         """Every decision that was asked for, in order. Raises LogCorrupt where the log itself can't be read."""
-        cases: Cases | None = None
         shards = present_shards(self._directory)
+        parts = self._parts or Archive.open([place for _, place in shards])
+        cases = Cases(parts, self._opener, self._jurisdiction)
         for _, record in whole_log(self._directory):
-            if cases is None:
-                bound = Whereabouts(record.fields["cluster"], record.fields["region"], self._jurisdiction)
-                parts = self._parts or Archive.open([place for _, place in shards])
-                cases = Cases(parts, self._opener, bound)
             cases.learn(record)
-        if cases is None:
-            return
         for number, place in shards:
             if asked.shard not in (None, number):
                 continue

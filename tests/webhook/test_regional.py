@@ -1,5 +1,7 @@
 """The region's private keyring as commands find it: a directory, a key service, or an error that says what to give."""
 
+import os
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -7,14 +9,34 @@ from pathlib import Path
 
 import pytest
 import yaml
+from click.testing import CliRunner
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from audit.inputs import Origin, SharedInputs
+from audit.tags import Tagger
+from bailiwick import command
 from keymgmt.errors import ForeignRegion, UnlockFailed
 from keymgmt.keyring import FileKeyring
 from keymgmt.ports import Binding
 from keymgmt.unlock import KeyFile
+from policies.gathering import engine_of, load_rules, objects_of
+from policies.request import Phase
+from policies.snapshot import MemorySnapshot
+from policies.version import version
+from tests.audit.worlds import TagKey, open_log
 from tests.keymgmt.regions import Region, World
+from tests.webhook.decided import CLUSTER, RULES
+from tests.webhook.fakes import ScriptedResolver
+from tests.webhook.reviews import encoded
+from webhook.archiving import Archiving
+from webhook.forming import AtOnce, Whereabouts
+from webhook.ids import DecisionIds
+from webhook.judge import Call, Judge
+from webhook.metrics import Metrics
+from webhook.recording import DecisionRecording, emptied
 from webhook.regional import KeyringUnknown, Where, jurisdiction_of, keyring_for
+from webhook.review import parse_review
+from webhook.verbs.private import Refused
 
 BOUND = Binding("eu-de", "DE", "audit-archive", "prod", "clinic")
 
@@ -26,6 +48,17 @@ def region(tmp_path: Path) -> Iterator[Region]:
         key = rsa.generate_private_key(public_exponent=65537, key_size=4096)
         (tmp_path / "eu-de").mkdir()
         yield World(tmp_path, stack, lambda: key).region("eu-de")
+
+
+def settings_of(region: Region, folder: Path) -> Path:
+    """A file as an operator writes it."""
+    secret = folder / "eu-de" / "secret-id"
+    secret.chmod(0o600)
+    login = {"appRole": {"roleId": "bailiwick", "secretIdFile": str(secret)}}
+    vault = {"url": region.site.url, "ca": str(region.site.ca), "pins": sorted(region.site.pins), "login": login}
+    path = folder / "vault.yaml"
+    path.write_text(yaml.safe_dump({"archiveKey": "archive", "vault": vault}))
+    return path
 
 
 def test_a_file_keyring_beside_the_log(tmp_path: Path) -> None:
@@ -46,13 +79,7 @@ def test_a_file_keyring_beside_the_log(tmp_path: Path) -> None:
 def test_a_key_service_by_its_settings(region: Region, tmp_path: Path) -> None:
     """Settings of Vault or OpenBao open what was sealed to the region's Transit key; another region's is refused."""
     envelope = region.connect().sealer().seal(b"x", region.bound()).to_bytes()
-    path = tmp_path / "vault.yaml"
-    secret = tmp_path / "eu-de" / "secret-id"
-    secret.chmod(0o600)
-    login = {"appRole": {"roleId": "bailiwick", "secretIdFile": str(secret)}}
-    vault = {"url": region.site.url, "ca": str(region.site.ca), "pins": sorted(region.site.pins), "login": login}
-    path.write_text(yaml.safe_dump({"archiveKey": "archive", "vault": vault}))
-    found = keyring_for(Where(path, None), tmp_path / "log", "eu-de")
+    found = keyring_for(Where(settings_of(region, tmp_path), None), tmp_path / "log", "eu-de")
     assert found.opener().open(envelope, region.bound()) == b"x"
     with pytest.raises(ForeignRegion):
         found.opener().open(envelope.replace(b"eu-de", b"eu-fr"), region.bound())
@@ -81,3 +108,42 @@ def test_no_keyring(tmp_path: Path) -> None:
     with pytest.raises(KeyringUnknown, match="no keyring of region `eu-de`") as refused:
         keyring_for(Where(None, None), tmp_path / "log", "eu-de")
     assert "--keyring" in refused.value.hint
+
+
+async def test_a_log_sealed_to_a_key_service_is_replayed(region: Region, tmp_path: Path) -> None:
+    """Decisions sealed to a Transit key, with no call to it, are made again by a command that opens through it."""
+    state = tmp_path / "state"
+    state.mkdir()
+    where = Whereabouts("prod", "eu-de", "")
+    sealer = AtOnce(where, region.connect().sealer())
+    calls = len(region.server.requests)
+    log = open_log(state / "log")
+    tagger, origin = Tagger(TagKey()), Origin("prod", "eu-de", version())
+    shared = SharedInputs(log, sealer.seal, tagger, origin, lambda: datetime.now(UTC))
+    archiving = Archiving(shared, withheld=emptied)
+    engine = engine_of((load_rules([RULES]),), version())
+    archiving.in_force(engine.law)
+    recording = DecisionRecording(where, sealer, tagger, os.urandom, archiving)
+    judge = Judge(
+        engine=lambda: engine,
+        snapshot=lambda: MemorySnapshot.of(objects_of([CLUSTER])),
+        resolver=ScriptedResolver(),
+        log=shared,
+        recording=recording,
+        ids=DecisionIds(),
+        clock=lambda: datetime.now(UTC),
+        observer=Metrics(),
+    )
+    for number in range(3):
+        body = encoded(f"u-{number}", namespace="clinic")
+        now = time.monotonic()
+        await judge.rule(Call(parse_review(body), Phase.FAIL, body, now, now + 20))
+    await log.close()
+    assert len(region.server.requests) == calls
+    path = settings_of(region, tmp_path)
+    shown = CliRunner().invoke(command, ["audit", "replay", str(state), "--keyring", str(path)], standalone_mode=False)
+    assert shown.output.startswith("3 decisions: 3 same under the rules of then"), f"{shown.output}{shown.exception!r}"
+    region.server.sealed = True
+    down = CliRunner().invoke(command, ["audit", "replay", str(state), "--keyring", str(path)], standalone_mode=False)
+    assert isinstance(down.exception, Refused), down.output
+    assert "unseal" in f"{down.exception} {down.exception.hint}"

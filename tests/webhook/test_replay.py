@@ -33,7 +33,6 @@ from policies.version import version
 from tests.webhook.decided import CANARIES, CLUSTER, PASSWORD, RULES, Decided, manifests
 from webhook.cases import Cases, NotReplayable
 from webhook.demo.process import Process
-from webhook.forming import Whereabouts
 
 
 def test_every_decision_is_made_again_bit_for_bit(decided: Decided) -> None:
@@ -218,7 +217,7 @@ def _digest(decision: Any) -> bytes:
 
 def _cases(decided: Decided) -> Cases:
     keyring = decided.keyring()
-    cases = Cases(Archive.open([decided.log]), keyring.opener(), Whereabouts("cluster", "local", keyring.jurisdiction))
+    cases = Cases(Archive.open([decided.log]), keyring.opener(), keyring.jurisdiction)
     for record in read_records(decided.log):
         cases.learn(record)
     return cases
