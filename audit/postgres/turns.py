@@ -37,6 +37,7 @@ Session = Connection[tuple[Any, ...]]
 Items = Callable[[int], Sequence[Item]]
 """The records to write, told how many are there already."""
 
+_BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
 _BATCH = """
 INSERT INTO bailiwick.batch (log, first, count, writer, seq, digest, chains, body)
 VALUES (%b, %b, %b, %b, %b, %b, %b, %b)
@@ -111,7 +112,6 @@ class Turns:
             if row is not None:
                 self._snapshot = row[0]
                 self.counters.restore(orjson.loads(row[1]))
-            self._begin(session)
             self._take_in(session, self._snapshot)
             session.execute("COMMIT")
         except BaseException as error:
@@ -159,12 +159,14 @@ class Turns:
         Raises LogBusy and LogFull when nothing counts or nobody can say, LogPoisoned when two histories would begin.
         """
         end = time.monotonic() + self._patience
+        before = self._doubt  # of an earlier call, whose callers were refused
         while True:
             self._since = time.monotonic()
             try:
                 session = self._connected()
+                doubt = self._doubt
                 settled = self._settled(session)
-                if settled is not None:
+                if settled is not None and doubt is not before:
                     return settled
                 return self._attempt(session, make)
             except (Error, Unsure) as error:
@@ -190,7 +192,6 @@ class Turns:
     def _attempt(self, session: Session, make: Items) -> Committed:
         """One transaction. What the server refuses leaves no number used; what it doesn't answer is in doubt."""
         try:
-            self._begin(session)
             self._take_in(session, self._tip.first if self._tip else 0)
             return self._write(session, make)
         except BaseException as error:
@@ -236,12 +237,12 @@ class Turns:
         self.counters.keep()
         self._tip = tip
 
-    def _begin(self, session: Session) -> None:
-        session.execute("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
-
     def _take_in(self, session: Session, known: int) -> None:
-        """Wait for our turn, then take in what the others wrote. Raises LogPoisoned when what we saw is gone."""
-        rows = session.execute("SELECT * FROM bailiwick.turn(%s, %s)", [self.log, known], binary=True).fetchall()
+        """Begin, wait for our turn, take in what the others wrote. Raises LogPoisoned when what we saw is gone."""
+        with session.pipeline():
+            session.execute(_BEGIN)
+            turn = session.execute("SELECT * FROM bailiwick.turn(%b, %b)", [self.log, known], binary=True)
+        rows = turn.fetchall()
         if self._tip is not None and (not rows or Tip(rows[0][0], rows[0][1], rows[0][4]) != self._tip):
             raise LogPoisoned(
                 f"the database no longer holds the {self._tip.size} records that were acknowledged "
@@ -304,7 +305,7 @@ class Turns:
         doubt = self._doubt
         if doubt is None:
             return None
-        self._begin(session)
+        session.execute(_BEGIN)
         row = session.execute(
             "SELECT first, count, seq, digest FROM bailiwick.turn(%s, %s) WHERE writer = %s AND seq = %s",
             [self.log, doubt.committed.first, self._writer.name, doubt.seq],

@@ -12,7 +12,7 @@ import click
 
 from audit.verbs.places import verifier_keys
 from audit.verbs.said import FORMATS, said
-from audit.verbs.secrets import is_http, is_postgres, secret_of
+from audit.verbs.secrets import is_http, is_postgres, published_in, secret_of
 
 if TYPE_CHECKING:
     from audit.mirror import Copied, Mirror, Progress
@@ -81,9 +81,7 @@ def _keys(directory: Path, keys: Sequence[str], policy: Path | None) -> "tuple[V
 
 def _source(source: str, origin: str | None, token_file: Path | None, ca: Path | None) -> "Published":
     if is_postgres(source):
-        from audit.postgres.published import PublishedTables
-
-        return PublishedTables.open(source, origin, secret_of(token_file))
+        return published_in(source, origin, token_file)
     if not is_http(source):
         raise click.UsageError(f"`{source}` is no address: expected http://, https:// or postgres://")
     from audit.web.client import Access, HttpClient

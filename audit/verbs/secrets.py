@@ -1,8 +1,12 @@
-"""How a command is told where a far log lies, and its secrets: by file or environment, never on the command line."""
+"""How a command is told where a log lies, and its secrets: by file or environment, never on the command line."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from audit.published import Published
 
 _SCHEMES = ("postgres://", "postgresql://")
 
@@ -25,3 +29,12 @@ def secret_of(path: Path | None) -> str:
     if len(lines) != 1 or not lines[0]:
         raise click.UsageError(f"`{path}` holds no secret: expected one line")
     return lines[0]
+
+
+def published_in(database: str, origin: str | None, password: Path | None) -> "Published":
+    """The public side of a log in a database."""
+    try:
+        from audit.postgres.published import PublishedTables
+    except ImportError as error:
+        raise click.UsageError("a log in PostgreSQL needs more software: pip install 'bailiwick[postgres]'") from error
+    return PublishedTables.open(database, origin, secret_of(password))

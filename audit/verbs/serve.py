@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from audit.verbs.places import log_directory
-from audit.verbs.secrets import is_postgres, secret_of
+from audit.verbs.secrets import is_postgres, published_in, secret_of
 
 if TYPE_CHECKING:
     from audit.published import Published
@@ -52,9 +52,7 @@ def serve(
 
 def _published(log: str, origin: str | None, password_file: Path | None) -> "Published":
     if is_postgres(log):
-        from audit.postgres.published import PublishedTables
-
-        return PublishedTables.open(log, origin, secret_of(password_file))
+        return published_in(log, origin, password_file)
     from audit.published import PublishedFiles
 
     directory = Path(log)

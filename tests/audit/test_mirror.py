@@ -375,6 +375,35 @@ def test_the_commands(tmp_path: Path) -> None:
     assert (done.returncode, "no key" in done.stderr) == (2, True)
 
 
+def test_a_mirror_that_is_killed_and_started_again(tmp_path: Path) -> None:
+    """`audit mirror` follows a growing log; killed it goes on where it was, told to end it ends with 0."""
+    log = open_log(tmp_path / "log")
+    key = str(NoteKey().verifier())
+    with served(reading_app(PublishedFiles(tmp_path / "log"))) as port:
+        command = [sys.executable, "-m", "bailiwick", "audit", "mirror", f"http://127.0.0.1:{port}"]
+        command += [str(tmp_path / "copy"), "--key", key, "--interval", "0.05"]
+        for kill in (True, True, False):
+            process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+            assert process.stdout is not None
+            for _ in range(2):
+                for number in range(200):
+                    log.append_now(decision(number))
+                until(lambda: log.status().signed == log.status().size)
+                told = ""
+                while f"holds: {log.status().size} records" not in told:
+                    told = process.stdout.readline()
+                    assert told
+            if kill:
+                process.kill()
+            else:
+                process.terminate()
+            assert process.wait(10) == (-9 if kill else 0)
+            process.stdout.close()
+    log.close_now()
+    report = verify_log(tmp_path / "copy", KEYS)
+    assert (report.ok, report.records) == (True, 1202)
+
+
 def test_verifying_against_a_policy(tmp_path: Path) -> None:
     """`audit verify --policy` holds only with the quorum's cosignatures, over just the records that are there."""
     filled(tmp_path / "log", 300)

@@ -1,6 +1,7 @@
 """The shared log against a real server: rights, durability, lost answers, crashes, failovers, several replicas."""
 
 import asyncio
+import json
 import os
 import random
 import shutil
@@ -30,6 +31,7 @@ from audit.web.running import served
 from audit.witness.collecting import Collector
 from tests.audit.backends import Tables
 from tests.audit.servers import Server
+from tests.audit.test_mirror import run
 from tests.audit.test_witness import World, policy_of
 from tests.audit.worlds import ORIGIN, SMALL, WRITER, Clock, NoteKey, decision, sealed, until
 
@@ -675,6 +677,23 @@ def test_served_witnessed_and_mirrored_from_tables(tables: Tables, tmp_path: Pat
         assert (copied.size, copied.witnessed) == (603, 603)
         copy.close()
     shown.close()
+
+
+def test_the_commands_over_a_database(tables: Tables, tmp_path: Path) -> None:
+    """`audit mirror postgres://...` copies a shared log, and `audit sql` prints what made its tables."""
+    log = tables.open()
+    log.append_now(decision(0))
+    log.close_now()
+    url, key = tables.server.url("replica", tables.database), str(NoteKey().verifier())
+    done = run("mirror", url, str(tmp_path / "copy"), "--key", key, "--once", "-o", "json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {"records": 4, "new": 4, "witnessed": 0}
+    assert run("verify", str(tmp_path / "copy"), "--key", key).returncode == 0
+    done = run("mirror", "postgres://u:s3cret@host/db", str(tmp_path / "copy"), "--key", key, "--once")
+    assert (done.returncode, "by file" in done.stderr, "s3cret" in done.stderr) == (2, True, False)
+    done = run("mirror", tables.server.url("replica", "nowhere"), str(tmp_path / "copy"), "--key", key, "--once")
+    assert (done.returncode, "hint: " in done.stderr) == (2, True)
+    assert "CREATE TABLE bailiwick.batch" in run("sql").stdout
 
 
 def test_which_log_is_meant(tables: Tables) -> None:

@@ -4,12 +4,15 @@ import base64
 import random
 import re
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from audit.errors import LogCorrupt, LogLocked
+from audit.errors import LogCorrupt, LogLocked, NoteMalformed
 from audit.log import FileLog
 from audit.published import WITNESSED, PublishedFiles
 from audit.reading import read_records
@@ -171,6 +174,21 @@ def test_a_damaged_state_is_not_forgotten(world: World) -> None:
     world.disk.edit(path, lambda data: data.__setitem__(slice(0, 3), b"\x00\x00\x00"))
     with pytest.raises(LogCorrupt, match="restore it"):
         rules.add_checkpoint(submission(5, 6))
+
+
+@given(st.integers(0, 2**63 - 1), st.lists(st.binary(min_size=32, max_size=32), max_size=63), st.binary(max_size=200))
+def test_submissions_round_trip(old: int, proof: list[bytes], checkpoint: bytes) -> None:
+    """What is written is read back, and what is read is written back the same, byte for byte."""
+    made = Submission(old, tuple(proof), checkpoint)
+    assert Submission.parse(made.to_bytes()) == made
+
+
+@given(st.one_of(st.binary(max_size=300), st.binary(max_size=100).map(lambda rest: b"old 5\n" + rest)))
+def test_any_bytes_are_a_submission_or_malformed(data: bytes) -> None:
+    """Nothing else comes of reading them, and a witness answers each with a refusal."""
+    with suppress(NoteMalformed):
+        assert Submission.parse(data).to_bytes() == data
+    assert World().open().add_checkpoint(data).status in (400, 404)
 
 
 SUBMISSION = re.compile(
