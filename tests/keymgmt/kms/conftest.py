@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -54,15 +55,16 @@ def go_client(request: pytest.FixtureRequest) -> Iterator[Callable[[Path], GoCli
         client.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def vault_for_etcd(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[[str], RealVault]]:
-    """Starts regions with a Transit key `etcd` and a role that may use it."""
+    """Regions with a Transit key `etcd` and a role that may use it, each started once for the session."""
     program, plugins = (shown(request, lambda p=p: build.build(p)) for p in ("vault", "vault-auth-kubernetes"))
     folder = tmp_path_factory.mktemp("vaults")
     household = Household(folder, remove=folder / "storage")
 
+    @cache
     def start(region: str) -> RealVault:
         vault = RealVault(region, folder / region, program / "vault", household, plugins).start()
         vault.api("POST", "transit/keys/etcd", {"type": "rsa-4096"})

@@ -413,6 +413,9 @@ def test_residual_windows(encrypted: Encrypted) -> None:
     figures["rotated: seconds until the first write under the new version"] = time.monotonic() - began
     encrypted.vault.seal()
     began = time.monotonic()
+    wait_until(lambda: encrypted.status("/readyz") != 200, seconds=60, what="the API server to say so")
+    figures["sealed: seconds until /readyz fails"] = time.monotonic() - began
+    figures["sealed: /readyz?exclude=kms-provider-0 holds"] = encrypted.status("/readyz?exclude=kms-provider-0") == 200
     wait_until(lambda: _fresh(encrypted) >= 500, seconds=400, what="writes to stop")
     figures["sealed: seconds until writes of secrets stop"] = time.monotonic() - began
     figures["sealed: reads go on after that"] = encrypted.read("window") is not None
