@@ -7,6 +7,7 @@ docs/keys.md names, measured.
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import os
 import ssl
@@ -219,6 +220,8 @@ def test_secrets_are_written_read_rotated_and_migrated(encrypted: Encrypted) -> 
     assert is_clean(encrypted, keys={before, after})
     encrypted.migrate()
     assert is_clean(encrypted, keys={after})
+    hashed = "sha256:" + hashlib.sha256(after.encode()).hexdigest()
+    assert hashed in str(encrypted.plane.request("GET", "/metrics").body)  # as in the plugin's own
     latest = encrypted.vault.api("GET", "transit/keys/etcd")["data"]["latest_version"]
     encrypted.vault.api("POST", "transit/keys/etcd/config", {"min_decryption_version": latest})
     encrypted.restart_apiserver()
