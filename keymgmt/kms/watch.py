@@ -137,6 +137,7 @@ class Watch:
         return found
 
     def _looked(self) -> Standing:
+        began = self.clock()  # what is seen is as old as the asking
         if self._seen is None:
             self._seen = self.memory.load()
         keyring, is_new = self.keyring, self.keyring is None
@@ -159,7 +160,7 @@ class Watch:
         seen = Seen(keys, self.backend.head(keyring), key.version)
         self.memory.store(seen)  # before anything is written with it: a restart must not go back
         self._seen = seen
-        return Standing(Reason.OK, key, _by_id(keys), self.clock(), self._standing.losses)
+        return Standing(Reason.OK, key, _by_id(keys), began, self._standing.losses)
 
     def _observe(self, keys: Sequence[KeyFacts], *, is_new: bool) -> None:
         for key in keys:

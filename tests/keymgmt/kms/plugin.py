@@ -14,7 +14,6 @@ from typing import Any
 
 import yaml
 
-from tests.cluster.bed import build
 from tests.cluster.bed.processes import BedError, Household, wait_until
 
 READY = 30.0  # seconds
@@ -124,11 +123,6 @@ class GoClient:
         self._process = subprocess.Popen(
             [program, socket], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
         )
-
-    @classmethod
-    def built(cls, socket: Path) -> GoClient:
-        """Build it if need be; raise build.BuildError."""
-        return cls(build.build("kms-client") / "kms-client", socket)
 
     def ask(self, op: str, **fields: Any) -> dict[str, Any]:
         """One call: `code` is `OK`, or the gRPC code with `error`. Bytes are base64."""

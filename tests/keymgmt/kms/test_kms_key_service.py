@@ -118,6 +118,39 @@ def test_g8_a_key_service_that_cannot_open(region: Region, double: VaultDouble, 
         service.encrypt(SEED, "u")
 
 
+@pytest.mark.parametrize(
+    ("status", "health", "word"),
+    [
+        (429, {"standby": True}, "ok"),  # a standby of the same cluster passes requests on
+        (473, {"performance_standby": True}, "ok"),
+        (472, {"replication_dr_mode": "secondary"}, "standby"),
+        (200, {"replication_performance_mode": "primary"}, "wrong-server"),  # keys may lie elsewhere
+        (200, {"cluster_id": "another"}, "wrong-server"),
+        (501, {"initialized": False}, "sealed"),
+        (503, {"sealed": True}, "sealed"),
+        (200, {"cluster_id": 7}, "unreachable"),  # not a key service's answer
+    ],
+)
+def test_every_health(
+    region: Region, double: VaultDouble, tmp_path: Path, status: int, health: dict[str, object], word: str
+) -> None:
+    """What the key service's health says is what Status says."""
+    double.health_status, double.health = status, health
+    pinned = watching(region, tmp_path, clusterId=double.cluster_id)
+    assert pinned.look().reason == word
+
+
+def test_a_refused_token_is_replaced_once(region: Region, double: VaultDouble, tmp_path: Path) -> None:
+    """A token that ended is followed by another; when logins are refused as well, Status says `denied`."""
+    watch = watching(region, tmp_path)
+    assert watch.look().reason == "ok"
+    double.tokens.clear()
+    assert watch.look().reason == "ok"
+    double.tokens.clear()
+    double.credentials.clear()
+    assert watch.look().reason == "denied"
+
+
 def test_a_key_that_could_leave_is_refused(region: Region, double: VaultDouble, tmp_path: Path) -> None:
     """Exportable, or of a type that does not seal: Status says so and nothing is encrypted."""
     double.keys["etcd"].changes = {"exportable": True}
