@@ -5,8 +5,10 @@ first record that commits to another predecessor. A shard that was pruned is ver
 hashes, the checkpoint, and the signed record of the pruning.
 """
 
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -38,6 +40,8 @@ from audit.tlog.notes import VerifierKey, parse_note
 from audit.tlog.tiles import TILE_WIDTH, parse_tile
 from audit.tlog.tlog_proof import TlogProof
 from audit.verify import Progress, Report, verify_log
+
+MOMENT = 1.0  # seconds that a writer may take between two shards
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +102,8 @@ class _ChainCheck:
         self._jobs = jobs
         self._progress = progress
         self._between = Findings()
+        self._geneses: dict[int, Mapping[str, Any] | str] = {}  # first records by shard, or why they can't be read
+        self._successors: dict[int, str] = {}
 
     def run(self, origin: str | None) -> ChainReport:
         numbers = shard_numbers(self._directory, self._files)
@@ -105,28 +111,37 @@ class _ChainCheck:
         found: list[ShardReport] = []
         erased: frozenset[bytes] = frozenset()
         for number in reversed(numbers):  # what an earlier shard has lost may be declared erased by a later one
-            place = shard_directory(self._directory, number)
-            name = shard_origin(base, number) if base else None
-            shard = Shard(number, name or "", place)
-            if is_pruned(place, self._files):
-                found.append(ShardReport(shard, pruned=True, report=self._pruned(shard)))
-                continue
+            shard = Shard(number, shard_origin(base, number) if base else "", shard_directory(self._directory, number))
+            if number and number == numbers[-1]:  # it may have begun just now
+                self._within_a_moment(partial(self._is_signed, shard.directory))
+            one = self._shard(shard, origin, erased, is_only=len(numbers) == 1)
+            erased |= one.report.erasures
+            found.append(one)
+        found.reverse()
+        if numbers != [0]:
+            self._links(found)
+        return ChainReport(tuple(found), tuple(self._between.problems), tuple(self._between.notes))
+
+    def _shard(self, shard: Shard, origin: str | None, erased: frozenset[bytes], *, is_only: bool) -> ShardReport:
+        """What is found of one shard, and kept of its ends: it may be pruned while it is looked at."""
+        if not is_pruned(shard.directory, self._files):
             report = verify_log(
-                place,
-                keys_of_shards(self._keys, name) if number and name else self._keys,
-                origin=name if number else origin,
-                remembered=[one for one in self._remembered if len(numbers) == 1 or one.origin == name],
+                shard.directory,
+                keys_of_shards(self._keys, shard.origin) if shard.number and shard.origin else self._keys,
+                origin=shard.origin or None if shard.number else origin,
+                remembered=[one for one in self._remembered if is_only or one.origin == shard.origin],
                 jobs=self._jobs,
                 erased=erased,
                 files=self._given,
                 progress=self._progress,
             )
-            erased |= report.erasures
-            found.append(ShardReport(shard, pruned=False, report=report))
-        found.reverse()
-        if numbers != [0]:
-            self._links(found)
-        return ChainReport(tuple(found), tuple(self._between.problems), tuple(self._between.notes))
+            one = ShardReport(shard, pruned=False, report=report)
+            self._geneses[shard.number], self._successors[shard.number] = self._first(one), self._successor(one)
+            if not is_pruned(shard.directory, self._files):
+                return one
+        one = ShardReport(shard, pruned=True, report=self._pruned(shard))
+        self._geneses[shard.number] = self._first(one)
+        return one
 
     def _base(self, numbers: list[int]) -> str:
         """The log's name, as the first shard that has one says."""
@@ -147,26 +162,42 @@ class _ChainCheck:
             elif number and number - 1 in present:
                 self._link(present[number - 1], present[number])
         last = found[-1]
-        if not last.pruned and (successor := self._successor(last)):
-            if last.report.unsigned:
-                self._between.note(
-                    _where(last.shard.number), f"has ended and is not signed yet; `{successor}` will follow"
-                )
-            else:
-                self._between.problem(_where(last.shard.number), f"goes on as `{successor}`, which is missing")
+        successor = "" if last.pruned else self._successors[last.shard.number]
+        where = _where(last.shard.number)
+        if successor and last.report.unsigned:
+            self._between.note(where, f"has ended and is not signed yet; `{successor}` will follow")
+        elif successor and self._has_begun(last.shard.number + 1):
+            self._between.note(where, f"has ended meanwhile; `{successor}` goes on and was not verified")
+        elif successor:
+            self._between.problem(where, f"goes on as `{successor}`, which is missing")
+
+    def _has_begun(self, number: int) -> bool:
+        """Whether a shard is there now."""
+        return self._within_a_moment(lambda: number in shard_numbers(self._directory, self._files))
+
+    def _is_signed(self, place: Path) -> bool:
+        return CHECKPOINT in self._files.names(place)
+
+    def _within_a_moment(self, condition: Callable[[], bool]) -> bool:
+        """Whether it holds now, or very soon: a writer may be between two shards."""
+        until = time.monotonic() + MOMENT
+        while not condition():
+            if time.monotonic() > until:
+                return False
+            time.sleep(MOMENT / 20)
+        return True
 
     def _link(self, before: ShardReport, after: ShardReport) -> None:
         """The first record of a shard commits to the one before, as it lies there."""
         where = _where(after.shard.number)
-        try:
-            said = self._genesis(after)
-            note = self._files.read(before.shard.directory / CHECKPOINT)
-        except (AuditError, OSError, ValueError, StopIteration) as error:
-            self._between.problem(where, f"what it commits to can't be read: {error}")
+        said = self._geneses[after.shard.number]
+        if isinstance(said, str):
+            self._between.problem(where, f"what it commits to can't be read: {said}")
             return
         checkpoint = before.report.checkpoint
         if checkpoint is None:
             return  # said already
+        note = self._files.read(before.shard.directory / CHECKPOINT)
         expected = {
             "shard": after.shard.number,
             "previous_origin": before.shard.origin,
@@ -179,10 +210,17 @@ class _ChainCheck:
                 self._between.problem(where, told)
         if said.get("previous_checkpoint") != sha256(note).hexdigest():
             self._between.problem(where, "commits to another checkpoint of its predecessor than lies there")
-        if not before.pruned and self._successor(before) != after.shard.origin:
+        if not before.pruned and self._successors[before.shard.number] != after.shard.origin:
             self._between.problem(
                 _where(before.shard.number), f"doesn't end with `{after.shard.origin}` as its successor"
             )
+
+    def _first(self, one: ShardReport) -> Mapping[str, Any] | str:
+        """The first record's fields, or why they can't be read."""
+        try:
+            return self._genesis(one)
+        except (AuditError, OSError, ValueError, StopIteration) as error:
+            return str(error) or "there is none"
 
     def _genesis(self, one: ShardReport) -> Mapping[str, Any]:
         """The first record: of a pruned shard, as its proof holds it."""

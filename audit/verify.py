@@ -142,6 +142,7 @@ class _Verification:
             tiles = SpineCheck(self._files, self._directory, tree, self._begin, self._findings)
         else:
             tiles = TileCheck(self._files, self._directory, published, sizes, self._findings)
+        firsts = self._firsts(wal_of(self._directory))  # again: a writer at work must not be ahead in tiles alone
         self._walk(ground, tiles, firsts)
         if self._is_range and tiles.size == self._begin:
             self._findings.problem("range", f"there is no record {self._begin}: the log ends before")

@@ -157,6 +157,47 @@ class TestRotation:
         log.close_now()
 
 
+def test_verified_while_it_is_written(tmp_path: Path) -> None:
+    """A log that goes on in new shards, and loses old ones, while it is verified holds each time."""
+    log = ShardedLog.open(
+        tmp_path / "log",
+        origin=ORIGIN,
+        signer=NoteKey(),
+        clock=Time(),
+        writer=WRITER,
+        settings=QUICK,
+        shards=ShardSettings(records=20, keep_days=0),
+    )
+    _settled(log)
+    stop = threading.Event()
+
+    def work() -> None:
+        number = 0
+        while not stop.is_set():
+            number += 1
+            log.append_now(decision(number), sealed(number))
+            if number % 5 == 0:
+                log.tend()
+            if number % 60 == 0:
+                with suppress(PruneRefused):
+                    prune(log, int(log.origin.rpartition("/")[2]) - 2, 0)
+
+    writer = threading.Thread(target=work)
+    writer.start()
+    try:
+        shards = 0
+        while shards < 7:
+            report = verify_chain(tmp_path / "log", [KEY])
+            found = [*report.problems, *(problem for one in report.shards for problem in one.report.problems)]
+            assert [str(problem) for problem in found] == []
+            shards = len(report.shards)
+    finally:
+        stop.set()
+        writer.join()
+        log.close_now()
+    assert any(one.pruned for one in verify_chain(tmp_path / "log", [KEY]).shards)
+
+
 class TestPruning:
     """`ShardedLog.prune`, and holds."""
 
