@@ -52,3 +52,5 @@ class LogStatus:
     trouble: str  # why the log is not healthy or lags behind; empty when all is well
     free_bytes: int = -1  # on the log's disk when it was last looked at; -1: not yet
     warning: str = ""  # what will be trouble, and isn't yet: little space
+    witnessed: int = -1  # records under the newest checkpoint with a quorum of witnesses; -1: none are asked
+    split: str = ""  # a witness saw another history of this log

@@ -92,7 +92,7 @@ async def _listen(
             "rules": rules.hindrance,
             "cluster": view.hindrance,
         },
-        warnings={"log": lambda: log.status().warning or None},
+        warnings={"log": lambda: log.status().warning or None, "witnesses": lambda: log.status().split or None},
     )
     _measure(metrics, log, rules, view)
     app = create_app(judge, probes, metrics, body=settings.body, deadlines=settings.deadlines)
@@ -111,6 +111,8 @@ def _measure(metrics: Metrics, log: LogProcess, rules: Rules, view: View) -> Non
     metrics.gauge("log_unsigned_seconds", "age of the oldest unsigned record", lambda: log.status().unsigned_seconds)
     metrics.gauge("log_free_bytes", "free on the log's disk; -1: not looked at", lambda: log.status().free_bytes)
     metrics.gauge("log_space_low", "1 while it is less than the alarm", lambda: float(bool(log.status().warning)))
+    metrics.gauge("log_witnessed", "records that witnesses vouch for; -1: none asked", lambda: log.status().witnessed)
+    metrics.gauge("log_split_view", "1 when a witness saw another history", lambda: float(bool(log.status().split)))
     metrics.gauge("policies", "policies in force", lambda: rules.count)
     metrics.gauge("rules_refused", "1 while newer rules could not be put in force", lambda: float(bool(rules.refused)))
     metrics.gauge("snapshot_age_seconds", "since the cluster was last heard of", view.age)

@@ -135,13 +135,13 @@ def main(descriptor: int) -> None:
         try:
             log = _opened(options)
             stack.callback(log.close_now)
-            stack.enter_context(witnessed(options))
+            served = stack.enter_context(witnessed(log, options))
         except AuditError as error:
             channel.sendall(failed_message(error))
             return
         try:
             with _attended(log, options), suppress(BrokenPipeError, ConnectionResetError):
-                serve(log, channel, log.tend)
+                serve(served, channel, log.tend)
         finally:
             log.close_now()  # and then the witnesses get its last checkpoint
 

@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audit.errors import LogRefused, PolicyMalformed
+from audit.serving import Served
+from audit.settings import LogStatus
 from audit.shards import shard_directory, shard_numbers
 from audit.tlog.notes import VerifierKey
 from keymgmt.keyring import FileKeyring
@@ -16,7 +19,8 @@ from webhook.state import SIGNING, Options, origin_of, show_key, whereabouts, wr
 if TYPE_CHECKING:
     from audit.postgres.address import Address
     from audit.postgres.log import PostgresLog
-    from audit.witness.collecting import WitnessedLog
+    from audit.tlog.policy import Policy
+    from audit.witness.collecting import Collector, WitnessedLog
     from keymgmt.ports import Signer
 
 
@@ -41,29 +45,60 @@ def open_shared(options: Options, keyring: FileKeyring) -> "PostgresLog":
     )
 
 
+class WithWitnesses:
+    """An open log whose account tells of its witnesses too."""
+
+    def __init__(self, log: Served, collector: "Collector") -> None:
+        self._log = log
+        self._collector = collector
+        self.healthy = log.healthy
+        self.made = log.made
+        self.append_batch = log.append_batch
+
+    @property
+    def origin(self) -> str:
+        return self._log.origin
+
+    def status(self) -> LogStatus:
+        told = self._collector.status()
+        return replace(self._log.status(), witnessed=told.size, split=told.split)
+
+
 @contextmanager
-def witnessed(options: Options) -> Iterator[None]:
-    """Within, checkpoints are taken to the witnesses of the options, if they name any."""
+def witnessed(log: Served, options: Options) -> Iterator[Served]:
+    """Within, checkpoints are taken to the witnesses of the options, if they name any. Raises LogRefused."""
     if options.witnesses is None:
-        yield
+        yield log
         return
-    from audit.tlog.policy import Policy
     from audit.web.submitting import Submitter
     from audit.witness.collecting import Collector
 
-    try:
-        policy = Policy.parse(Path(options.witnesses).read_bytes())
-    except (OSError, PolicyMalformed) as error:
-        raise LogRefused(f"the witnesses' policy `{options.witnesses}` can't be read: {error}") from error
+    policy = _policy(options.witnesses)
     with ExitStack() as stack:
-        log = _published(options)
-        stack.callback(log.close)
+        published = _published(options)
+        stack.callback(published.close)
         submitter = Submitter()
         stack.callback(submitter.close)
-        collector = Collector(log, policy, submitter)
+        collector = Collector(published, policy, submitter)
         collector.start()
         stack.callback(collector.stop)
-        yield
+        yield WithWitnesses(log, collector)
+
+
+def _policy(path: str) -> "Policy":
+    """The policy in a file, once the witnesses that have an address can make its quorum."""
+    from audit.tlog.policy import Policy
+
+    try:
+        policy = Policy.parse(Path(path).read_bytes())
+    except (OSError, PolicyMalformed) as error:
+        raise LogRefused(f"the witnesses' policy `{path}` can't be read: {error}") from error
+    if not policy.is_met_by([witness.name for witness in policy.witnesses if witness.url]):
+        raise LogRefused(
+            f"the policy `{path}` names too few addresses for its quorum `{policy.quorum}`: "
+            "a witness that is to be asked has one at the end of its line"
+        )
+    return policy
 
 
 def _published(options: Options) -> "WitnessedLog":

@@ -20,6 +20,7 @@ from audit.settings import LogSettings
 
 CATCH_UP_SECONDS = 0.2  # between two publications at least, however many records come
 LOOK_SECONDS = 1.0
+LAST_SECONDS = 3.0  # for somebody to sign our last records
 
 
 class Kept(Protocol):
@@ -101,8 +102,17 @@ class SharedKeeper:
             beat_at = begun + self._settings.heartbeat_seconds if beat else beat_at
             self._log.look_after(self.unsigned_seconds(), beat=beat)
             self._stopping.wait(min(CATCH_UP_SECONDS, self._settings.publish_seconds))
-        self._work()
+        self._finish()
         self._let_go()
+
+    def _finish(self) -> None:
+        """See our last records signed, by whoever's office it is: a publisher that ends beside us leaves it to us."""
+        end = time.monotonic() + LAST_SECONDS
+        while True:
+            self._work()
+            if self.signed >= self._log.size or self.trouble is not None or time.monotonic() > end:
+                return
+            time.sleep(0.05)
 
     def _work(self) -> None:
         """One round. What fails for now is `trouble`, and is tried again in the next."""

@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 
 from psycopg import Connection, OperationalError
 
-from audit.errors import LogRefused
 from audit.layout import CHECKPOINT
 from audit.postgres.address import Address
 from audit.postgres.errors import reading
+from audit.postgres.registry import found
 from audit.postgres.tables import Tables
 from audit.published import WITNESSED, NotPublished
 from audit.tlog.checkpoints import Checkpoint
@@ -39,7 +39,7 @@ class PublishedTables:
         self._session: Session | None = None
         self._log = 0
         try:
-            self._log = self._asked("no log", lambda session: _log_number(session, origin, address.shown))
+            self._log = self._asked("no log", lambda session: found(session, origin, address.shown))
         except BaseException:
             self.close()
             raise
@@ -104,12 +104,3 @@ def _tile(tables: Tables, level: int | str, index: int, width: int) -> bytes | N
     if height == 0:
         return b"".join([digest for digest, _ in tables.records(begin, begin + width)])
     return b"".join(tables.roots(height - 1, begin, begin + width))
-
-
-def _log_number(session: Session, origin: str | None, shown: str) -> int:
-    rows = session.execute("SELECT log, origin FROM bailiwick.log ORDER BY origin").fetchall()
-    chosen = [log for log, name in rows if origin in (None, name)]
-    if len(chosen) == 1:
-        return int(chosen[0])
-    names = ", ".join(f"`{name}`" for _, name in rows) or "none"
-    raise LogRefused(f"the database `{shown}` holds the logs {names}: name one of them with --origin")

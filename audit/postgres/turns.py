@@ -23,6 +23,7 @@ from audit.counters import Counters, Pair, SealedName
 from audit.errors import LogBusy, LogLocked, LogPoisoned, LogRefused
 from audit.postgres.address import Address, cut_off
 from audit.postgres.errors import refusal
+from audit.postgres.registry import joined
 from audit.postgres.safety import check_server
 from audit.postgres.sureness import Sureness, Unsure
 from audit.record import LEAF_LIMIT
@@ -104,7 +105,7 @@ class Turns:
         """Connect, look at the server, find the log or make it, take up its counters. Raises LogRefused, LogLocked."""
         try:
             session = self._connected()
-            self.log = self._found(session)
+            self.log = joined(session, self._origin, self._vkey)
             self._take_name(session)
             row = session.execute(
                 "SELECT size, state FROM bailiwick.counters WHERE log = %s ORDER BY size DESC LIMIT 1", [self.log]
@@ -326,25 +327,6 @@ class Turns:
         self._sure.check()
         self._done(Tip(row[0], row[1], row[3]))
         return doubt.committed
-
-    def _found(self, session: Session) -> int:
-        """The log's number, made when it is new. Raises LogRefused when it is signed by another key."""
-        session.execute(
-            "INSERT INTO bailiwick.log (origin, vkey) VALUES (%s, %s) ON CONFLICT DO NOTHING",
-            [self._origin, self._vkey],
-        )
-        query = """
-        SELECT log, vkey = %s OR EXISTS (SELECT FROM bailiwick.log_key k WHERE k.log = l.log AND k.vkey = %s)
-        FROM bailiwick.log l WHERE origin = %s
-        """
-        row = session.execute(query, [self._vkey, self._vkey, self._origin]).fetchone()
-        assert row is not None
-        if not row[1]:
-            raise LogRefused(
-                f"the log `{self._origin}` is signed by another key than this replica has: give all replicas one "
-                "keyring, or after a rotation let the owner add the new key to bailiwick.log_key"
-            )
-        return int(row[0])
 
     def _take_name(self, session: Session) -> None:
         row = session.execute(

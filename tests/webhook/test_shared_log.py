@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -108,7 +109,7 @@ async def test_replicas_share_a_witnessed_order(database: Server, tmp_path: Path
 
 
 async def test_a_log_on_files_is_witnessed_to_its_end(tmp_path: Path) -> None:
-    """With witnesses named, a log on files has its last checkpoint cosigned when it closes."""
+    """With witnesses named, a log on files is cosigned to its last checkpoint; one with another history says so."""
     policy_file = tmp_path / "policy"
     (made,) = replicas(tmp_path, 1, witnesses=str(policy_file))
     origin = f"{ORIGIN}/webhook-0"
@@ -120,7 +121,19 @@ async def test_a_log_on_files_is_witnessed_to_its_end(tmp_path: Path) -> None:
         policy_file.write_text(text)
         log = await LogProcess.start(made)
         await log.append(decision(1))
+        while log.status().witnessed < 3:
+            await asyncio.sleep(0.05)
+        assert log.status().split == ""
         await log.close()
+        made = replace(made, state=str(tmp_path / "other"))  # the same key, another history
+        shutil.copytree(tmp_path / "r0" / "keys", made.directory / "keys")
+        log = await LogProcess.start(made)
+        while not log.status().split:
+            await asyncio.sleep(0.05)
+        assert "put back, or two histories" in log.status().split
+        await log.append(decision(1))
+        await log.close()
+    made = replace(made, state=str(tmp_path / "r0"))
     states.close()
     checkpoint, _ = Policy.parse(text.encode()).verify(PublishedFiles(made.directory / "log").note(WITNESSED), origin)
     assert checkpoint.size == 4
@@ -134,6 +147,9 @@ async def test_why_a_shared_log_was_refused(database: Server, tmp_path: Path) ->
     (tmp_path / "policy").write_text("nonsense\n")
     (strange,) = replicas(tmp_path / "b", 1, witnesses=str(tmp_path / "policy"))
     with pytest.raises(LogRefused, match="line 1"):
+        await LogProcess.start(strange)
+    (tmp_path / "policy").write_text(f"witness X1 {vkey(witness('X1'))}\nquorum X1\n")
+    with pytest.raises(LogRefused, match="too few addresses"):
         await LogProcess.start(strange)
     (told,) = replicas(tmp_path / "c", 1, log="postgres://u:s3cret@host/db")
     with pytest.raises(LogRefused, match="by file") as caught:
