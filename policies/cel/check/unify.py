@@ -7,6 +7,7 @@ leaves no trace.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import is_
 
 from policies.cel.types import DYN, CelType, Kind, NullableType, is_optional, same
 
@@ -102,7 +103,7 @@ def substitute(bound: Substitution, type_: CelType, free_to_dyn: bool = False) -
     if not type_.parameters:
         return type_
     parts = tuple(substitute(bound, part, free_to_dyn) for part in type_.parameters)
-    return type_ if parts == type_.parameters else CelType(type_.kind, type_.name, parts)
+    return type_ if all(map(is_, parts, type_.parameters)) else CelType(type_.kind, type_.name, parts)
 
 
 def unwrapped(type_: CelType) -> tuple[CelType, bool]:
