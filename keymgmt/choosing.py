@@ -7,8 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from pydantic import Field, ValidationError, model_validator
 
+from keymgmt.approvals import ApprovalPolicy
 from keymgmt.document import Purpose, Region
 from keymgmt.errors import KeyManagementError
 from keymgmt.keyring import FileKeyring
@@ -33,6 +37,13 @@ class ServiceSettings(TransitSettings):
     keys: Annotated[dict[Purpose, str], Field(min_length=1)]
 
 
+class ApprovalSettings(Door):
+    """Who must agree before data leaves the region; a file keyring has its own."""
+
+    needed: Annotated[int, Field(ge=1)]
+    approvers: dict[str, Path]  # Ed25519 public keys, PEM
+
+
 class KeyringFile(Door):
     """The whole file."""
 
@@ -42,12 +53,25 @@ class KeyringFile(Door):
     jurisdiction: str = ""
     file: FileSettings | None = None
     transit: ServiceSettings | None = None
+    approvals: ApprovalSettings | None = None
 
     @model_validator(mode="after")
     def _is_one(self) -> "KeyringFile":
         if (self.file is None) == (self.transit is None):
             raise ValueError("name exactly one of file, transit")
+        if self.file and self.approvals:
+            raise ValueError("a file keyring has approvers of its own")
         return self
+
+    def policy(self) -> ApprovalPolicy | None:
+        """Who must agree to transfers out of a key service's region. Raises KeyringSettingsInvalid."""
+        if self.approvals is None:
+            return None
+        try:
+            keys = {name: approver_key(path) for name, path in self.approvals.approvers.items()}
+            return ApprovalPolicy(keys, self.approvals.needed)
+        except (OSError, ValueError) as error:
+            raise KeyringSettingsInvalid(f"`approvals`: {error}") from error
 
     def connect(self, environment: Mapping[str, str]) -> FileKeyring | TransitKeyring:
         """The keyring. Raises KeyManagementError by kind."""
@@ -61,6 +85,17 @@ class KeyringFile(Door):
         except ValueError as error:
             raise KeyringSettingsInvalid(f"`transit`: {error}") from error
         return TransitKeyring.connect(site, self.transit.login.login())
+
+
+def approver_key(path: Path) -> bytes:
+    """An approver's raw public key. Raises OSError, ValueError."""
+    try:
+        key: object = load_pem_public_key(path.read_bytes())
+    except UnsupportedAlgorithm:
+        key = None
+    if not isinstance(key, Ed25519PublicKey):
+        raise ValueError(f"`{path}` is no Ed25519 public key in PEM")  # noqa: TRY004  # the file's fault
+    return key.public_bytes_raw()
 
 
 def load_keyring_file(path: Path) -> KeyringFile:

@@ -35,7 +35,7 @@ def request(directory: Path, region: str, unlock: "Unlock", change: str, key_id:
     from keymgmt.states import Change
 
     action = opened(directory, region, unlock).action(Change(change), key_id)
-    _write(out, {"schema": REQUEST, "action": action.decode(), "nonce": to_base64url(os.urandom(16))})
+    write_file(out, {"schema": REQUEST, "action": action.decode(), "nonce": to_base64url(os.urandom(16))})
     click.echo(action.decode())
 
 
@@ -52,14 +52,14 @@ def approve_request(path: Path, name: str, key_path: Path, hours: int, out: Path
     from keymgmt.approvals import approve
     from keymgmt.canonical import from_base64url, stamp, to_base64url
 
-    asked = _read(path, REQUEST, ("action", "nonce"))
+    asked = read_file(path, REQUEST, ("action", "nonce"))
     click.echo(asked["action"])
     now = datetime.now(UTC).replace(microsecond=0)
     ends = now + timedelta(hours=hours)
     nonce = from_base64url(asked["nonce"])
     vote = approve(asked["action"].encode(), name, _private(key_path), nonce=nonce, issued=now, expires=ends)
     content = {"approver": name, "nonce": asked["nonce"], "issued": stamp(now), "expires": stamp(ends)}
-    _write(out, {"schema": VOTE, **content, "signature": to_base64url(vote.signature)})
+    write_file(out, {"schema": VOTE, **content, "signature": to_base64url(vote.signature)})
 
 
 @click.command()
@@ -69,7 +69,7 @@ def approve_request(path: Path, name: str, key_path: Path, hours: int, out: Path
 def revoke(directory: Path, region: str, unlock: "Unlock", key_id: str, votes: Sequence[Path]) -> None:
     """Never use the version KEY_ID again: it neither seals nor opens, nor does it verify."""
     ring = opened(directory, region, unlock)
-    _done("revoked", key_id, ring.revoke(key_id, [_vote(path) for path in votes], datetime.now(UTC)))
+    _done("revoked", key_id, ring.revoke(key_id, [vote_of(path) for path in votes], datetime.now(UTC)))
 
 
 @click.command()
@@ -79,18 +79,18 @@ def revoke(directory: Path, region: str, unlock: "Unlock", key_id: str, votes: S
 def destroy(directory: Path, region: str, unlock: "Unlock", key_id: str, votes: Sequence[Path]) -> None:
     """Drop the secret part of the version KEY_ID, and with it all that was sealed to it. There is no way back."""
     ring = opened(directory, region, unlock)
-    _done("destroyed", key_id, ring.destroy(key_id, [_vote(path) for path in votes], datetime.now(UTC)))
+    _done("destroyed", key_id, ring.destroy(key_id, [vote_of(path) for path in votes], datetime.now(UTC)))
 
 
 def _done(what: str, key_id: str, quorum: "Quorum") -> None:
     click.echo(f"{key_id} {what}, approved by {', '.join(quorum.approvers)}")
 
 
-def _vote(path: Path) -> "Approval":
+def vote_of(path: Path) -> "Approval":
     from keymgmt.canonical import from_base64url, moment
     from keymgmt.ports import Approval
 
-    found = _read(path, VOTE, ("approver", "nonce", "issued", "expires", "signature"))
+    found = read_file(path, VOTE, ("approver", "nonce", "issued", "expires", "signature"))
     try:
         return Approval(
             found["approver"],
@@ -103,13 +103,13 @@ def _vote(path: Path) -> "Approval":
         raise _unreadable(path, VOTE) from error
 
 
-def _write(path: Path, content: dict[str, Any]) -> None:
+def write_file(path: Path, content: dict[str, Any]) -> None:
     import orjson
 
     path.write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
 
 
-def _read(path: Path, schema: str, names: Sequence[str]) -> dict[str, str]:
+def read_file(path: Path, schema: str, names: Sequence[str]) -> dict[str, str]:
     import orjson
 
     try:

@@ -11,8 +11,7 @@ from keymgmt.verbs.ring import Mistake, keyring_options, told
 
 if TYPE_CHECKING:
     from keymgmt.attestation import Statement
-    from keymgmt.keyring import FileKeyring
-    from keymgmt.transit.keyring import TransitKeyring
+    from keymgmt.verbs.ring import Chosen
 
 FORMATS = click.Choice(["table", "json", "yaml"])
 
@@ -21,7 +20,7 @@ FORMATS = click.Choice(["table", "json", "yaml"])
 @keyring_options
 @click.option("--nonce", required=True, help="8 to 128 characters that whoever asks has chosen just now.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="The statement's file; else printed.")
-def attest(ring: "FileKeyring | TransitKeyring", jurisdiction: str, nonce: str, out: Path | None) -> None:
+def attest(chosen: "Chosen", nonce: str, out: Path | None) -> None:
     """Make a signed statement of what a region's keys are, for somebody's NONCE.
 
     The verifier key is printed too: have it once, from somebody you trust, before you believe a statement.
@@ -33,10 +32,10 @@ def attest(ring: "FileKeyring | TransitKeyring", jurisdiction: str, nonce: str, 
     from keymgmt.notes import VerifierKey
 
     try:
-        statement = made(ring, nonce=nonce, now=datetime.now(UTC), jurisdiction=jurisdiction)
+        statement = made(chosen.ring, nonce=nonce, now=datetime.now(UTC), jurisdiction=chosen.jurisdiction)
     except ValidationError:
         raise Mistake("the nonce cannot be used", "give 8 to 128 visible ASCII characters without spaces") from None
-    signer = attester(ring)
+    signer = attester(chosen.ring)
     click.echo(f"key: {VerifierKey(signer.name, signer.public_key)}", err=True)
     if out:
         out.write_bytes(statement)

@@ -17,6 +17,8 @@ VERBS = {
     "destroy": ("keymgmt.verbs.approval:destroy", "drop a version's secret part for good; needs approvals"),
     "attest": ("keymgmt.verbs.attestation:attest", "make a signed statement of what a region's keys are"),
     "verify-attestation": ("keymgmt.verbs.attestation:verify_attestation", "check such a statement, offline"),
+    "grant": ("keymgmt.verbs.transfer:grant", "write down a transfer between regions, for approvers to sign"),
+    "transfer": ("keymgmt.verbs.transfer:transfer", "seal an envelope for another region, under such a grant"),
     "hardware": ("keymgmt.verbs.hardware:hardware", "make and show keys in a PKCS#11 module"),
     "verify-etcd": (
         "keymgmt.verbs.verify_etcd:verify_etcd",

@@ -4,6 +4,7 @@ import functools
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,9 @@ import click
 from keymgmt.errors import KeyManagementError
 
 if TYPE_CHECKING:
+    from keymgmt.approvals import ApprovalPolicy
     from keymgmt.keyring import FileKeyring
+    from keymgmt.transit.keyring import TransitKeyring
     from keymgmt.unlock import Unlock
 
 
@@ -76,19 +79,28 @@ def opened(directory: Path, region: str, unlock: "Unlock") -> "FileKeyring":
     return FileKeyring.open(directory, region, unlock=unlock)
 
 
-def keyring_options(call: Callable[..., Any]) -> Callable[..., Any]:
-    """A file keyring as `ring_options` names it, or any by --keyring; given to the verb as `ring`, `jurisdiction`."""
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A keyring, and what its settings say beside it."""
 
-    @click.argument("directory", required=False, type=click.Path(file_okay=False, path_type=Path))
+    ring: "FileKeyring | TransitKeyring"
+    jurisdiction: str
+    approvals: "ApprovalPolicy | None"
+
+
+def keyring_options(call: Callable[..., Any]) -> Callable[..., Any]:
+    """A file keyring, or any by --keyring, given to the verb as `chosen`."""
+
     @click.option("--keyring", type=click.Path(path_type=Path), metavar="FILE", help="Settings, `kind: Keyring`.")
-    @click.option("--region", help="Whose keyring; with DIRECTORY.")
+    @click.option("--directory", type=click.Path(file_okay=False, path_type=Path), help="Of a file keyring.")
+    @click.option("--region", help="Whose keyring; with --directory.")
     @click.option("--key-file", type=click.Path(path_type=Path), metavar="FILE", help="32 bytes, mode 600, unlock it.")
     @click.option("--credential", metavar="NAME", help="A systemd credential of 32 bytes unlocks it.")
     @click.option("--passphrase", is_flag=True, help="A passphrase unlocks it; it is asked for.")
     @functools.wraps(call)
     def wrapped(
-        directory: Path | None,
         keyring: Path | None,
+        directory: Path | None,
         region: str | None,
         key_file: Path | None,
         credential: str | None,
@@ -97,14 +109,23 @@ def keyring_options(call: Callable[..., Any]) -> Callable[..., Any]:
     ) -> Any:
         with told():
             if (keyring is None) == (directory is None or region is None):
-                raise Mistake("one keyring is needed", "give DIRECTORY and --region, or --keyring FILE")
+                raise Mistake("one keyring is needed", "give --keyring FILE, or --directory and --region")
             if keyring is not None:
-                from keymgmt.choosing import load_keyring_file
-
-                settings = load_keyring_file(keyring)
-                return call(settings.connect(os.environ), settings.jurisdiction, **more)
+                return call(_chosen(keyring), **more)
             assert directory is not None and region is not None  # as checked above
             ring = opened(directory, region, unlock_of(key_file, credential, passphrase))
-            return call(ring, ring.jurisdiction, **more)
+            return call(Chosen(ring, ring.jurisdiction, ring.approvals), **more)
 
     return wrapped
+
+
+def _chosen(path: Path) -> Chosen:
+    from keymgmt.choosing import load_keyring_file
+    from keymgmt.keyring import FileKeyring
+
+    settings = load_keyring_file(path)
+    policy = settings.policy()
+    ring = settings.connect(os.environ)
+    if isinstance(ring, FileKeyring):
+        return Chosen(ring, ring.jurisdiction, ring.approvals)
+    return Chosen(ring, settings.jurisdiction, policy)

@@ -314,9 +314,10 @@ def test_verifier_keys() -> None:
 
 def test_from_the_command_line(tmp_path: Path) -> None:
     """`attest` and `verify-attestation` agree; a wrong nonce, region or age exits with 1, a wrong key with 2."""
-    words = [str(tmp_path / "keys"), "--region", "eu-de", "--key-file", str(tmp_path / "kek")]
-    run = CliRunner()
-    assert run.invoke(command, ["keys", "init", *words, "--new-key-file"]).exit_code == 0
+    words = ["--region", "eu-de", "--key-file", str(tmp_path / "kek")]
+    run, place = CliRunner(), str(tmp_path / "keys")
+    assert run.invoke(command, ["keys", "init", place, *words, "--new-key-file"]).exit_code == 0
+    words += ["--directory", place]
     path = tmp_path / "statement"
     done = run.invoke(command, ["keys", "attest", *words, "--nonce", NONCE, "--out", str(path)])
     assert done.exit_code == 0, done.output

@@ -1,0 +1,121 @@
+"""`bailiwick keys grant`, `transfer`: sealed data goes to another region, if enough people want exactly that."""
+
+import os
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from keymgmt.verbs.approval import REQUEST, read_file, vote_of, write_file
+from keymgmt.verbs.ring import Mistake, keyring_options, told
+
+if TYPE_CHECKING:
+    from keymgmt.ports import Binding
+    from keymgmt.verbs.ring import Chosen
+
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+PLACE = "JURISDICTION/CLUSTER/TENANT"
+
+
+@click.command()
+@click.option("--from", "source", type=FILE, required=True, help="The source's `.public.json`.")
+@click.option("--to", "destination", type=FILE, required=True, help="The destination's `.public.json`.")
+@click.option("--purpose", required=True, help="What it was sealed for, and stays sealed for.")
+@click.option("--of", "bound", required=True, metavar=PLACE, help="What it is bound to; tenant `*`: any.")
+@click.option("--as", "becomes", required=True, metavar=PLACE, help="What it is bound to there.")
+@click.option("--reason", required=True)
+@click.option("--legal-basis", required=True)
+@click.option("--uses", type=click.IntRange(min=1), default=1, show_default=True, help="How many envelopes.")
+@click.option("--hours", type=click.IntRange(1, 168), default=24, show_default=True)
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="The request's file.")
+def grant(
+    source: Path,
+    destination: Path,
+    purpose: str,
+    bound: str,
+    becomes: str,
+    reason: str,
+    legal_basis: str,
+    uses: int,
+    hours: int,
+    out: Path,
+) -> None:
+    """Write down a transfer between two regions, for approvers to sign with `bailiwick keys approve`."""
+    from keymgmt.canonical import to_base64url
+    from keymgmt.keys import KEY_ID_PREFIX
+    from keymgmt.public import PublicKeyring
+    from keymgmt.transfer import TransferGrant
+
+    now = datetime.now(UTC).replace(microsecond=0)
+    with told():
+        ours, theirs = PublicKeyring.load(source), PublicKeyring.load(destination)
+        action = TransferGrant(
+            source=_bound(ours.region, purpose, bound),
+            lineage=to_base64url(ours.keys()[0].lineage),
+            destination=_bound(theirs.region, purpose, becomes),
+            destination_key=KEY_ID_PREFIX + to_base64url(theirs.recipient(purpose).key_id),
+            reason=reason,
+            legal_basis=legal_basis,
+            uses=uses,
+            begins=now,
+            expires=now + timedelta(hours=hours),
+        ).action()
+    write_file(out, {"schema": REQUEST, "action": action.decode(), "nonce": to_base64url(os.urandom(16))})
+    click.echo(action.decode())
+
+
+@click.command()
+@keyring_options
+@click.option("--in", "envelope", type=FILE, required=True, help="The envelope.")
+@click.option("--grant", "path", type=FILE, required=True, help="As `grant` wrote it.")
+@click.option("--vote", "votes", multiple=True, type=FILE, help="Repeatable.")
+@click.option("--to", "destination", type=FILE, required=True, help="The destination's `.public.json`.")
+@click.option("--tenant", help="What the envelope is bound to, where the grant says `*`.")
+@click.option(
+    "--ledger", type=click.Path(dir_okay=False, path_type=Path), required=True, help="Where uses are counted."
+)
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True)
+def transfer(
+    chosen: "Chosen",
+    envelope: Path,
+    path: Path,
+    votes: Sequence[Path],
+    destination: Path,
+    tenant: str | None,
+    ledger: Path,
+    out: Path,
+) -> None:
+    """Open an envelope and seal it for another region, under a grant and its votes. Each call spends one use."""
+    from dataclasses import replace
+
+    from keymgmt.ledger import FileLedger
+    from keymgmt.public import PublicKeyring
+    from keymgmt.transfer import ANY, TransferDesk, parse_grant
+
+    if chosen.approvals is None:
+        raise Mistake("nobody is declared who could approve", "give the keyring approvers")
+    if out.exists():
+        raise Mistake(f"`{out}` is there already", "name another file")
+    allowed = parse_grant(read_file(path, REQUEST, ("action", "nonce"))["action"].encode())
+    if allowed.source.tenant == ANY and tenant is None:
+        raise Mistake("the grant is for any tenant", "give --tenant")
+    bound = allowed.source if tenant is None else replace(allowed.source, tenant=tenant)
+    desk = TransferDesk(chosen.ring, chosen.approvals, FileLedger(ledger))
+    cast = [vote_of(one) for one in votes]
+    sealed = desk.transfer(
+        envelope.read_bytes(), bound, allowed, cast, PublicKeyring.load(destination), datetime.now(UTC)
+    )
+    out.write_bytes(sealed.to_bytes())
+    click.echo(f"{envelope.name}: from {bound.region} to {sealed.region}, {len(cast)} votes")
+
+
+def _bound(region: str, purpose: str, text: str) -> "Binding":
+    from keymgmt.ports import Binding
+
+    parts = text.split("/")
+    if len(parts) != 3:
+        raise Mistake(f"`{text}` is no binding", f"write {PLACE}; a part may be empty")
+    jurisdiction, cluster, tenant = parts
+    return Binding(region, jurisdiction, purpose, cluster, tenant)

@@ -1,0 +1,203 @@
+"""Each check of attestations and transfers is needed: a copy of the package without it fails a test.
+
+Two are tried always, all of them with `BAILIWICK_TEST_LONG=1`.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LONG = bool(os.environ.get("BAILIWICK_TEST_LONG"))
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """What is taken out, and the tests one of which must notice."""
+
+    file: str
+    before: str
+    after: str
+    tests: str
+    always: bool = False
+
+
+TRANSFER, ATTESTATION = "test_transfer.py", "test_attestation.py"
+MUTATIONS = {
+    "an opener opens other regions' envelopes": Mutation(
+        "opening.py", "if unverified.region != self.region:", "if False:", "test_envelopes.py"
+    ),
+    "a sealer seals for other regions": Mutation(
+        "sealing.py", "if bound.region != self.region:", "if False:", "test_envelopes.py"
+    ),
+    "one approver is enough": Mutation(
+        "transfer.py", "if approvals.needed < LEAST_APPROVALS:", "if False:", f"{TRANSFER}::test_g7"
+    ),
+    "votes are not asked for": Mutation(
+        "transfer.py",
+        "quorum = self._approvals.verify(grant.action(), votes, now)",
+        'quorum = Quorum(grant.action(), b"", (), 0)',
+        f"{TRANSFER}::test_g7",
+        always=True,
+    ),
+    "the time is not looked at": Mutation(
+        "transfer.py", "if not grant.begins <= now < grant.expires:", "if False:", f"{TRANSFER}::test_g4"
+    ),
+    "the source's region is not compared": Mutation(
+        "transfer.py", "if grant.source.region != self._source.region:", "if False:", f"{TRANSFER}::test_g4"
+    ),
+    "the source's lineage is not compared": Mutation(
+        "transfer.py", "if grant.lineage not in", "if None in", f"{TRANSFER}::test_g4"
+    ),
+    "the binding is not compared": Mutation("transfer.py", "if bound != allowed:", "if False:", f"{TRANSFER}::test_g4"),
+    "the envelope's region is not compared": Mutation(
+        "transfer.py", "if unverified.region != grant.source.region:", "if False:", f"{TRANSFER}::test_g4"
+    ),
+    "the destination's region is not compared": Mutation(
+        "transfer.py", "if destination.region != grant.destination.region:", "if False:", f"{TRANSFER}::test_g4"
+    ),
+    "the destination's key is not compared": Mutation(
+        "transfer.py", "if found != grant.destination_key:", "if False:", f"{TRANSFER}::test_g4"
+    ),
+    "uses are not counted": Mutation("ledger.py", "if count > limit:", "if False:", f"{TRANSFER}::test_g4_uses"),
+    "uses are not kept": Mutation(
+        "ledger.py",
+        '_append(handle, json_bytes({**asdict(use), "before": head}) + b"\\n")',
+        "pass",
+        f"{TRANSFER}::test_g4_uses",
+    ),
+    "uses may be changed": Mutation(
+        "ledger.py", 'and said.pop("before") == head', 'and said.pop("before")', f"{TRANSFER}::test_g10"
+    ),
+    "half a line is left out": Mutation("ledger.py", "if lines.pop():", "if not lines.pop:", f"{TRANSFER}::test_g10"),
+    "others may write the ledger": Mutation("ledger.py", "or found.st_mode & 0o077", "", f"{TRANSFER}::test_g10"),
+    "grants without end": Mutation(
+        "transfer.py", "or not timedelta() < self.expires - self.begins <= LONGEST", "", f"{TRANSFER}::test_grants"
+    ),
+    "grants without reason": Mutation(
+        "transfer.py",
+        "if not self.reason.strip() or not self.legal_basis.strip():",
+        "if False:",
+        f"{TRANSFER}::test_gr",
+    ),
+    "grants change the purpose": Mutation(
+        "transfer.py", "if self.source.purpose != self.destination.purpose:", "if False:", f"{TRANSFER}::test_grants"
+    ),
+    "statements are not verified": Mutation(
+        "notes.py",
+        "Ed25519PublicKey.from_public_bytes(key.public).verify(signed[4:], text.encode())",
+        "pass",
+        f"{ATTESTATION}::test_g2_no",
+        always=True,
+    ),
+    "the key's name is not compared": Mutation(
+        "attestation.py", "if key.name != attester_name(statement.region):", "if False:", f"{ATTESTATION}::test_g2_for"
+    ),
+    "the asked region is not compared": Mutation(
+        "attestation.py",
+        "if expected.region is not None and expected.region != statement.region:",
+        "if False:",
+        f"{ATTESTATION}::test_g2_for",
+    ),
+    "the asked cluster is not compared": Mutation(
+        "attestation.py",
+        "if expected.cluster_id is not None and expected.cluster_id != cluster:",
+        "if False:",
+        f"{ATTESTATION}::test_g2_for",
+    ),
+    "nonces are not compared": Mutation(
+        "attestation.py",
+        "if expected.nonce is not None and expected.nonce != statement.nonce:",
+        "if False:",
+        f"{ATTESTATION}::test_g2_rep",
+    ),
+    "age is not looked at": Mutation(
+        "attestation.py", "if now - issued > expected.age:", "if False:", f"{ATTESTATION}::test_g2_stale"
+    ),
+    "statements from the future": Mutation(
+        "attestation.py", "if issued > now + SKEW:", "if False:", f"{ATTESTATION}::test_g2_stale"
+    ),
+    "any key may have signed": Mutation(
+        "attestation.py",
+        "if [key.public for key in own] != [signed_by.public]:",
+        "if False:",
+        f"{ATTESTATION}::test_a_ret",
+    ),
+    "key ids are not recomputed": Mutation(
+        "attestation.py",
+        "if written != [key.key_id for key in statement.facts()] or",
+        "if",
+        f"{ATTESTATION}::test_g2_the",
+    ),
+    "a service's keys may leave": Mutation(
+        "attestation.py", "if not is_software and loose:", "if False:", f"{ATTESTATION}::test_g2_the"
+    ),
+    "the lineage is not recomputed": Mutation(
+        "attestation.py",
+        "if server and _lineage(statement.region, server) != statement.lineage:",
+        "if False:",
+        f"{ATTESTATION}::test_g2_the",
+    ),
+    "replication is not looked at": Mutation(
+        "attestation.py",
+        "if server and (server.replicates and not server.local_mount):",
+        "if False:",
+        f"{ATTESTATION}::test_a_rep",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A copy of what the tests need."""
+    copy = tmp_path_factory.mktemp("mutations")
+    for name in ("keymgmt", "tests/keymgmt"):
+        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "bailiwick.py"):
+        shutil.copy(ROOT / name, copy / name)
+    yield copy
+
+
+def run(tree: Path, selected: str) -> subprocess.CompletedProcess[str]:
+    """The tests of a file whose names begin so, on the copy."""
+    file, _, prefix = selected.partition("::")
+    words = ["-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", f"tests/keymgmt/{file}"]
+    words += ["-k", prefix] if prefix else []
+    environment = {**os.environ, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
+    return subprocess.run(
+        [sys.executable, *words], cwd=tree, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+@pytest.mark.parametrize("name", MUTATIONS)
+def test_without_the_check_a_test_fails(tree: Path, name: str) -> None:
+    """It fails because of an assertion, in the copy without the check, and only there."""
+    mutation = MUTATIONS[name]
+    if not mutation.always and not LONG:
+        pytest.skip("takes seconds; set BAILIWICK_TEST_LONG=1")
+    path = tree / "keymgmt" / mutation.file
+    whole = path.read_text()
+    assert whole.count(mutation.before) == 1, "the check is written otherwise now"
+    path.write_text(whole.replace(mutation.before, mutation.after))
+    try:
+        done = run(tree, mutation.tests)
+    finally:
+        path.write_text(whole)
+    assert done.returncode == 1, done.stdout[-2000:]
+    assert "failed" in done.stdout
+
+
+@pytest.mark.skipif(not LONG, reason="takes seconds; set BAILIWICK_TEST_LONG=1")
+def test_with_all_checks_they_hold(tree: Path) -> None:
+    """The unchanged copy passes: what fails above fails for want of the check."""
+    for selected in sorted({mutation.tests for mutation in MUTATIONS.values()}):
+        done = run(tree, selected)
+        assert done.returncode == 0, done.stdout[-2000:]
