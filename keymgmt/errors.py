@@ -40,6 +40,10 @@ class SignerUnavailable(KeyManagementError):
     """Nothing was signed. Retry later, or look at the key's state."""
 
 
+class SignatureInvalid(KeyManagementError):
+    """The signature is not this key's over this message. Never retry."""
+
+
 class NotApproved(KeyManagementError):
     """Too few valid approvals; the message names what is missing."""
 

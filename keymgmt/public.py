@@ -8,11 +8,21 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from keymgmt.canonical import from_base64url, json_bytes, moment, stamp, to_base64url
 from keymgmt.document import Encoded, Purpose, Region, Stamp
-from keymgmt.errors import KeyringInvalid, KeyringMissing, KeyringRolledBack, NoSuchKey
+from keymgmt.errors import (
+    KeyDestroyed,
+    KeyRevoked,
+    KeyringInvalid,
+    KeyringMissing,
+    KeyringRolledBack,
+    NoSuchKey,
+    SignatureInvalid,
+)
 from keymgmt.keys import Algorithm, KeyFacts
 from keymgmt.sealing import RegionSealer
 from keymgmt.states import MAY, State, Use
@@ -143,6 +153,24 @@ class PublicKeyring:
             if found is not None:
                 return found
         raise NoSuchKey(f"region `{self.region}` has no active sealing key for `{purpose}`; rotate one in")
+
+    def verify(self, key_id: str, message: bytes, signature: bytes) -> None:
+        """Return if this version signed the message and is still trusted.
+
+        Raises NoSuchKey, KeyRevoked, KeyDestroyed, SignatureInvalid.
+        """
+        key = next((one for one in self._keys if one.key_id == key_id), None)
+        if key is None or key.algorithm != Algorithm.ED25519:
+            raise NoSuchKey(f"region `{self.region}` has no signing key `{key_id}`")
+        if Use.VERIFY not in MAY[key.state]:
+            gone = key.state is State.DESTROYED
+            raise (KeyDestroyed if gone else KeyRevoked)(
+                f"key `{key_id}` is {key.state}; what it signed is not trusted"
+            )
+        try:
+            Ed25519PublicKey.from_public_bytes(key.public).verify(signature, message)
+        except InvalidSignature:
+            raise SignatureInvalid(f"key `{key_id}` did not sign this") from None
 
 
 def _load(path: Path) -> tuple[_Document, tuple[KeyFacts, ...]]:

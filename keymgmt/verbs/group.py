@@ -19,6 +19,7 @@ VERBS = {
     "verify-attestation": ("keymgmt.verbs.attestation:verify_attestation", "check such a statement, offline"),
     "grant": ("keymgmt.verbs.transfer:grant", "write down a transfer between regions, for approvers to sign"),
     "transfer": ("keymgmt.verbs.transfer:transfer", "seal an envelope for another region, under such a grant"),
+    "rewrap": ("keymgmt.verbs.rewrap:rewrap", "move envelopes to the newest version of their key"),
     "hardware": ("keymgmt.verbs.hardware:hardware", "make and show keys in a PKCS#11 module"),
     "verify-etcd": (
         "keymgmt.verbs.verify_etcd:verify_etcd",

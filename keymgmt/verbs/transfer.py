@@ -52,9 +52,9 @@ def grant(
     with told():
         ours, theirs = PublicKeyring.load(source), PublicKeyring.load(destination)
         action = TransferGrant(
-            source=_bound(ours.region, purpose, bound),
+            source=bound_of(ours.region, purpose, bound),
             lineage=to_base64url(ours.keys()[0].lineage),
-            destination=_bound(theirs.region, purpose, becomes),
+            destination=bound_of(theirs.region, purpose, becomes),
             destination_key=KEY_ID_PREFIX + to_base64url(theirs.recipient(purpose).key_id),
             reason=reason,
             legal_basis=legal_basis,
@@ -111,7 +111,8 @@ def transfer(
     click.echo(f"{envelope.name}: from {bound.region} to {sealed.region}, {len(cast)} votes")
 
 
-def _bound(region: str, purpose: str, text: str) -> "Binding":
+def bound_of(region: str, purpose: str, text: str) -> "Binding":
+    """A binding as it is written on the command line."""
     from keymgmt.ports import Binding
 
     parts = text.split("/")
