@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -23,13 +24,14 @@ from audit.verify import verify_log
 from audit.web.client import Access, HttpClient, Unreachable
 from audit.web.far_log import FarLog
 from audit.web.reading import reading_app
-from audit.web.running import served
+from audit.web.running import Door, served
 from audit.web.submitting import Submitter
 from audit.witness.collecting import Collector
 from tests.audit.disks import Fault, SimulatedDisk
 from tests.audit.test_policy import vkey, witness
 from tests.audit.test_witness import World, policy_of
 from tests.audit.worlds import CORPORA, ORIGIN, NoteKey, decision, filled, open_log, until
+from webhook.certificates import Authority
 
 KEYS = [NoteKey().verifier()]
 ROOT = Path(__file__).parents[2]
@@ -309,6 +311,26 @@ def test_a_token_is_asked_for(tmp_path: Path) -> None:
             with HttpClient(url, Access(token=token)) as client, pytest.raises(Unreachable, match="status 401"):
                 FarLog(client).note()
         assert "s3cret" not in repr(Access(token="s3cret"))
+
+
+def test_over_tls(tmp_path: Path) -> None:
+    """With a certificate the log is served over TLS; who doesn't know its authority copies nothing."""
+    filled(tmp_path / "log", 3)
+    authority = Authority("test", datetime.now(UTC))
+    authority.server(["localhost"], datetime.now(UTC)).write(tmp_path)
+    (tmp_path / "ca.crt").write_bytes(authority.certificate)
+    door = Door(certificate=tmp_path / "tls.crt", key=tmp_path / "tls.key")
+    with served(reading_app(PublishedFiles(tmp_path / "log")), door) as port:
+        known = Access(authority=tmp_path / "ca.crt")
+        with mirrored(FarLog(HttpClient(f"https://localhost:{port}", known)), tmp_path / "copy") as copy:
+            assert copy.round().size == 6
+        with HttpClient(f"https://localhost:{port}") as stranger, pytest.raises(Unreachable, match="certificate"):
+            stranger.get(CHECKPOINT)
+        with (
+            HttpClient(f"https://127.0.0.1:{port}", known) as elsewhere,
+            pytest.raises(Unreachable, match="certificate"),
+        ):
+            elsewhere.get(CHECKPOINT)
 
 
 def test_the_client_is_bounded(tmp_path: Path) -> None:

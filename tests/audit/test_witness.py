@@ -3,6 +3,7 @@
 import base64
 import random
 import re
+import socket
 import threading
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -230,6 +231,48 @@ def test_only_names_sizes_and_hashes_cross_a_border(tmp_path: Path) -> None:
         assert len(body) < 2_000
         for part in (b"team-", b"decision", b"denied", b"web-", b"restricted", b"Deployment"):
             assert part not in body
+
+
+def test_the_bytes_on_the_wire(tmp_path: Path) -> None:
+    """The whole HTTP request to a witness is its address, a few headers and the submission."""
+    filled(tmp_path / "log", 300)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        submitter = Submitter()
+        collector = Collector(
+            PublishedFiles(tmp_path / "log"), policy_of(("X1", f"http://127.0.0.1:{port}/w")), submitter
+        )
+        received: list[bytes] = []
+
+        def answer() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                data = b""
+                while b"\r\n\r\n" not in data or len(data.partition(b"\r\n\r\n")[2]) < _length(data):
+                    data += connection.recv(65536)
+                received.append(data)
+                connection.sendall(b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        assert not collector.collect()
+        thread.join()
+        submitter.close()
+    head, _, body = received[0].partition(b"\r\n\r\n")
+    first, *headers = head.split(b"\r\n")
+    assert first == b"POST /w/add-checkpoint HTTP/1.1"
+    assert {line.partition(b":")[0] for line in headers} == {
+        b"Host",
+        b"Accept-Encoding",
+        b"Content-Length",
+        b"User-Agent",
+    }
+    assert SUBMISSION.fullmatch(body)
+
+
+def _length(data: bytes) -> int:
+    found = re.search(rb"Content-Length: ([0-9]+)", data)
+    return int(found[1]) if found else 0
 
 
 def _first(directory: Path, size: int) -> bytes:
