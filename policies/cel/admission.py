@@ -52,16 +52,19 @@ NAMESPACE_CONDITION = ObjectType(
     "kubernetes.NamespaceCondition",
     {"status": STRING, "type": STRING, "lastTransitionTime": TIMESTAMP, "message": STRING, "reason": STRING},
 )
+NAMESPACE_SPEC = ObjectType("kubernetes.NamespaceSpec", {"finalizers": _STRINGS})
+NAMESPACE_STATUS = ObjectType(
+    "kubernetes.NamespaceStatus", {"conditions": list_of(NAMESPACE_CONDITION), "phase": STRING}
+)
 NAMESPACE = ObjectType(
     "kubernetes.Namespace",
     {
         "metadata": NAMESPACE_METADATA,
-        "spec": ObjectType("kubernetes.NamespaceSpec", {"finalizers": _STRINGS}),
-        "status": ObjectType(
-            "kubernetes.NamespaceStatus", {"conditions": list_of(NAMESPACE_CONDITION), "phase": STRING}
-        ),
+        "spec": NAMESPACE_SPEC,
+        "status": NAMESPACE_STATUS,
     },
 )
+DECLARED = "kubernetes."  # how names of types begin that nothing constructs
 OBJECT_TYPES = (
     GROUP_VERSION_KIND,
     GROUP_VERSION_RESOURCE,
@@ -70,4 +73,6 @@ OBJECT_TYPES = (
     NAMESPACE_METADATA,
     NAMESPACE_CONDITION,
     NAMESPACE,
+    NAMESPACE_SPEC,
+    NAMESPACE_STATUS,
 )

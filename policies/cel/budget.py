@@ -8,7 +8,7 @@ that cost little there and are slow here; nothing in everyday use comes near it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter, thread_time
 
 PER_EXPRESSION = 1_000_000
@@ -27,6 +27,10 @@ class Patience:
     seconds: float = 0.08
     wall: Callable[[], float] = perf_counter
     busy: Callable[[], float] = thread_time
+
+    def less(self, seconds: float) -> Patience:
+        """Patience that has waited before; some is left."""
+        return replace(self, seconds=max(self.seconds / 4, self.seconds - seconds))
 
 
 PATIENCE = Patience()

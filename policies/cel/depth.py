@@ -23,6 +23,7 @@ _PER_NODE = 4  # the most frames that any stage spends on one level of the tree
 class Depth(NamedTuple):
     levels: int  # as cel-go counts: selections, indexes, calls of methods, relations, sums, ternaries
     frames: int  # levels of the tree
+    nodes: int
 
 
 def room_for(levels: int) -> None:
@@ -56,16 +57,17 @@ def too_deep(source: str) -> ParseError:
 
 def nesting(tree: Node) -> Depth:
     """The deepest path of the tree, found without recursion."""
-    levels = frames = 0
+    levels = frames = nodes = 0
     pending: list[tuple[Node, int, int]] = [(tree, 0, 0)]
     while pending:
         node, level, frame = pending.pop()
         if isinstance(node, _LEVELS) or (isinstance(node, Call) and _counts(node)):
             level += 1
         frame += 1
+        nodes += 1
         levels, frames = max(levels, level), max(frames, frame)
         pending.extend((child, level, frame) for child in children(node))
-    return Depth(levels, frames)
+    return Depth(levels, frames, nodes)
 
 
 def _counts(node: Call) -> bool:

@@ -11,9 +11,12 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from policies.cel import versions
-from policies.cel.admission import NAMESPACE, REQUEST
+from policies.cel.admission import NAMESPACE, OBJECT_TYPES, REQUEST
 from policies.cel.functions import Function, Table, Version, merge, shielded, table
 from policies.cel.types import DYN, STRING, CelType, ObjectType, map_of
+
+# The API server's checker lets an expression construct what it declares variables with; its evaluator never does.
+ADMISSION_TYPES = {declared.name: declared for declared in OBJECT_TYPES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,4 +90,6 @@ class Environment:
         declared = self.types.get(name)
         if declared is None and self.patches:
             declared = object_type(name)
+        if declared is None and not {"request", "namespaceObject"}.isdisjoint(self.variables):
+            declared = ADMISSION_TYPES.get(name)
         return MESSAGES.get(name) if declared is None else declared

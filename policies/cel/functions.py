@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from policies.cel.errors import CelError, EvaluationError
-from policies.cel.types import CelType
+from policies.cel.types import CelType, Kind
 
 Version = tuple[int, int]
 
@@ -46,6 +46,20 @@ class Overload:
     call: Callable[..., Any] | Timed
     cost: Cost | None = None
     ordered: bool = False  # with two arguments, too, the second is evaluated only after the first succeeded
+    variables: tuple[CelType, ...] = field(init=False, repr=False, compare=False)  # type variables of the signature
+
+    def __post_init__(self) -> None:
+        found: dict[CelType, None] = {}
+        for type_ in (*self.args, self.result):
+            _gather(type_, found)
+        object.__setattr__(self, "variables", tuple(found))
+
+
+def _gather(type_: CelType, found: dict[CelType, None]) -> None:
+    if type_.kind is Kind.PARAMETER:
+        found[type_] = None
+    for part in type_.parameters:
+        _gather(part, found)
 
 
 @dataclass(frozen=True, slots=True)

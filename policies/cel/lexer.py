@@ -28,6 +28,7 @@ RESERVED = frozenset(
         "while",
     ]
 )
+MAX_TOKENS = 3_000  # commas aside; ours, so that loading an expression takes milliseconds
 KEYWORDS = frozenset({"true", "false", "null", "in"})
 
 _STRING = (
@@ -57,9 +58,12 @@ class Token(NamedTuple):
 
 
 def tokens(source: str) -> list[Token]:
-    """All tokens, closed by one of kind `end`. Raises ParseError at the first character that starts none."""
+    """All tokens, closed by one of kind `end`. Raises ParseError at the first character that starts none, and where
+    there are too many.
+    """
     found: list[Token] = []
     at, end, match = 0, len(source), _TOKEN.match
+    most = MAX_TOKENS + source.count(",")
     while at < end:
         token = match(source, at)
         if token is None:
@@ -67,9 +71,14 @@ def tokens(source: str) -> list[Token]:
         kind, text = str(token.lastgroup), token[0]
         if kind == "mark" or (kind == "name" and text in KEYWORDS):
             found.append(Token(text, text, at))
+            if len(found) > most:
+                break
         elif kind != "space":
             found.append(Token(kind, text, at))
         at = token.end()
+    if len(found) > most:
+        message = f"expression too long: more than {MAX_TOKENS} tokens"
+        raise ParseError.at(message, source, None, "split the expression into variables")
     found.append(Token("end", "", end))
     return found
 

@@ -25,6 +25,8 @@ class MacroError(Exception):
 def has(args: tuple[Node, ...], at: int) -> Node:
     """`has(operand.field)`, the only macro that isn't a method."""
     argument = args[0]
+    if isinstance(argument, Has):
+        return argument  # what it expands to is a selection itself
     if not isinstance(argument, Select) or argument.optional:
         raise MacroError("invalid argument to has() macro", argument.at)
     return Has(argument.operand, argument.field, at)

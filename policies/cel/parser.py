@@ -2,7 +2,8 @@
 
 Limits, as in cel-go: 100,000 code points; 250 levels of any one rule of its grammar, where a ternary's tail is a level
 of expressions, the right operand of a comparison one of relations, that of a sum or a product one of calculations.
-Everything accepted here can be walked recursively within the room that `depth.room_for` makes.
+Ours is the limit of 3,000 tokens, where commas don't count. Everything accepted here can be walked recursively within
+the room that `depth.room_for` makes.
 """
 
 from __future__ import annotations

@@ -28,15 +28,30 @@ class Program:
     expression has one: that is several times as quick, but knows nothing of failures, and leaves them to the steps.
     """
 
-    __slots__ = ("_asked", "_constructs", "_depth", "_draft", "_owed", "_padding", "_quick", "_run", "source", "type")
+    __slots__ = (
+        "_asked",
+        "_constructs",
+        "_depth",
+        "_draft",
+        "_loading",
+        "_owed",
+        "_padding",
+        "_quick",
+        "_run",
+        "source",
+        "type",
+    )
 
-    def __init__(self, source: str, type_: CelType, planned: Plan, depth: int, draft: Draft | None) -> None:
+    def __init__(
+        self, source: str, type_: CelType, planned: Plan, depth: int, draft: Draft | None, loading: float = 0.0
+    ) -> None:
         self.source = source
         self.type = type_
         self._run = planned.step.run
         self._owed = planned.step.owed
         self._padding = [None] * planned.slots
         self._depth = depth
+        self._loading = loading  # seconds that it took where it is large: its evaluation has as much less
         self._constructs = "{" in source or "transformMap" in source
         self._draft = draft
         self._quick: Quick | None = None
@@ -119,15 +134,20 @@ class Program:
 
     def _exactly(self, names: Mapping[str, object], budget: Budget, clocks: Frame) -> Value:
         """The value, or why there is none, one step after another. The clocks may have been started before."""
-        f = frame(names, budget.left, budget.patience, self._padding)
+        patience = budget.patience.less(self._loading) if self._loading else budget.patience
+        f = frame(names, budget.left, patience, self._padding)
         f[STARTED], f[BUSY] = clocks[STARTED], clocks[BUSY]
         if self._depth:
             from policies.cel.depth import room_for
 
             room_for(self._depth)
+        stopped = False
         try:
             value = self._run(f)
             f[SPENT] += self._owed
+        except CostExceeded:
+            stopped = True
+            raise
         except CelError:
             raise
         except RecursionError as error:
@@ -137,7 +157,7 @@ class Program:
         finally:
             clocks[STARTED], clocks[BUSY] = f[STARTED], f[BUSY]
             budget.spend(f[SPENT] % 2**64)
-            if not 0 <= f[SPENT] <= f[LIMIT]:
+            if not stopped and not 0 <= f[SPENT] <= f[LIMIT]:
                 raise CostExceeded(_CANCELLED)
         return value
 

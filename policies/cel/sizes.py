@@ -10,6 +10,7 @@ from policies.cel.errors import EvaluationError
 MAX_TEXT = 8 * 1024 * 1024  # characters or bytes
 MAX_LIST = 1_000_000  # elements
 MAX_RESULT = 1_000_000  # values inside one another
+MAX_PATTERN = 10_000  # characters of a regular expression
 MAX_NOTATION = 65_536  # characters of a URL, a quantity, a version, an address, a moment
 
 

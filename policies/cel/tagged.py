@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from base64 import b64decode, b64encode
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 from policies.cel.errors import EvaluationError
@@ -59,7 +59,7 @@ def _compound(value: Value) -> Tagged:
         case LazyMap():
             return {"t": "map", "v": [[tagged(_computed(value, name)), _NO_KEY] for name in value.names()]}
         case Mapping():
-            return {"t": "map", "v": [[tagged(key), tagged(held)] for key, held in pairs(value)]}
+            return {"t": "map", "v": [[tagged(key), _held(key, held)] for key, held in pairs(value)]}
         case Optional():
             return {"t": "optional", "v": tagged(value.value)} if value.present else {"t": "optional"}
         case CelType():
@@ -70,6 +70,10 @@ def _compound(value: Value) -> Tagged:
     if declared is None:
         raise TypeError(f"no CEL value: {value!r}")
     return {"t": "other", "v": f"{declared.name}:{'' if declared.name.startswith(_WORDLESS) else value}"}
+
+
+def _held(key: Value, held: Value) -> Tagged:
+    return _NO_KEY if isinstance(key, float) and math.isnan(key) else tagged(held)  # nobody finds NaN again
 
 
 def _computed(value: LazyMap, name: str) -> Value:
@@ -98,14 +102,14 @@ def _unabridged(ours: Tagged, theirs: Tagged) -> Tagged:
     return ours if str(size) == theirs["v"] else theirs
 
 
-def _comparable(form: Tagged) -> object:
+def _comparable(form: Tagged) -> Hashable:
     kind, value = form["t"], form.get("v")
     match kind:
         case "double":
             number = float(str(value))
             return kind, "nan" if math.isnan(number) else repr(number)
         case "list":
-            return kind, [_comparable(item) for item in value or ()]
+            return kind, tuple([_comparable(item) for item in value or ()])
         case "map" | "object":
             name = form.get("name", "")
             return kind, name, _entries(value or (), is_patch=name == "JSONPatch")
@@ -116,6 +120,6 @@ def _comparable(form: Tagged) -> object:
     return kind, value
 
 
-def _entries(entries: Any, is_patch: bool) -> list[tuple[str, str]]:
+def _entries(entries: Any, is_patch: bool) -> Hashable:
     kept = [(key, held) for key, held in entries if not (is_patch and held == _EMPTY and key["v"] != "value")]
-    return sorted((repr(_comparable(key)), repr(_comparable(held))) for key, held in kept)
+    return frozenset((_comparable(key), _comparable(held)) for key, held in kept)

@@ -71,7 +71,7 @@ class Checker:
     def run(self, tree: ast.Node) -> Checked:
         self.found = Checked(tree)
         self.check(tree)
-        self.found.types = {key: self.inference.known(type_, True) for key, type_ in self.found.types.items()}
+        self.found.types = self.inference.settled(self.found.types)
         self.found.type = self.found.types[id(tree)]
         self.settle_types()
         return self.found

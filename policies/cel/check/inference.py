@@ -5,7 +5,8 @@ An attempt that fails leaves no trace.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from operator import is_
 
 from policies.cel.check.unify import Substitution, assignable, assignable_all, most_general, substitute
 from policies.cel.functions import Function, Overload
@@ -16,12 +17,31 @@ class Inference:
     """Grows while an expression is checked."""
 
     def __init__(self) -> None:
-        self.bound: Substitution = {}
+        self.bound = Substitution()
         self.fresh = 0
 
     def known(self, type_: CelType, free_to_dyn: bool = False) -> CelType:
         """The type with what is known of its variables; with `free_to_dyn`, the rest becomes dyn."""
         return substitute(self.bound, type_, free_to_dyn)
+
+    def settled(self, types: Mapping[int, CelType]) -> dict[int, CelType]:
+        """All types as they are in the end. Types that have others in common are settled once."""
+        done: dict[int, CelType] = {}
+        return {key: self._settled(type_, done) for key, type_ in types.items()}
+
+    def _settled(self, type_: CelType, done: dict[int, CelType]) -> CelType:
+        found = done.get(id(type_))
+        if found is None:
+            found = type_
+            if type_.kind is Kind.PARAMETER:
+                held = self.bound.get(type_)
+                found = DYN if held is None else self._settled(held, done)
+            elif type_.parameters:
+                parts = tuple([self._settled(part, done) for part in type_.parameters])
+                same_parts = all(map(is_, parts, type_.parameters))
+                found = type_ if same_parts else CelType(type_.kind, type_.name, parts)
+            done[id(type_)] = found
+        return found
 
     def fitting(
         self, function: Function, args: Sequence[CelType], member: bool
@@ -33,10 +53,10 @@ class Inference:
             if overload.member is not member or len(overload.args) != len(args):
                 continue
             declared, returned = self.instance(overload)
-            trial = dict(self.bound)
-            if not assignable_all(trial, args, declared):
+            attempt = self.bound.attempt()
+            if not assignable_all(attempt, args, declared):
                 continue
-            self.bound = trial
+            self.bound.keep(attempt)
             found.append(overload)
             own = self.known(returned)
             if result is None:
@@ -47,18 +67,12 @@ class Inference:
 
     def instance(self, overload: Overload) -> tuple[tuple[CelType, ...], CelType]:
         """The signature with type variables of its own."""
-        variables: Substitution = {}
-        for type_ in (*overload.args, overload.result):
-            self.freshen(type_, variables)
-        if not variables:
+        if not overload.variables:
             return overload.args, overload.result
-        return tuple(substitute(variables, arg) for arg in overload.args), substitute(variables, overload.result)
-
-    def freshen(self, type_: CelType, variables: Substitution) -> None:
-        if type_.kind is Kind.PARAMETER and type_ not in variables:
-            variables[type_] = self.variable_type()
-        for part in type_.parameters:
-            self.freshen(part, variables)
+        own = Substitution()
+        for variable in overload.variables:
+            own[variable] = self.variable_type()
+        return tuple([substitute(own, arg) for arg in overload.args]), substitute(own, overload.result)
 
     def variable_type(self) -> CelType:
         """A new type of which nothing is known."""
@@ -67,9 +81,9 @@ class Inference:
 
     def assign(self, a: CelType, b: CelType) -> bool:
         """Whether the two agree; then they do from now on."""
-        trial = dict(self.bound)
-        if assignable(trial, a, b):
-            self.bound = trial
+        attempt = self.bound.attempt()
+        if assignable(attempt, a, b):
+            self.bound.keep(attempt)
             return True
         return False
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import chain
 
+from policies.cel.admission import DECLARED
 from policies.cel.environment import Environment
 from policies.cel.types import (
     BOOL,
@@ -76,4 +77,6 @@ class Scopes:
         return self.strict and any(first in scope for scope in self.open)
 
     def type_named(self, name: str) -> CelType | None:
-        return TYPE_NAMES.get(name) or self.environment.named_type(name) or self.environment.constructible(name)
+        """The type that a name stands for. What the API server declares variables with can't be named so."""
+        found = TYPE_NAMES.get(name) or self.environment.named_type(name)
+        return found if found or name.startswith(DECLARED) else self.environment.constructible(name)

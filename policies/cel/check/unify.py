@@ -1,17 +1,41 @@
 """Whether one type may stand where another is declared, binding type variables on the way. A port of cel-go's rules.
 
-A substitution is a dict from the name of a type variable to its type. Trial and error copies it: a failed attempt
-leaves no trace.
+A substitution knows the type of a type variable by the variable's name. An attempt writes into a substitution of its
+own over the one that holds, so that a failed one leaves no trace.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import repeat
 from operator import is_
 
 from policies.cel.types import DYN, CelType, Kind, NullableType, is_optional, same
 
-Substitution = dict[CelType, CelType]
+
+class Substitution:
+    """Which type each type variable stands for. `below` is the one that this one is an attempt over."""
+
+    __slots__ = ("below", "own")
+
+    def __init__(self, below: Substitution | None = None) -> None:
+        self.own: dict[str, CelType] = {}
+        self.below = below
+
+    def get(self, variable: CelType) -> CelType | None:
+        found = self.own.get(variable.name)
+        return self.below.get(variable) if found is None and self.below is not None else found
+
+    def __setitem__(self, variable: CelType, type_: CelType) -> None:
+        self.own[variable.name] = type_
+
+    def attempt(self) -> Substitution:
+        return Substitution(self)
+
+    def keep(self, attempt: Substitution) -> None:
+        """The attempt succeeded."""
+        self.own.update(attempt.own)
+
 
 _NULLABLE = frozenset({Kind.NULL, Kind.OPAQUE, Kind.OBJECT, Kind.DURATION, Kind.TIMESTAMP})
 _NESTED = frozenset({Kind.OPAQUE, Kind.LIST, Kind.MAP})
@@ -41,7 +65,7 @@ def assignable(bound: Substitution, a: CelType, b: CelType) -> bool:
 
 
 def assignable_all(bound: Substitution, a: Sequence[CelType], b: Sequence[CelType]) -> bool:
-    return len(a) == len(b) and all(assignable(bound, one, other) for one, other in zip(a, b, strict=True))
+    return len(a) == len(b) and all(map(assignable, repeat(bound), a, b))
 
 
 def _substitutes(bound: Substitution, a: CelType, variable: CelType) -> tuple[bool, bool]:
@@ -102,7 +126,7 @@ def substitute(bound: Substitution, type_: CelType, free_to_dyn: bool = False) -
         return DYN if free_to_dyn else type_
     if not type_.parameters:
         return type_
-    parts = tuple(substitute(bound, part, free_to_dyn) for part in type_.parameters)
+    parts = tuple([substitute(bound, part, free_to_dyn) for part in type_.parameters])
     return type_ if all(map(is_, parts, type_.parameters)) else CelType(type_.kind, type_.name, parts)
 
 

@@ -20,10 +20,11 @@ from policies.cel.library.quoting import quoted
 from policies.cel.maps import is_map, pairs
 from policies.cel.sizes import bounded
 from policies.cel.types import DYN, STRING, CelType, list_of
-from policies.cel.values import Duration, Timestamp, UInt, Value
+from policies.cel.values import INT_MAX, Duration, Timestamp, UInt, Value
 
 DEFAULT_PRECISION = 6
 _SUPERSCRIPT = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
+_NO_VERB = "%!(NOVERB)"  # what Go's printer says of a clause it can't read
 _TIMES = "\N{MULTIPLICATION SIGN}"
 _EXCEPTIONS = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
 
@@ -84,13 +85,18 @@ def _clause(text: str, at: int) -> tuple[str, int | None, int]:
 
 
 def _precision(digits: str) -> int:
-    if not digits or len(digits) > 18:
+    if not digits or int(digits.lstrip("0")[:20] or 0) > INT_MAX:
         why = "invalid syntax" if not digits else "value out of range"
         raise _unparsable(
             "error while parsing precision: error while converting precision to integer: "
             f'strconv.Atoi: parsing "{digits}": {why}'
         )
     return int(digits)
+
+
+def _is_lost(precision: int) -> bool:
+    """Whether Go's printer gives up reading it: it looks at the number before each digit."""
+    return precision // 10 > 1_000_000
 
 
 def _unparsable(why: str) -> EvaluationError:
@@ -140,6 +146,8 @@ def _fixed(value: Value, verb: str, precision: int | None) -> str:
     if isnan(number) or isinf(number):
         return _unbounded(number)
     wanted = DEFAULT_PRECISION if precision is None else precision
+    if _is_lost(wanted):
+        return _NO_VERB
     digits = f"{number:,.{min(wanted, 1100)}f}"  # no double has more
     if wanted > 255:  # the printer keeps the least number of digits in a byte
         whole, _, fraction = digits.partition(".")
@@ -151,7 +159,9 @@ def _scientific(value: Value, verb: str, precision: int | None) -> str:
     """What is asked for as precision acts as width; there are always six digits."""
     number = _number(value, verb)
     width = DEFAULT_PRECISION if precision is None else precision
-    bounded(width)
+    if _is_lost(width):
+        return _NO_VERB
+    width %= 2**16  # the printer keeps it in two bytes
     if isnan(number) or isinf(number):
         return _unbounded(number).rjust(width)
     mantissa, _, exponent = f"{abs(number):.6e}".partition("e")

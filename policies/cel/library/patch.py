@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import NoReturn
 
 from policies.cel import cost
+from policies.cel.admission import DECLARED
 from policies.cel.equality import equal
 from policies.cel.errors import EvaluationError
 from policies.cel.functions import Function, free, table
@@ -162,6 +163,8 @@ def is_open(type_: CelType) -> bool:
 
 def construct(declared: ObjectType, fields: Mapping[str, Value]) -> Made:
     """An object of these fields. A JSONPatch's `op`, `path` and `from` are text."""
+    if declared.name.startswith(DECLARED):
+        raise EvaluationError(f"unknown type '{declared.name}'")
     if declared != JSON_PATCH:
         return ObjectValue(declared, fields)
     texts = {name: as_native(value) for name, value in fields.items() if name in _TEXTS}

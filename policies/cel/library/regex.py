@@ -11,6 +11,7 @@ from policies.cel import cost
 from policies.cel.equality import Tick
 from policies.cel.errors import EvaluationError
 from policies.cel.functions import Function, Timed, method, table
+from policies.cel.sizes import MAX_PATTERN
 from policies.cel.types import INT, STRING, CelType, list_of
 from policies.cel.values import Optional, Value
 
@@ -30,6 +31,10 @@ _WORDS = {
 }
 
 
+_MAX_NESTING = 1000  # of Go's parser
+_GROUPS = re.compile(
+    r"\\Q.*?(?:\\E|\Z)|\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|[()]", re.DOTALL
+)  # what isn't in quotes or a class
 _ESCAPES = re.compile(r"\\Q.*?(?:\\E|\Z)|\\(.)", re.DOTALL)  # quoted text, or one escape
 
 
@@ -37,6 +42,10 @@ _ESCAPES = re.compile(r"\\Q.*?(?:\\E|\Z)|\\(.)", re.DOTALL)  # quoted text, or o
 def _compiled(pattern: str) -> Any:
     import re2
 
+    if len(pattern) > MAX_PATTERN:
+        raise EvaluationError(f"pattern too long: {len(pattern)} characters exceed the limit of {MAX_PATTERN}")
+    if _nesting(pattern) >= _MAX_NESTING:
+        raise EvaluationError("error parsing regexp: expression nests too deeply")
     if any(escape[1] == "C" for escape in _ESCAPES.finditer(pattern)):  # a single byte; RE2 knows it, Go doesn't
         raise EvaluationError("error parsing regexp: invalid escape sequence: `\\C`")
     options = re2.Options()
@@ -45,6 +54,17 @@ def _compiled(pattern: str) -> Any:
         return re2.compile(pattern, options)
     except re2.error as error:
         raise EvaluationError(f"error parsing regexp: {_in_gos_words(error)}") from error
+
+
+def _nesting(pattern: str) -> int:
+    """How deep groups are nested; 0 where there are too few to matter."""
+    if pattern.count("(") < _MAX_NESTING:
+        return 0
+    depth = deepest = 0
+    for mark in _GROUPS.finditer(pattern):
+        depth += {"(": 1, ")": -1}.get(mark[0], 0)
+        deepest = max(depth, deepest)
+    return deepest
 
 
 def _in_gos_words(error: Exception) -> str:

@@ -59,7 +59,7 @@ class _Planner:
         self.checked = checked
         self.source = source
         self.habits = habits(environment.kubernetes)
-        self.native = self.habits.native_optionals and any(map(_holds_optional, checked.types.values()))
+        self.native = self.habits.native_optionals and _hold_optionals(checked)
         self.functions = environment.all_functions()
         self.scopes: list[dict[str, Slot | Lazy]] = []
         self.depth = 0
@@ -312,8 +312,18 @@ class _Planner:
         return call_step(implementation(function, chosen), cost_of(function, chosen), args, eager=True)
 
 
-def _holds_optional(declared: CelType) -> bool:
-    return is_optional(declared) or any(map(_holds_optional, declared.parameters))
+def _hold_optionals(checked: Checked) -> bool:
+    """Whether anything in the expression is an optional, or has one in it."""
+    seen: set[int] = set()
+    pending = list(checked.types.values())
+    while pending:
+        declared = pending.pop()
+        if declared.parameters and id(declared) not in seen:
+            if is_optional(declared):
+                return True
+            seen.add(id(declared))
+            pending.extend(declared.parameters)
+    return False
 
 
 def _is_optional_or(chosen: tuple[Overload, ...]) -> bool:

@@ -86,6 +86,81 @@ def costly() -> Iterator[str]:
     yield " || ".join(["authorizer.path('/a').check('delete').allowed()"] * 3) + " || true"
 
 
+def bombs() -> Iterator[str]:
+    """What costs the API server little by its count, and would cost us much if we let it."""
+    for pattern in (
+        "(x+)+$",
+        "(x|xx)*y",
+        "(.*)*(.*)*a",
+        "(?i)(x?){50}x{50}",
+        "[a-z]{1000}",
+        "(a{30}){30}",
+        "x{1,1000}",
+    ):
+        for n in (10, 1000, 20_000):
+            yield f"'{'x' * n}'.matches('{pattern}')"
+            yield f"'{'x' * n}'.find('{pattern}')"
+            yield f"'{'x' * n}'.findAll('{pattern}').size()"
+            yield f"'{'x' * n}'.matches(dyn('{pattern}'))"
+            yield f"lists.range(100).all(i, '{'x' * n}'.matches('{pattern}' + string(i)))"
+    for pattern in (
+        "\\\\pL{1000}",
+        "(\\\\pL{100}){10}",
+        "[^a]{1000}",
+        "(?i)[\\\\pL]{500}",
+        "(.{100}){10}",
+        "(((((a{10}){10}){10}",
+    ):
+        yield f"'x'.matches('{pattern}')"
+        yield f"'x'.matches(dyn('{pattern}'))"
+    for depth in (10, 500, 999, 1000, 1001, 5000):
+        yield f"'x'.matches('{'(' * depth}a{')' * depth}')"
+        yield f"'x'.matches('{'a|' * depth}b')"
+        yield f"'x'.matches('{'[a-z]?' * depth}b')"
+    for times in (1, 5, 8, 10, 15, 20):
+        doubled = "'xxxxxxxxxx'" + ".replace('x', 'xx')" * times
+        yield f"{doubled}.size()"
+        yield f"{doubled}.split('').size()"
+        yield f"{doubled}.replace('', 'yyyyyyyyyy').size()"
+        yield f"{doubled}.lowerAscii() == {doubled}.upperAscii()"
+        yield f"{doubled}.find('y')"
+        yield f"[{doubled}].map(s, s + s).map(s, s + s).map(s, s + s)[0].size()"
+        yield f"bytes({doubled}).size()"
+        yield f"url('http://a/' + {doubled}).getEscapedPath().size()"
+        yield f"quantity({doubled.replace('x', '1')}).sign()"
+        yield f"[{doubled}] == [{doubled}]"
+    for width in (1, 100, 1000, 100_000, 10**9, 10**18):
+        yield f"'%.{width}f'.format([1.5])"
+        yield f"'%.{width}e'.format([1.5])"
+        yield f"'%{width}d'.format([1])"
+        yield f"'{'%.100f' * min(width, 1000)}'.format([1.5])"
+        yield f"lists.range({width}).size()"
+        yield f"lists.range({min(width, 1000)}).map(i, lists.range({min(width, 1000)})).flatten().size()"
+        yield f"'x'.replace('x', 'y', {width})"
+        yield f"[1].flatten({width})"
+        yield f"'a,b'.split(',', {width})"
+    doubling = "[1, 1]"
+    for _ in range(24):
+        doubling = f"[{doubling}].map(l, l + l)[0]"
+    yield f"{doubling}.size()"
+    yield f"{doubling} == {doubling}"
+    yield "[0].map(a, [a, a])" + ".map(a, [a, a])" * 30 + " == [1]"
+    yield "[[0]].map(a, [a, a])" + ".map(a, [a, a])" * 24 + ".flatten(26).size()"
+    yield "{'a': 1}" + ".transformMap(k, v, [v, v])" * 30 + " == {'a': [1]}"
+    yield "lists.range(1000).map(i, lists.range(1000)) == lists.range(1000).map(i, lists.range(1000))"
+    yield "lists.range(1000).map(i, string(i)).distinct().size()"
+    yield "lists.range(700).map(i, [i]).distinct().size()"
+    yield "sets.equivalent(lists.range(700).map(i, [i]), lists.range(700).map(i, [i]))"
+    yield "lists.range(100000).map(i, string(i)).join(',').size()"
+    yield "lists.range(50000).map(i, 'abc').join().find('c+$')"
+    yield "lists.range(50000).all(i, timestamp(i).getHours('Europe/Berlin') >= 0)"
+    yield "lists.range(3000).all(i, quantity('1e4000').add(quantity('1e-9')).sign() == 1)"
+    yield "lists.range(30000).all(i, url('https://example.com/' + string(i)).getHost() == 'example.com')"
+    yield "lists.range(30000).all(i, '%s %d %x %.3f'.format([i, i, i, 1.5]) != '')"
+    yield "lists.range(20000).all(i, ip('2001:db8::1').family() == 6)"
+    yield "lists.range(20000).all(i, !format.dns1123Subdomain().validate('a.b').hasValue())"
+
+
 NUMBERS = (
     *("0", "1", "-1", "9223372036854775807", "-9223372036854775808", "9223372036854775808", "-9223372036854775809"),
     *(
@@ -177,5 +252,5 @@ def edges() -> Iterator[str]:
 
 def everything() -> Iterator[str]:
     """All of it."""
-    for part in (deep, wide, costly, numbers, characters, edges):
+    for part in (deep, wide, costly, bombs, numbers, characters, edges):
         yield from part()

@@ -22,10 +22,18 @@ BINDINGS: Json = {
     "object": {"a": 1, "x": [1, 2], "é": 2},
     "request": {"name": "n", "userInfo": {"username": "u", "groups": ["g"]}, "resource": {"resource": "pods"}},
 }
-KINDS = (hostile.deep, hostile.wide, hostile.costly, hostile.numbers, hostile.characters, hostile.edges)
+KINDS = (hostile.deep, hostile.wide, hostile.costly, hostile.bombs, hostile.numbers, hostile.characters, hostile.edges)
 
-# What we do differently on purpose, by the expression's beginning, with the reason.
-KNOWN: dict[str, str] = {}
+# Our own limits, which the API server hasn't: docs/cel.md says what they are. By the beginning of what we say.
+LIMITS = (
+    "expression too long",
+    "pattern too long",
+    "result too large",
+    "text too long to be read",
+    "quantity too long",
+    "quantity out of range",
+    "operation cancelled: evaluation took longer",
+)
 
 
 def answered(peer: Peer, questions: list[Json]) -> Iterator[tuple[Json, Json]]:
@@ -40,9 +48,6 @@ def answered(peer: Peer, questions: list[Json]) -> Iterator[tuple[Json, Json]]:
         questions = questions[50:]
 
 
-@pytest.mark.skipif(
-    "BAILIWICK_CEL_FUZZ" not in os.environ, reason="set BAILIWICK_CEL_FUZZ: some hostile expressions still differ"
-)
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: str(kind.__name__))
 def test_hostile_expressions_agree(peer: Peer, kind: Callable[[], Iterator[str]]) -> None:
     """What is too deep, too wide, too costly or at an edge has the API server's verdict, value and cost."""
@@ -52,7 +57,7 @@ def test_hostile_expressions_agree(peer: Peer, kind: Callable[[], Iterator[str]]
         print(f"seed {seed}")
         expressions = Random(seed).sample(expressions, MOST)
     subject = Subject()
-    asked = [{"expr": text, "bindings": BINDINGS} for text in expressions if not text.startswith(tuple(KNOWN))]
+    asked = [{"expr": text, "bindings": BINDINGS} for text in expressions]
     found = []
     for question, theirs in answered(peer, asked):
         differs = _differing(peer, subject, question, theirs)
@@ -63,4 +68,11 @@ def test_hostile_expressions_agree(peer: Peer, kind: Callable[[], Iterator[str]]
 
 def _differing(peer: Peer, subject: Subject, question: Json, theirs: Json) -> Difference | None:
     ours = subject.answer(question, BINDINGS)
+    if _is_limited(ours):
+        return None
     return difference(ours, theirs, lambda tries: peer.ask([question] * tries))
+
+
+def _is_limited(ours: Json) -> bool:
+    said = str(ours.get("err", "")) or str(ours.get("compile_err", ""))
+    return any(words in said.splitlines()[0] for words in LIMITS) if said else False
