@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"time"
@@ -12,8 +11,6 @@ import (
 	plugin "k8s.io/apiserver/pkg/admission/plugin/cel"
 	"k8s.io/apiserver/pkg/cel/environment"
 )
-
-const newest = "1.36"
 
 // Oracle keeps what is costly to make: compilers for each version, and bindings that many requests share.
 type Oracle struct {
@@ -80,10 +77,10 @@ func (o *Oracle) compile(request Request) (compiled, error) {
 	if !known {
 		return compiled{}, fmt.Errorf("no return type `%s`", request.Returns)
 	}
-	options := plugin.OptionalVariableDeclarations{
+	options := declarations(plugin.OptionalVariableDeclarations{
 		HasParams:     !slices.Contains(request.Without, "params"),
 		HasAuthorizer: !slices.Contains(request.Without, "authorizer"),
-	}
+	})
 	for _, v := range request.Policy { // variables have no patch types, as in the plugin of mutating policies
 		compiler.CompileAndStoreVariable(&accessor{v.Name, v.Expression, []*celgo.Type{celgo.AnyType}}, options, mode)
 	}
@@ -105,7 +102,7 @@ func (o *Oracle) compiler(request Request) (*plugin.CompositedCompiler, environm
 	if err != nil {
 		return nil, mode, err
 	}
-	made, err := plugin.NewCompositedCompiler(environment.MustBaseEnvSet(parsed))
+	made, err := plugin.NewCompositedCompiler(baseEnvironment(parsed))
 	if err == nil && len(request.Policy) == 0 {
 		o.compilers[wanted] = made
 	}
@@ -150,7 +147,7 @@ func (o *Oracle) evaluate(request Request) (Answer, error) {
 	if made.result.Error != nil {
 		return answer, nil
 	}
-	composition := made.compiler.CreateContext(context.Background())
+	composition := newComposition(made.compiler)
 	value, details, err := made.result.Program.ContextEval(composition, bound.activation(composition))
 	if details != nil {
 		answer.Cost = details.ActualCost()
@@ -184,7 +181,7 @@ func (o *Oracle) bench(request Request) (Answer, error) {
 		return compileAnswer(made.result), nil
 	}
 	return request.measured(func() error {
-		composition := made.compiler.CreateContext(context.Background())
+		composition := newComposition(made.compiler)
 		_, _, err := made.result.Program.ContextEval(composition, bound.activation(composition))
 		return err
 	})

@@ -19,7 +19,7 @@ from tests.policies.cel.oracle import objects
 from tests.policies.cel.oracle.difference import Difference, difference
 from tests.policies.cel.oracle.generator import Generator
 from tests.policies.cel.oracle.mutation import broken
-from tests.policies.cel.oracle.peer import Peer, PeerDied
+from tests.policies.cel.oracle.peer import NEWEST, PROGRAMS, Peer, PeerDied
 from tests.policies.cel.oracle.smallest import smallest_text, smallest_tree, smallest_value
 from tests.policies.cel.oracle.subject import Subject
 from tests.policies.cel.oracle.tree import Tree
@@ -32,7 +32,7 @@ MUTATIONS = 0.2  # of sets of bindings are used with Object{} and JSONPatch{}
 _FORGOTTEN = frozenset({"optional", "decision"})  # types that a variable becomes dyn with
 COMPOSED = 0.15  # have a policy's variables
 OLDER = 0.15  # have the libraries of another version
-VERSIONS = ("1.31", "1.32", "1.33", "1.34", "1.35", "1.36")
+LIBRARIES = ("1.31", "1.32", "1.33", "1.34", "1.35", "1.36")
 EXPECTED = 0.15  # must have a certain type
 BROKEN = 0.06  # chance that an expression's text is damaged, for the parsers
 
@@ -70,8 +70,12 @@ class Campaign:
 
     peer: Peer
     seed: int
-    subject: Subject = field(default_factory=Subject)
+    version: str = NEWEST
+    subject: Subject = field(init=False)
     outcomes: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self.subject = Subject(self.version)
 
     def run(self, cases: int) -> Iterator[Found]:
         """Yield every disagreement among so many cases."""
@@ -88,7 +92,7 @@ class Campaign:
         generator = Generator(random, bindings, patches)
         question: Json = {"patches": True} if patches else {}
         if random.random() < OLDER:
-            question["version"] = random.choice(VERSIONS)
+            question["version"] = random.choice(LIBRARIES[: LIBRARIES.index(self.version) + 1])
         if random.random() < EXPECTED:
             question["returns"] = random.choice(("object", "patches") if patches else ("bool", "string"))
         if random.random() < COMPOSED:
@@ -198,13 +202,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="random expressions: our CEL against the API server's")
     parser.add_argument("-n", type=int, default=2000, help="cases")
     parser.add_argument("--seed", type=int, default=None)
+    parser.add_argument("--version", choices=PROGRAMS, default=NEWEST, help="of the API server")
     parser.add_argument("--each", type=int, default=2, help="examples of a group")
     arguments = parser.parse_args()
     seed = new_seed() if arguments.seed is None else arguments.seed
     groups: dict[str, list[Found]] = {}
     started = time.monotonic()
-    with Peer.built() as peer:
-        campaign = Campaign(peer, seed)
+    with Peer.built(version=arguments.version) as peer:
+        campaign = Campaign(peer, seed, arguments.version)
         for found in campaign.run(arguments.n):
             groups.setdefault(group(found), []).append(found)
             print(".", end="", file=sys.stderr, flush=True)

@@ -18,7 +18,8 @@ from typing import Any, Self
 
 from tests.cluster.bed import build
 
-PROGRAM = "cel-oracle"
+NEWEST = "1.36"
+PROGRAMS = {"1.34": "cel-oracle-1.34", NEWEST: "cel-oracle"}  # the API server of each version
 PATIENCE = 20.0  # seconds for what is asked at once; what costs little can take the API server minutes
 MEMORY = 6 << 30  # bytes of address space; `lists.range` of a large number takes all there is
 Json = dict[str, Any]
@@ -42,9 +43,10 @@ class Peer:
         self.lives = 1
 
     @classmethod
-    def built(cls, patience: float = PATIENCE) -> Self:
+    def built(cls, patience: float = PATIENCE, version: str = NEWEST) -> Self:
         """Build it where that is needed; raises what `tests.cluster.bed.build` raises."""
-        return cls(build.build(PROGRAM) / PROGRAM, patience)
+        program = PROGRAMS[version]
+        return cls(build.build(program) / program, patience)
 
     def __enter__(self) -> Self:
         return self

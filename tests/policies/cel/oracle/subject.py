@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from policies.cel import versions
 from policies.cel.budget import PATIENCE
 from policies.cel.conformance import answer
 from policies.cel.environment import Environment
@@ -16,6 +15,7 @@ from policies.cel.program import Compiler, Program
 from policies.cel.types import BOOL, STRING, ObjectType, list_of
 from policies.native.evaluation import Variables
 from policies.native.expressions import declared
+from tests.policies.cel.oracle.peer import NEWEST
 
 Json = dict[str, Any]
 _EXPECTED = {"bool": BOOL, "string": STRING, "object": object_type("Object"), "patches": list_of(JSON_PATCH)}
@@ -23,9 +23,10 @@ BOUND = ("object", "oldObject", "params", "request", "namespaceObject")
 
 
 class Subject:
-    """Stateless but for the environments it made."""
+    """An API server of a version. Stateless but for the environments it made."""
 
-    def __init__(self) -> None:
+    def __init__(self, version: str = NEWEST) -> None:
+        self._version = version
         self._compiler = Compiler()
         self._environments: dict[tuple[str, bool], Environment] = {}
 
@@ -58,7 +59,7 @@ class Subject:
 
     def _environment(self, version: str, patches: bool) -> Environment:
         if (version, patches) not in self._environments:
-            minor = int(version.removeprefix("1.")) if version else versions.DEFAULT[1]
+            minor = int((version or self._version).removeprefix("1."))
             self._environments[version, patches] = Environment.admission((1, minor), patches)
         return self._environments[version, patches]
 

@@ -1,0 +1,1 @@
+../cel-oracle/oracle.go

@@ -1,0 +1,1 @@
+../cel-oracle/values.go
