@@ -92,7 +92,7 @@ def test_lists_for_people_and_programs(folder: Folder) -> None:
     assert folder.call("list", folder.path / "keys", "--region", "eu-fr").exit_code == 2
 
 
-def test_destroying_takes_approvals(folder: Folder) -> None:
+def test_g7_destroying_takes_approvals(folder: Folder) -> None:
     """Two of two approvers, for exactly this action; a stranger's vote or another action's counts for nothing."""
     approvers = [word for name in ("alice", "bob") for word in ("--approver", f"{name}={folder.path / name}.pub")]
     folder.init(*approvers, "--needed", "2")
