@@ -36,7 +36,7 @@ log = logging.getLogger("bailiwick.kms")
 
 SERVICE = "v2.KeyManagementService"
 WAITING = 128  # calls that wait for the key service at once; a cold API server makes a few dozen
-THREADS = 16  # of them under way
+THREADS = 7  # of them under way: with the watch, as many as connections are kept to a key service
 LARGEST_MESSAGE = 64 * 1024  # bytes; annotations may have 32 KiB
 LEAST_LEFT = 0.1  # seconds of a call's deadline, below which asking is in vain
 GRACE = 2.0  # seconds for answers under way

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,10 +11,13 @@ import pytest
 import yaml
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
+from keymgmt.kms.annotations import annotations_of
 from keymgmt.kms.running import backend_of, watch_of
+from keymgmt.kms.server import THREADS
 from keymgmt.kms.service import KmsService, Refused, Stored
 from keymgmt.kms.settings import parse_settings
-from keymgmt.kms.watch import Watch
+from keymgmt.kms.watch import OneKey, Watch
+from keymgmt.sealing import RegionSealer
 from tests.keymgmt.authority import Authority
 from tests.keymgmt.canaries import Canaries
 from tests.keymgmt.kms.rings import Recorder
@@ -116,6 +120,32 @@ def test_g8_a_key_service_that_cannot_open(region: Region, double: VaultDouble, 
     assert watch.look().reason == word
     with pytest.raises(Refused, match=word):
         service.encrypt(SEED, "u")
+
+
+def test_a_cold_api_server(
+    region: Region, double: VaultDouble, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Many seeds at once: each is opened with a call of its own, over few connections that are kept, with one login."""
+    watch = watching(region, tmp_path)
+    watch.look()
+    service = KmsService(watch, Recorder())
+    seeds = [bytes([number]) * 32 for number in range(40)]
+    key = watch.standing.key
+    assert key is not None
+    sealers = [RegionSealer(OneKey(key)) for _ in seeds]  # each has a data key of its own
+    notes = annotations_of(watch.bound, key)
+    stored = [
+        Stored(sealer.seal(seed, watch.bound).to_bytes(), key.key_id, notes, "u")
+        for sealer, seed in zip(sealers, seeds, strict=True)
+    ]
+    before, connections = len(double.requests), len(double.received)
+    caplog.clear()
+    with ThreadPoolExecutor(THREADS) as pool:
+        assert list(pool.map(service.decrypt, stored)) == seeds
+    assert len(double.requests) == before + len(seeds)
+    assert len(double.received) - connections <= THREADS
+    assert double.issued == 1
+    assert [record for record in caplog.records if record.levelname == "WARNING"] == []
 
 
 @pytest.mark.parametrize(
