@@ -20,6 +20,7 @@ HOLDS, VIOLATIONS, USAGE, FAULT = 0, 1, 2, 3
 # verb: (module:command, one line for --help). Nothing here is imported until the verb is called.
 VERBS = {
     "check": ("policies.verbs.check:check", "judge manifests as the webhook would"),
+    "regions": ("policies.verbs.regions:regions", "look at the places: where they are, who operates them"),
     "serve": ("bailiwick:serve", "run the admission webhook"),
     "demo": ("webhook.verbs.demo:demo", "watch real manifests being judged, no cluster needed"),
     "doctor": ("webhook.verbs.doctor:doctor", "look for what would keep the webhook from working, and say what to do"),

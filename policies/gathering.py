@@ -76,12 +76,17 @@ def doubts_of(layers: Sequence[Loaded], documents: Sequence[JsonObject]) -> "tup
 
 def engine_of(layers: Sequence[Loaded], version: str, *, packs: bool = True) -> RuleEngine:
     """An engine of the built-in packs and what was loaded. Raises RulesInvalid."""
-    problems = [_told(problem) for loaded in layers for problem in loaded.problems]
-    if problems:
-        raise RulesInvalid(problems)
+    refuse(layers)
     places = {identity: place for loaded in layers for identity, place in loaded.places.items()}
     rulebook = rulebook_of(builtin() if packs else (), *(loaded.kinds for loaded in layers))
     return engine_for(rulebook, version, places=places)
+
+
+def refuse(layers: Iterable[Loaded]) -> None:
+    """Raises RulesInvalid with every problem of what was loaded, if there is one."""
+    problems = [_told(problem) for loaded in layers for problem in loaded.problems]
+    if problems:
+        raise RulesInvalid(problems)
 
 
 def load_rules(paths: Sequence[str]) -> Loaded:

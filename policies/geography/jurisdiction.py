@@ -116,6 +116,10 @@ class JurisdictionRule:
         """The codes of the declared places that are inside: where this cluster may run what is bound to it."""
         return self._codes
 
+    def refusals_of(self, place: Place) -> list[str]:
+        """Why this known place is not inside: a sentence for each axis. Empty exactly when it is."""
+        return list(self._against(place))
+
     def refusals(self, places: PlaceSet) -> list[str]:
         """Why the set is not admitted: a sentence for each place and axis. Empty exactly when it is admitted.
 

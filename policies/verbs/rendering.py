@@ -10,6 +10,7 @@ from policies.checking import Case, Outcome
 from policies.decision import Reason
 from policies.manifests import Unreadable
 from policies.patch import parse_pointer
+from policies.verbs.written import written
 from policies.workloads.paths import pointer
 
 if TYPE_CHECKING:
@@ -35,13 +36,7 @@ def render(cases: Sequence[Case], unreadable: Sequence[Unreadable], output: str,
         "warnings": [asdict(doubt) for doubt in doubts],
         "summary": dict(_counts(cases, unreadable, doubts)),
     }
-    if output == "json":
-        import orjson
-
-        return orjson.dumps(report, option=orjson.OPT_INDENT_2).decode() + "\n"
-    import yaml
-
-    return str(yaml.dump(report, Dumper=yaml.CSafeDumper, sort_keys=False, allow_unicode=True))
+    return written(report, output)
 
 
 def _case(case: Case) -> dict[str, Any]:
