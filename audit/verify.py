@@ -19,12 +19,12 @@ from audit.errors import AuditError, LogCorrupt, MerkleError
 from audit.findings import Finding, Findings
 from audit.heads import TreeHead
 from audit.layout import CHECKPOINT, HEAD, archive_of, wal_of
+from audit.part_check import check_archive, segment_firsts
 from audit.record_check import RecordCheck
-from audit.recovery import segment_paths
-from audit.segments import parse_header, segment_first, segment_name
+from audit.segments import parse_header, segment_name
 from audit.spine_check import SpineCheck
 from audit.store import Disk, FileSystem
-from audit.stretches import Ground, Leaves, Stretch, check_bundles, check_parts, check_segment
+from audit.stretches import Ground, Leaves, Stretch, check_bundles, check_segment
 from audit.tile_check import TileCheck
 from audit.tlog.checkpoints import Checkpoint, Cosignature, verified_checkpoint, verified_cosignatures
 from audit.tlog.notes import VerifierKey, parse_note
@@ -119,7 +119,7 @@ class _Verification:
     def run(self, origin: str | None, erased: frozenset[bytes], *, foreign: bool) -> Report:
         self._records.erased |= erased
         claimed, verified = self._checkpoint()
-        firsts = self._firsts(wal_of(self._directory))
+        firsts = segment_firsts(self._files, wal_of(self._directory))
         names = self._origins(claimed, firsts)
         if origin is not None and names and origin not in names:
             return self._another(origin, names[0])
@@ -142,7 +142,9 @@ class _Verification:
             tiles = SpineCheck(self._files, self._directory, tree, self._begin, self._findings)
         else:
             tiles = TileCheck(self._files, self._directory, published, sizes, self._findings)
-        firsts = self._firsts(wal_of(self._directory))  # again: a writer at work must not be ahead in tiles alone
+        firsts = segment_firsts(
+            self._files, wal_of(self._directory)
+        )  # again: a writer at work must not be ahead in tiles alone
         self._walk(ground, tiles, firsts)
         if self._is_range and tiles.size == self._begin:
             self._findings.problem("range", f"there is no record {self._begin}: the log ends before")
@@ -312,6 +314,16 @@ class _Verification:
         if stretch.first is not None and stretch.state.get("counters") != counters:
             self._findings.problem(where, "begins with other counters than the records before it give")
 
+    def _sealed(self, ground: Ground, *, has_wal: bool) -> tuple[int, int]:
+        """How many named parts are there, and how many are declared erased."""
+        firsts = segment_firsts(self._files, archive_of(self._directory))
+        if not self._is_range and (firsts or has_wal):
+            return check_archive(ground, firsts, self._records, self._findings, self._crew)
+        if self._records.sealed:
+            why = "was not looked at for a range" if firsts else "is not here: a mirror holds no sealed parts"
+            self._findings.note("archive", why)
+        return 0, 0
+
     def _roots(self, tiles: TileCheck | SpineCheck, claimed: Checkpoint | None, head: TreeHead | None) -> None:
         seen = [(CHECKPOINT, claimed), (HEAD, head), *(("remembered checkpoint", one) for one in self._remembered)]
         for where, known in seen:
@@ -331,57 +343,6 @@ class _Verification:
         for key in self._signers:
             if self._records.announced and str(key) not in self._records.announced:
                 self._findings.note(CHECKPOINT, f"is signed by `{key}`, which no record of this log announces")
-
-    def _sealed(self, ground: Ground, *, has_wal: bool) -> tuple[int, int]:
-        """How many named parts are there, and how many are declared erased."""
-        firsts = self._firsts(archive_of(self._directory))
-        if self._is_range or not (firsts or has_wal):
-            if self._records.sealed:
-                why = "was not looked at for a range" if firsts else "is not here: a mirror holds no sealed parts"
-                self._findings.note("archive", why)
-            return 0, 0
-        present = self._archived(ground, firsts)
-        missing = 0
-        for digest, (size, index) in self._records.sealed.items():
-            if digest not in present:
-                missing += 1
-                if digest not in self._records.erased:
-                    self._findings.problem(
-                        f"record {index}", f"names the sealed part {digest.hex()}, which is gone", index
-                    )
-            elif present[digest] != size:
-                self._findings.problem(
-                    f"record {index}", f"names the sealed part {digest.hex()} with another size", index
-                )
-        left = len(present.keys() & self._records.erased)
-        if left:
-            self._findings.note("archive", f"still holds {left} sealed parts that are declared erased")
-        orphans = len(present.keys() - self._records.sealed.keys())
-        if orphans:
-            self._findings.note("archive", f"holds {orphans} sealed parts of appends that were never acknowledged")
-        return len(self._records.sealed) - missing, len(self._records.sealed.keys() & self._records.erased)
-
-    def _archived(self, ground: Ground, firsts: Sequence[int]) -> dict[bytes, int]:
-        """Size by digest of every sealed part, each segment checked against the one before."""
-        present: dict[bytes, int] = {}
-        expected = 0
-        work = self._crew.work(check_parts, [(ground, first, first == firsts[-1]) for first in firsts])
-        for stretch in work:
-            if stretch.first is not None and stretch.first != expected:
-                where = f"archive/{segment_name(stretch.first)}"
-                self._findings.problem(where, f"should begin with {expected}: a segment is missing, or one was cut")
-                break
-            self._findings.take(stretch.findings)
-            present |= stretch.parts
-            expected = stretch.next
-            if stretch.lost:
-                break
-        return present
-
-    def _firsts(self, directory: Path) -> list[int]:
-        """The first number of each segment, by its name."""
-        found = [segment_first(path.name) for path in segment_paths(self._files, directory)]
-        return [first for first in found if first is not None]
 
 
 def _text(escaped: bytes) -> str:
