@@ -6,7 +6,7 @@ processes: functions of a module, and values that can be pickled.
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from multiprocessing import get_context
 from typing import Any, Self, TypeVar
 
@@ -35,10 +35,26 @@ class Crew:
             return
         if self._pool is None:  # processes begun anew: a fork of a process with threads may hang
             self._pool = ProcessPoolExecutor(self._jobs, mp_context=get_context("spawn"))
-        waiting: deque[Future[T]] = deque()
+        waiting: deque[tuple[Future[T], tuple[Any, ...]]] = deque()
         for task in tasks:
-            waiting.append(self._pool.submit(function, *task))
+            waiting.append((self._submitted(function, task), task))
             if len(waiting) >= self._jobs * AHEAD:
-                yield waiting.popleft().result()
+                yield self._result(function, *waiting.popleft())
         while waiting:
-            yield waiting.popleft().result()
+            yield self._result(function, *waiting.popleft())
+
+    def _result(self, function: Callable[..., T], future: "Future[T]", task: tuple[Any, ...]) -> T:
+        """What the other process found; done here where it can't be started or was killed."""
+        try:
+            return future.result()
+        except BrokenExecutor:
+            return function(*task)
+
+    def _submitted(self, function: Callable[..., T], task: tuple[Any, ...]) -> "Future[T]":
+        assert self._pool is not None
+        try:
+            return self._pool.submit(function, *task)
+        except BrokenExecutor as error:
+            broken: Future[T] = Future()
+            broken.set_exception(error)
+            return broken

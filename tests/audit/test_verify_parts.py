@@ -131,6 +131,21 @@ class TestSharing:
         assert verify_log(directory, [KEY], jobs=2) == alone
 
 
+def test_processes_that_can_not_be_started(on_disk: Path) -> None:
+    """Where other processes can't start, as in a program read from standard input, it is done in this one."""
+    program = (
+        "from pathlib import Path\n"
+        "from audit.tlog import VerifierKey\n"
+        "from audit.verify import verify_log\n"
+        f"report = verify_log(Path({str(on_disk)!r}), [VerifierKey.parse({str(KEY)!r})], jobs=2)\n"
+        "print(report.ok, report.records)\n"
+    )
+    shown = subprocess.run(
+        [sys.executable, "-"], input=program, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert shown.stdout == "True 703\n", shown.stderr
+
+
 class TestAnotherLog:
     """`--origin`, remembered checkpoints, keys."""
 
