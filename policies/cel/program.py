@@ -85,14 +85,16 @@ class Program:
         if budget is None:
             budget = Budget()
         clocks: Frame = [names, 0, 0, budget.left, budget.patience, 0.0, 0.0]
-        if self._quick is not None:
-            return self._quickly(self._quick, names, budget, clocks)
-        if self._draft is None:
+        draft = self._draft  # read once, before the function: another thread may be putting that in its place
+        quick = self._quick
+        if quick is not None:
+            return self._quickly(quick, names, budget, clocks)
+        if draft is None:
             return self._exactly(names, budget, clocks)
         if self._asked:
-            return self._quickly(self._compiled(self._draft), names, budget, clocks)
+            return self._quickly(self._compiled(draft), names, budget, clocks)
         self._asked = True
-        return self._first(self._draft, names, budget, clocks)
+        return self._first(draft, names, budget, clocks)
 
     def _quickly(self, quick: Quick, names: Mapping[str, object], budget: Budget, clocks: Frame) -> Value:
         """The generated function's value; where it has none, that of the exact way."""
