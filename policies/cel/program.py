@@ -63,7 +63,7 @@ class Program:
     @property
     def is_quick(self) -> bool:
         """Whether evaluations try a generated function first, from the second one on."""
-        return self._quick is not None or self._draft is not None
+        return self._draft is not None or self._quick is not None
 
     def evaluate(self, names: Mapping[str, object], budget: Budget | None = None) -> Value:
         """The value for these names: constructed objects and maps of text keys as plain dicts.
