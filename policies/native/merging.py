@@ -38,6 +38,14 @@ class Untaken:
     value: Json
 
 
+@dataclass(frozen=True, slots=True)
+class Foreign(Untaken):
+    """A value of one of Go's own types: bytes, a duration, a moment. Its type and how Go would write it."""
+
+    type: str
+    source: str
+
+
 def merged(shape: Shape, live: Json, patch: Json) -> Json:
     """The live object with the patch in it. Raises MergeRefused."""
     _hold(_wrongs(shape, patch, ""), "failed to convert patch object to typed object: ")
@@ -137,7 +145,7 @@ def _wrong_scalar(kind: str, value: Json, path: Path) -> Iterator[_Wrong]:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     match kind:
         case "numeric" if not number:
-            yield _Wrong(path, f"expected numeric (int or float), got {_GO_TYPES[type(value)]}")
+            yield _Wrong(path, f"expected numeric (int or float), got {_go_type(value)}")
         case "string" if not isinstance(value, str):
             yield _Wrong(path, f"expected string, got &value.valueUnstructured{{Value:{_go_source(value)}}}")
         case "boolean" if not isinstance(value, bool):
@@ -165,6 +173,8 @@ def _go_source(value: Json) -> str:
     """A value as Go would write it in a program."""
     if value is None:
         return "0"
+    if isinstance(value, Foreign):
+        return value.source
     if isinstance(value, str):
         return _quoted(value)
     if isinstance(value, Mapping):
@@ -177,6 +187,10 @@ def _go_source(value: Json) -> str:
 
 def _quoted(text: str) -> str:
     return canonical(text).decode()
+
+
+def _go_type(value: Json) -> str:
+    return value.type if isinstance(value, Foreign) else _GO_TYPES[type(value)]
 
 
 _GO_TYPES: Mapping[type, str] = {

@@ -5,7 +5,9 @@ Constructed objects must be named after the place where they stand (`Object.spec
 """
 
 import base64
+from calendar import month_name
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from policies.cel.kinds import runtime_type
@@ -13,7 +15,7 @@ from policies.cel.library.clock import format_duration, format_timestamp
 from policies.cel.library.patch import ObjectValue, PatchValue
 from policies.cel.values import Duration, Timestamp, UInt, Value
 from policies.json import Json, JsonObject
-from policies.native.merging import Untaken
+from policies.native.merging import Foreign, Untaken
 from policies.native.shapes import Shape
 
 Steps = tuple[str, ...]  # from an object down to a part of it
@@ -107,7 +109,26 @@ def _field(value: Value, given: _Given) -> Json:
         return [_inner(member, given) for member in value]
     if isinstance(value, Mapping) and value not in given:
         return {_key(key): _inner(member, given) for key, member in value.items()}
-    return plain(value)
+    return _foreign(value) or plain(value)
+
+
+def _foreign(value: Value) -> Foreign | None:
+    """A value that the API server hands on as one of Go's own types, which no field takes."""
+    if isinstance(value, bytes):
+        return Foreign(list(value), "[]uint8", f"[]uint8{{{', '.join(f'0x{byte:x}' for byte in value)}}}")
+    if isinstance(value, Duration):
+        return Foreign(format_duration(value), "time.Duration", str(int(value)))
+    if isinstance(value, Timestamp):
+        return Foreign(format_timestamp(value), "time.Time", _moment(value))
+    return None
+
+
+def _moment(value: Timestamp) -> str:
+    """A moment in UTC as Go writes it in a program."""
+    seconds, nanoseconds = divmod(int(value), 10**9)
+    at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
+    day = f"{at.year}, time.{month_name[at.month]}, {at.day}"
+    return f"time.Date({day}, {at.hour}, {at.minute}, {at.second}, {nanoseconds}, time.UTC)"
 
 
 def _inner(value: Value, given: _Given) -> Json:

@@ -1,5 +1,6 @@
 """Reading what a policy or binding matches: resource rules and selectors."""
 
+from policies.cel.library.formats import label_key, label_value
 from policies.matching import Selector
 from policies.native.model import Constraints, Rule
 from policies.native.place import Place
@@ -78,7 +79,7 @@ def selector_of(place: Place) -> Selector:
     labels = place.at("matchLabels")
     pairs = labels.value if isinstance(labels.value, dict) else {}
     for name in pairs:
-        labels.at(name).text()
+        _legal(labels.at(name), label_key(str(name)), label_value(labels.at(name).text()))
     if labels and not isinstance(labels.value, dict):
         labels.wrong("expected a mapping of labels to values")
     expressions = tuple(_expression(item) for item in place.at("matchExpressions").items())
@@ -93,4 +94,15 @@ def _expression(place: Place) -> tuple[str, str, frozenset[str]]:
         place.at("values").wrong(f"must have at least one item with `{operator}`")
     if operator in ("Exists", "DoesNotExist") and values:
         place.at("values").wrong(f"must be empty with `{operator}`")
-    return place.at("key").filled("a label's key"), operator, values
+    key = place.at("key").filled("a label's key")
+    _legal(place.at("key"), label_key(key) if key else [])
+    for value in sorted(values):
+        _legal(place.at("values"), label_value(value))
+    return key, operator, values
+
+
+def _legal(place: Place, *wrongs: list[str]) -> None:
+    """Notes what keeps a label's key or value from being one: nothing would ever be selected by it."""
+    for wrong in wrongs:
+        for why in wrong:
+            place.wrong(why, "a label's key is a name, perhaps with a domain before it: `example.eu/team`")

@@ -22,21 +22,6 @@ AddNode = Callable[..., Json]
 Built = TypeVar("Built")
 
 
-# Where the API server and `policies.native` are still of two minds. A difference that ends is a failure, too.
-STILL_DIFFERENT = {
-    "test_same_answer[49-mistyped-merge-binary]": "a merge that puts bytes where a string belongs is refused there",
-    "test_same_answer[49-mistyped-merge-duration]": "the same for a duration: refused by both, in other words",
-    "test_same_refusal[validating-a-selector-with-a-bad-key]": "label keys of selectors aren't checked here when read",
-}
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say of the known differences that they are known."""
-    for item in items:
-        if item.name in STILL_DIFFERENT:
-            item.add_marker(pytest.mark.xfail(reason=STILL_DIFFERENT[item.name], strict=True))
-
-
 @pytest.fixture(scope="session")
 def control_plane(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A real API server: the bed's own, or the one that BAILIWICK_TEST_KUBECONFIG names."""

@@ -188,6 +188,16 @@ def datetime(text: str) -> list[str]:
     return [] if valid else ["invalid datetime"]
 
 
+def label_key(text: str) -> list[str]:
+    """What keeps a text from being the key of a label."""
+    return list(_key("name", "bytes")(text))
+
+
+def label_value(text: str) -> list[str]:
+    """The same for its value."""
+    return list(_value("bytes")(text))
+
+
 def _formats(kind: str, unit: str, strict_urls: bool) -> dict[str, NamedFormat]:
     rows: tuple[tuple[str, str, Validate, int], ...] = (
         ("dns1123Label", "DNS1123Label", label, 30),

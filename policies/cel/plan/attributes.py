@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from policies.cel.errors import CelError, EvaluationError, Fatal
+from policies.cel.errors import CelError, CostExceeded, EvaluationError, Fatal
 from policies.cel.native import as_native
 from policies.cel.plan.chains import name_chain, slot_chain
 from policies.cel.plan.frame import NAMES, SPENT, Frame, Run, Step, no_such_overload
@@ -316,10 +316,18 @@ def _holds(holder: Run, key: Value, owed: int, test: Run) -> Run:
 
 
 def _whether(run: Run) -> Run:
-    """Whether a presence test found something: in an optional, it is still the optional."""
+    """Whether a presence test found something: in an optional, it is still the optional.
+
+    It costs one less than its parts. Where those cost nothing, the API server's count falls below zero, and that is
+    more than anybody may spend.
+    """
 
     def holds(f: Frame) -> Value:
-        value = run(f)
+        try:
+            value = run(f)
+        finally:
+            if f[SPENT] < 0:
+                raise CostExceeded("operation cancelled: actual cost limit exceeded")
         return value.present if type(value) is Optional else value
 
     return holds
