@@ -18,7 +18,6 @@ from audit.errors import LogRefused
 CONNECT_SECONDS = 2
 PATIENCE = 10.0  # seconds
 IDLE_IN_TURN = 2_000  # milliseconds that a session may hold its turn without a word; less than others wait
-IDLE = 60_000  # milliseconds; our sessions speak every second, so a silent one is frozen
 _LOCAL = ("localhost", "127.0.0.1", "::1")
 
 
@@ -47,11 +46,16 @@ class Address:
             more["sslmode"] = "verify-full"
         return cls(f"{host or 'local socket'}/{given.get('dbname', '')}", make_conninfo("", **given, **more))
 
-    def connect(self, application: str, *, write: bool, patience: float = PATIENCE) -> "Connection[tuple[Any, ...]]":
-        """A session in autocommit mode. `patience`: seconds for a turn, or a statement. Raises OperationalError."""
+    def connect(
+        self, application: str, *, write: bool, patience: float = PATIENCE, idle: float = 0
+    ) -> "Connection[tuple[Any, ...]]":
+        """A session in autocommit mode. Raises OperationalError.
+
+        `patience`: seconds for a turn, or a statement; `idle`: seconds of silence after which the server ends it.
+        """
         limits = {
             "idle_in_transaction_session_timeout": IDLE_IN_TURN,
-            "idle_session_timeout": IDLE if write else 0,
+            "idle_session_timeout": round(idle * 1000),
             "lock_timeout": round(patience * 1000),
             "statement_timeout": round(patience * 1000) + 200,  # a turn that isn't had is said to be that
             "default_transaction_isolation": "read\\ committed",

@@ -20,6 +20,7 @@ from audit.settings import LogSettings
 
 CATCH_UP_SECONDS = 0.2  # between two publications at least, however many records come
 LOOK_SECONDS = 1.0
+FROZEN_SECONDS = 30.0  # of silence, after which a publisher loses its office; it speaks every second
 LAST_SECONDS = 3.0  # for somebody to sign our last records
 
 
@@ -149,7 +150,7 @@ class SharedKeeper:
     def _connected(self) -> Connection[tuple[Any, ...]]:
         if self._session is None or self._session.closed:
             self._leads = False
-            session = self._address.connect("bailiwick keeper", write=True)
+            session = self._address.connect("bailiwick keeper", write=True, idle=FROZEN_SECONDS)
             try:
                 check_server(session)
                 self._publisher.hear(Sureness(session))

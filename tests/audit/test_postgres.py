@@ -599,6 +599,19 @@ def test_a_replica_that_freezes_in_its_turn_is_ended(tables: Tables) -> None:
     log.close_now()
 
 
+def test_a_publisher_that_freezes_loses_its_office(tables: Tables) -> None:
+    """Who holds the publisher's lock and falls silent is ended by the server, and another publishes."""
+    log = tables.open(name="b-0")
+    until(lambda: log.status().signed == 2)
+    log.close_now()
+    frozen = tables.server.address("replica", tables.database).connect("frozen", write=True, idle=1.0)
+    assert SharedPublisher(1, ORIGIN, NoteKey()).is_ours(frozen)
+    log = tables.open(name="b-1")
+    until(lambda: log.status().signed == log.status().size == 4)
+    log.close_now()
+    frozen.close()
+
+
 def test_a_server_that_hangs_is_given_up(tables: Tables) -> None:
     """While a turn can't be had the caller is refused within its patience; when it can, records are taken again."""
     log = tables.open(patience=0.3)
