@@ -149,7 +149,7 @@ def compare(webhook: Served, constant: Served, ordinary: Served, seconds: float)
         Figure("constant, FastAPI in the webhook's server", constant, "/fastapi", same),
         Figure("constant, the webhook's own door", constant, "/constant", same),
         Figure("recorded, everything but the rules", constant, "/recorded", same),
-        Figure("/validate/fail, the same template again", webhook, "/validate/fail", same),
+        Figure("/validate/fail, the same object again", webhook, "/validate/fail", same),
         Figure("/validate/fail, a new template each time", webhook, "/validate/fail", new),
     ]
     for _ in range(ROUNDS):

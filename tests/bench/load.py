@@ -6,6 +6,7 @@ can't hide it by slowing its clients down.
 
 import asyncio
 import http.client
+import itertools
 import shutil
 import ssl
 import statistics
@@ -23,7 +24,7 @@ local file = io.open("%s", "rb"); wrk.body = file:read("*a"); file:close()
 wrk.method = "POST"; wrk.headers["Content-Type"] = "application/json"
 local from, to = wrk.body:find("%s", 1, true)
 if from then
-  local head, tail, number = wrk.body:sub(1, from - 1), wrk.body:sub(to + 1), 0
+  local head, tail, number = wrk.body:sub(1, from - 1), wrk.body:sub(to + 1), %d
   request = function()
     number = number + 1
     return wrk.format(nil, nil, nil, head .. string.format("%%08d", number) .. tail)
@@ -38,6 +39,9 @@ end
 
 
 CHANGING = "@@@@@@@@"  # where a body has this, each request has a number of its own there
+
+
+_RUNS = itertools.count()  # no run repeats another's numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +104,7 @@ def _wrk(url: str, body: bytes, connections: int, seconds: float) -> Load:
     with tempfile.TemporaryDirectory() as directory:
         (Path(directory) / "body").write_bytes(body)
         script = Path(directory) / "post.lua"
-        script.write_text(_LUA % (Path(directory) / "body", CHANGING))
+        script.write_text(_LUA % (Path(directory) / "body", CHANGING, next(_RUNS) * 1_000_000))
         command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "-s", str(script), "--latency", url]
         said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     line = next(line for line in said.splitlines() if line.startswith("RESULT"))
