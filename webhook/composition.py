@@ -25,7 +25,7 @@ from webhook.certificates import Authority
 from webhook.forming import AtOnce, later
 from webhook.ids import DecisionIds
 from webhook.judge import Judge
-from webhook.lifecycle import IN_USE, FromThreads, Lifecycle
+from webhook.lifecycle import GUARDED, IN_USE, FromThreads, Lifecycle
 from webhook.log_process import LogProcess
 from webhook.metrics import Metrics
 from webhook.probes import Probes
@@ -134,7 +134,7 @@ class Records:
         inputs = SharedInputs(log, AtOnce(where, keyring.sealer()).seal, tagger, origin, _now)
         archiving = Archiving(inputs, withheld=emptied)
         recording = DecisionRecording(where, later, tagger, os.urandom, archiving)
-        return cls(recording, inputs, Lifecycle(inputs, origin, _now, archiving.in_force))
+        return cls(recording, inputs, Lifecycle(inputs, origin, _now, archiving.in_force, options.directory / GUARDED))
 
     async def announce(self, options: Options, keyring: FileKeyring) -> None:
         """Settings and keys of this run. Raises LogUnavailable."""

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import CancelledError
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 
 LONGEST = 30.0  # seconds that a thread waits for a record
 REASON = 512  # characters of why rules were refused
-IN_USE = "keys-in-use.json"  # beside the log: which keys the last run used
+IN_USE = "keys-in-use.json"  # beside the log: which keys the last run used,
+GUARDED = "guarded.json"  # and what its rules guarded
 
 
 class Archive(Protocol):
@@ -37,6 +39,15 @@ class Archive(Protocol):
     async def append(self, record: Record, sealed: Sequence[Envelope] = ()) -> Position: ...
 
     async def archive(self, inputs: Sequence[Input]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """What rules guard: namespaces that they leave out, policies that refuse, and those that once did."""
+
+    exempt: frozenset[str]
+    denying: frozenset[str]
+    aside: frozenset[str] = frozenset()
 
 
 class Lifecycle:
@@ -48,14 +59,15 @@ class Lifecycle:
         origin: Origin,
         clock: Callable[[], datetime],
         in_force: Callable[["Law"], Input],
+        remembered: Path | None = None,
     ) -> None:
+        """`remembered`: where the guard of the last run is kept, so that what changed meanwhile is noticed."""
         self._origin = origin
         self._clock = clock
         self._archive = archive
         self._in_force = in_force
-        self._exempt: frozenset[str] | None = None  # of the rules before
-        self._denying: frozenset[str] = frozenset()
-        self._set_aside: set[str] = set()  # policies that stopped refusing in this run
+        self._remembered = remembered
+        self._guard = _read(remembered)  # None before the first rules of all
 
     async def configured(self, settings: Mapping[str, Json]) -> None:
         """The process runs with these settings; only their digest is recorded. Raises LogUnavailable."""
@@ -72,12 +84,13 @@ class Lifecycle:
                 changed = {"purpose": purpose, "new_key": key, "old_key": before[purpose]}
                 await self._write("key-rotation", {**changed, "reason": "another key than in the run before"})
         if before != used:
-            fresh = path.with_name(f".{path.name}.new")
-            fresh.write_bytes(orjson.dumps(dict(used), option=orjson.OPT_INDENT_2))
-            fresh.replace(path)
+            _put(path, dict(used))
 
-    async def loaded(self, engine: "RuleEngine") -> None:
-        """Put these rules in force once this returns, and not when it raises. Raises LogUnavailable."""
+    async def loaded(self, engine: "RuleEngine", *, whole: bool = True) -> None:
+        """Put these rules in force once this returns, and not when it raises. Raises LogUnavailable.
+
+        Not `whole` are those of a start before the cluster's own rules are known: nothing is compared with them.
+        """
         law = engine.law
         names = [policy.metadata.name for policy in law.rulebook.policies]
         await self._archive.archive([self._in_force(law)])
@@ -93,24 +106,25 @@ class Lifecycle:
                 "exempt": sorted(law.exempt),
             },
         )
-        denying = _denying(law)
-        if self._exempt is not None:
-            await self._exemptions(self._exempt, law.exempt, digest)
-            await self._enforcement(self._denying, denying, digest)
-        self._exempt, self._denying = law.exempt, denying
+        if whole:
+            await self._compare(Guard(law.exempt, _denying(law)), digest)
 
     async def refused(self, reason: str) -> None:
         """Newer rules were not put in force; the ones before stay. Raises LogUnavailable."""
         await self._write("policy-load", {"outcome": "refused", "reason": reason[:REASON]})
 
-    async def _exemptions(self, before: frozenset[str], now: frozenset[str], digest: str) -> None:
-        await self._break_glass("exemption", "opened", now - before, digest)
-        await self._break_glass("exemption", "closed", before - now, digest)
-
-    async def _enforcement(self, before: frozenset[str], now: frozenset[str], digest: str) -> None:
-        await self._break_glass("enforcement", "opened", before - now, digest)
-        await self._break_glass("enforcement", "closed", now & self._set_aside, digest)
-        self._set_aside = (self._set_aside | (before - now)) - now
+    async def _compare(self, now: "Guard", digest: str) -> None:
+        """Say what the rules before guarded and these don't, and what is guarded again."""
+        before = self._guard
+        if before is not None:
+            await self._break_glass("exemption", "opened", now.exempt - before.exempt, digest)
+            await self._break_glass("exemption", "closed", before.exempt - now.exempt, digest)
+            await self._break_glass("enforcement", "opened", before.denying - now.denying, digest)
+            await self._break_glass("enforcement", "closed", now.denying & before.aside, digest)
+            now = replace(now, aside=(before.aside | (before.denying - now.denying)) - now.denying)
+        if now != before:
+            self._guard = now
+            _write(self._remembered, now)
 
     async def _break_glass(self, what: str, state: str, names: "frozenset[str] | set[str]", digest: str) -> None:
         if names:
@@ -128,9 +142,9 @@ class FromThreads:
         self._lifecycle = lifecycle
         self._loop = loop
 
-    def loaded(self, engine: "RuleEngine") -> None:
+    def loaded(self, engine: "RuleEngine", *, whole: bool) -> None:
         """Raises LogUnavailable."""
-        self._wait(self._lifecycle.loaded(engine))
+        self._wait(self._lifecycle.loaded(engine, whole=whole))
 
     def refused(self, reason: str) -> None:
         """A log that takes no records is told of elsewhere."""
@@ -155,3 +169,25 @@ def _denying(law: "Law") -> frozenset[str]:
     return frozenset(
         policy.metadata.name for policy in law.rulebook.policies if "Deny" in (policy.spec.validation_actions or ())
     )
+
+
+def _read(path: Path | None) -> Guard | None:
+    """The guard of the last run; None where there was none, or where nobody can read what it left."""
+    if path is None or not path.exists():
+        return None
+    try:
+        said = orjson.loads(path.read_bytes())
+        return Guard(*(frozenset(said[name]) for name in ("exempt", "denying", "aside")))
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _write(path: Path | None, guard: Guard) -> None:
+    if path is not None:
+        _put(path, {name: sorted(getattr(guard, name)) for name in ("exempt", "denying", "aside")})
+
+
+def _put(path: Path, content: Mapping[str, Json]) -> None:
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2))
+    fresh.replace(path)

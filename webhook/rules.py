@@ -39,8 +39,8 @@ class Asked(Protocol):
 class Records(Protocol):
     """Who writes down what is in force: `webhook.lifecycle.Lifecycle`."""
 
-    def loaded(self, engine: "RuleEngine") -> None:
-        """Raises LogUnavailable: then the rules are not in force."""
+    def loaded(self, engine: "RuleEngine", *, whole: bool) -> None:
+        """`whole`: with the cluster's own rules. Raises LogUnavailable: then the rules are not in force."""
         ...
 
     def refused(self, reason: str) -> None: ...
@@ -55,7 +55,7 @@ class Rules:
         self._view = view
         self._records = records
         self._files = load_rules(asked.rules)
-        self._engine: RuleEngine = self._recorded(self._compiled(()))
+        self._engine: RuleEngine = self._recorded(self._compiled(()), whole=view.rules is None)
         self._pending: threading.Timer | None = None
         self._lock = threading.Lock()
         self._seen = view.rules is None  # have the cluster's own rules been put in force once?
@@ -75,10 +75,10 @@ class Rules:
         """Newer rules that are refused don't make the webhook unready: the ones in force go on being enforced."""
         return None if self._seen else "the cluster's policies are not compiled yet"
 
-    def _recorded(self, engine: "RuleEngine") -> "RuleEngine":
+    def _recorded(self, engine: "RuleEngine", *, whole: bool) -> "RuleEngine":
         """What is in force is written down first. Raises LogUnavailable."""
         if self._records is not None:
-            self._records.loaded(engine)
+            self._records.loaded(engine, whole=whole)
         return engine
 
     def _changed(self, _: Served | None = None) -> None:
@@ -99,7 +99,8 @@ class Rules:
             return  # the rest is still being listed, and will tell
         held = followed.snapshot().objects
         try:
-            self._engine = self._recorded(self._compiled([found for kind in held.values() for found in kind.values()]))
+            compiled = self._compiled([found for kind in held.values() for found in kind.values()])
+            self._engine = self._recorded(compiled, whole=True)
         except RulesInvalid as invalid:
             self.refused = str(invalid)
             logger.error("newer rules are refused, the ones before stay in force:\n%s", invalid)  # noqa: TRY400

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,9 +45,9 @@ class Kept:
         return [leaf for leaf in self.leaves if leaf["schema"].startswith(f"bailiwick.{schema}/")]
 
 
-def lifecycle(kept: Kept) -> Lifecycle:
+def lifecycle(kept: Kept, remembered: Path | None = None) -> Lifecycle:
     origin = Origin("prod-7", "eu-de", "0.1.0")
-    return Lifecycle(kept, origin, lambda: NOON, lambda law: Input(law.rulebook.digest, "", dict))
+    return Lifecycle(kept, origin, lambda: NOON, lambda law: Input(law.rulebook.digest, "", dict), remembered)
 
 
 def rules(exempt: Sequence[str], **actions: Sequence[str]) -> RuleEngine:
@@ -90,6 +91,38 @@ async def test_setting_the_guard_aside_has_a_record() -> None:
     ]
 
 
+async def test_what_was_set_aside_while_it_was_down_has_a_record(tmp_path: Path) -> None:
+    """Rules are changed between two runs: the next start tells, once, and not before it knows the cluster's rules."""
+    kept, path = Kept(), tmp_path / "guarded.json"
+    await lifecycle(kept, path).loaded(rules([], placement=["Deny"]))
+    for _ in range(2):
+        told = lifecycle(kept, path)
+        await told.loaded(rules([]), whole=False)
+        await told.loaded(rules(["clinic"], placement=["Warn"]))
+    await lifecycle(kept, path).loaded(rules([], placement=["Deny"]))
+    assert [(leaf["what"], leaf["state"], leaf["names"]) for leaf in kept.told("break-glass")] == [
+        ("exemption", "opened", ["clinic"]),
+        ("enforcement", "opened", ["placement"]),
+        ("exemption", "closed", ["clinic"]),
+        ("enforcement", "closed", ["placement"]),
+    ]
+    path.write_text("[]")
+    await lifecycle(kept, path).loaded(rules(["clinic"]))
+    assert len(kept.told("break-glass")) == 4
+
+
+async def test_a_guard_set_aside_without_a_record_is_told_again(tmp_path: Path) -> None:
+    """Where the log takes nothing the rules don't come into force, and the next try tells of what they set aside."""
+    kept, path = Kept(), tmp_path / "guarded.json"
+    await lifecycle(kept, path).loaded(rules([]))
+    kept.broken = True
+    with pytest.raises(LogUnavailable):
+        await lifecycle(kept, path).loaded(rules(["clinic"]))
+    kept.broken = False
+    await lifecycle(kept, path).loaded(rules(["clinic"]))
+    assert len(kept.told("break-glass")) == 1
+
+
 async def test_refused_rules_have_a_record() -> None:
     """Why newer rules were refused stands there, cut to its bound."""
     kept = Kept()
@@ -131,10 +164,10 @@ async def test_a_thread_waits_for_its_record() -> None:
     """Rules are loaded in threads: they return once the record is durable, and raise when it isn't."""
     kept = Kept()
     told = FromThreads(lifecycle(kept), asyncio.get_running_loop())
-    await asyncio.to_thread(told.loaded, rules([]))
+    await asyncio.to_thread(partial(told.loaded, rules([]), whole=True))
     assert len(kept.leaves) == 1
     kept.broken = True
     with pytest.raises(LogUnavailable):
-        await asyncio.to_thread(told.loaded, rules([]))
+        await asyncio.to_thread(partial(told.loaded, rules([]), whole=True))
     await asyncio.to_thread(told.refused, "no")
     assert len(kept.leaves) == 1
