@@ -9,6 +9,7 @@ Segments are checked each by itself (`audit.stretches`), in several processes wh
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +21,9 @@ from audit.findings import Finding, Findings
 from audit.heads import TreeHead
 from audit.layout import CHECKPOINT, HEAD, archive_of, wal_of
 from audit.part_check import check_archive, segment_firsts
+from audit.reading import read_checkpoint, read_records
 from audit.record_check import RecordCheck
+from audit.rollback_check import put_back
 from audit.segments import parse_header, segment_name
 from audit.spine_check import SpineCheck
 from audit.store import Disk, FileSystem
@@ -151,6 +154,8 @@ class _Verification:
         tiles.finish()
         self._roots(tiles, claimed, head)
         self._announced()
+        if verified is not None and not foreign and verified.size < tiles.size:
+            self._put_back(verified.size)
         sealed, gone = (0, 0) if foreign else self._sealed(ground, has_wal=bool(firsts))
         return self._report(tiles.size, verified, sealed, gone)
 
@@ -337,6 +342,13 @@ class _Verification:
         seen_size = max((one.size for one in self._remembered), default=0)
         if claimed is not None and claimed.size < seen_size <= tiles.size:
             self._findings.problem(CHECKPOINT, f"covers {claimed.size} records, one of {seen_size} was seen: put back?")
+
+    def _put_back(self, covered: int) -> None:
+        """Say so when the unsigned records show that a newer checkpoint was there."""
+        with suppress(AuditError, OSError, ValueError, KeyError, TypeError):  # damage is said by whoever found it
+            why = put_back(read_records(self._directory, covered, files=self._files))
+            if why and read_checkpoint(self._directory, self._files).size == covered:  # not one that was signed since
+                self._findings.problem(CHECKPOINT, why)
 
     def _announced(self) -> None:
         """Say of a key that signed and that no record names; genesis and key-rotation records do."""

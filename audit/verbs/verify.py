@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from audit.tlog.notes import VerifierKey
     from audit.verify import Progress, Report
 
-WORTH_SHARING = 8  # segments; fewer are verified before another process has started
+WORTH_SHARING = 32  # segments; fewer are verified before other processes have started
 
 
 @click.command()

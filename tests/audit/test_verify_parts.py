@@ -2,7 +2,10 @@
 
 import subprocess
 import sys
-from dataclasses import replace
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +14,40 @@ import yaml
 
 from audit.errors import MerkleError
 from audit.layout import CHECKPOINT
+from audit.log import FileLog, LogSettings
 from audit.reading import prove, read_checkpoint, read_records
 from audit.record import event_record
 from audit.tlog import TlogProof, leaf_hash, signed_checkpoint
 from audit.verify import Report, verify_log
 from tests.audit.disks import SimulatedDisk
-from tests.audit.worlds import NOON, ORIGIN, NoteKey, filled, open_log
+from tests.audit.worlds import NOON, ORIGIN, WRITER, NoteKey, decision, filled, open_log
 
 HOME = Path("/log")
 KEY = NoteKey().verifier()
 ONCE: dict[str, Any] = {"publish_seconds": 60.0, "publish_leaves": 10_000}
 ROOT = Path(__file__).parents[2]
+
+
+BEATING = LogSettings(reserve_bytes=0, segment_bytes=1 << 16, publish_seconds=0.002, heartbeat_seconds=0.004)
+
+
+@dataclass
+class Leaping:
+    """A clock that goes on by a step whenever it is asked."""
+
+    now: datetime = NOON
+    step: timedelta = timedelta(0)
+
+    def __call__(self) -> datetime:
+        self.now += self.step
+        return self.now
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.002)
 
 
 def _verify(disk: SimulatedDisk, **options: Any) -> Report:
@@ -181,6 +207,39 @@ class TestAnotherLog:
         disk.edit(HOME / CHECKPOINT, lambda content: content.__setitem__(slice(None), old))
         [problem] = _verify(disk, remembered=[seen]).problems
         assert str(problem) == "checkpoint: covers 6 records, one of 8 was seen: put back?"
+
+    def test_a_rolled_back_checkpoint_by_itself(self) -> None:
+        """The log's own heartbeats tell that records were signed which the checkpoint doesn't cover any more."""
+        disk, clock = SimulatedDisk(), Leaping()
+        log = FileLog.open(
+            HOME, origin=ORIGIN, signer=NoteKey(), clock=clock, writer=WRITER, settings=BEATING, files=disk
+        )
+        _until(lambda: log.status().signed > 0)
+        old = disk.read(HOME / CHECKPOINT)
+        size = log.status().signed
+        clock.step = timedelta(seconds=40)
+        log.append_now(decision(1))
+        _until(lambda: log.status().size > size + 12)
+        log.close_now()
+        assert _verify(disk).ok
+        disk.edit(HOME / CHECKPOINT, lambda content: content.__setitem__(slice(None), old))
+        [problem] = _verify(disk).problems
+        assert str(problem).startswith("checkpoint: is older than one that was there: heartbeat ")
+
+    def test_a_signer_that_is_away_is_no_rollback(self) -> None:
+        """Heartbeats that say since when nothing is signed fit a checkpoint that is old for that reason."""
+        disk, key = SimulatedDisk(), NoteKey()
+        log = FileLog.open(
+            HOME, origin=ORIGIN, signer=key, clock=Leaping(), writer=WRITER, settings=BEATING, files=disk
+        )
+        _until(lambda: log.status().signed > 0)
+        key.down = True
+        size = log.status().size
+        _until(lambda: log.status().size > size + 12)
+        log.close_now()
+        report = _verify(disk)
+        assert report.ok
+        assert report.unsigned > 10
 
     def test_a_swapped_key(self) -> None:
         """A checkpoint signed anew by another key fails under the right one; under the other, the genesis tells."""
