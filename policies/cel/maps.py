@@ -69,9 +69,21 @@ class KeyedMap(Mapping[Value, Value]):
         """Keys and values. Unlike `items()`, also with keys that can't be found again."""
         return self._entries.values()
 
-    def put(self, key: Value, value: Value) -> None:
-        """Adds or replaces."""
-        self._entries[_mark(key)] = key, value
+    def put(self, key: Value, value: Value, mark: object = None) -> None:
+        """Adds or replaces. `mark` is what the key is told by, where that is known."""
+        self._entries[_mark(key) if mark is None else mark] = key, value
+
+    def put_constant(self, key: Value, value: Value) -> None:
+        """The same for a key that the expression writes down: Go knows it again, whatever it is."""
+        known = isinstance(key, (list, Mapping))
+        self.put(key, value, (type(key), id(key)) if known else None)
+
+    def marked(self) -> Iterable[tuple[object, tuple[Value, Value]]]:
+        """What each key is told by, the key and its value."""
+        return self._entries.items()
+
+    def has(self, mark: object) -> bool:
+        return mark in self._entries
 
     def drop(self, key: Value) -> None:
         self._entries.pop(_mark(key), None)

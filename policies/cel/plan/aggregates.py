@@ -9,7 +9,7 @@ from policies.cel.cost import LIST, MAP, OBJECT
 from policies.cel.errors import EvaluationError, Fatal
 from policies.cel.maps import KeyedMap
 from policies.cel.plan.frame import SPENT, Frame, Step
-from policies.cel.values import Optional, Value
+from policies.cel.values import MISSING, Optional, Value
 
 
 class EntryStep(NamedTuple):
@@ -86,7 +86,8 @@ def map_step(entries: Sequence[EntryStep]) -> Step:
                         found.drop(key)
                         continue
                     value = value.value
-                found.put(key, value)
+                put = found.put if key_step.constant is MISSING else found.put_constant
+                put(key, value)
         except EvaluationError:
             f[SPENT] += MAP
             raise

@@ -143,14 +143,18 @@ def entries_built(loop: Loop, predicate: Step | None, body: Step) -> Step:
     return Step(run, ACCUMULATOR)
 
 
-def insert(made: KeyedMap, key: Value, value: Value) -> None:
-    if made.find(key) is not MISSING:
+def insert(made: KeyedMap, key: Value, value: Value, mark: object = None) -> None:
+    if made.find(key) is not MISSING or (mark is not None and made.has(mark)):
         raise EvaluationError(f"insert failed: key {key} already exists")
-    made.put(key, value)
+    made.put(key, value, mark)
 
 
 def insert_all(made: KeyedMap, entries: Value) -> None:
     if not isinstance(entries, Mapping):
         raise no_such_overload()
+    if type(entries) is KeyedMap:
+        for mark, (key, value) in entries.marked():
+            insert(made, key, value, mark)
+        return
     for key, value in pairs(entries):
         insert(made, key, value)
