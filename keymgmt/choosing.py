@@ -20,6 +20,7 @@ from keymgmt.kms.settings import FileSettings
 from keymgmt.regular import open_regular
 from keymgmt.transit.keyring import TransitKeyring
 from keymgmt.transit.settings import Door, TransitSettings
+from keymgmt.transit.uses import FileUses
 from keymgmt.unlock import Credential, KeyFile, Unlock
 
 LARGEST = 1 << 20  # bytes
@@ -35,6 +36,7 @@ class ServiceSettings(TransitSettings):
     """A key service, and which of its keys serves what."""
 
     keys: Annotated[dict[Purpose, str], Field(min_length=1)]
+    uses: Path | None = None  # where every use of a private key is recorded, for `reconcile`
 
 
 class ApprovalSettings(Door):
@@ -84,7 +86,8 @@ class KeyringFile(Door):
             site = self.transit.site(self.region, self.transit.keys)
         except ValueError as error:
             raise KeyringSettingsInvalid(f"`transit`: {error}") from error
-        return TransitKeyring.connect(site, self.transit.login.login())
+        uses = FileUses(self.transit.uses) if self.transit.uses else None
+        return TransitKeyring.connect(site, self.transit.login.login(), uses=uses)
 
 
 def approver_key(path: Path) -> bytes:

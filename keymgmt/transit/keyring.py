@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -49,6 +49,7 @@ from keymgmt.transit.facts import KeySettings, generation_of, lineage_of, merged
 from keymgmt.transit.login import Login
 from keymgmt.transit.session import VaultSession
 from keymgmt.transit.site import TransitSite
+from keymgmt.transit.uses import NoUses, ServiceUse, ServiceUses, ServiceUseUnrecorded, stamp_now
 from keymgmt.wrapping import DATA_KEY_SIZE, Recipient, recipient_of
 
 SIGNATURE = re.compile(r"vault:v([1-9][0-9]{0,8}):([A-Za-z0-9+/]+={0,2})")
@@ -61,8 +62,14 @@ class TransitKeyring:
     assurance: Literal["service"] = "service"
 
     def __init__(
-        self, session: VaultSession, keys: tuple[KeyFacts, ...], lineage: bytes, clock: Callable[[], float]
+        self,
+        session: VaultSession,
+        keys: tuple[KeyFacts, ...],
+        lineage: bytes,
+        clock: Callable[[], float],
+        uses: ServiceUses | None = None,
     ) -> None:
+        self._uses = uses or NoUses()
         self._session = session
         self._site = session.connection.site
         self._keys = keys
@@ -84,15 +91,18 @@ class TransitKeyring:
         known: Sequence[KeyFacts] = (),
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
+        uses: ServiceUses | None = None,
     ) -> "TransitKeyring":
         """Log in and read the keys. `known` are facts seen earlier, to notice a restored server.
+
+        `uses` gets a record of every use of a private key before its result leaves.
 
         Raises KeyServiceError by kind, KeyUnfit, KeyringRolledBack, ExtraMissing.
         """
         _check_library()
         session = VaultSession(VaultConnection(site, clock=clock, sleep=sleep), login, clock=clock)
         lineage = _checked_server(session.connection)
-        return cls(session, merged(site.region, known, _read(session, lineage)), lineage, clock)
+        return cls(session, merged(site.region, known, _read(session, lineage)), lineage, clock, uses)
 
     @property
     def region(self) -> str:
@@ -170,16 +180,18 @@ class TransitKeyring:
         failure: KeyManagementError
         try:
             return self._signed(key, message)
-        except KeyServiceError as error:
+        except (KeyServiceError, ServiceUseUnrecorded) as error:
             failure = error
         raise SignerUnavailable(f"key `{key.key_id}` signed nothing: {failure}") from failure
 
     def _signed(self, key: KeyFacts, message: bytes) -> bytes:
         name, data = self._site.keys[key.purpose], base64.b64encode(message).decode()
-        answer = self._session.ask(
+        answer = self._used(
+            "sign",
+            key,
             lambda transit: transit.sign_data(
                 name, hash_input=data, key_version=key.version, mount_point=self._site.mount
-            )
+            ),
         )
         found = SIGNATURE.fullmatch(_text(answer, "signature"))
         if found is None or int(found[1]) != key.version:
@@ -196,8 +208,10 @@ class TransitKeyring:
         ciphertext = f"vault:v{key.version}:{base64.b64encode(wrapped).decode()}"
         refused: KeyManagementError
         try:
-            answer = self._session.ask(
-                lambda transit: transit.decrypt_data(name, ciphertext=ciphertext, mount_point=self._site.mount)
+            answer = self._used(
+                "decrypt",
+                key,
+                lambda transit: transit.decrypt_data(name, ciphertext=ciphertext, mount_point=self._site.mount),
             )
         except RequestRefused as error:
             refused = _unopened(key, error)
@@ -208,6 +222,27 @@ class TransitKeyring:
                 raise AnswerInvalid(f"`{self._site.url}` answered a decryption with something that is no data key")
             return data_key
         raise refused
+
+    def _used(self, operation: str, key: KeyFacts, call: Callable[[Any], Answer]) -> Answer:
+        """The answer, once its use is recorded; a failure is recorded, too. Raises KeyServiceError, or unrecorded."""
+        at, began = stamp_now(), self._clock()
+        outcome, answer = "interrupted", Answer()
+        try:
+            answer = self._session.ask(call)
+        except KeyManagementError as error:
+            outcome = type(error).__name__
+            raise
+        else:
+            outcome = "ok"
+            return answer
+        finally:
+            request_id = str(answer.get("request_id", ""))
+            seconds = round(self._clock() - began, 6)
+            name = self._site.keys[key.purpose]
+            del answer  # no frame of an error shall hold it
+            self._uses.record(
+                ServiceUse(operation, self.region, name, key.key_id, key.version, request_id, at, seconds, outcome)
+            )
 
     def _known(self, key_id: bytes) -> KeyFacts:
         """The key of an id; looks again when it may have been rotated in, but not at every stranger's call."""

@@ -20,6 +20,7 @@ VERBS = {
     "grant": ("keymgmt.verbs.transfer:grant", "write down a transfer between regions, for approvers to sign"),
     "transfer": ("keymgmt.verbs.transfer:transfer", "seal an envelope for another region, under such a grant"),
     "rewrap": ("keymgmt.verbs.rewrap:rewrap", "move envelopes to the newest version of their key"),
+    "reconcile": ("keymgmt.verbs.reconcile:reconcile", "hold our records of uses to the key service's own log"),
     "hardware": ("keymgmt.verbs.hardware:hardware", "make and show keys in a PKCS#11 module"),
     "verify-etcd": (
         "keymgmt.verbs.verify_etcd:verify_etcd",

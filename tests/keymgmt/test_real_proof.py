@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import UTC, datetime
+import base64
+import json
+import time
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -13,8 +17,12 @@ from click.testing import CliRunner
 from bailiwick import command
 from keymgmt.attestation import AttestationForeign, AttestationStale, Expected, attester_name, verify_attestation
 from keymgmt.attesting import attest, attester
+from keymgmt.envelope import parse_envelope
+from keymgmt.errors import EnvelopeInvalid, SignerUnavailable
 from keymgmt.notes import VerifierKey
 from keymgmt.transit.errors import KeyUnfit, Sealed
+from keymgmt.transit.keyring import TransitKeyring
+from keymgmt.transit.uses import FileUses, ServiceUseUnrecorded
 from tests.cluster.bed.processes import Household
 from tests.keymgmt.test_real_vault import built
 from tests.keymgmt.vault_server import KEYS, POLICY, RealVault
@@ -154,3 +162,111 @@ def test_attested_from_the_command_line(vaults: dict[str, RealVault], tmp_path: 
     done = CliRunner().invoke(command, words)
     assert done.exit_code == 0, done.output
     assert "assurance service" in done.output
+
+
+def reconciled(vault: RealVault, uses: Path, *more: str) -> tuple[int, dict[str, Any]]:
+    """Exit code and findings of the verb."""
+    words = [
+        "--vault-audit",
+        str(vault.folder / "audit.log"),
+        "--uses",
+        str(uses),
+        "--region",
+        vault.name,
+        "-o",
+        "json",
+    ]
+    done = CliRunner().invoke(command, ["keys", "reconcile", *words, "--skew", "0.2", *more])
+    assert done.exit_code in (0, 1), done.output
+    return done.exit_code, json.loads(done.stdout)
+
+
+def test_g10_our_records_agree_with_a_real_vault_s_audit_log(vaults: dict[str, RealVault], tmp_path: Path) -> None:
+    """Joined by request id; then every kind of lie about one record is found, and a use that was not ours."""
+    vault, path = vaults["eu-de"], tmp_path / "uses"
+    vault.api("POST", "sys/mounts/transit/tune", {"audit_non_hmac_request_keys": ["ciphertext"]})
+    ring = TransitKeyring.connect(vault.site(keys=ATTESTING), vault.approle(), uses=FileUses(path))
+    (vault.folder / "audit.log").write_text("")  # what other tests did is not of this record
+    envelopes = [ring.sealer().seal(b"patient 4711", vault.bound(str(number))).to_bytes() for number in range(3)]
+    for number, envelope in enumerate(envelopes):
+        ring.opener().open(envelope, vault.bound(str(number)))
+    ring.signer("audit-checkpoint", "log").sign(b"tree head")
+    damaged = envelopes[0][:60] + b"\0\0\0" + envelopes[0][63:]
+    with pytest.raises(EnvelopeInvalid):
+        ring.opener().open(damaged, vault.bound("0"))
+    time.sleep(0.5)
+    ring.signer("audit-checkpoint", "log").sign(b"the last one")
+    code, found = reconciled(vault, path)
+    assert (code, found["differences"], found["matched"], found["unshown"]) == (0, [], 6, 0)
+    lines = path.read_text().splitlines()
+    records = [json.loads(line) for line in lines]
+    assert len({record["request_id"] for record in records}) >= 5  # Vault's own ids, one each
+
+    def kinds(changed: Sequence[object]) -> set[str]:
+        other = tmp_path / "other"
+        other.write_text("".join(json.dumps(one) + "\n" for one in changed))
+        code, found = reconciled(vault, other)
+        assert code == 1
+        return {one["kind"] for one in found["differences"]}
+
+    first, rest = records[0], records[1:]
+    assert kinds(rest) == {"unrecorded"}
+    assert kinds([first | {"version": 7}, *rest]) == {"version"}
+    assert kinds([first | {"key": "checkpoint"}, *rest]) == {"key"}
+    assert kinds([first | {"region": "eu-fr"}, *rest]) == {"region"}
+    assert kinds([first | {"operation": "sign"}, *rest]) == {"operation"}
+    assert kinds([first | {"outcome": "Sealed"}, *rest]) == {"outcome"}
+    assert kinds([first, first, *rest]) == {"twice"}
+    middle = records[-2] | {"request_id": "00000000-0000-0000-0000-000000000000", "at": records[2]["at"]}
+    moved = records[2]["at"][:-1] + "+00:00"
+    later = (datetime.fromisoformat(moved) + timedelta(milliseconds=300)).isoformat()
+    assert kinds([*records, middle | {"at": later, "outcome": "ok"}]) == {"unknown"}
+    assert kinds([*records, {"nonsense": 1}]) == {"unreadable"}
+    ciphertext = f"vault:v1:{base64.b64encode(parse_envelope(envelopes[0]).wrapped).decode()}"
+    vault.raw("POST", "transit/decrypt/archive", {"ciphertext": ciphertext}, token=vault.root)
+    vault.api("POST", "transit/sign/checkpoint", {"input": "AAAA"})
+    code, found = reconciled(vault, path)
+    assert code == 1
+    assert {one["kind"] for one in found["differences"]} == {"unrecorded"}
+    assert any("root" in one["message"] for one in found["differences"])
+
+
+def test_g10_without_ids_records_are_joined_by_time(vaults: dict[str, RealVault], tmp_path: Path) -> None:
+    """The plugin's lines, and uses whose answer was lost, are joined by operation, key and time."""
+    vault, path = vaults["eu-fr"], tmp_path / "uses"
+    ring = TransitKeyring.connect(vault.site(keys=ATTESTING), vault.approle(), uses=FileUses(path))
+    (vault.folder / "audit.log").write_text("")
+    envelope = ring.sealer().seal(b"patient 4711", vault.bound()).to_bytes()
+    ring.opener().open(envelope, vault.bound())
+    record = json.loads(path.read_text())
+    line = {name: record[name] for name in ("region", "key_id", "version", "at", "seconds", "outcome")}
+    plugin = line | {"operation": "decrypt", "bound": "00", "uid": "u", "asked": True}
+    asked_nobody = plugin | {"asked": False}
+    path.write_text(f"2026 INFO x: {json.dumps(plugin)}\nstarted\n{json.dumps(asked_nobody)}\n")
+    code, found = reconciled(vault, path, "--plugin-key", "archive")
+    assert (code, found["matched"], found["records"], found["unshown"]) == (0, 1, 1, 1)
+    code, found = reconciled(vault, path, "--plugin-key", "etcd")
+    assert (code, [one["kind"] for one in found["differences"]]) == (1, ["unrecorded"])
+
+
+def test_g10_a_key_that_was_carried_off_is_found(vaults: dict[str, RealVault], tmp_path: Path) -> None:
+    """Somebody makes an exportable key and exports it: a difference, whatever our records say."""
+    vault, path = vaults["eu-fr"], tmp_path / "uses"
+    path.write_text("")
+    vault.api("POST", "transit/keys/loose", {"type": "rsa-4096", "exportable": True})
+    vault.api("GET", "transit/export/encryption-key/loose")
+    code, found = reconciled(vault, path, "--key", "loose")
+    assert (code, [one["kind"] for one in found["differences"]]) == (1, ["moved"])
+    assert any("change" in note for note in found["notes"])
+
+
+def test_g10_no_record_no_result(vaults: dict[str, RealVault], tmp_path: Path) -> None:
+    """What Vault did and we could not record is not handed out."""
+    vault = vaults["eu-de"]
+    uses = FileUses(tmp_path / "nowhere" / "uses")
+    ring = TransitKeyring.connect(vault.site(keys=ATTESTING), vault.approle(), uses=uses)
+    envelope = ring.sealer().seal(b"patient 4711", vault.bound()).to_bytes()
+    with pytest.raises(ServiceUseUnrecorded):
+        ring.opener().open(envelope, vault.bound())
+    with pytest.raises(SignerUnavailable):
+        ring.signer("audit-checkpoint", "log").sign(b"x")

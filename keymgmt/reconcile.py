@@ -1,0 +1,201 @@
+"""Our records of key uses against the key service's own audit log: what either side lacks, and where they differ.
+
+A use with the service's request id is joined by it. One without (the plugin's, or one whose answer never came) is
+joined by operation, key, version where it is shown, and time. Neither book is verified here. Pure.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from keymgmt.vault_audit import MOVES, USES, UnreadableLine, VaultEvent
+
+
+class Kind(StrEnum):
+    """What can be wrong."""
+
+    UNRECORDED = "unrecorded"  # the service used a key, and we have no record
+    UNKNOWN = "unknown"  # we have a record, and the service none
+    MOVED = "moved"  # somebody exported, backed up, restored or imported a key
+    REGION = "region"  # a record of another region
+    KEY = "key"
+    VERSION = "version"
+    OPERATION = "operation"
+    OUTCOME = "outcome"  # one says it was done, the other that it was refused
+    TWICE = "twice"  # two records of one request
+    UNREADABLE = "unreadable"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedUse:
+    """A record of ours that the service must have one of, too."""
+
+    operation: str
+    region: str
+    key: str
+    version: int
+    request_id: str  # empty: not known
+    begin: datetime
+    seconds: float
+    ok: bool
+    lost: bool = False  # no answer came, so the service may have done it
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One thing that the two books don't agree on."""
+
+    kind: Kind
+    time: datetime | None
+    request_id: str
+    message: str
+
+
+@dataclass(slots=True)
+class Reconciliation:
+    """The result."""
+
+    differences: list[Difference] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    events: int = 0  # of the service, that used a key
+    records: int = 0  # of ours
+    matched: int = 0
+    unshown: int = 0  # matched, but the service does not show the version
+    outside: int = 0  # records of a time that the service's log does not cover
+    begin: datetime | None = None
+    end: datetime | None = None
+
+    @property
+    def ok(self) -> bool:
+        return not self.differences
+
+
+def reconcile(
+    events: Iterable[VaultEvent | UnreadableLine],
+    uses: Iterable[RecordedUse | UnreadableLine],
+    region: str,
+    *,
+    keys: frozenset[str] = frozenset(),
+    skew: timedelta = timedelta(seconds=5),
+) -> Reconciliation:
+    """Compare. `keys`: names that count, all by default. Our records count within the service's time, less the skew."""
+    return _Comparison(region, keys, skew).run(events, uses)
+
+
+class _Comparison:
+    def __init__(self, region: str, keys: frozenset[str], skew: timedelta) -> None:
+        self._region, self._keys, self._skew = region, keys, skew
+        self._found = Reconciliation()
+        self._events: dict[str, VaultEvent] = {}
+        self._taken: set[str] = set()
+
+    def run(
+        self, events: Iterable[VaultEvent | UnreadableLine], uses: Iterable[RecordedUse | UnreadableLine]
+    ) -> Reconciliation:
+        for event in events:
+            self._read(event)
+        late: list[RecordedUse] = []
+        for use in uses:
+            if isinstance(use, UnreadableLine):
+                self._differ(Kind.UNREADABLE, None, "", f"line {use.line} of our records {use.reason}")
+            elif not self._keys or use.key in self._keys:
+                self._found.records += 1
+                if not self._by_id(use):
+                    late.append(use)
+        for use in late:  # after those with ids, so that none takes another's event
+            self._by_time(use)
+        self._unrecorded()
+        self._found.differences.sort(key=lambda one: (one.time is None, one.time, one.kind))
+        return self._found
+
+    def _read(self, event: VaultEvent | UnreadableLine) -> None:
+        found = self._found
+        if isinstance(event, UnreadableLine):
+            self._differ(Kind.UNREADABLE, None, "", f"line {event.line} of the service's log {event.reason}")
+            return
+        found.begin = min(found.begin or event.time, event.time)
+        found.end = max(found.end or event.time, event.time)
+        if self._keys and event.key not in self._keys:
+            return
+        if event.operation in USES:
+            self._events[event.request_id] = event
+            found.events += event.ok
+        elif event.operation in MOVES and event.ok:
+            self._differ(Kind.MOVED, event.time, event.request_id, f"`{event.key}`: {event.operation} by `{event.by}`")
+        else:
+            done = "" if event.ok else ", refused"
+            found.notes.append(f"{event.time.isoformat()} `{event.key}`: {event.operation} by `{event.by}`{done}")
+
+    def _by_id(self, use: RecordedUse) -> bool:
+        """Whether the use is dealt with."""
+        if use.region != self._region:
+            message = f"a record of region `{use.region}` among those of `{self._region}`"
+            self._differ(Kind.REGION, use.begin, use.request_id, message)
+        event = self._events.get(use.request_id)
+        if event is None:
+            return False
+        if use.request_id in self._taken:
+            self._differ(Kind.TWICE, use.begin, use.request_id, "two records of one request")
+            return True
+        self._take(use, event)
+        self._agree(use, event)
+        return True
+
+    def _agree(self, use: RecordedUse, event: VaultEvent) -> None:
+        for kind, ours, theirs in (
+            (Kind.OPERATION, use.operation, event.operation),
+            (Kind.KEY, use.key, event.key),
+            (Kind.VERSION, use.version, use.version if event.version is None else event.version),
+            (Kind.OUTCOME, use.ok, event.ok),
+        ):
+            if ours != theirs:
+                message = f"our record says {kind} `{ours}`, the service `{theirs}`"
+                self._differ(kind, event.time, event.request_id, message)
+
+    def _by_time(self, use: RecordedUse) -> None:
+        if not use.request_id:
+            begin, end = use.begin - self._skew, use.begin + timedelta(seconds=use.seconds) + self._skew
+            fitting = [
+                event
+                for event in self._events.values()
+                if event.request_id not in self._taken and begin <= event.time <= end and _alike(use, event)
+            ]
+            if fitting:  # a failed one first, so that no failure of ours explains a use that was not
+                self._take(use, min(fitting, key=lambda event: event.ok != use.ok))
+                return
+        if not self._is_within(use.begin):
+            self._found.outside += 1
+        elif use.ok:
+            message = f"our record of `{use.operation}` with `{use.key}` version {use.version} has no request there"
+            self._differ(Kind.UNKNOWN, use.begin, use.request_id, message)
+
+    def _take(self, use: RecordedUse, event: VaultEvent) -> None:
+        self._taken.add(event.request_id)
+        self._found.matched += 1
+        self._found.unshown += event.version is None and use.ok
+
+    def _unrecorded(self) -> None:
+        for event in self._events.values():
+            if event.request_id in self._taken:
+                continue
+            if event.ok:
+                shown = f" version {event.version}" if event.version else ""
+                message = f"`{event.operation}` with `{event.key}`{shown} by `{event.by}` has no record of ours"
+                self._differ(Kind.UNRECORDED, event.time, event.request_id, message)
+            else:
+                self._found.notes.append(
+                    f"{event.time.isoformat()} `{event.key}`: {event.operation} by `{event.by}`, refused"
+                )
+
+    def _is_within(self, time: datetime) -> bool:
+        begin, end = self._found.begin, self._found.end
+        return begin is not None and end is not None and begin + self._skew <= time <= end - self._skew
+
+    def _differ(self, kind: Kind, time: datetime | None, request_id: str, message: str) -> None:
+        self._found.differences.append(Difference(kind, time, request_id, message))
+
+
+def _alike(use: RecordedUse, event: VaultEvent) -> bool:
+    same = (use.operation, use.key) == (event.operation, event.key)
+    return same and event.version in (None, use.version) and (event.ok == use.ok or use.lost)
