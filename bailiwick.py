@@ -20,6 +20,7 @@ HOLDS, VIOLATIONS, USAGE, FAULT = 0, 1, 2, 3
 # verb: (module:command, one line for --help). Nothing here is imported until the verb is called.
 VERBS = {
     "check": ("policies.verbs.check:check", "judge manifests as the webhook would"),
+    "explain": ("policies.verbs.explain:explain", "show what an object boils down to, and where it could run"),
     "regions": ("policies.verbs.regions:regions", "look at the places: where they are, who operates them"),
     "serve": ("bailiwick:serve", "run the admission webhook"),
     "demo": ("webhook.verbs.demo:demo", "watch real manifests being judged, no cluster needed"),

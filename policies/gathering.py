@@ -10,7 +10,6 @@ from policies.kinds import Kind, KindInvalid, Problem, parse
 from policies.loading import engine_for, rulebook_of
 from policies.manifests import Document, Unreadable
 from policies.packs import builtin
-from policies.ports import Engine
 from policies.rulebook import RulesInvalid
 from policies.snapshot import MemorySnapshot
 from policies.store import Loaded, load_kinds, load_openapi
@@ -26,7 +25,7 @@ _FOREIGN = ("admissionregistration.k8s.io", "policies.kyverno.io")
 class Given:
     """Everything a check needs."""
 
-    engine: Engine
+    engine: RuleEngine
     snapshot: MemorySnapshot
     documents: tuple[Document, ...]
     unreadable: tuple[Unreadable, ...]

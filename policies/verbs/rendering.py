@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 from policies.checking import Case, Outcome
 from policies.decision import Reason
 from policies.manifests import Unreadable
-from policies.patch import parse_pointer
+from policies.positions import line_of
 from policies.verbs.written import written
-from policies.workloads.paths import pointer
 
 if TYPE_CHECKING:
     from policies.typecheck import Doubt
@@ -63,25 +62,11 @@ def _reason(case: Case, reason: Reason) -> dict[str, Any]:
         "policy": reason.policy,
         "message": reason.message,
         "path": reason.path,
-        "line": _line(case, reason),
+        "line": line_of(case.document, reason.path),
         "fix": reason.fix,
         "controls": list(reason.controls),
         "actions": [str(action) for action in reason.actions],
     }
-
-
-def _line(case: Case, reason: Reason) -> int:
-    """Where the reason's path is written, or the nearest above it."""
-    value: Any = case.document.value
-    steps: list[str | int] = []
-    for part in parse_pointer(pointer(reason.path)) if reason.path else ():
-        step = int(part) if isinstance(value, list) and part.isdigit() else part
-        try:
-            value = value[step]
-        except (KeyError, IndexError, TypeError):
-            break  # our own correction put it there
-        steps.append(step)
-    return case.document.position(tuple(steps)) or case.document.line
 
 
 def _unreadable(found: Unreadable) -> dict[str, Any]:
@@ -151,7 +136,7 @@ def _headline(case: Case) -> Any:
 def _detail(case: Case, reason: Reason) -> Any:
     from rich.text import Text
 
-    where = f"{reason.path} (line {_line(case, reason)}): " if reason.path else ""
+    where = f"{reason.path} (line {line_of(case.document, reason.path)}): " if reason.path else ""
     text = Text(f"{'':<13} {reason.code}: {where}{reason.message}\n")
     if reason.fix:
         text.append(f"{'':<13} fix: {reason.fix}\n", style="dim")

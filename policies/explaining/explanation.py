@@ -1,0 +1,127 @@
+"""One object, explained: what it boils down to, what binds it, where its pods could run, and what was decided. Pure.
+
+Guarantees: never raises, whatever the object holds. The decision is the engine's, made as `policies.checking` makes
+it; nothing here decides. What isn't known is said to be unknown.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from policies.cel import EvaluationError
+from policies.checking import Case, check, creation
+from policies.engine import RuleEngine
+from policies.explaining.placement import PodExplained, Surroundings, explain_pod
+from policies.facts.context import Situation
+from policies.json import Json
+from policies.manifests import Document
+from policies.positions import line_of
+from policies.snapshot import Snapshot
+from policies.workloads import Workload, extract, is_workload, kind_of
+
+FACTS = ("images", "models", "devices", "destinations", "keys", "identities")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One thing of an object, and its line. `where` says where it lies, for destinations and keys."""
+
+    fact: str
+    path: str
+    line: int
+    value: Mapping[str, Json]
+    where: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """What an object is bound to. Where that can't be known, `unknown` says what is missing."""
+
+    data_class: str = ""
+    requires: Mapping[str, Json] = field(default_factory=dict)
+    jurisdiction: str = ""
+    class_defined: bool = True  # otherwise the strictest is assumed
+    jurisdiction_defined: bool = True
+    exempt: bool = False  # an infrastructure namespace: nothing in it is judged
+    unknown: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Everything that there is to show of one object."""
+
+    document: Document
+    api_version: str
+    kind: str
+    namespace: str
+    name: str
+    recognised: str  # catalogued | by its shape | not known
+    bound: Bound
+    pods: tuple[PodExplained, ...]
+    found: tuple[Found, ...]
+    case: Case
+
+
+def explain(
+    document: Document, engine: RuleEngine, snapshot: Snapshot, now: datetime, namespace: str = "default"
+) -> Explanation:
+    """`namespace` is for objects that name none."""
+    request = creation(document.value, namespace)
+    (case,) = check((document,), engine, snapshot, now, namespace)
+    workload = extract(document.value)
+    with Situation(engine.law, request, snapshot, now) as situation:
+        bound = _bound(situation)
+        rule = situation.jurisdiction.rule if not bound.unknown else None
+        around = Surroundings(engine, snapshot, engine.law.geography, rule, request.namespace, now)
+        return Explanation(
+            document=document,
+            api_version=str(document.value.get("apiVersion") or ""),
+            kind=request.kind.kind,
+            namespace=request.namespace,
+            name=request.name,
+            recognised=_recognised(document.value, workload),
+            bound=bound,
+            pods=tuple(explain_pod(pod, document, around) for pod in workload["pods"]),
+            found=tuple(_found(workload, document, situation)),
+            case=case,
+        )
+
+
+def _recognised(value: Json, workload: Workload) -> str:
+    if kind_of(workload["group"], workload["version"], workload["kind"]) is not None:
+        return "catalogued"
+    if workload["known"]:
+        return "the API server's own"
+    return "by its shape" if is_workload(value) else "not known"
+
+
+def _bound(situation: Situation) -> Bound:
+    try:
+        data_class, jurisdiction = situation.data_class, situation.jurisdiction
+    except EvaluationError as missing:
+        return Bound(unknown=str(missing))
+    return Bound(
+        data_class=str(data_class["name"]),
+        requires={key: value for key, value in data_class.items() if key not in ("name", "known", "rank")},
+        jurisdiction=str(jurisdiction["name"]),
+        class_defined=bool(data_class["known"]),
+        jurisdiction_defined=bool(jurisdiction["known"]),
+        exempt=situation.request.namespace in situation.law.exempt,
+    )
+
+
+def _found(workload: Workload, document: Document, situation: Situation) -> Iterator[Found]:
+    for fact in FACTS:
+        for one in workload[fact]:
+            path = str(one["path"])
+            yield Found(fact, path, line_of(document, path), one, _where(fact, one, situation))
+
+
+def _where(fact: str, one: Mapping[str, Json], situation: Situation) -> str:
+    if fact == "destinations":
+        place = situation.cluster.destination(dict(one))
+    elif fact == "keys":
+        place = situation.cluster.key(str(one["reference"]))
+    else:
+        return ""
+    return str(place["unknown"] or place["places"])

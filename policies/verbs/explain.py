@@ -1,0 +1,40 @@
+"""`bailiwick explain`: reads and tells. Explaining is `policies.explaining`, showing `policies.verbs.explained`."""
+
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import click
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, metavar="FILE...")
+@click.option("--rules", multiple=True, metavar="PATH", help="Policies, jurisdictions, classes, profile.")
+@click.option("--cluster", multiple=True, metavar="PATH", help="Objects of the cluster: namespaces, nodes, volumes.")
+@click.option("--namespace", "-n", default="default", show_default=True, help="For objects that name none.")
+@click.option("--packs/--no-packs", default=True, show_default=True, help="The built-in policies.")
+@click.option("-o", "--output", type=click.Choice(["table", "json", "yaml"]), default="table", show_default=True)
+def explain(
+    paths: Sequence[str], rules: Sequence[str], cluster: Sequence[str], namespace: str, packs: bool, output: str
+) -> None:
+    """Show what each object boils down to, where its pods could run, and why not elsewhere.
+
+    FILE is a file, a folder, or `-` for standard input, as for `bailiwick check`. Everything is shown with the line it
+    stands on: pods, images, models, devices, destinations, keys, identities, each constraint on places and what it
+    leaves. Under the jurisdiction of the namespace: which places are refused and why, and what the webhook would add.
+
+    Exits with 0 when everything could be explained, whatever the verdict is (`bailiwick check` judges), and with 2
+    when something can't be read.
+    """
+    from policies.explaining import explain as explained
+    from policies.gathering import gather
+    from policies.verbs.explained import render
+    from policies.version import version
+
+    given = gather(paths, rules, cluster, version(), packs=packs)
+    if given.nothing:
+        raise click.UsageError("nothing to explain: did what should have written it fail?")
+    now = datetime.now(UTC)
+    found = [explained(document, given.engine, given.snapshot, now, namespace) for document in given.documents]
+    click.echo(render(found, given.unreadable, output), nl=False)
+    sys.exit(2 if given.unreadable else 0)
