@@ -6,6 +6,7 @@ from itertools import chain
 
 from policies.cel.admission import DECLARED
 from policies.cel.environment import Environment
+from policies.cel.library.messages import MESSAGES
 from policies.cel.types import (
     BOOL,
     BYTES,
@@ -77,6 +78,8 @@ class Scopes:
         return self.strict and any(first in scope for scope in self.open)
 
     def type_named(self, name: str) -> CelType | None:
-        """The type that a name stands for. What the API server declares variables with can't be named so."""
-        found = TYPE_NAMES.get(name) or self.environment.named_type(name)
-        return found if found or name.startswith(DECLARED) else self.environment.constructible(name)
+        """The type that a name stands for. What the API server declares variables with, and what mutations construct,
+        can't be named so.
+        """
+        found = TYPE_NAMES.get(name) or self.environment.named_type(name) or MESSAGES.get(name)
+        return found if found or name.startswith(DECLARED) else self.environment.types.get(name)
