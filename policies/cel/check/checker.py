@@ -318,10 +318,10 @@ class Checker:
             found = self.check(entry.value)
             if entry.optional:
                 found = self.inner(entry.value, found)
-            if not self.inference.assign(wanted, found):
-                if wanted is _UNKNOWN:
+            if wanted is _UNKNOWN:
+                if self.inference.known(found).kind not in (Kind.DYN, Kind.ERROR):
                     self.undefined_field(entry, declared, str(entry.key.value))
-                    continue
+            elif not self.inference.assign(wanted, found):
                 message = (
                     f"expected type of field '{entry.key.value}' is '{written(wanted)}' "
                     f"but provided type is '{written(found)}'"

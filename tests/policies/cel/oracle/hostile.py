@@ -250,6 +250,11 @@ def edges() -> Iterator[str]:
     yield from json.loads(Path(__file__).with_name("edges.json").read_text())
 
 
+def constructed() -> Iterator[str]:
+    """What mutations construct, and all that may be done with it."""
+    yield from json.loads(Path(__file__).with_name("constructed.json").read_text())
+
+
 def everything() -> Iterator[str]:
     """All of it."""
     for part in (deep, wide, costly, bombs, numbers, characters, edges):

@@ -24,7 +24,15 @@ BINDINGS: Json = {
     "object": {"a": 1, "x": [1, 2], "é": 2},
     "request": {"name": "n", "userInfo": {"username": "u", "groups": ["g"]}, "resource": {"resource": "pods"}},
 }
-KINDS = (hostile.deep, hostile.wide, hostile.costly, hostile.numbers, hostile.characters, hostile.edges)
+KINDS = (
+    hostile.deep,
+    hostile.wide,
+    hostile.costly,
+    hostile.numbers,
+    hostile.characters,
+    hostile.edges,
+    hostile.constructed,
+)
 STOPPED = (hostile.deep, hostile.wide, hostile.costly, hostile.bombs)
 
 # Our own limits, which the API server hasn't: docs/cel.md says what they are. By the beginning of what we say.
@@ -59,7 +67,8 @@ def test_hostile_expressions_agree(peer: Peer, kind: Callable[[], Iterator[str]]
     if MOST is not None and len(expressions) > MOST:
         expressions = drawn(expressions, MOST)
     subject = Subject()
-    asked = [{"expr": text, "bindings": BINDINGS} for text in expressions]
+    mutates = {"patches": True} if kind is hostile.constructed else {}
+    asked: list[Json] = [{"expr": text, "bindings": BINDINGS, **mutates} for text in expressions]
     found = []
     for question, theirs in answered(peer, asked):
         differs = _differing(peer, subject, question, theirs)
