@@ -5,6 +5,7 @@ import gc
 import os
 import random
 import resource
+import threading
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -23,6 +24,7 @@ from keymgmt.kms.watch import Backend, Keyring, Rhythm, Watch, Watcher
 from keymgmt.ports import Binding
 
 if TYPE_CHECKING:
+    from keymgmt.transit.uses import ServiceUse
     from keymgmt.unlock import Unlock
 
 
@@ -83,12 +85,28 @@ def _transit_backend(region: str, settings: VaultSettings) -> Backend:
         site = settings.site(region, {PURPOSE: settings.key})
     except ValueError as error:
         raise SettingsInvalid(f"`keyring.transit`: {error}") from error
-    login = settings.login.login()
+    login, requests = settings.login.login(), _LastRequest()
 
     def connect(seen: Seen) -> Keyring:
-        return TransitKeyring.connect(site, login, known=seen.keys)
+        return TransitKeyring.connect(site, login, known=seen.keys, uses=requests)
 
-    return Backend(connect, lambda _keyring: None, waits=True, assurance=TransitKeyring.assurance)
+    return Backend(
+        connect, lambda _keyring: None, waits=True, assurance=TransitKeyring.assurance, request_id=requests.taken
+    )
+
+
+class _LastRequest:
+    """The key service's id of each thread's last request, handed on to the record of the use that made it."""
+
+    def __init__(self) -> None:
+        self._thread = threading.local()
+
+    def record(self, use: "ServiceUse") -> None:
+        self._thread.request_id = use.request_id
+
+    def taken(self) -> str:
+        found, self._thread.request_id = getattr(self._thread, "request_id", ""), ""
+        return str(found)
 
 
 def _module_backend(region: str, settings: ModuleSettings) -> Backend:

@@ -174,6 +174,7 @@ class KmsService:
     def _record(
         self, operation: str, uid: str, key: KeyFacts | None, began: float, at: datetime, reason: Reason
     ) -> None:
+        asked = operation == "decrypt" and self._gate.was_asked
         use = KeyUse(
             operation=operation,
             region=self._bound.region,
@@ -183,8 +184,9 @@ class KmsService:
             uid=uid[:128],
             at=stamp(at),
             seconds=round(self._clock() - began, 6),
-            asked=operation == "decrypt" and self._gate.was_asked,
+            asked=asked,
             outcome=reason.value,
+            request_id=self._watch.backend.request_id() if asked else "",
         )
         try:
             self._uses.record(use)

@@ -34,6 +34,7 @@ class KeyUse:
     seconds: float
     asked: bool  # whether the keyring's private half was asked: only then has a key service a record of its own
     outcome: str  # `ok`, or the reason it was refused
+    request_id: str = ""  # the key service's own, where it was asked and gave one
 
 
 NAMES = tuple(one.name for one in fields(KeyUse))

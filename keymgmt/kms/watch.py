@@ -64,6 +64,8 @@ class Backend:
     head: Callable[[Keyring], Head | None]  # of what it has seen, for the memory
     waits: bool  # whether opening may take the time of a network
     assurance: str
+    # the key service's id of this thread's last request, once; for records of use
+    request_id: Callable[[], str] = lambda: ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +195,7 @@ class Watch:
                     seconds=took,
                     asked=True,
                     outcome=outcome.value,
+                    request_id=self.backend.request_id(),
                 )
             )
 

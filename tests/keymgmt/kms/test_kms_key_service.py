@@ -61,9 +61,10 @@ def watching(region: Region, folder: Path, **changes: object) -> Watch:
 
 def test_encrypts_without_a_call_and_decrypts_with_one(region: Region, double: VaultDouble, tmp_path: Path) -> None:
     """Encrypt causes no call; Decrypt causes one, which carries a wrapped key and neither seed nor ciphertext."""
-    watch = watching(region, tmp_path)
+    watch, uses = watching(region, tmp_path), Recorder()
+    watch.uses = uses
     assert watch.look().reason == "ok"
-    service = KmsService(watch, Recorder())
+    service = KmsService(watch, uses)
     before = len(double.requests)
     made = service.encrypt(SEED, "u")
     assert len(double.requests) == before
@@ -72,6 +73,8 @@ def test_encrypts_without_a_call_and_decrypts_with_one(region: Region, double: V
     assert [request.path for request in double.requests[before:]] == ["/v1/transit/decrypt/etcd"]
     assert service.decrypt(stored) == SEED  # remembered
     assert len(double.requests) == before + 1
+    asked = [(use.operation, use.asked, use.request_id) for use in uses.uses]
+    assert asked == [("probe", True, "r"), ("encrypt", False, ""), ("decrypt", True, "r"), ("decrypt", False, "")]
     assert Canaries({SEED: "seed"}).seen_in(double.everything()) == []
 
 
