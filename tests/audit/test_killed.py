@@ -61,8 +61,8 @@ def test_kill_9_between_shards(tmp_path: Path) -> None:
     """Killed while shards end, begin and are pruned: what was acknowledged is there unless it was pruned in order."""
     chance = random.Random(10)
     ledger: dict[str, str] = {}
-    for _ in range(max(4, ROUNDS // 2)):
-        acknowledged = _kill_one(tmp_path / "log", chance.uniform(0.3, 1.2), "victim_of_shards")
+    for _ in range(max(3, ROUNDS // 3)):
+        acknowledged = _kill_one(tmp_path / "log", chance.uniform(0.2, 0.9), "victim_of_shards")
         assert ledger.keys().isdisjoint(acknowledged)
         ledger |= acknowledged
     opened(tmp_path / "log").close_now()
@@ -77,4 +77,4 @@ def test_kill_9_between_shards(tmp_path: Path) -> None:
     pruned = {one.shard.origin for one in chain.shards if one.pruned}
     kept = {place: digest for place, digest in ledger.items() if place.partition("#")[0] not in pruned}
     assert {place: there.get(place) for place in kept} == kept
-    assert len(chain.shards) > 4
+    assert len(chain.shards) > 3

@@ -21,7 +21,7 @@ from audit.verify import verify_log
 from tests.audit.worlds import ORIGIN, WRITER, Clock, NoteKey
 
 ROOT = Path(__file__).parents[2]
-RUNS = int(os.environ.get("BAILIWICK_STRACE_RUNS", "7"))
+RUNS = int(os.environ.get("BAILIWICK_STRACE_RUNS", "5"))
 CALLS = ("fdatasync", "fsync", "pwrite64", "rename", "ftruncate", "unlink")
 DEEDS = ("error=EIO", "error=ENOSPC", "signal=KILL")
 TIMES = (1, 2, 5, 13, 40)
