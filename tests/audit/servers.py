@@ -100,7 +100,7 @@ class Server:
         self.execute(f"CREATE DATABASE {database}", database="postgres")
         with psycopg.connect(self.url("owner", database)) as session:
             session.execute((files("audit.postgres") / "schema.sql").read_text())  # type: ignore[call-overload]
-        if not self.execute("SELECT FROM pg_roles WHERE rolname = 'replica'", database="postgres"):
+        if not self.execute("SELECT rolname FROM pg_roles WHERE rolname = 'replica'", database="postgres"):
             self.execute("CREATE ROLE replica LOGIN", database="postgres")
             self.execute("GRANT bailiwick_writer TO replica", database="postgres")
 
