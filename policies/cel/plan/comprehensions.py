@@ -12,6 +12,7 @@ from typing import Any
 from policies.cel.cost import LIST
 from policies.cel.errors import EvaluationError, Fatal
 from policies.cel.maps import KeyedMap, pairs
+from policies.cel.native import optional_as_native
 from policies.cel.plan.frame import CHECKPOINT, SPENT, Frame, Step, checkpoint, no_such_overload
 from policies.cel.plan.loops import ACCUMULATOR, Loop, chooser, finish
 from policies.cel.values import MISSING, Value
@@ -20,7 +21,8 @@ _APPEND = 12  # accumulator + list of one + addition
 _KEEP = 13  # the same, and reading the element
 
 
-def filtered(loop: Loop, body: Step) -> Step:
+def filtered(loop: Loop, body: Step, native: bool) -> Step:
+    """The elements that count, read as a variable is: see `native` in attributes.py."""
     predicate, owed = body.run, body.owed
     rounds, slot = loop.rounds, loop.slot
 
@@ -36,7 +38,7 @@ def filtered(loop: Loop, body: Step) -> Step:
             else:
                 f[SPENT] += owed
                 if value is True:
-                    kept.append(element)
+                    kept.append(optional_as_native(element) if native else element)
                     f[SPENT] += _KEEP
                 elif value is not False:
                     failed = no_such_overload()
@@ -78,7 +80,7 @@ def mapped(loop: Loop, predicate: Step | None, body: Step) -> Step:
     return Step(run, ACCUMULATOR)
 
 
-def map_built(loop: Loop, predicate: Step | None, body: Step) -> Step:
+def map_built(loop: Loop, predicate: Step | None, body: Step, native: bool) -> Step:
     """`transformMap`: the loop's keys with new values."""
     chosen, transform, owed = chooser(predicate), body.run, body.owed + 3
     rounds, slot = loop.rounds, loop.slot
@@ -97,7 +99,7 @@ def map_built(loop: Loop, predicate: Step | None, body: Step) -> Step:
                 try:
                     value = transform(f)
                     f[SPENT] += owed
-                    insert(made, element, value)
+                    insert(made, optional_as_native(element) if native else element, value)
                 except EvaluationError as error:
                     failed = error
                     f[SPENT] += 3

@@ -276,9 +276,9 @@ class _Planner:
             case "filter" if (named := self.checked.constants.get(id(node))) is not None:
                 return comprehensions.mapped(loop, body, constant(type_value(named)))
             case "filter":
-                return comprehensions.filtered(loop, body)
+                return comprehensions.filtered(loop, body, self.native)
             case "transformMap":
-                return comprehensions.map_built(loop, predicate, body)
+                return comprehensions.map_built(loop, predicate, body, self.native)
             case "transformMapEntry":
                 return comprehensions.entries_built(loop, predicate, body)
         return comprehensions.mapped(loop, predicate, body)
