@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 import requests
+from click.testing import CliRunner
 
+from bailiwick import command
 from keymgmt.keyring import FileKeyring
 from keymgmt.keys import Algorithm
 from keymgmt.unlock import KeyFile
@@ -156,3 +158,32 @@ def _vault(vault: RealVault, method: str, path: str, data: bytes | None = None) 
     reply = requests.request(method, f"{vault.url}/v1/{path}", data=data, headers=headers, verify=bundle, timeout=60)
     reply.raise_for_status()
     return reply
+
+
+def test_g10_the_plugins_log_agrees_with_vaults(
+    tmp_path: Path, household: Household, vault_for_etcd: Callable[[str], RealVault], go_client: Client
+) -> None:
+    """Its records and Vault's own audit log tell the same uses, request by request; a line taken out is found."""
+    vault = vault_for_etcd("eu-de")
+    log = vault.folder / "audit-etcd.log"
+    vault.api("POST", "sys/audit/etcd", {"type": "file", "options": {"file_path": str(log)}})
+    try:
+        login = vault.approle("etcd")
+        keyring = transit_keyring(vault, login.secret_id, login.role_id)
+        plugin = Plugin("a", tmp_path / "a", household, keyring).start()
+        client = go_client(plugin.socket)
+        assert client.opened(client.encrypt(SEED)) == SEED
+        plugin.stop()
+    finally:
+        vault.api("DELETE", "sys/audit/etcd")
+    words = ["keys", "reconcile", "--vault-audit", str(log), "--region", "eu-de", "--key", "etcd"]
+    records = tmp_path / "records.log"
+    records.write_text(plugin.log())
+    done = CliRunner().invoke(command, [*words, "--uses", str(records)])
+    assert done.exit_code == 0, done.output
+    lines = records.read_text().splitlines(keepends=True)
+    dropped = next(at for at, line in enumerate(lines) if '"operation":"decrypt"' in line)
+    assert '"request_id":""' not in lines[dropped]
+    records.write_text("".join(lines[:dropped] + lines[dropped + 1 :]))
+    done = CliRunner().invoke(command, [*words, "--uses", str(records)])
+    assert done.exit_code == 1, done.output
