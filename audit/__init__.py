@@ -1,7 +1,9 @@
 """The audit trail: nothing decided without a durable record, nothing changed without being found.
 
-Here are the words that everybody needs. What costs more to import has a module of its own: `audit.log` (the log on
-files), `audit.tags`, `audit.reading`, `audit.verify`, `audit.exports`, and `audit.tlog`, the formats.
+Here are the words that everybody needs. What costs more to import has a place of its own: `leaves` (what a record is),
+`files` and `postgres` (where a log is kept), `process` (the log beside the webhook), `sealed` (what lies beside it, and
+its erasure), `tlog` (the formats), `reading`, `checks` (verification), `query`, `reconciling`, `exports`, `web` and
+`mirror` (beyond the host), `witness`.
 """
 
 from audit.errors import (
@@ -22,8 +24,8 @@ from audit.errors import (
     RecordInvalid,
     SignatureInvalid,
 )
+from audit.leaves.record import Record, SealedPart, decision_record, event_record, sealed_bytes
 from audit.ports import Envelope, Log, Position, Signer
-from audit.record import Record, SealedPart, decision_record, event_record, sealed_bytes
 
 __all__ = [
     "AuditError",

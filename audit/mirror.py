@@ -15,15 +15,15 @@ from hashlib import sha256
 from pathlib import Path
 
 from audit.errors import LogCorrupt, LogForked, MerkleError, ProofInvalid, SourceBehind, SourceBroken
-from audit.layout import CHECKPOINT
+from audit.files.layout import CHECKPOINT
+from audit.files.store import Disk, FileSystem, make_durable_directory, put_files, write_file
+from audit.files.tree import File, GrowingTree, confirm, resumed_tree
 from audit.published import WITNESSED, NotPublished, Published, PublishedFiles, whole_tile
-from audit.store import Disk, FileSystem, make_durable_directory, put_files, write_file
 from audit.tlog.checkpoints import Checkpoint, verified_checkpoint
 from audit.tlog.merkle import EMPTY_ROOT, complete_root, leaf_hash
 from audit.tlog.notes import VerifierKey
 from audit.tlog.proofs import consistency_proof, range_root, verify_consistency
 from audit.tlog.tiles import ENTRIES, TILE_WIDTH, parse_bundle, parse_tile, subtrees_in, tile_path, tiles_of
-from audit.tree import File, GrowingTree, confirm, resumed_tree
 
 EVIDENCE = "evidence"
 WINDOW = 64  # bundles that are fetched side by side and made durable together

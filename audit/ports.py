@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from audit.record import Draft, Record, Unsealed
+from audit.leaves.record import Draft, Record, Unsealed
 
 
 @dataclass(frozen=True, slots=True)

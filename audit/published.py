@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Protocol
 
 from audit.errors import AuditError
-from audit.layout import CHECKPOINT
-from audit.store import Disk, FileSystem, write_file
+from audit.files.layout import CHECKPOINT
+from audit.files.store import Disk, FileSystem, write_file
 from audit.tlog.tiles import ENTRIES, TILE_WIDTH, bundle_bytes, parse_bundle, tile_path
 
 WITNESSED = "checkpoint.witnessed"  # the newest checkpoint with a quorum of cosignatures

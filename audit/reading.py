@@ -1,6 +1,6 @@
 """Reads a log's directory: its records in order, a sealed part by its hash, a proof by its index.
 
-Reading believes the bytes it finds; `audit.verify` is what checks them. A directory with only the published files
+Reading believes the bytes it finds; `checks.verify` is what checks them. A directory with only the published files
 (tiles, bundles, checkpoint), such as a mirror, is read as far as its checkpoint goes.
 """
 
@@ -12,10 +12,10 @@ from typing import Any
 import orjson
 
 from audit.errors import AuditError, LogCorrupt, ProofInvalid
-from audit.layout import CHECKPOINT, archive_of, wal_of
-from audit.recovery import load_segment, segment_paths
-from audit.segments import frames, parse_header, scan
-from audit.store import Disk, FileSystem
+from audit.files.layout import CHECKPOINT, archive_of, wal_of
+from audit.files.recovery import load_segment, segment_paths
+from audit.files.segments import frames, parse_header, scan
+from audit.files.store import Disk, FileSystem
 from audit.tlog.checkpoints import Checkpoint
 from audit.tlog.merkle import leaf_hash
 from audit.tlog.notes import parse_note

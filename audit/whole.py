@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from audit.files.shards import is_pruned, shard_directory, shard_numbers
+from audit.files.store import Disk, FileSystem
 from audit.reading import LoggedRecord, read_records
-from audit.shards import is_pruned, shard_directory, shard_numbers
-from audit.store import Disk, FileSystem
 
 Place = tuple[int, int]  # shard, record in it
 

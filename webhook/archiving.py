@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from audit.record import Input
+from audit.leaves.record import Input
 from policies.consulted import Consulted, Read
 from policies.decision import Decision, Inputs
 from policies.json import Json
@@ -21,7 +21,7 @@ _LAWS = 16  # rules that were in force in this run and may still be named by a d
 
 
 class Archive(Protocol):
-    """Where inputs are kept: `audit.inputs.SharedInputs`."""
+    """Where inputs are kept: `audit.sealed.inputs.SharedInputs`."""
 
     def address(self, digest: bytes) -> str: ...
 

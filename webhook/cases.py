@@ -11,12 +11,12 @@ from typing import Any, Protocol
 
 import orjson
 
-from audit.archive import PartChanged, PartErased, PartMissing
 from audit.errors import RecordInvalid
-from audit.inputs import contents_of
+from audit.leaves.record import opened_fields
+from audit.leaves.tags import salted
 from audit.reading import LoggedRecord
-from audit.record import opened_fields
-from audit.tags import salted
+from audit.sealed.archive import PartChanged, PartErased, PartMissing
+from audit.sealed.inputs import contents_of
 from keymgmt.errors import EnvelopeInvalid, KeyDestroyed, KeyRevoked
 from keymgmt.ports import Binding, Opener
 from policies.consulted import Excerpt, ExcerptInvalid
@@ -32,7 +32,7 @@ _KEPT = 256  # opened parts in memory
 
 
 class Parts(Protocol):
-    """Where sealed parts are: `audit.archive.Archive`, or a database."""
+    """Where sealed parts are: `audit.sealed.archive.Archive`, or a database."""
 
     def get(self, digest: bytes) -> bytes:
         """The ciphertext. Raises PartMissing, PartErased, PartChanged."""

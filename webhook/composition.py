@@ -12,9 +12,9 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from audit.inputs import Origin, SharedInputs
+from audit.leaves.tags import Tagger
 from audit.ports import Log
-from audit.tags import Tagger
+from audit.sealed.inputs import Origin, SharedInputs
 from audit.tlog.notes import VerifierKey
 from keymgmt.keyring import FileKeyring
 from keymgmt.keys import KeyFacts

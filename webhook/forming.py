@@ -10,9 +10,9 @@ from typing import Protocol
 
 import orjson
 
+from audit.leaves.record import Draft, Input, Record, Unsealed, decision_record, deflated
+from audit.leaves.shapes import time_text
 from audit.ports import Envelope
-from audit.record import Draft, Input, Record, Unsealed, decision_record, deflated
-from audit.shapes import time_text
 from keymgmt.ports import Binding, Sealer
 
 PURPOSE = "audit-archive"
@@ -56,7 +56,7 @@ class AtOnce:
 
 
 def later(fields: Mapping[str, object], part: bytes, tenant: str, needs: tuple[Input, ...]) -> Formed:
-    """Left to a log that finishes drafts (`audit.drafts`), in a process of its own."""
+    """Left to a log that finishes drafts (`audit.leaves.drafts`), in a process of its own."""
     moment = fields["time"]
     assert isinstance(moment, datetime)
     plain = orjson.dumps({**fields, "time": time_text(moment)})

@@ -15,8 +15,8 @@ from datetime import datetime
 from typing import Generic, Protocol, TypeVar
 
 from audit.errors import LogUnavailable
+from audit.leaves.record import Draft, Record, Unsealed
 from audit.ports import Envelope, Log
-from audit.record import Draft, Record, Unsealed
 from policies.consulted import Consulted
 from policies.decision import Action, Decision, Needs, Reason, Verdict
 from policies.ports import Engine, Resolver

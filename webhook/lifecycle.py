@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import orjson
 
 from audit.errors import LogClosed, LogUnavailable
-from audit.inputs import Origin
+from audit.leaves.record import Input, Record, event_record
 from audit.ports import Envelope, Position
-from audit.record import Input, Record, event_record
+from audit.sealed.inputs import Origin
 from policies.json import Json, canonical
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ GUARDED = "guarded.json"  # and what its rules guarded
 
 
 class Archive(Protocol):
-    """The log with its archive: `audit.inputs.SharedInputs`."""
+    """The log with its archive: `audit.sealed.inputs.SharedInputs`."""
 
     async def append(self, record: Record, sealed: Sequence[Envelope] = ()) -> Position: ...
 

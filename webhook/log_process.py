@@ -20,14 +20,14 @@ from typing import TYPE_CHECKING
 import orjson
 
 from audit.errors import AuditError, LogGone, LogLocked, LogRefused
+from audit.leaves.record import Draft, Record, Unsealed
 from audit.ports import Envelope, Position
-from audit.record import Draft, Record, Unsealed
-from audit.remote import RemoteLog
+from audit.process.remote import RemoteLog
 from audit.settings import LogStatus
 
 if TYPE_CHECKING:
+    from audit.files.sharded_log import ShardedLog
     from audit.postgres.log import PostgresLog
-    from audit.sharded_log import ShardedLog
     from webhook.state import Options
 
 logger = logging.getLogger("bailiwick.webhook")
@@ -121,8 +121,8 @@ async def _started(options: "Options") -> tuple[RemoteLog, "subprocess.Popen[byt
 
 def main(descriptor: int) -> None:
     """Open the log, serve the socket until its other end is gone, close the log."""
-    from audit.serving import serve
-    from audit.wire import failed_message
+    from audit.process.serving import serve
+    from audit.process.wire import failed_message
     from webhook.shared_log import witnessed
     from webhook.state import Options
 
@@ -148,7 +148,7 @@ def main(descriptor: int) -> None:
 
 def _attended(log: "ShardedLog | PostgresLog", options: "Options") -> AbstractContextManager[None]:
     """Orders are for a log on files: what is sealed beside a shared one is its database's business."""
-    from audit.sharded_log import ShardedLog
+    from audit.files.sharded_log import ShardedLog
     from webhook.orders import attended
 
     return attended(log, options) if isinstance(log, ShardedLog) else nullcontext()

@@ -18,21 +18,21 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
 
-from audit.erasure import Approved, Eraser
-from audit.erasure_plan import ErasureRefused, Scope
 from audit.errors import AuditError
-from audit.inputs import Origin
+from audit.files.store import Disk, put_files
+from audit.leaves.record import Record, event_record
+from audit.leaves.shapes import time_text
 from audit.ports import Envelope, Position
-from audit.record import Record, event_record
-from audit.shapes import time_text
-from audit.store import Disk, put_files
+from audit.sealed.erasure import Approved, Eraser
+from audit.sealed.erasure_plan import ErasureRefused, Scope
+from audit.sealed.inputs import Origin
 from keymgmt.approvals import ApprovalPolicy
 from keymgmt.canonical import from_base64url, moment
 from keymgmt.errors import KeyManagementError, NotApproved
 from keymgmt.ports import Approval
 
 if TYPE_CHECKING:
-    from audit.sharded_log import ShardedLog
+    from audit.files.sharded_log import ShardedLog
     from keymgmt.keyring import FileKeyring
     from webhook.state import Options
 
@@ -41,7 +41,7 @@ logger = logging.getLogger("bailiwick.webhook")
 FOLDER = "orders"  # in the state directory
 KEEP_DAYS = 180  # AI Act 19(1) and 26(6): logs are kept for six months at least
 LOOK = 1.0  # seconds between looks into it
-SHARED_FOR = 2  # days that a shared input may be older than a record that names it: `audit.inputs.RENEW`, and one more
+SHARED_FOR = 2  # days that a shared input may be older than a record that names it: `sealed.inputs.RENEW`, and one more
 
 
 class Log(Protocol):

@@ -1,4 +1,4 @@
-"""A decision into its record and its sealed part (design §9; fields: `audit/leaf.yaml`).
+"""A decision into its record and its sealed part (design §9; fields: `audit/leaves/leaf.yaml`).
 
 Guarantees that nothing personal stands in the leaf in clear, and that the data of a Secret goes nowhere: not into the
 leaf, not into the sealed part. What is sealed is one part for each call, bound to region, cluster and namespace, and to
@@ -12,9 +12,9 @@ from typing import Any, Protocol
 
 import orjson
 
-from audit.record import sealed_json
-from audit.shapes import shape
-from audit.tags import salted
+from audit.leaves.record import sealed_json
+from audit.leaves.shapes import shape
+from audit.leaves.tags import salted
 from policies.consulted import Consulted
 from policies.decision import Decision, Inputs, Reason, Summary
 from policies.json import Json
@@ -29,7 +29,7 @@ _SECRET_FIELDS = ("data", "stringData")
 
 
 class Tags(Protocol):
-    """Keyed tags for what is personal: `audit.tags.Tagger`."""
+    """Keyed tags for what is personal: `audit.leaves.tags.Tagger`."""
 
     def of(
         self,

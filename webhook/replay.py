@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from audit.archive import Archive
 from audit.reading import LoggedRecord, read_records
+from audit.sealed.archive import Archive
 from audit.whole import present_shards, whole_log
 from policies.decision import Inputs
 from policies.replaying import FAILURES, Case, Outcome, Replayed, compare, replay

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audit.errors import LogRefused, PolicyMalformed
-from audit.serving import Served
+from audit.files.shards import shard_directory, shard_numbers
+from audit.process.serving import Served
 from audit.settings import LogStatus
-from audit.shards import shard_directory, shard_numbers
 from audit.tlog.notes import VerifierKey
 from keymgmt.keyring import FileKeyring
 from webhook.forming import AtOnce

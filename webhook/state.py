@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from audit.files.sharded_log import ShardedLog
+from audit.files.shards import ShardSettings
 from audit.settings import LogSettings, Writer
-from audit.sharded_log import ShardedLog
-from audit.shards import ShardSettings
 from audit.tlog.notes import VerifierKey
 from keymgmt.keyring import FileKeyring
 from keymgmt.unlock import KeyFile

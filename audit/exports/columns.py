@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from audit.leaf import Field, schemas, written_fields
+from audit.leaves.leaf import Field, schemas, written_fields
 
 FURTHER = "further"
 _LISTS = frozenset({"texts", "digests", "tags"})

@@ -6,6 +6,7 @@ others are not its reader's business. Its own completeness it shows by the tenan
 
 from collections.abc import Sequence
 
+from audit.checks.verify import Report
 from audit.exports.chains import Chains
 from audit.exports.exceptions import MOST, details, moment, told
 from audit.exports.markup import table
@@ -13,7 +14,6 @@ from audit.exports.sections import Sections
 from audit.exports.summary import NONE, Event, Summary
 from audit.exports.text import escaped
 from audit.tlog.checkpoints import Checkpoint
-from audit.verify import Report
 
 
 def section(summary: Summary, sections: Sections, checkpoint: Checkpoint, chains: Chains) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
+from audit.checks.verify import Report
 from audit.exports import charts
 from audit.exports.controls import Control, Tally, controls
 from audit.exports.markup import facts, note_block, scrolling, table, table_section
@@ -11,7 +12,6 @@ from audit.exports.summary import NONE, VERDICTS, Summary
 from audit.exports.text import escaped
 from audit.tlog.checkpoints import Checkpoint
 from audit.tlog.notes import VerifierKey
-from audit.verify import Report
 
 _MOST_ROWS = 12
 

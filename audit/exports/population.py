@@ -12,16 +12,16 @@ from pathlib import Path
 
 import orjson
 
+from audit.checks.verify import Report, verify_log
 from audit.errors import AuditError, LogCorrupt, MerkleError
 from audit.exports.selection import Selection, tenant_of
+from audit.files.store import Disk
 from audit.reading import LoggedRecord, bundle_leaves, checkpoint_bytes, read_records, read_tile
-from audit.store import Disk
 from audit.tlog.checkpoints import Checkpoint, verified_checkpoint
 from audit.tlog.merkle import Frontier, leaf_hash
 from audit.tlog.notes import VerifierKey, parse_note
 from audit.tlog.proofs import Subtrees
 from audit.tlog.tiles import subtrees_in
-from audit.verify import Report, verify_log
 
 Progress = Callable[[int, int], None]
 """`progress(done, total)` in records."""

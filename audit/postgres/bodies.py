@@ -1,7 +1,7 @@
 """The body of a stored batch taken apart: each frame is `u32 length | 32 leaf hash | leaf`."""
 
-from audit.counters import Pair
 from audit.errors import LogCorrupt
+from audit.leaves.counters import Pair
 from audit.tlog.merkle import HASH_SIZE, leaf_hash
 
 

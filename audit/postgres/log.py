@@ -3,7 +3,7 @@
 Guarantees: nothing is acknowledged before its transaction is durable as the server is set up (looked at when the log is
 opened, and after every reconnection); a record is in the log at most once, also when an acknowledgement was lost; the
 queue is bounded and nothing in it is dropped silently. While the server can't be reached, appends are refused at once,
-and taken again by themselves. Like `audit.log`, it has two threads: the writer, which commits whatever waits as one
+and taken again by themselves. Like `files.log`, it has two threads: the writer, which commits whatever waits as one
 batch, and the keeper (`audit.postgres.keeper`), which publishes and beats.
 """
 
@@ -16,17 +16,17 @@ from datetime import datetime
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from audit.answers import acknowledge, refuse
-from audit.committer import Committed, Item
-from audit.drafts import Seal, made
 from audit.errors import LogBusy, LogClosed, LogFull, LogPoisoned, LogRefused, LogUnavailable
-from audit.leaf import table_digest
+from audit.files.committer import Committed, Item
+from audit.leaves.drafts import Seal, made
+from audit.leaves.leaf import table_digest
+from audit.leaves.record import Draft, Record, Unsealed, event_record
 from audit.ports import Envelope, Position, Signer
 from audit.postgres.address import Address
 from audit.postgres.keeper import SharedKeeper
 from audit.postgres.publisher import SharedPublisher
 from audit.postgres.turns import Turns
-from audit.record import Draft, Record, Unsealed, event_record
+from audit.process.answers import acknowledge, refuse
 from audit.settings import LogSettings, LogStatus, Writer
 from audit.tlog.notes import VerifierKey
 

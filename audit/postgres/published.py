@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from psycopg import Connection, OperationalError
 
-from audit.layout import CHECKPOINT
+from audit.files.layout import CHECKPOINT
 from audit.postgres.address import Address
 from audit.postgres.errors import reading
 from audit.postgres.registry import found

@@ -12,10 +12,11 @@ from typing import Any
 from psycopg import Connection
 from psycopg import errors as server
 
-from audit.counters import Pair
 from audit.errors import HeadMoved, LogCorrupt, LogRolledBack
-from audit.heads import TreeHead
-from audit.layout import CHECKPOINT
+from audit.files.heads import TreeHead
+from audit.files.layout import CHECKPOINT
+from audit.files.tree import File, GrowingTree
+from audit.leaves.counters import Pair
 from audit.ports import Signer
 from audit.postgres.bodies import checked_pairs
 from audit.postgres.sureness import Sureness
@@ -23,7 +24,6 @@ from audit.postgres.tables import Tables
 from audit.tlog.checkpoints import Checkpoint, signed_checkpoint
 from audit.tlog.merkle import complete_root
 from audit.tlog.tiles import ENTRIES, TILE_WIDTH, parse_tile, parse_tile_path
-from audit.tree import File, GrowingTree
 
 PUBLISHER_LOCK = 1112822597
 PUBLISHER = "(publisher)"  # who settles heads

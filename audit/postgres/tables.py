@@ -4,9 +4,9 @@ from typing import Any
 
 from psycopg import Connection
 
-from audit.counters import Pair
 from audit.errors import LogCorrupt
-from audit.heads import TreeHead
+from audit.files.heads import TreeHead
+from audit.leaves.counters import Pair
 from audit.postgres.bodies import checked_pairs
 from audit.tlog.tiles import TILE_WIDTH
 

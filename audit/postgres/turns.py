@@ -18,16 +18,16 @@ import orjson
 from psycopg import Connection, Error
 from psycopg import errors as server
 
-from audit.committer import Committed, Item
-from audit.counters import Counters, Pair, SealedName
 from audit.errors import LogBusy, LogLocked, LogPoisoned, LogRefused
+from audit.files.committer import Committed, Item
+from audit.files.segments import archive_hash, frames_body
+from audit.leaves.counters import Counters, Pair, SealedName
+from audit.leaves.record import LEAF_LIMIT
 from audit.postgres.address import Address, cut_off
 from audit.postgres.errors import refusal
 from audit.postgres.registry import joined
 from audit.postgres.safety import check_server
 from audit.postgres.sureness import Sureness, Unsure
-from audit.record import LEAF_LIMIT
-from audit.segments import archive_hash, frames_body
 from audit.settings import Writer
 
 WRITER_LOCK = 1112822596  # advisory lock class of writers' names; turns have the one before

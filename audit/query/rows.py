@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from audit.errors import AuditError
+from audit.files.store import Disk
 from audit.reading import LoggedRecord, bundle_leaves, read_checkpoint, read_records, record_of
-from audit.store import Disk
 
 
 def leaves_at(log: Path, indices: Sequence[int]) -> list[LoggedRecord]:

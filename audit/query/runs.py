@@ -21,8 +21,8 @@ from hashlib import sha256
 from pathlib import Path
 from zlib import crc32
 
+from audit.files.store import Disk, put_files
 from audit.query.terms import Term
-from audit.store import Disk, put_files
 
 MAGIC = b"BWIDX\x01\r\n"
 WIDEST = 1 << 20  # records of one run

@@ -96,7 +96,7 @@ def _check(chosen: Mapping[str, str]) -> None:
 
 def _shard(log: Path, shard: int | None, keys: "Sequence[VerifierKey]") -> "tuple[Path, Sequence[VerifierKey]]":
     """A shard's place, and the keys under the names that they sign it with."""
-    from audit.shards import keys_of_shards
+    from audit.files.shards import keys_of_shards
     from audit.tlog.notes import COSIGNATURE_ED25519
 
     place, origin = one_shard(log, shard)

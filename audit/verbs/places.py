@@ -20,8 +20,8 @@ def log_directory(path: Path) -> Path:
 
 def one_shard(log: Path, shard: int | None) -> tuple[Path, str]:
     """Where a shard's records lie, and its origin when it isn't the first. Raises a usage error for a wrong choice."""
+    from audit.files.shards import is_pruned, shard_directory, shard_numbers, shard_origin
     from audit.reading import read_checkpoint
-    from audit.shards import is_pruned, shard_directory, shard_numbers, shard_origin
 
     there = shard_numbers(log)
     if shard is None and len(there) > 1:

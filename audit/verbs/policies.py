@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from audit.checks.verify import Report
     from audit.tlog.checkpoints import Checkpoint
     from audit.tlog.notes import VerifierKey
     from audit.tlog.policy import Policy
-    from audit.verify import Report
 
 
 def policy_of(path: Path) -> "Policy":
@@ -45,7 +45,7 @@ class Demand:
 
     def told(self, report: "Report") -> "Report":
         """The report with what became of the demand."""
-        from audit.findings import Finding
+        from audit.checks.findings import Finding
 
         if self._policy is None or self._found is None:
             return report
@@ -60,7 +60,7 @@ class Demand:
 def witnessed_checkpoint(directory: Path, policy: "Policy") -> "Checkpoint | str":
     """The newest checkpoint in a log's directory that satisfies the policy, or why there is none."""
     from audit.errors import MerkleError
-    from audit.layout import CHECKPOINT
+    from audit.files.layout import CHECKPOINT
     from audit.published import WITNESSED, NotPublished, PublishedFiles
 
     log = PublishedFiles(directory)

@@ -25,7 +25,7 @@ def prove(log: Path, index: int, target: Path | None, shard: int, bare: bool) ->
 
     It can be checked with `audit verify-proof` and the verifier keys, or with other tools that read C2SP tlog-proof.
     """
-    from audit.shards import shard_directory
+    from audit.files.shards import shard_directory
 
     data = _proof(shard_directory(log_directory(log), shard), index, bare=bare).to_bytes()
     if target is None:
@@ -84,7 +84,7 @@ def _proof(log: Path, index: int, *, bare: bool) -> "TlogProof":
 
 def _keys_for(data: bytes, keys: Sequence[Any]) -> Sequence[Any]:
     """The keys, also under the name of the shard that the proof is about. Raises MerkleError."""
-    from audit.shards import keys_of_shards
+    from audit.files.shards import keys_of_shards
     from audit.tlog.checkpoints import Checkpoint
     from audit.tlog.notes import parse_note
     from audit.tlog.tlog_proof import TlogProof

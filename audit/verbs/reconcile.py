@@ -14,7 +14,7 @@ from audit.verbs.places import log_directory
 from audit.verbs.said import FORMATS, said
 
 if TYPE_CHECKING:
-    from audit.reconcile import Progress, Reconciliation
+    from audit.reconciling.reconcile import Progress, Reconciliation
 
 
 @click.command()
@@ -39,10 +39,10 @@ def reconcile(
     Lists answers without a record, records without a request, requests that passed because a webhook failed open, and
     verdicts that differ. Exits with 1 when there is any.
     """
-    from audit.kube_audit import read_events
+    from audit.files.shards import shard_directories
     from audit.reading import read_records
-    from audit.reconcile import reconcile as compared
-    from audit.shards import shard_directories
+    from audit.reconciling.kube_audit import read_events
+    from audit.reconciling.reconcile import reconcile as compared
 
     with _progress() as progress:
         found = compared(

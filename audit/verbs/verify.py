@@ -15,10 +15,10 @@ from audit.verbs.policies import Demand
 from audit.verbs.said import FORMATS, said
 
 if TYPE_CHECKING:
-    from audit.chain_check import ChainReport
+    from audit.checks.chain_check import ChainReport
+    from audit.checks.verify import Progress, Report
     from audit.tlog.checkpoints import Checkpoint
     from audit.tlog.notes import VerifierKey
-    from audit.verify import Progress, Report
 
 WORTH_SHARING = 32  # segments; fewer are verified before other processes have started
 
@@ -60,8 +60,8 @@ def verify(
     checkpoint must carry the policy's quorum of witnesses, and the records must be those under it. Exits with 1 when
     anything doesn't fit.
     """
-    from audit.chain_check import verify_chain
-    from audit.shards import shard_directories, shard_numbers
+    from audit.checks.chain_check import verify_chain
+    from audit.files.shards import shard_directories, shard_numbers
 
     if end is not None and end <= begin:
         raise click.UsageError(f"a range from {begin} to {end} holds no record")
@@ -92,7 +92,7 @@ def verify(
 
 def _place(directory: Path, shard: int) -> Path:
     """Where a shard's records lie."""
-    from audit.shards import is_pruned, shard_directory, shard_numbers
+    from audit.files.shards import is_pruned, shard_directory, shard_numbers
 
     place = shard_directory(directory, shard)
     if shard not in shard_numbers(directory):
@@ -104,9 +104,9 @@ def _place(directory: Path, shard: int) -> Path:
 
 def _part(directory: Path, shard: int, keys: "tuple[VerifierKey, ...]", origin: str | None) -> "Callable[..., Report]":
     """The verification of one shard without its neighbours, whole or a range."""
+    from audit.checks.verify import verify_log
+    from audit.files.shards import keys_of_shards, shard_directory, shard_origin
     from audit.reading import read_checkpoint
-    from audit.shards import keys_of_shards, shard_directory, shard_origin
-    from audit.verify import verify_log
 
     if shard:
         origin = shard_origin(origin or read_checkpoint(directory).origin, shard)
@@ -121,7 +121,7 @@ def _listed(numbers: Sequence[int]) -> str:
 def _remembered(path: Path, keys: "tuple[VerifierKey, ...]") -> "Checkpoint":
     """A checkpoint that was kept, of any shard of this log. Raises a usage error for anything else."""
     from audit.errors import MerkleError
-    from audit.shards import keys_of_shards
+    from audit.files.shards import keys_of_shards
     from audit.tlog.checkpoints import Checkpoint, verified_checkpoint
     from audit.tlog.notes import parse_note
 
@@ -136,9 +136,9 @@ def _cores(log: Path) -> int:
     """As many as may be used, and one for a log that is verified before another process has started."""
     import os
 
-    from audit.layout import wal_of
-    from audit.recovery import segment_paths
-    from audit.store import Disk
+    from audit.files.layout import wal_of
+    from audit.files.recovery import segment_paths
+    from audit.files.store import Disk
 
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return usable if len(segment_paths(Disk(), wal_of(log))) > WORTH_SHARING else 1

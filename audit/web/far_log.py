@@ -1,6 +1,6 @@
 """A log behind HTTP, in the layout of tlog-tiles: `audit.published.Published` over an address."""
 
-from audit.layout import CHECKPOINT
+from audit.files.layout import CHECKPOINT
 from audit.published import NotPublished
 from audit.tlog.tiles import ENTRIES, tile_path
 from audit.web.client import BODY_LIMIT, BUNDLE_LIMIT, HttpClient, Unreachable

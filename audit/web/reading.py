@@ -10,7 +10,7 @@ import hmac
 import logging
 
 from audit.errors import AuditError, NoteMalformed
-from audit.layout import CHECKPOINT
+from audit.files.layout import CHECKPOINT
 from audit.published import NOTES, WITNESSED, NotPublished, Published
 from audit.tlog.tiles import TILE_WIDTH, parse_tile_path
 from audit.web.asgi import BYTES, App, Receive, Response, Scope, Send, answer

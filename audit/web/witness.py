@@ -3,7 +3,7 @@
 import asyncio
 import logging
 
-from audit.layout import CHECKPOINT
+from audit.files.layout import CHECKPOINT
 from audit.tlog.submission import SUBMISSION_LIMIT
 from audit.web.asgi import App, BodyTooLarge, Receive, Response, Scope, Send, answer, body_of
 from audit.witness.rules import Witness

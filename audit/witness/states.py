@@ -8,8 +8,8 @@ from hashlib import sha256
 from pathlib import Path
 
 from audit.errors import LogCorrupt, LogLocked, MerkleError
-from audit.layout import CHECKPOINT, LOCK
-from audit.store import Disk, FileSystem, make_durable_directory, write_file
+from audit.files.layout import CHECKPOINT, LOCK
+from audit.files.store import Disk, FileSystem, make_durable_directory, write_file
 from audit.tlog.checkpoints import Checkpoint
 from audit.tlog.notes import parse_note
 

@@ -8,7 +8,8 @@ from typing import Any, Protocol
 
 import psycopg
 
-from audit.log import FileLog
+from audit.checks.verify import Report, verify_log
+from audit.files.log import FileLog
 from audit.mirror import Mirror
 from audit.postgres.log import PostgresLog
 from audit.postgres.published import PublishedTables
@@ -16,7 +17,6 @@ from audit.published import PublishedFiles
 from audit.reading import LoggedRecord, prove, read_records, read_sealed
 from audit.settings import LogStatus
 from audit.tlog import TlogProof
-from audit.verify import Report, verify_log
 from tests.audit.disks import SimulatedDisk
 from tests.audit.servers import Server, Wire
 from tests.audit.worlds import ORIGIN, SMALL, WRITER, Clock, NoteKey, open_log

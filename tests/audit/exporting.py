@@ -12,7 +12,7 @@ from audit.exports.population import Population, verified_population
 from audit.exports.runs import Wanted, write_exports
 from audit.exports.sections import Sections
 from audit.exports.selection import Selection
-from audit.record import decision_record, event_record
+from audit.leaves.record import decision_record, event_record
 from tests.audit.worlds import NOON, TAGGER, NoteKey, fields, open_log, sealed
 
 KEY = NoteKey().verifier()

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from audit import AuditError
-from audit.chain_check import ChainReport, verify_chain
-from audit.log import LogSettings
+from audit.checks.chain_check import ChainReport, verify_chain
+from audit.files.log import LogSettings
+from audit.files.sharded_log import ShardedLog
+from audit.files.shards import ShardSettings
+from audit.leaves.record import Record, event_record
 from audit.reading import read_records
-from audit.record import Record, event_record
-from audit.sharded_log import ShardedLog
-from audit.shards import ShardSettings
 from tests.audit.disks import SimulatedDisk
 from tests.audit.worlds import NOON, ORIGIN, WRITER, NoteKey, decision, sealed
 

@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 
 from audit import AuditError, SealedPart
-from audit.erasing import erase_parts
 from audit.errors import PruneRefused
-from audit.log import FileLog
-from audit.record import event_record
-from audit.segments import archive_hash
-from audit.shards import ShardSettings
-from audit.store import FileSystem
+from audit.files.log import FileLog
+from audit.files.segments import archive_hash
+from audit.files.shards import ShardSettings
+from audit.files.store import FileSystem
+from audit.leaves.record import event_record
+from audit.sealed.erasing import erase_parts
 from tests.audit.disks import Fault, SimulatedDisk
 from tests.audit.lives import HOME, QUICK, World, aged, breathe, hold, nothing_is_lost, prune
 from tests.audit.worlds import NOON, ORIGIN, WRITER, Clock, NoteKey, decision, sealed

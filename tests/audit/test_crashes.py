@@ -17,11 +17,11 @@ from pathlib import Path
 import pytest
 
 from audit import AuditError, LogRefused, LogUnavailable
-from audit.log import FileLog
+from audit.checks.verify import verify_log
+from audit.files.log import FileLog
+from audit.files.segments import archive_hash
+from audit.files.store import FileSystem
 from audit.reading import read_records, sealed_parts
-from audit.segments import archive_hash
-from audit.store import FileSystem
-from audit.verify import verify_log
 from tests.audit.disks import Fault, SimulatedDisk
 from tests.audit.worlds import NoteKey, decision, open_log, sealed
 

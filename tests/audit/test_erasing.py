@@ -8,21 +8,21 @@ from pathlib import Path
 import pytest
 
 from audit import AuditError, SealedPart
-from audit.archive import Archive, PartChanged, PartErased, PartMissing
-from audit.chain_check import verify_chain
-from audit.erasing import NOTE, erase_parts
-from audit.erasure import Approved, Eraser, plan, surveyed, with_siblings
-from audit.erasure_plan import ErasureRefused, Scope, action_bytes
+from audit.checks.chain_check import verify_chain
+from audit.checks.verify import verify_log
 from audit.errors import LogCorrupt
-from audit.inputs import Origin
-from audit.layout import archive_of
-from audit.log import FileLog
+from audit.files.layout import archive_of
+from audit.files.log import FileLog
+from audit.files.segments import archive_hash
+from audit.files.sharded_log import ShardedLog
+from audit.files.shards import ShardSettings
+from audit.leaves.record import event_record
 from audit.reading import prove, read_records, sealed_parts
-from audit.record import event_record
-from audit.segments import archive_hash
-from audit.sharded_log import ShardedLog
-from audit.shards import ShardSettings
-from audit.verify import verify_log
+from audit.sealed.archive import Archive, PartChanged, PartErased, PartMissing
+from audit.sealed.erasing import NOTE, erase_parts
+from audit.sealed.erasure import Approved, Eraser, plan, surveyed, with_siblings
+from audit.sealed.erasure_plan import ErasureRefused, Scope, action_bytes
+from audit.sealed.inputs import Origin
 from tests.audit.disks import Fault, SimulatedDisk
 from tests.audit.test_log import HOME, open_log
 from tests.audit.worlds import NOON, ORIGIN, SMALL, TAGGER, WRITER, Clock, NoteKey, decision, sealed

@@ -27,8 +27,8 @@ from audit.exports.cover import covered_root, covering_hashes
 from audit.exports.pack import DECLARED
 from audit.exports.population import verified_population
 from audit.exports.selection import Selection
+from audit.leaves.record import decision_record, event_record
 from audit.reading import read_records
-from audit.record import decision_record, event_record
 from audit.tlog import VerifierKey, subtrees_of
 from audit.tlog.checkpoints import cosigned
 from audit.tlog.merkle import leaf_hash, root_hash

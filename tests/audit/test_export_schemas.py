@@ -16,8 +16,8 @@ from jsonschema.validators import validator_for
 from audit.exports.controls import TABLE, Tally, control_map, controls, kinds_of_evidence
 from audit.exports.oscal import VERSION
 from audit.exports.selection import Selection
+from audit.leaves.record import decision_record
 from audit.reading import read_records
-from audit.record import decision_record
 from tests.audit import ocsf_schema
 from tests.audit.exporting import HOSTILE, exported, hostile_log, json_lines, many_tenants, population
 from tests.audit.worlds import CORPORA, fields, open_log

@@ -32,9 +32,9 @@ from audit.exports.safe_json import safe_json
 from audit.exports.selection import Selection
 from audit.exports.taming import tame
 from audit.exports.text import INVISIBLE
+from audit.files.sharded_log import ShardedLog
+from audit.files.shards import shard_numbers
 from audit.reading import LoggedRecord, read_records
-from audit.sharded_log import ShardedLog
-from audit.shards import shard_numbers
 from audit.tlog import VerifierKey
 from audit.tlog.checkpoints import Checkpoint, signed_checkpoint
 from audit.tlog.merkle import leaf_hash

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from audit import LogFull, LogUnavailable
-from audit.log import FileLog, LogSettings
+from audit.checks.verify import verify_log
+from audit.files.log import FileLog, LogSettings
+from audit.files.store import Disk
 from audit.reading import read_records
-from audit.store import Disk
-from audit.verify import verify_log
 from tests.audit.disks import SimulatedDisk
 from tests.audit.small_disk import ballast, small_disk
 from tests.audit.worlds import ORIGIN, WRITER, Clock, NoteKey, decision, open_log, sealed

@@ -15,16 +15,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from audit.checks.verify import verify_log
 from audit.exports import charts
 from audit.exports.controls import controls
 from audit.exports.html import ReasonText, Sections, Table, html_report, report_of_log
 from audit.exports.packing import LeafSampler
 from audit.exports.text import escaped, shown
+from audit.files.store import Disk
+from audit.leaves.record import decision_record
 from audit.reading import checkpoint_bytes, read_records, read_tile
-from audit.record import decision_record
-from audit.store import Disk
 from audit.tlog import subtrees_in
-from audit.verify import verify_log
 from tests.audit.browser import EXECUTABLE, Page, browser
 from tests.audit.exporting import many_tenants
 from tests.audit.worlds import NOON, NoteKey, decision, fields, filled, open_log, sealed

@@ -10,10 +10,10 @@ import orjson
 import pytest
 
 from audit import LogUnavailable, Position, Record, SealedPart
-from audit.inputs import AT_ONCE, Origin, SharedInputs, contents_of
+from audit.leaves.record import Input, opened_fields
+from audit.leaves.shapes import check_leaf
 from audit.ports import Envelope
-from audit.record import Input, opened_fields
-from audit.shapes import check_leaf
+from audit.sealed.inputs import AT_ONCE, Origin, SharedInputs, contents_of
 from tests.audit.worlds import TAGGER, Clock, decision
 
 

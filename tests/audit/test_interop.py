@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from audit.checks.verify import verify_log
 from audit.mirror import Mirror
 from audit.published import PublishedFiles, whole_tile
 from audit.reading import prove
 from audit.tlog import Checkpoint, Policy, VerifierKey, leaf_hash, parse_bundle, parse_note
 from audit.tlog.notes import ed25519_key_id
-from audit.verify import verify_log
 from audit.web.reading import reading_app
 from audit.web.running import served
 from audit.web.witness import witness_app

@@ -7,10 +7,10 @@ import sys
 import time
 from pathlib import Path
 
-from audit.chain_check import verify_chain
-from audit.log import FileLog, LogSettings
+from audit.checks.chain_check import verify_chain
+from audit.checks.verify import verify_log
+from audit.files.log import FileLog, LogSettings
 from audit.reading import read_records
-from audit.verify import verify_log
 from tests.audit.victim_of_shards import opened
 from tests.audit.worlds import ORIGIN, WRITER, Clock, NoteKey
 

@@ -7,10 +7,10 @@ import orjson
 import pytest
 
 from audit import RecordInvalid
-from audit.findings import Findings
-from audit.leaf import parse_schema, schemas
-from audit.record_check import RecordCheck
-from audit.shapes import check_leaf
+from audit.checks.findings import Findings
+from audit.checks.record_check import RecordCheck
+from audit.leaves.leaf import parse_schema, schemas
+from audit.leaves.shapes import check_leaf
 from audit.tlog.merkle import leaf_hash, root_hash
 from tests.audit.worlds import decision
 

@@ -18,10 +18,10 @@ from audit import (
     RecordInvalid,
     SealedPart,
 )
-from audit.log import FileLog, LogSettings, Writer
+from audit.checks.verify import verify_log
+from audit.files.log import FileLog, LogSettings, Writer
+from audit.files.segments import archive_hash
 from audit.reading import prove, read_records, read_sealed
-from audit.segments import archive_hash
-from audit.verify import verify_log
 from tests.audit.disks import Fault, SimulatedDisk
 from tests.audit.worlds import ORIGIN, NoteKey, decision, filled, open_log, sealed
 

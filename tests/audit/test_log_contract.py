@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from audit import LogBusy, LogClosed, LogLocked, LogUnavailable, Position, RecordInvalid, SealedPart, event_record
-from audit.segments import archive_hash
+from audit.files.segments import archive_hash
 from audit.tlog import leaf_hash
 from tests.audit.backends import AnyLog, Backend
 from tests.audit.worlds import NOON, ORIGIN, NoteKey, decision, sealed, until

@@ -12,15 +12,15 @@ from pathlib import Path
 
 import pytest
 
+from audit.checks.verify import verify_log
 from audit.errors import LogCorrupt, LogForked, MerkleError, SignatureInvalid, SourceBehind, SourceBroken
-from audit.layout import CHECKPOINT
-from audit.log import LogSettings
+from audit.files.layout import CHECKPOINT
+from audit.files.log import LogSettings
 from audit.mirror import EVIDENCE, Copied, Mirror
 from audit.published import WITNESSED, NotPublished, Published, PublishedFiles
 from audit.reading import prove, read_records
 from audit.tlog import Checkpoint, Policy, VerifierKey, parse_note, signed_checkpoint, verified_checkpoint
 from audit.tlog.notes import ED25519
-from audit.verify import verify_log
 from audit.web.client import Access, HttpClient, Unreachable
 from audit.web.far_log import FarLog
 from audit.web.reading import reading_app

@@ -12,13 +12,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from audit import event_record
-from audit.log import FileLog
+from audit.files.log import FileLog
+from audit.files.sharded_log import ShardedLog
+from audit.files.shards import TOMBSTONE, ShardSettings
 from audit.query import COLUMNS, Index, IndexUnwritable, Question, ask, leaves_at, search
 from audit.query.index import FOLDER, Bounds
 from audit.query.terms import microseconds, moment_of_id, terms_of
 from audit.reading import LoggedRecord, read_records
-from audit.sharded_log import ShardedLog
-from audit.shards import TOMBSTONE, ShardSettings
 from audit.whole import whole_log
 from tests.audit.test_record import CANARIES
 from tests.audit.worlds import NOON, ORIGIN, TAGGER, WRITER, Clock, NoteKey, decision, open_log, sealed

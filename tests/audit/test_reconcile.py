@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from audit.kube_audit import read_events
 from audit.reading import LoggedRecord, read_records
-from audit.reconcile import Kind, Reconciliation, reconcile
+from audit.reconciling.kube_audit import read_events
+from audit.reconciling.reconcile import Kind, Reconciliation, reconcile
 from tests.audit.worlds import NOON, TAGGER, decision, open_log
 
 ROOT = Path(__file__).parents[2]

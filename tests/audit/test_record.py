@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audit import RecordInvalid, decision_record, event_record, sealed_bytes
-from audit.counters import Counters
-from audit.leaf import Field, schemas, table_digest, written_fields
-from audit.record import LEAF_LIMIT, SEALED_LIMIT, opened_fields
-from audit.tags import Tagger, salted
+from audit.leaves.counters import Counters
+from audit.leaves.leaf import Field, schemas, table_digest, written_fields
+from audit.leaves.record import LEAF_LIMIT, SEALED_LIMIT, opened_fields
+from audit.leaves.tags import Tagger, salted
 from tests.audit.worlds import NOON, TAGGER, TagKey, fields
 
 CANARIES = {

@@ -16,13 +16,12 @@ from hypothesis import strategies as st
 
 from audit import LogBusy, LogClosed, LogFull, LogPoisoned, LogRefused, Position, Record, RecordInvalid, SealedPart
 from audit.errors import LogGone, WireBroken
-from audit.log import FileLog
-from audit.reading import read_records, sealed_parts
-from audit.record import Draft, Unsealed, opened_fields
-from audit.remote import WAITING, RemoteLog
-from audit.serving import serve
-from audit.shapes import time_text
-from audit.wire import (
+from audit.files.log import FileLog
+from audit.leaves.record import Draft, Unsealed, opened_fields
+from audit.leaves.shapes import time_text
+from audit.process.remote import WAITING, RemoteLog
+from audit.process.serving import serve
+from audit.process.wire import (
     LENGTH,
     batch_message,
     done_message,
@@ -32,6 +31,7 @@ from audit.wire import (
     read_batch,
     state_message,
 )
+from audit.reading import read_records, sealed_parts
 from tests.audit.disks import Fault, SimulatedDisk
 from tests.audit.worlds import ORIGIN, decision, fields, open_log
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audit.errors import LogCorrupt
-from audit.segments import (
+from audit.files.segments import (
     BATCH_MAGIC,
     batch_head,
     frames,

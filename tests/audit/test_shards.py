@@ -14,13 +14,13 @@ import orjson
 import pytest
 
 from audit import LogBusy, LogRefused, LogUnavailable
-from audit.chain_check import verify_chain
+from audit.checks.chain_check import verify_chain
 from audit.errors import LogLocked, PruneRefused
-from audit.holds import standing_holds
-from audit.layout import CHECKPOINT
+from audit.files.holds import standing_holds
+from audit.files.layout import CHECKPOINT
+from audit.files.sharded_log import ShardedLog
+from audit.files.shards import GENESIS, TOMBSTONE, ShardSettings, shard_directories, shard_directory
 from audit.reading import prove, read_records
-from audit.sharded_log import ShardedLog
-from audit.shards import GENESIS, TOMBSTONE, ShardSettings, shard_directories, shard_directory
 from audit.tlog import leaf_hash
 from tests.audit.disks import Fault, SimulatedDisk
 from tests.audit.lives import (

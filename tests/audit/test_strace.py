@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from audit import AuditError
-from audit.log import FileLog, LogSettings
+from audit.checks.verify import verify_log
+from audit.files.log import FileLog, LogSettings
 from audit.reading import read_records
-from audit.verify import verify_log
 from tests.audit.worlds import ORIGIN, WRITER, Clock, NoteKey
 
 ROOT = Path(__file__).parents[2]

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from audit.checks.verify import verify_log
 from audit.errors import NoteMalformed, TileMalformed
 from audit.tlog import (
     VerifierKey,
@@ -23,7 +24,6 @@ from audit.tlog import (
     verify_inclusion,
 )
 from audit.tlog.merkle import complete_root
-from audit.verify import verify_log
 from tests.audit.worlds import CORPORA
 
 TESSERA = CORPORA / "tlog-tiles"

@@ -10,14 +10,14 @@ from typing import Any
 import orjson
 import pytest
 
+from audit.checks.verify import Report, verify_log
 from audit.errors import LogCorrupt, LogRefused, LogRolledBack
-from audit.heads import FileHead
-from audit.log import FileLog
+from audit.files.heads import FileHead
+from audit.files.log import FileLog
+from audit.files.segments import BATCH_MAGIC, archive_hash, batch_head, frames_body, parse_header
+from audit.leaves.record import decision_record, event_record
 from audit.reading import read_checkpoint
-from audit.record import decision_record, event_record
-from audit.segments import BATCH_MAGIC, archive_hash, batch_head, frames_body, parse_header
 from audit.tlog import bundle_bytes, leaf_hash, parse_bundle
-from audit.verify import Report, verify_log
 from tests.audit.disks import SimulatedDisk
 from tests.audit.worlds import NOON, ORIGIN, WRITER, Clock, NoteKey, decision, fields, filled, open_log, sealed
 

@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 import yaml
 
+from audit.checks.verify import Report, verify_log
 from audit.errors import MerkleError
-from audit.layout import CHECKPOINT
-from audit.log import FileLog, LogSettings
+from audit.files.layout import CHECKPOINT
+from audit.files.log import FileLog, LogSettings
+from audit.leaves.record import event_record
 from audit.reading import prove, read_checkpoint, read_records
-from audit.record import event_record
 from audit.tlog import TlogProof, leaf_hash, signed_checkpoint
-from audit.verify import Report, verify_log
 from tests.audit.disks import SimulatedDisk
 from tests.audit.worlds import NOON, ORIGIN, WRITER, NoteKey, decision, filled, open_log
 
@@ -162,7 +162,7 @@ def test_processes_that_can_not_be_started(on_disk: Path) -> None:
     program = (
         "from pathlib import Path\n"
         "from audit.tlog import VerifierKey\n"
-        "from audit.verify import verify_log\n"
+        "from audit.checks.verify import verify_log\n"
         f"report = verify_log(Path({str(on_disk)!r}), [VerifierKey.parse({str(KEY)!r})], jobs=2)\n"
         "print(report.ok, report.records)\n"
     )

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audit.errors import LogCorrupt, LogLocked, NoteMalformed
-from audit.log import FileLog
+from audit.files.log import FileLog
 from audit.published import WITNESSED, PublishedFiles
 from audit.reading import read_records
 from audit.tlog import (

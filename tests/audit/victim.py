@@ -9,7 +9,7 @@ import sys
 from itertools import count
 from pathlib import Path
 
-from audit.log import FileLog, LogSettings
+from audit.files.log import FileLog, LogSettings
 from tests.audit.worlds import ORIGIN, WRITER, Clock, NoteKey, decision, sealed
 
 SETTINGS = LogSettings(segment_bytes=1 << 18, reserve_bytes=0, publish_seconds=0.02, heartbeat_seconds=0.05)

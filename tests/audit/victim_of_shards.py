@@ -10,8 +10,8 @@ from itertools import count
 from pathlib import Path
 
 from audit.errors import PruneRefused
-from audit.sharded_log import ShardedLog
-from audit.shards import ShardSettings, shard_numbers
+from audit.files.sharded_log import ShardedLog
+from audit.files.shards import ShardSettings, shard_numbers
 from tests.audit.victim import SETTINGS
 from tests.audit.worlds import ORIGIN, WRITER, Clock, NoteKey, decision, sealed
 

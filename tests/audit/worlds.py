@@ -12,11 +12,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from audit import Record, SealedPart, decision_record
-from audit.drafts import Seal
-from audit.heads import Head
-from audit.log import FileLog, LogSettings, Writer
-from audit.store import FileSystem
-from audit.tags import Tagger
+from audit.files.heads import Head
+from audit.files.log import FileLog, LogSettings, Writer
+from audit.files.store import FileSystem
+from audit.leaves.drafts import Seal
+from audit.leaves.tags import Tagger
 from audit.tlog import VerifierKey
 
 CORPORA = Path(__file__).parents[3] / "shared" / "corpora"

@@ -22,12 +22,12 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from audit.checks.verify import verify_log
 from audit.exports.html import Sections, report_of_log
-from audit.log import FileLog, LogSettings, Writer
-from audit.record import Record, SealedPart, decision_record
-from audit.tags import Tagger, salted
+from audit.files.log import FileLog, LogSettings, Writer
+from audit.leaves.record import Record, SealedPart, decision_record
+from audit.leaves.tags import Tagger, salted
 from audit.tlog import VerifierKey
-from audit.verify import verify_log
 
 IN_FLIGHT = 64
 ROUNDS = 5

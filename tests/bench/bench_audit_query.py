@@ -19,13 +19,13 @@ from pathlib import Path
 
 from bench_audit import ORIGIN, Figure, Signer
 
-from audit.log import FileLog, LogSettings, Writer
+from audit.files.log import FileLog, LogSettings, Writer
+from audit.leaves.record import decision_record
 from audit.query import Index, Question, search
 from audit.query.index import Bounds
 from audit.query.runs import WIDEST, Run, RunBuilder, write_run
 from audit.query.terms import Term, terms_of
 from audit.reading import read_records
-from audit.record import decision_record
 
 REAL = 20_000
 ROUNDS = 3

@@ -21,7 +21,7 @@ from audit.exports import verifier
 from audit.exports.population import Population, selected, verified_population
 from audit.exports.runs import Wanted, write_exports
 from audit.exports.sections import Sections
-from audit.log import FileLog, LogSettings, Writer
+from audit.files.log import FileLog, LogSettings, Writer
 from audit.tlog import VerifierKey
 
 RECORDS = int(os.environ.get("BAILIWICK_BENCH_RECORDS", "100000"))

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from audit.kube_audit import read_events
 from audit.reading import read_records
-from audit.reconcile import Kind, Reconciliation, reconcile
+from audit.reconciling.kube_audit import read_events
+from audit.reconciling.reconcile import Kind, Reconciliation, reconcile
 from tests.cluster.bed.cluster import Cluster
 from tests.cluster.bed.control_plane import ControlPlane
 from tests.cluster.bed.webhooks import register

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
+from audit.checks.verify import verify_log
 from audit.reading import read_records
 from audit.verbs.places import verifier_keys
-from audit.verify import verify_log
 from keymgmt.keyring import FileKeyring
 from keymgmt.unlock import KeyFile
 from policies.packs import builtin

@@ -51,7 +51,7 @@ def attesting(vault: RealVault) -> RealVault:
     more = 'path "transit/keys/region-attest" { capabilities = ["read"] }\n'
     more += 'path "transit/sign/region-attest" { capabilities = ["update"] }\n'
     vault.api("PUT", "sys/policies/acl/bailiwick", {"policy": POLICY + more})
-    options = {"file_path": str(vault.folder / "audit.log")}
+    options = {"file_path": str(vault.folder / "audit.files.log")}
     vault.api("POST", "sys/audit/file", {"type": "file", "options": options})
     return vault
 
@@ -168,7 +168,7 @@ def reconciled(vault: RealVault, uses: Path, *more: str) -> tuple[int, dict[str,
     """Exit code and findings of the verb."""
     words = [
         "--vault-audit",
-        str(vault.folder / "audit.log"),
+        str(vault.folder / "audit.files.log"),
         "--uses",
         str(uses),
         "--region",
@@ -186,7 +186,7 @@ def test_g10_our_records_agree_with_a_real_vault_s_audit_log(vaults: dict[str, R
     vault, path = vaults["eu-de"], tmp_path / "uses"
     vault.api("POST", "sys/mounts/transit/tune", {"audit_non_hmac_request_keys": ["ciphertext"]})
     ring = TransitKeyring.connect(vault.site(keys=ATTESTING), vault.approle(), uses=FileUses(path))
-    (vault.folder / "audit.log").write_text("")  # what other tests did is not of this record
+    (vault.folder / "audit.files.log").write_text("")  # what other tests did is not of this record
     envelopes = [ring.sealer().seal(b"patient 4711", vault.bound(str(number))).to_bytes() for number in range(3)]
     for number, envelope in enumerate(envelopes):
         ring.opener().open(envelope, vault.bound(str(number)))
@@ -235,7 +235,7 @@ def test_g10_without_ids_records_are_joined_by_time(vaults: dict[str, RealVault]
     """The plugin's lines, and uses whose answer was lost, are joined by operation, key and time."""
     vault, path = vaults["eu-fr"], tmp_path / "uses"
     ring = TransitKeyring.connect(vault.site(keys=ATTESTING), vault.approle(), uses=FileUses(path))
-    (vault.folder / "audit.log").write_text("")
+    (vault.folder / "audit.files.log").write_text("")
     envelope = ring.sealer().seal(b"patient 4711", vault.bound()).to_bytes()
     ring.opener().open(envelope, vault.bound())
     record = json.loads(path.read_text())

@@ -7,8 +7,8 @@ from datetime import datetime
 from hashlib import sha256
 
 from audit.errors import LogUnavailable
+from audit.leaves.record import Record
 from audit.ports import Envelope, Position
-from audit.record import Record
 from keymgmt.ports import Binding
 from policies.decision import Action, Decision, Inputs, Needs, Reason, Summary, Verdict
 from policies.request import Phase, Request

@@ -17,7 +17,7 @@ from typing import Any
 
 import orjson
 
-from audit.tags import Tagger
+from audit.leaves.tags import Tagger
 from policies.snapshot import MemorySnapshot
 from tests.webhook.fakes import MemoryLog, OpenSealer, ScriptedEngine, ScriptedResolver
 from tests.webhook.wire import Connection, client_context

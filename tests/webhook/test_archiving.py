@@ -7,10 +7,10 @@ from typing import Any
 
 import orjson
 
-from audit.inputs import Origin
+from audit.checks.verify import verify_log
 from audit.reading import read_records
+from audit.sealed.inputs import Origin
 from audit.verbs.places import verifier_keys
-from audit.verify import verify_log
 from policies.consulted import Consulted
 from policies.decision import Decision, Inputs, Verdict
 from policies.gathering import engine_of

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import yaml
 
+from audit.checks.verify import verify_log
 from audit.verbs.places import verifier_keys
-from audit.verify import verify_log
 from tests.audit.small_disk import ballast, small_disk
 from webhook.demo.process import Process
 

@@ -13,9 +13,9 @@ from click.testing import CliRunner
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from audit.checks.verify import verify_log
 from audit.reading import read_records
 from audit.verbs.places import verifier_keys
-from audit.verify import verify_log
 from bailiwick import command
 from keymgmt.approvals import ApprovalPolicy, approve
 from keymgmt.canonical import from_base64url, stamp, to_base64url

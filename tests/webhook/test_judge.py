@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from audit.record import Record
+from audit.leaves.record import Record
 from policies.decision import Verdict
 from policies.request import Phase
 from tests.webhook.fakes import ScriptedEngine

@@ -11,10 +11,10 @@ import orjson
 import pytest
 
 from audit.errors import LogUnavailable
-from audit.inputs import Origin
+from audit.leaves.record import Input, Record
+from audit.leaves.shapes import check_leaf
 from audit.ports import Envelope, Position
-from audit.record import Input, Record
-from audit.shapes import check_leaf
+from audit.sealed.inputs import Origin
 from policies.engine import RuleEngine
 from policies.gathering import engine_of, parsed
 from webhook.lifecycle import FromThreads, Lifecycle

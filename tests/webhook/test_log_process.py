@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from audit import LogRefused, LogUnavailable
+from audit.checks.verify import verify_log
 from audit.reading import read_checkpoint, read_records
 from audit.tlog import VerifierKey
-from audit.verify import verify_log
 from tests.audit.worlds import decision
 from webhook.log_process import LogProcess
 from webhook.state import Options, open_keyring, open_log

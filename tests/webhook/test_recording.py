@@ -5,10 +5,10 @@ from typing import Any
 import orjson
 import pytest
 
-from audit.drafts import made
-from audit.leaf import schemas
-from audit.record import opened_fields
-from audit.tags import Tagger
+from audit.leaves.drafts import made
+from audit.leaves.leaf import schemas
+from audit.leaves.record import opened_fields
+from audit.leaves.tags import Tagger
 from policies.decision import Decision, Inputs, Reason, Summary, Verdict
 from policies.request import Phase
 from tests.webhook.fakes import OpenEnvelope, OpenSealer

@@ -12,8 +12,8 @@ import yaml
 from click.testing import CliRunner
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from audit.inputs import Origin, SharedInputs
-from audit.tags import Tagger
+from audit.leaves.tags import Tagger
+from audit.sealed.inputs import Origin, SharedInputs
 from bailiwick import command
 from keymgmt.errors import ForeignRegion, UnlockFailed
 from keymgmt.keyring import FileKeyring

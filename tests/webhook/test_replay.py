@@ -16,12 +16,12 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from audit.archive import Archive
-from audit.chain_check import verify_chain
-from audit.layout import archive_of
+from audit.checks.chain_check import verify_chain
+from audit.checks.verify import verify_log
+from audit.files.layout import archive_of
 from audit.reading import read_records
+from audit.sealed.archive import Archive
 from audit.verbs.places import verifier_keys
-from audit.verify import verify_log
 from audit.whole import present_shards
 from bailiwick import command
 from keymgmt.keyring import FileKeyring

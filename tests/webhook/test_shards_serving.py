@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 from click.testing import CliRunner
 
-from audit.shards import shard_numbers
+from audit.files.shards import shard_numbers
 from bailiwick import command
 from webhook.demo.process import Process
 

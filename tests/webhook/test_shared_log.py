@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 
 from audit import LogUnavailable
-from audit.archive import StoredParts
+from audit.checks.verify import verify_log
 from audit.errors import LogRefused, LogUnsafe
 from audit.mirror import Mirror
 from audit.postgres.published import PublishedTables
 from audit.published import WITNESSED, PublishedFiles
 from audit.reading import read_records
+from audit.sealed.archive import StoredParts
 from audit.tlog import Policy, VerifierKey
-from audit.verify import verify_log
 from audit.web.running import served
 from audit.web.witness import witness_app
 from audit.witness.rules import Witness

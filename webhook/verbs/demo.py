@@ -90,9 +90,9 @@ def _comment(document: "Document") -> str:
 
 def _proof(story: "Story", state: Path) -> None:
     """The log is verified; then a copy of it is tampered with, and the same verification finds it."""
+    from audit.checks.verify import verify_log
     from audit.verbs.places import verifier_keys
     from audit.verbs.verify import lines
-    from audit.verify import verify_log
 
     keys = verifier_keys(state / "log", ())
     report = verify_log(state / "log", keys)

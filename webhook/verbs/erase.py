@@ -11,7 +11,7 @@ from audit.verbs.places import log_directory
 from webhook.verbs.private import Refused, keyring_options, moving
 
 if TYPE_CHECKING:
-    from audit.erasure_plan import Scope
+    from audit.sealed.erasure_plan import Scope
     from audit.whole import Place
     from webhook.regional import Where
     from webhook.state import Options
@@ -75,7 +75,7 @@ def erase(
 
 
 def _scope(log: Path, namespace: str, user: str, user_tag: str, records: "Sequence[Place]", where: "Where") -> "Scope":
-    from audit.erasure_plan import Scope
+    from audit.sealed.erasure_plan import Scope
 
     if sum(map(bool, (namespace, user, user_tag, records))) != 1:
         raise click.UsageError("give one of --namespace, --user, --user-tag, --record")
@@ -90,7 +90,7 @@ def _scope(log: Path, namespace: str, user: str, user_tag: str, records: "Sequen
 
 def tag_of(log: Path, user: str, where: "Where") -> tuple[str, str]:
     """A user's tag under the active key, and that key's id."""
-    from audit.tags import Tagger
+    from audit.leaves.tags import Tagger
     from keymgmt.keyring import FileKeyring
     from webhook.regional import keyring_for
 
@@ -104,7 +104,7 @@ def tag_of(log: Path, user: str, where: "Where") -> tuple[str, str]:
 def _request(log: Path, scope: "Scope", basis: str, out: Path) -> None:
     import orjson
 
-    from audit.erasure import plan
+    from audit.sealed.erasure import plan
     from keymgmt.canonical import to_base64url
 
     with moving("reading") as progress:
@@ -208,7 +208,7 @@ def ordered(log: Path, order: Mapping[str, Any], where: "Where", wait: float) ->
 
 
 def _attend(log: Path, options: "Options", orders: Any, where: "Where") -> None:
-    from audit.inputs import Origin
+    from audit.sealed.inputs import Origin
     from keymgmt.keyring import FileKeyring
     from webhook.orders import Clerk
     from webhook.regional import keyring_for
@@ -226,8 +226,8 @@ def _attend(log: Path, options: "Options", orders: Any, where: "Where") -> None:
 
 def _options(log: Path) -> "Options":
     """Whose log it is, by what it says of itself."""
+    from audit.files.shards import shard_directories
     from audit.reading import read_records
-    from audit.shards import shard_directories
     from policies.version import version
     from webhook.state import Options
 

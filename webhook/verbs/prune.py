@@ -72,11 +72,11 @@ def prune(
 
 
 def _shards(directory: Path, older_than: int) -> Iterator[Seen]:
-    from audit.holds import standing_holds
-    from audit.pruning import Pruning
+    from audit.files.holds import standing_holds
+    from audit.files.pruning import Pruning
+    from audit.files.shards import Shard, is_pruned, shard_directory, shard_numbers, shard_origin
+    from audit.files.store import Disk
     from audit.reading import read_checkpoint
-    from audit.shards import Shard, is_pruned, shard_directory, shard_numbers, shard_origin
-    from audit.store import Disk
 
     files, now, base = Disk(), datetime.now(UTC), read_checkpoint(directory).origin
     numbers, holds = shard_numbers(directory, files), sorted(standing_holds(files, directory))

@@ -67,9 +67,9 @@ def replay(
 
 def _tables(log: Path, url: str, password_file: Path | None) -> "Parts":
     """The sealed parts of a log that replicas share."""
-    from audit.archive import StoredParts
     from audit.postgres.published import PublishedTables
     from audit.reading import read_checkpoint
+    from audit.sealed.archive import StoredParts
     from audit.verbs.secrets import is_postgres, secret_of
 
     if not is_postgres(url):

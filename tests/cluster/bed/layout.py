@@ -64,7 +64,7 @@ class Files:
     @property
     def audit_log(self) -> Path:
         """Where the API server writes its audit events."""
-        return self.folder / "audit.log"
+        return self.folder / "audit.files.log"
 
     def kubeconfig(self, user: User) -> Path:
         """A user's kubeconfig."""

@@ -5,8 +5,8 @@ Kept beside its result to say how it was made. Run against a later table it writ
 
 import sys
 
-from audit.counters import Counters
-from audit.record import decision_record, event_record
+from audit.leaves.counters import Counters
+from audit.leaves.record import decision_record, event_record
 from tests.audit.worlds import NOON, fields
 
 COMMON: dict[str, object] = {"time": NOON, "cluster": "prod-7", "region": "eu-de", "engine": "0.1.0"}

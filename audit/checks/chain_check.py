@@ -1,0 +1,341 @@
+"""Verifies all shards of a log: each by itself, and that each commits to the one before.
+
+Found are shards that are missing, swapped, exchanged or removed without a record, records after a shard's end, and a
+first record that commits to another predecessor. A shard that was pruned is verified by what its pruning left: all
+hashes, the checkpoint, and the signed record of the pruning.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from audit.checks.findings import Finding, Findings
+from audit.checks.tile_check import TileCheck
+from audit.checks.verify import Progress, Report, verify_log
+from audit.errors import AuditError, LogCorrupt, MerkleError
+from audit.files.layout import CHECKPOINT, wal_of
+from audit.files.log import successor_in
+from audit.files.recovery import segment_paths
+from audit.files.segments import parse_header
+from audit.files.shards import (
+    GENESIS,
+    TOMBSTONE,
+    Shard,
+    is_pruned,
+    keys_of_shards,
+    shard_directory,
+    shard_numbers,
+    shard_origin,
+)
+from audit.files.store import Disk, FileSystem
+from audit.reading import read_checkpoint, read_records, read_tile
+from audit.tlog.checkpoints import Checkpoint, verified_checkpoint
+from audit.tlog.merkle import leaf_hash
+from audit.tlog.notes import VerifierKey, parse_note
+from audit.tlog.tiles import TILE_WIDTH, parse_tile
+from audit.tlog.tlog_proof import TlogProof
+
+MOMENT = 1.0  # seconds that a writer may take between two shards
+
+
+@dataclass(frozen=True, slots=True)
+class ShardReport:
+    """What was found of one shard."""
+
+    shard: Shard
+    pruned: bool
+    report: Report
+
+
+@dataclass(frozen=True, slots=True)
+class ChainReport:
+    """What was found of all, and between them."""
+
+    shards: tuple[ShardReport, ...]
+    problems: tuple[Finding, ...]
+    notes: tuple[Finding, ...]
+
+    @property
+    def ok(self) -> bool:
+        return not self.problems and all(one.report.ok for one in self.shards)
+
+
+def verify_chain(
+    directory: Path,
+    keys: Iterable[VerifierKey],
+    *,
+    origin: str | None = None,
+    remembered: Iterable[Checkpoint] = (),
+    jobs: int = 1,
+    files: FileSystem | None = None,
+    progress: Progress = lambda _done, _total: None,
+) -> ChainReport:
+    """Check every shard of the log in this directory; for a log without shards, `verify_log` in other words.
+
+    `keys` name the log; under the name of a shard the same keys count.
+    """
+    check = _ChainCheck(files, directory, tuple(keys), tuple(remembered), jobs, progress)
+    return check.run(origin)
+
+
+class _ChainCheck:
+    def __init__(
+        self,
+        files: FileSystem | None,
+        directory: Path,
+        keys: tuple[VerifierKey, ...],
+        remembered: tuple[Checkpoint, ...],
+        jobs: int,
+        progress: Progress,
+    ) -> None:
+        self._given = files
+        self._files = files or Disk()
+        self._directory = directory
+        self._keys = keys
+        self._remembered = remembered
+        self._jobs = jobs
+        self._progress = progress
+        self._between = Findings()
+        self._geneses: dict[int, Mapping[str, Any] | str] = {}  # first records by shard, or why they can't be read
+        self._successors: dict[int, str] = {}
+
+    def run(self, origin: str | None) -> ChainReport:
+        numbers = shard_numbers(self._directory, self._files)
+        base = origin or self._base(numbers)
+        found: list[ShardReport] = []
+        erased: frozenset[bytes] = frozenset()
+        for number in reversed(numbers):  # what an earlier shard has lost may be declared erased by a later one
+            shard = Shard(number, shard_origin(base, number) if base else "", shard_directory(self._directory, number))
+            if number and number == numbers[-1]:  # it may have begun just now
+                self._within_a_moment(partial(self._is_signed, shard.directory))
+            one = self._shard(shard, origin, erased, is_only=len(numbers) == 1)
+            erased |= one.report.erasures
+            found.append(one)
+        found.reverse()
+        if numbers != [0]:
+            self._links(found)
+        return ChainReport(tuple(found), tuple(self._between.problems), tuple(self._between.notes))
+
+    def _shard(self, shard: Shard, origin: str | None, erased: frozenset[bytes], *, is_only: bool) -> ShardReport:
+        """What is found of one shard, and kept of its ends: it may be pruned while it is looked at."""
+        if not is_pruned(shard.directory, self._files):
+            report = verify_log(
+                shard.directory,
+                keys_of_shards(self._keys, shard.origin) if shard.number and shard.origin else self._keys,
+                origin=shard.origin or None if shard.number else origin,
+                remembered=[one for one in self._remembered if is_only or one.origin == shard.origin],
+                jobs=self._jobs,
+                erased=erased,
+                files=self._given,
+                progress=self._progress,
+            )
+            one = ShardReport(shard, pruned=False, report=report)
+            self._geneses[shard.number], self._successors[shard.number] = self._first(one), self._successor(one)
+            if not is_pruned(shard.directory, self._files):
+                return one
+        one = ShardReport(shard, pruned=True, report=self._pruned(shard))
+        self._geneses[shard.number] = self._first(one)
+        return one
+
+    def _base(self, numbers: list[int]) -> str:
+        """The log's name, as the first shard that has one says."""
+        for number in numbers:
+            name = _origin_of(shard_directory(self._directory, number), self._files)
+            if name and (not number or name.endswith(f"/{number}")):
+                return name.removesuffix(f"/{number}") if number else name
+        return ""
+
+    # — between shards —
+
+    def _links(self, found: list[ShardReport]) -> None:
+        present = {one.shard.number: one for one in found}
+        for number in range(found[-1].shard.number + 1):
+            if number not in present:
+                name = shard_origin(found[-1].shard.origin.removesuffix(f"/{found[-1].shard.number}"), number)
+                self._between.problem(_where(number), f"the shard `{name}` is missing")
+            elif number and number - 1 in present:
+                self._link(present[number - 1], present[number])
+        last = found[-1]
+        successor = "" if last.pruned else self._successors[last.shard.number]
+        where = _where(last.shard.number)
+        if successor and last.report.unsigned:
+            self._between.note(where, f"has ended and is not signed yet; `{successor}` will follow")
+        elif successor and self._has_begun(last.shard.number + 1):
+            self._between.note(where, f"has ended meanwhile; `{successor}` goes on and was not verified")
+        elif successor:
+            self._between.problem(where, f"goes on as `{successor}`, which is missing")
+
+    def _has_begun(self, number: int) -> bool:
+        """Whether a shard is there now."""
+        return self._within_a_moment(lambda: number in shard_numbers(self._directory, self._files))
+
+    def _is_signed(self, place: Path) -> bool:
+        return CHECKPOINT in self._files.names(place)
+
+    def _within_a_moment(self, condition: Callable[[], bool]) -> bool:
+        """Whether it holds now, or very soon: a writer may be between two shards."""
+        until = time.monotonic() + MOMENT
+        while not condition():
+            if time.monotonic() > until:
+                return False
+            time.sleep(MOMENT / 20)
+        return True
+
+    def _link(self, before: ShardReport, after: ShardReport) -> None:
+        """The first record of a shard commits to the one before, as it lies there."""
+        where = _where(after.shard.number)
+        said = self._geneses[after.shard.number]
+        if isinstance(said, str):
+            self._between.problem(where, f"what it commits to can't be read: {said}")
+            return
+        checkpoint = before.report.checkpoint
+        if checkpoint is None:
+            return  # said already
+        note = self._files.read(before.shard.directory / CHECKPOINT)
+        expected = {
+            "shard": after.shard.number,
+            "previous_origin": before.shard.origin,
+            "previous_size": checkpoint.size,
+            "previous_root": checkpoint.root.hex(),
+        }
+        for name, value in expected.items():
+            if said.get(name) != value:
+                told = f"commits to another predecessor: `{name}` is {said.get(name)!r}, that shard has {value!r}"
+                self._between.problem(where, told)
+        if said.get("previous_checkpoint") != sha256(note).hexdigest():
+            self._between.problem(where, "commits to another checkpoint of its predecessor than lies there")
+        if not before.pruned and self._successors[before.shard.number] != after.shard.origin:
+            self._between.problem(
+                _where(before.shard.number), f"doesn't end with `{after.shard.origin}` as its successor"
+            )
+
+    def _first(self, one: ShardReport) -> Mapping[str, Any] | str:
+        """The first record's fields, or why they can't be read."""
+        try:
+            return self._genesis(one)
+        except (AuditError, OSError, ValueError, StopIteration) as error:
+            return str(error) or "there is none"
+
+    def _genesis(self, one: ShardReport) -> Mapping[str, Any]:
+        """The first record: of a pruned shard, as its proof holds it."""
+        if not one.pruned:
+            return next(iter(read_records(one.shard.directory, 0, 1, self._files))).fields
+        proof = TlogProof.parse(self._files.read(one.shard.directory / GENESIS))
+        proof.verify(leaf_hash(proof.extra or b""), keys_of_shards(self._keys, one.shard.origin), one.shard.origin)
+        if proof.index:
+            raise MerkleError(f"`{GENESIS}` proves record {proof.index}, not the first")
+        return _object(proof.extra)
+
+    def _successor(self, one: ShardReport) -> str:
+        if not one.report.records:
+            return ""
+        last = one.report.records - 1
+        try:
+            return successor_in(next(iter(read_records(one.shard.directory, last, last + 1, self._files))).leaf)
+        except (AuditError, OSError, ValueError, StopIteration):
+            return ""  # what can't be read is said by whoever verified the shard
+
+    # — a pruned shard —
+
+    def _pruned(self, shard: Shard) -> Report:
+        """The hashes make the root of the checkpoint, and a signed record says that the rest was removed."""
+        findings = Findings()
+        keys = keys_of_shards(self._keys, shard.origin)
+        checkpoint: Checkpoint | None = None
+        signers: tuple[str, ...] = ()
+        try:
+            data = self._files.read(shard.directory / CHECKPOINT)
+            checkpoint, note = verified_checkpoint(data, keys, shard.origin)
+            signers = tuple(key.name for key in note.verified_by(keys))
+            self._hashes(shard, checkpoint, findings)
+            self._tombstone(shard, checkpoint, data, findings)
+        except (AuditError, OSError) as error:
+            findings.problem(CHECKPOINT, f"of a pruned shard: {error}")
+        if segment_paths(self._files, wal_of(shard.directory)):
+            findings.note("wal", "is still there: the pruning is under way")
+        return Report(
+            problems=tuple(findings.problems),
+            notes=tuple(findings.notes),
+            total_problems=findings.total,
+            checkpoint=checkpoint,
+            signed_by=signers,
+            cosignatures=(),
+            records=checkpoint.size if checkpoint else 0,
+            unsigned=0,
+            writers={},
+            tenants=0,
+            sealed=0,
+            erased=0,
+        )
+
+    def _hashes(self, shard: Shard, checkpoint: Checkpoint, findings: Findings) -> None:
+        tiles = TileCheck(self._files, shard.directory, checkpoint.size, [checkpoint.size], findings)
+        try:
+            for index in range(-(-checkpoint.size // TILE_WIDTH)):
+                width = min(TILE_WIDTH, checkpoint.size - index * TILE_WIDTH)
+                tiles.group(parse_tile(read_tile(self._files, shard.directory, 0, index, width), width), None)
+        except (MerkleError, OSError) as error:
+            findings.problem("tile/0", f"can't be read on: {error}")
+            return
+        tiles.finish()
+        if tiles.roots.get(checkpoint.size) != checkpoint.root:
+            findings.problem("tile", f"the hashes of the {checkpoint.size} pruned records make another root")
+
+    def _tombstone(self, shard: Shard, checkpoint: Checkpoint, note: bytes, findings: Findings) -> None:
+        """The record of the pruning lies in a later shard of this log, and is of this shard."""
+        try:
+            proof = TlogProof.parse(self._files.read(shard.directory / TOMBSTONE))
+            claimed = read_origin(proof)
+            base = shard.origin.removesuffix(f"/{shard.number}") if shard.number else shard.origin
+            number = claimed.removeprefix(f"{base}/")
+            if not (number.isdecimal() and int(number) > shard.number):
+                raise MerkleError(f"its record is in `{claimed}`, which is no later shard of this log")
+            proof.verify(leaf_hash(proof.extra or b""), keys_of_shards(self._keys, claimed), claimed)
+            said = _object(proof.extra)
+        except (AuditError, OSError, ValueError) as error:
+            findings.problem(TOMBSTONE, f"doesn't show that the shard was pruned: {error}")
+            return
+        expected = {
+            "origin": shard.origin,
+            "size": checkpoint.size,
+            "root": checkpoint.root.hex(),
+            "checkpoint": sha256(note).hexdigest(),
+        }
+        is_prune = str(said.get("schema")).startswith("bailiwick.prune/")
+        if not is_prune or any(said.get(name) != value for name, value in expected.items()):
+            findings.problem(TOMBSTONE, "is the record of something else than the pruning of this shard")
+
+
+def read_origin(proof: TlogProof) -> str:
+    """Whose log a proof says that it is about. Raises NoteMalformed."""
+    return Checkpoint.parse(parse_note(proof.checkpoint).text).origin
+
+
+def _object(leaf: bytes | None) -> Mapping[str, Any]:
+    fields = orjson.loads(leaf or b"")
+    if not isinstance(fields, dict):
+        raise LogCorrupt("the record in the proof is no JSON object")
+    return fields
+
+
+def _origin_of(directory: Path, files: FileSystem) -> str:
+    """Whose log lies there, by its checkpoint or its first segment; empty when neither says."""
+    try:
+        return read_checkpoint(directory, files).origin
+    except (AuditError, OSError):
+        pass
+    try:
+        path = segment_paths(files, wal_of(directory))[0]
+        return str(parse_header(files.read(path), path.name)[0]["origin"])
+    except (AuditError, OSError, IndexError):
+        return ""
+
+
+def _where(number: int) -> str:
+    return f"shard {number}"

@@ -1,0 +1,200 @@
+"""The log's second thread: publishes and signs in its rhythm, makes space in advance, watches the disk, beats.
+
+Guarantees that its failures never touch an acknowledged record: what can't be published is kept and tried again, what
+can't be signed now is signed later, and only a disk that reads back something else, or a second history, stops the log.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from audit.errors import HeadMoved, LogBusy, LogCorrupt, LogFull, LogUnavailable
+from audit.files.publisher import Publisher
+from audit.files.store import FileSystem
+from audit.leaves.counters import Pair
+from audit.tlog.tiles import TILE_WIDTH
+
+logger = logging.getLogger("bailiwick.audit")
+
+CATCH_UP_SECONDS = 0.2  # between two publications at most this often, however many records come
+AT_ONCE = 64 * TILE_WIDTH  # records of one publication; more are published in several
+
+
+class Rhythm(Protocol):
+    """The settings that concern the keeper."""
+
+    @property
+    def reserve_bytes(self) -> int: ...
+    @property
+    def alarm_bytes(self) -> int: ...
+    @property
+    def publish_seconds(self) -> float: ...
+    @property
+    def publish_leaves(self) -> int: ...
+    @property
+    def heartbeat_seconds(self) -> float: ...
+    @property
+    def unpublished(self) -> int: ...
+
+
+class Kept(Protocol):
+    """The log, as its keeper sees it."""
+
+    def beat(self, unsigned_seconds: float) -> None: ...
+
+    def poison(self, error: Exception) -> None: ...
+
+
+class Keeper:
+    """Looks after one log. `refuses` is why appends must wait, `trouble` what lags behind without harm yet."""
+
+    def __init__(
+        self,
+        log: Kept,
+        publisher: Publisher,
+        *,
+        prepare: Callable[[], None],
+        files: FileSystem,
+        directory: Path,
+        rhythm: Rhythm,
+    ) -> None:
+        self.publisher = publisher
+        self.refuses: LogUnavailable | None = None
+        self.trouble: Exception | None = None
+        self.warning = ""  # little space, and still enough
+        self.free = -1  # bytes, when it was last looked at
+        self._prepare = prepare
+        self._files = files
+        self._directory = directory
+        self._rhythm = rhythm
+        self._log = log
+        self._waiting: list[Pair] = []
+        self._guard = threading.Lock()
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._unsigned_since: float | None = None
+        self._thread = threading.Thread(target=self._run, name="audit-keeper", daemon=True)
+
+    @property
+    def published(self) -> int:
+        """Records under the head."""
+        return self.publisher.size
+
+    @property
+    def signed(self) -> int:
+        """Records under the signed checkpoint."""
+        return self.publisher.signed_size
+
+    def unsigned_seconds(self) -> float:
+        """Age of the oldest record that no signed checkpoint covers; 0 when all are covered."""
+        since = self._unsigned_since
+        return time.monotonic() - since if since is not None else 0.0
+
+    def resume(self, tail: Sequence[Pair], durable: int) -> None:
+        """Take up what is durable; `tail` begins at the publisher's boundary. Raises LogRefused."""
+        self.publisher.resume(tail, durable)
+        done = self.publisher.size % TILE_WIDTH
+        self._waiting = list(tail[done:])
+        if self._waiting or self.publisher.signed_size < self.publisher.size:
+            self._unsigned_since = time.monotonic()
+
+    def start(self) -> None:
+        """Begin to work."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Publish and sign what there is, then end. For the log, once nothing is appended any more."""
+        self._stopping.set()
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def take(self, pairs: Sequence[Pair]) -> None:
+        """Durable records to be published; for the writer's thread, never blocks for long."""
+        with self._guard:
+            self._waiting += pairs
+            waiting = len(self._waiting)
+        if self._unsigned_since is None:
+            self._unsigned_since = time.monotonic()
+        if waiting >= self._rhythm.unpublished:
+            self.refuses = LogBusy(f"{waiting} records wait to be published: {self.trouble or 'the disk is slow'}")
+        if waiting >= self._rhythm.publish_leaves:
+            self._wake.set()
+
+    def hurry(self) -> None:
+        """Publish and sign now rather than in the next round."""
+        self._wake.set()
+
+    def check_space(self) -> None:
+        """Warn early, and refuse appends while free space is below the reserve. Also forgets a backlog that is gone."""
+        self.free = free = self._files.free_bytes(self._directory)
+        reserve = self._rhythm.reserve_bytes
+        self._warn(free)
+        if free < reserve:
+            self.refuses = LogFull(f"{free >> 20} MiB are free, the reserve is {reserve >> 20} MiB")
+        elif len(self._waiting) < self._rhythm.unpublished:
+            self.refuses = None
+
+    def _warn(self, free: int) -> None:
+        alarm, reserve = self._rhythm.alarm_bytes, self._rhythm.reserve_bytes
+        warning = (
+            f"{free >> 20} MiB are free on the log's disk, less than {alarm >> 20} MiB; "
+            f"below {reserve >> 20} MiB nothing is recorded any more"
+        )
+        if free >= alarm:
+            if self.warning:
+                logger.warning("there is space on the log's disk again: %d MiB", free >> 20)
+            self.warning = ""
+        elif not self.warning:
+            logger.warning("%s: make space, or prune old shards", warning)
+            self.warning = warning
+        else:
+            self.warning = warning
+
+    def _run(self) -> None:
+        beat_at = time.monotonic() + self._rhythm.heartbeat_seconds
+        while not self._stopping.is_set():
+            self._wake.wait(self._rhythm.publish_seconds)
+            self._wake.clear()
+            begun = time.monotonic()
+            self._work()
+            if self._rhythm.heartbeat_seconds and begun >= beat_at:
+                beat_at = begun + self._rhythm.heartbeat_seconds
+                self._log.beat(self.unsigned_seconds())
+            self._stopping.wait(min(CATCH_UP_SECONDS, self._rhythm.publish_seconds))
+        self._work()
+
+    def _work(self) -> None:
+        """One round. What fails for now is `trouble`, and is tried again in the next."""
+        try:
+            self.check_space()
+            self._publish()
+            self._sign()
+            if not self._stopping.is_set():
+                self._prepare()
+        except (LogCorrupt, HeadMoved) as error:
+            self._log.poison(error)
+        except Exception as error:  # noqa: BLE001 — a signer may raise anything; nothing of it harms durable records
+            self.trouble = error
+        else:
+            self.trouble = None
+
+    def _publish(self) -> None:
+        while True:
+            with self._guard:
+                pairs = self._waiting[:AT_ONCE]
+            if not pairs:
+                return
+            self.publisher.publish(pairs)
+            with self._guard:
+                del self._waiting[: len(pairs)]
+
+    def _sign(self) -> None:
+        begun = time.monotonic()
+        self.publisher.sign()
+        with self._guard:
+            behind = bool(self._waiting) or self.publisher.signed_size < self.publisher.size
+            self._unsigned_since = begun if behind else None

@@ -1,0 +1,339 @@
+"""The log as its writer sees it: one shard is written, the next is begun when it is due, old ones are pruned.
+
+Guarantees those of `audit.files.log`; that a shard ends with everything in it published and signed before the next one
+commits to it; that a crash between the two is gone on from; and that a shard is only pruned when nothing holds it, it
+is old enough, its record of that is signed, and a proof of the record lies in its place. For any threads; while a shard
+is changed whoever appends waits.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from audit.errors import LogBusy, LogCorrupt, LogLocked, PruneRefused
+from audit.files.committer import Committed, Item
+from audit.files.heads import FileHead
+from audit.files.holds import HOLDS, keep_holds, standing_holds, take_hold
+from audit.files.layout import HEAD, LOCK
+from audit.files.log import Clock, FileLog
+from audit.files.pruning import Pruning
+from audit.files.publisher import Source
+from audit.files.shards import (
+    SHARDS,
+    Shard,
+    ShardSettings,
+    ShardSigner,
+    commitment,
+    finish,
+    is_pruned,
+    last_leaf,
+    shard_directory,
+    shard_numbers,
+    shard_origin,
+    successor_of,
+)
+from audit.files.store import Disk, FileSystem, make_durable_directory
+from audit.leaves.drafts import Seal, made
+from audit.leaves.record import Draft, Record, Unsealed, event_record
+from audit.ports import Envelope, Position, Signer
+from audit.reading import read_checkpoint, read_records
+from audit.sealed.erasing import finish_erasing
+from audit.settings import LogSettings, LogStatus, Writer
+
+logger = logging.getLogger("bailiwick.audit")
+FIRST_CHECKPOINT = 2.0  # seconds
+SIGNED_WITHIN = 30.0  # seconds that a pruning waits for its record's checkpoint
+
+
+class ShardedLog:
+    """A log in a directory and the shards below it. Made by `open`; for one thread."""
+
+    @classmethod
+    def open(
+        cls,
+        directory: Path,
+        *,
+        origin: str,
+        signer: Signer,
+        clock: Clock,
+        writer: Writer,
+        settings: LogSettings | None = None,
+        shards: ShardSettings | None = None,
+        files: FileSystem | None = None,
+        seal: Seal | None = None,
+    ) -> "ShardedLog":
+        """Open the shard that is written. Raises as `FileLog.open` does, LogUnavailable when a shard can't be ended."""
+        kept = (settings or LogSettings(), shards or ShardSettings(), files or Disk())
+        log = cls(directory, origin, signer, clock, writer, *kept, seal)
+        try:
+            log._take_lock()
+            log._clear()
+            log._enter()
+        except BaseException:
+            log._release()
+            raise
+        return log
+
+    def __init__(
+        self,
+        directory: Path,
+        origin: str,
+        signer: Signer,
+        clock: Clock,
+        writer: Writer,
+        settings: LogSettings,
+        shards: ShardSettings,
+        files: FileSystem,
+        seal: Seal | None,
+    ) -> None:
+        self._directory = directory
+        self._origin = origin
+        self._signer = signer
+        self._clock = clock
+        self._writer = writer
+        self._settings = settings
+        self._shards = shards
+        self._files = files
+        self._seal = seal
+        self._switch = threading.RLock()  # held while a shard is changed, and by whoever appends
+        self._lock: int | None = None
+        self._log: FileLog | None = None
+        self._shard = Shard(0, origin, directory)
+        self._begun: datetime | None = None
+        self._between = ""  # why there is no shard to write to
+        self._status: LogStatus | None = None
+
+    # — appending —
+
+    @property
+    def origin(self) -> str:
+        """The name of the shard that is written."""
+        return self._shard.origin
+
+    def append_batch(self, items: Sequence[Item]) -> Committed:
+        """As `FileLog.append_batch`. Raises LogUnavailable."""
+        with self._switch:
+            return self._current().append_batch(items)
+
+    def append_now(self, record: Record | Draft, sealed: Sequence[Envelope | Unsealed] = ()) -> Position:
+        """As `FileLog.append_now`; a legal hold is taken into the list of those that stand. Raises LogUnavailable."""
+        with self._switch:
+            position = self._current().append_now(record, sealed)
+            if isinstance(record, Record) and record.schema.startswith("bailiwick.hold/"):
+                holds = standing_holds(self._files, self._directory)
+                take_hold(holds, orjson.loads(record.body))
+                keep_holds(self._files, self._directory, holds)
+            return position
+
+    def made(self, record: Record | Draft, sealed: Sequence[Envelope | Unsealed]) -> Item:
+        """As `FileLog.made`. Raises RecordInvalid."""
+        return made(record, sealed, self._seal)
+
+    def healthy(self) -> bool:
+        """Whether an append may succeed now."""
+        return self._log is not None and self._log.healthy()
+
+    def status(self) -> LogStatus:
+        """Of the shard that is written; between two shards, of the last one, with the reason."""
+        if self._log is not None:
+            self._status = self._log.status()
+            return self._status
+        last = self._status or LogStatus(0, 0, 0, 0.0, 0, 0, "")
+        return replace(last, trouble=self._between)
+
+    def close_now(self) -> None:
+        """Close in good order."""
+        with self._switch:
+            if self._log is not None:
+                self._log.close_now()
+                self._log, self._between = None, "the log is closed"
+            self._release()
+
+    # — from time to time —
+
+    def tend(self) -> None:
+        """Begin the next shard when it is due; to be called about once a second. Never raises."""
+        try:
+            with self._switch:
+                if self._log is None:
+                    self._enter()
+                if self._is_due():
+                    self._rotate()
+        except Exception as error:  # noqa: BLE001 — a signer may raise anything; the next turn tries again
+            if self._log is None:
+                self._between = str(error)
+            logger.warning("the log's shards: %s: %s", type(error).__name__, error)
+
+    def rotate(self) -> None:
+        """End this shard and begin the next one now. Raises AuditError, OSError."""
+        with self._switch:
+            self._rotate()
+
+    # — shards —
+
+    def _current(self) -> FileLog:
+        if self._log is None:
+            raise LogBusy(f"no shard is open: {self._between}")
+        return self._log
+
+    def _enter(self) -> None:
+        """Open the last shard; when it has ended, finish it and begin the next."""
+        number = shard_numbers(self._directory, self._files)[-1]
+        said: Mapping[str, object] = {}
+        if number and not self._has_begun(number):  # a crash before its first record: its predecessor is asked again
+            number -= 1
+        while True:
+            shard = Shard(number, shard_origin(self._origin, number), shard_directory(self._directory, number))
+            if not successor_of(shard.directory, self._files):
+                break
+            note = self._finished(shard)
+            number += 1
+            said = commitment(number, note)
+        self._open(shard, said)
+
+    def _clear(self) -> None:
+        """Go on with a pruning, or an erasure in a shard that has ended, that a crash has stopped."""
+        for number in shard_numbers(self._directory, self._files):
+            shard = Shard(number, shard_origin(self._origin, number), shard_directory(self._directory, number))
+            if is_pruned(shard.directory, self._files):
+                Pruning(self._files, shard).remove()
+            else:
+                finish_erasing(self._files, shard.directory)
+
+    def _has_begun(self, number: int) -> bool:
+        return last_leaf(shard_directory(self._directory, number), self._files) != b""
+
+    def _finished(self, shard: Shard) -> bytes:
+        """The last checkpoint of an ended shard."""
+        files = self._files
+        head = FileHead(files, shard.directory / HEAD)
+        try:
+            return finish(Source(files, shard.directory, shard.origin, self._named(shard.origin), head))
+        except Exception as error:
+            self._between = f"shard `{shard.origin}` has ended and can't be signed yet: {error}"
+            raise LogBusy(self._between) from error
+
+    def _named(self, origin: str) -> Signer:
+        return self._signer if origin == self._origin else ShardSigner(origin, self._signer)
+
+    def _open(self, shard: Shard, said: Mapping[str, object]) -> None:
+        log = FileLog.open(
+            shard.directory,
+            origin=shard.origin,
+            signer=self._named(shard.origin),
+            clock=self._clock,
+            writer=self._writer,
+            settings=self._settings,
+            files=self._files,
+            seal=self._seal,
+            genesis=said,
+        )
+        try:
+            self._say_holds(log, shard)
+            if said:
+                _signed_once(log)
+            first = next(iter(read_records(shard.directory, 0, 1, self._files)))
+        except BaseException:
+            log.close_now()
+            raise
+        self._begun = datetime.fromisoformat(first.fields["time"])
+        self._log, self._shard, self._between = log, shard, ""
+
+    def _say_holds(self, log: FileLog, shard: Shard) -> None:
+        """What holds is said where it is looked for, in the shard that is written, and listed beside the log."""
+        holds = standing_holds(self._files, self._directory)
+        for fields in holds.values() if shard.number else ():
+            log.append_now(self._event("hold", fields))
+        if HOLDS not in self._files.names(self._directory):
+            keep_holds(self._files, self._directory, holds)
+
+    def _is_due(self) -> bool:
+        shards, log = self._shards, self._log
+        if log is None or not log.healthy():
+            return False
+        status = log.status()
+        if status.trouble or status.unsigned_seconds > 5 * self._settings.publish_seconds + 5:
+            return False  # it couldn't be finished now
+        is_old = shards.days and self._begun and self._clock() - self._begun >= timedelta(days=shards.days)
+        return bool(is_old) or 0 < shards.records <= status.size
+
+    def _rotate(self) -> None:
+        log = self._current()
+        self._status = log.status()
+        self._log, self._between = None, "the next shard is begun"
+        log.close_now(successor=shard_origin(self._origin, self._shard.number + 1))
+        self._enter()
+
+    # — pruning —
+
+    def prune(self, number: int, *, older_than: int, basis: str) -> int:
+        """Remove the records of an ended shard that is older than so many days; the number of the record of that.
+
+        Waits until that record is under a signed checkpoint. Raises PruneRefused, LogUnavailable, LogCorrupt, OSError.
+        """
+        shard = Shard(number, shard_origin(self._origin, number), shard_directory(self._directory, number))
+        pruning = Pruning(self._files, shard)
+        if not 0 <= number < self._shard.number:
+            raise PruneRefused(f"shard {number} is none that has ended")
+        if is_pruned(shard.directory, self._files):  # a crash, maybe in the middle of it
+            pruning.remove()
+            raise PruneRefused(f"`{shard.origin}` is pruned already")
+        if holds := sorted(standing_holds(self._files, self._directory)):
+            raise PruneRefused(f"`{shard.origin}` is under the legal hold {', '.join(f'`{name}`' for name in holds)}")
+        if young := pruning.too_young(self._clock(), timedelta(days=max(older_than, self._shards.keep_days))):
+            raise PruneRefused(young)
+        said = {**pruning.said(), "older_than": older_than, "basis": basis}
+        position = self.append_now(self._event("prune", said))
+        pruning.bury(self._signed(position), position.index)
+        pruning.remove()
+        return position.index
+
+    def _signed(self, position: Position) -> Path:
+        """The directory of the shard with this record, once a signed checkpoint covers it."""
+        number = int(position.origin.rpartition("/")[2]) if position.origin != self._origin else 0
+        place = shard_directory(self._directory, number)
+        until = time.monotonic() + SIGNED_WITHIN
+        while self._covered(place) <= position.index:
+            if time.monotonic() > until:
+                raise LogBusy("the record of the pruning is not under a signed checkpoint yet: ask again later")
+            time.sleep(0.02)
+        return place
+
+    def _covered(self, place: Path) -> int:
+        try:
+            return read_checkpoint(place, self._files).size
+        except LogCorrupt:  # a shard that has just begun has none
+            return 0
+
+    def _event(self, schema: str, fields: Mapping[str, Any]) -> Record:
+        who = {"cluster": self._writer.cluster, "region": self._writer.region, "engine": self._writer.engine}
+        return event_record(schema, {"time": self._clock(), **who, **fields})
+
+    def _take_lock(self) -> None:
+        """One writer for all shards, also while none of them is open."""
+        make_durable_directory(self._files, self._directory / SHARDS)
+        self._lock = self._files.open(self._directory / SHARDS / LOCK, create=True)
+        if not self._files.lock(self._lock):
+            raise LogLocked(f"another process writes the log in `{self._directory.name}`: stop it first")
+
+    def _release(self) -> None:
+        if self._lock is not None:
+            with suppress(OSError):
+                self._files.close(self._lock)
+            self._lock = None
+
+
+def _signed_once(log: FileLog) -> None:
+    """Wait a little for a new shard's first checkpoint: without one, who verifies just now would find it unsigned."""
+    log.publish_soon()
+    until = time.monotonic() + FIRST_CHECKPOINT
+    while log.status().signed == 0 and not log.status().trouble and time.monotonic() < until:
+        time.sleep(0.005)

@@ -1,0 +1,1 @@
+"""A leaf: its table, its checks, its canonical bytes, its tags and counters."""

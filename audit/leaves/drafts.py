@@ -1,0 +1,44 @@
+"""Records and parts in the making: for a log that checks fields, deflates and seals where it is, and not its caller.
+
+Guarantees that what becomes of a draft is byte for byte what `leaves.record` makes of the same fields. A draft that is
+no record is refused to its own caller, and nobody else's record is held up by it.
+"""
+
+from collections.abc import Callable, Sequence
+
+import orjson
+
+from audit.errors import RecordInvalid
+from audit.files.committer import Item
+from audit.leaves.record import Draft, Record, Unsealed, deflated, event_record
+from audit.ports import Envelope
+from audit.process.answers import sealed_parts_of
+
+Seal = Callable[[bytes, str], Envelope]  # plaintext, and the namespace that it is bound to
+
+
+def made(record: Record | Draft, parts: Sequence[Envelope | Unsealed], seal: Seal | None) -> Item:
+    """What is committed. Raises RecordInvalid, also where there is nothing to seal with."""
+    if isinstance(record, Draft):
+        record = _record(record)
+    return record, sealed_parts_of([_sealed(part, seal) for part in parts])
+
+
+def _record(draft: Draft) -> Record:
+    try:
+        return event_record(draft.schema, orjson.loads(draft.fields))
+    except (orjson.JSONDecodeError, TypeError) as error:
+        raise RecordInvalid(f"a draft of `{draft.schema}` can't be read: {error}") from error
+
+
+def _sealed(part: Envelope | Unsealed, seal: Seal | None) -> Envelope:
+    if not isinstance(part, Unsealed):
+        return part
+    if seal is None:
+        raise RecordInvalid("this log has no key to seal to: seal the part before it is appended")
+    try:
+        return seal(deflated(part.plain), part.tenant)
+    except RecordInvalid:
+        raise
+    except Exception as error:  # whatever keyring it is: what can't be sealed isn't recorded
+        raise RecordInvalid(f"a part can't be sealed: {error}") from error

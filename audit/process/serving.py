@@ -1,0 +1,107 @@
+"""A log that serves one other process over a socket: batches in, positions out.
+
+The log's writing, hashing and publishing then share no interpreter with whoever waits for an answer. Guarantees that a
+batch is answered only once it is durable, that batches are answered in their order, and that `serve` returns when the
+other end goes away, for whatever reason, so that the log can be closed in good order.
+"""
+
+import select
+import socket
+import time
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from audit.errors import LogUnavailable, RecordInvalid
+from audit.files.committer import Committed, Item
+from audit.leaves.record import Draft, Record, Unsealed
+from audit.ports import Envelope
+from audit.process.wire import LENGTH, Sent, done_message, failed_message, read_batch, state_message
+from audit.settings import LogStatus
+
+AT_ONCE = 256  # records of one batch, or a message more
+STATE_SECONDS = 1.0  # between two accounts of how the log is doing
+
+
+class Served(Protocol):
+    """An open log, on files or in a database."""
+
+    @property
+    def origin(self) -> str: ...
+
+    def healthy(self) -> bool: ...
+
+    def status(self) -> LogStatus: ...
+
+    def made(self, record: Record | Draft, sealed: Sequence[Envelope | Unsealed]) -> Item: ...
+
+    def append_batch(self, items: Sequence[Item]) -> Committed: ...
+
+
+def serve(log: Served, channel: socket.socket, tend: Callable[[], None] = lambda: None) -> None:
+    """Answer until the other end is gone; the log is left open. Raises WireBroken for what can't be read.
+
+    `tend` is called before each account of the log, so that whoever waits hears of a new shard before its first record.
+    """
+    channel.setblocking(True)
+    due = time.monotonic()
+    while True:
+        if time.monotonic() >= due:
+            tend()
+            channel.sendall(state_message(log.healthy(), log.origin, log.status()))
+            due = time.monotonic() + STATE_SECONDS
+        if _readable(channel, max(due - time.monotonic(), 0)):
+            items = _waiting(channel)
+            if items is None:
+                return  # nobody waits any more, not even for what came of half a message
+            channel.sendall(_answer(log, items))
+
+
+def _waiting(channel: socket.socket) -> list[Sent] | None:
+    """Whatever waits, up to about one batch; None when the other end is gone."""
+    items: list[Sent] = []
+    while not items or (len(items) < AT_ONCE and _readable(channel, 0)):
+        message = _received(channel)
+        if message is None:
+            return None
+        items += read_batch(message)
+    return items
+
+
+def _answer(log: Served, sent: list[Sent]) -> bytes:
+    items: list[Item] = []
+    refused: dict[int, str] = {}
+    for place, one in enumerate(sent):
+        try:
+            items.append(log.made(*one))
+        except RecordInvalid as error:
+            refused[place] = str(error)
+    try:
+        committed = log.append_batch(items)
+    except LogUnavailable as error:
+        return failed_message(error, len(sent))
+    return done_message(committed.first, [digest for digest, _ in committed.pairs], refused)
+
+
+def _readable(channel: socket.socket, seconds: float) -> bool:
+    poll = select.poll()
+    poll.register(channel, select.POLLIN)
+    return bool(poll.poll(seconds * 1e3))
+
+
+def _received(channel: socket.socket) -> bytes | None:
+    """The next message, or None when the other end is gone."""
+    try:
+        head = _exactly(channel, LENGTH.size)
+        return head and _exactly(channel, LENGTH.unpack(head)[0])
+    except ConnectionError:
+        return None
+
+
+def _exactly(channel: socket.socket, size: int) -> bytes | None:
+    data = channel.recv(size, socket.MSG_WAITALL)
+    while 0 < len(data) < size:  # a signal came in between
+        more = channel.recv(size - len(data), socket.MSG_WAITALL)
+        if not more:
+            return None
+        data += more
+    return data or None

@@ -1,0 +1,1 @@
+"""Our records against kube-apiserver's own audit log."""
