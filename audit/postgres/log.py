@@ -25,7 +25,7 @@ from audit.ports import Envelope, Position, Signer
 from audit.postgres.address import Address
 from audit.postgres.keeper import SharedKeeper
 from audit.postgres.publisher import SharedPublisher
-from audit.postgres.turns import Turns
+from audit.postgres.turns import Items, Turns
 from audit.process.answers import acknowledge, refuse
 from audit.settings import LogSettings, LogStatus, Writer
 from audit.tlog.notes import VerifierKey
@@ -123,7 +123,7 @@ class PostgresLog:
         """Make these records durable in the caller's own thread, all or none. Blocks. Raises LogUnavailable."""
         if self._hindrance() is not None:
             raise self._refuse()
-        return self._commit(items) if items else Committed(self._turns.size, [])
+        return self._commit(lambda _size: items) if items else Committed(self._turns.size, [])
 
     def tend(self) -> None:
         """Nothing to do here: the keeper does."""
@@ -262,21 +262,36 @@ class PostgresLog:
         items = [item for item in batch if item is not _PROBE]
         if not items:
             return
+
+        def make(_size: int) -> list[Item]:
+            self._top_up(items)  # whoever came while we waited for our turn goes with it
+            return [(item[0], item[1]) for item in items]
+
         try:
-            committed = self._commit([(item[0], item[1]) for item in items])
+            committed = self._commit(make)
         except LogUnavailable as error:
             refuse(items, error)
         else:
             acknowledge(items, committed, self.origin)
 
-    def _commit(self, items: Sequence[Item]) -> Committed:
+    def _top_up(self, items: list[Any]) -> None:
+        with contextlib.suppress(Empty):
+            while len(items) < self._settings.batch and not self._ended:
+                item = self._queue.get_nowait()
+                if item is None:
+                    self._ended = True
+                    refuse(self._drained(), LogClosed("the log is closed"))
+                elif item is not _PROBE:
+                    items.append(item)
+
+    def _commit(self, make: Items) -> Committed:
         """One batch, one turn. Raises LogUnavailable; what lasts is remembered, so that the next is refused at once."""
         with self._writing:
             lasting = self._refusal if isinstance(self._refusal, LogPoisoned) else self._down
             if lasting is not None:
                 raise lasting
             try:
-                committed = self._turns.commit(lambda _size: items)
+                committed = self._turns.commit(make)
             except LogFull:
                 raise
             except LogPoisoned as error:
