@@ -5,6 +5,7 @@ for the decision, since several rules ask the same.
 """
 
 from collections.abc import Iterable, Iterator
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from policies.facts.classification import KEY_ANNOTATION, JurisdictionFact
@@ -15,6 +16,7 @@ from policies.geography.keys import place_of_key
 from policies.geography.located import Located
 from policies.geography.storage import key_of_storage_class, place_of_bucket
 from policies.json import Json, JsonObject
+from policies.kinds.words import moment
 from policies.request import Operation
 from policies.snapshot import Ref
 from policies.workloads import isolation_constraint, rebase, runtime_level
@@ -89,7 +91,8 @@ class Cluster:
 
     def key(self, reference: str) -> JsonObject:
         """Where the key is that a reference names."""
-        return _whereabouts(place_of_key(reference, self._geography))
+        found = place_of_key(reference, self._geography)
+        return {**_whereabouts(found), "unattested": self._unattested(found)}
 
     def destination(self, destination: JsonObject) -> JsonObject:
         """Where a destination is: a bucket by what it says of itself and what is declared, a host by its name."""
@@ -126,6 +129,17 @@ class Cluster:
         rule = self._situation.jurisdiction.rule
         return found.places if rule is None else decided(found.under(rule))
 
+    def _unattested(self, key: Located) -> str:
+        """Why no attestation of the key counts now; empty when one does, or none is asked for."""
+        if not key.within:
+            return ""
+        if not key.attested:
+            return "no attestation is declared"
+        since, now = moment(key.attested), self._situation.now
+        if since > now:
+            return f"its attestation of {key.attested} is to come"
+        return "" if now - since <= timedelta(hours=key.within) else f"its attestation of {key.attested} is too old"
+
     def _inherited_keys(self) -> Iterator[JsonObject]:
         request = self._situation.request
         if request.kind.kind == "PersistentVolumeClaim":
@@ -156,4 +170,6 @@ def _whereabouts(located: Located) -> JsonObject:
         "places": PlaceSet.of((located.code,)) if located.place else PlaceSet.of((UNPLACED,)),
         "unknown": "" if located.place else located.because,
         "assurance": located.assurance,
+        "revoked": located.revoked,
+        "unattested": "",
     }

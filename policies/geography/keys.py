@@ -26,7 +26,14 @@ def place_of_key(reference: str, geography: Geography) -> Located:
     if declared is not None:
         place = geography.by_code(declared["place"])
         because = f"the ClusterProfile declares `{declared['match']}`"
-        return Located(place, because, declared.get("assurance") or "")
+        return Located(
+            place,
+            because,
+            declared.get("assurance") or "",
+            revoked=bool(declared.get("revoked")),
+            attested=declared.get("attested") or "",
+            within=declared.get("attestedWithin") or 0,
+        )
     if match := _ARN.fullmatch(reference):
         return _amazon(match, geography)
     if match := _GCP.fullmatch(reference):

@@ -3,6 +3,7 @@
 from typing import Annotated, ClassVar, Literal
 
 from annotated_types import Len
+from pydantic import Field
 
 from policies.kinds.part import Part, Rule, some_of
 from policies.kinds.resource import Column, Registration, Resource
@@ -14,6 +15,7 @@ from policies.kinds.words import (
     LabelName,
     Labels,
     Line,
+    Moment,
     ObjectName,
     PlaceCode,
     Text,
@@ -102,6 +104,12 @@ class DeclaredKey(Part):
     match: Glob = required("A key's reference; `*` stands for anything.")
     place: PlaceCode = required("Where the key is kept.")
     assurance: Literal["software", "hsm"] | None = described("How well it is kept.")
+    revoked: bool = Field(default=False, description="Whether it must not be used any more.")
+    attested: Moment | None = described("When its keyring was last attested.")
+    attested_within: Annotated[int, Field(strict=True, ge=1, le=8760)] | None = described(
+        "How many hours an attestation counts. When it is older, or there is none, the key is refused. Not asked for, "
+        "when left out."
+    )
 
 
 class DeclaredStorageClass(Part):

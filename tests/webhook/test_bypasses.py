@@ -7,6 +7,7 @@ attempts: at least one must come out otherwise, or the rule guards nothing.
 import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -36,14 +37,23 @@ spec:
   cluster: test
   providers: [{name: aws, regions: [eu-central-1, us-east-1]}]
   storageClasses: [{name: foreign, place: aws.us-east-1, key: "KEY"}]
-  keys: [{match: "vault:eu/*", place: aws.eu-central-1, assurance: software}]
+  keys:
+  - {match: "vault:eu/*", place: aws.eu-central-1, assurance: software}
+  - {match: "vault:revoked", place: aws.eu-central-1, revoked: true}
+  - {match: "vault:attested", place: aws.eu-central-1, attested: "NOW", attestedWithin: 8760}
+  - {match: "vault:stale", place: aws.eu-central-1, attested: "2020-01-01T00:00:00Z", attestedWithin: 24}
+  - {match: "vault:to-come", place: aws.eu-central-1, attested: "2999-01-01T00:00:00Z", attestedWithin: 24}
+  - {match: "vault:unattested", place: aws.eu-central-1, attestedWithin: 24}
+  - {match: sealed-secrets, place: aws.us-east-1}
+  - {match: store-eu, place: aws.eu-central-1}
+  - {match: "https://vault.example.eu", place: aws.eu-central-1}
   infrastructureNamespaces: [network]
 ---
 apiVersion: bailiwick.dev/v1alpha1
 kind: DataClass
 metadata: {name: sandboxed}
 spec: {rank: 250, requires: {isolation: {runtime: sandboxed}}}
-""".replace("KEY", VIRGINIA_KEY)
+""".replace("KEY", VIRGINIA_KEY).replace("NOW", datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
 
 CLUSTER = """
 apiVersion: v1
@@ -136,6 +146,27 @@ def secret(key: str = "", namespace: str = "clinic") -> dict[str, Any]:
     annotations = {"bailiwick.dev/key": key} if key else {}
     metadata = {"name": "s", "namespace": namespace, "annotations": annotations}
     return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": {"a": "b"}}
+
+
+def named(api: str, kind: str, **fields: Any) -> dict[str, Any]:
+    return {"apiVersion": api, "kind": kind, "metadata": {"name": "n", "namespace": "clinic"}, **fields}
+
+
+def store(provider: dict[str, Any]) -> dict[str, Any]:
+    return named("external-secrets.io/v1", "SecretStore", spec={"provider": provider})
+
+
+def under(annotation: str, key: str) -> dict[str, Any]:
+    return {**pod(), "metadata": {"name": "p", "namespace": "clinic", "annotations": {annotation: key}}}
+
+
+def bucket_under(key: str) -> dict[str, Any]:
+    rules = [{"applyServerSideEncryptionByDefault": {"sseAlgorithm": "aws:kms", "kmsMasterKeyID": key}}]
+    return named("s3.services.k8s.aws/v1alpha1", "Bucket", spec={"name": "b", "encryption": {"rules": rules}})
+
+
+def sops(*arns: str) -> dict[str, Any]:
+    return named("isindir.github.com/v1alpha3", "SopsSecret", sops={"kms": [{"arn": arn} for arn in arns]})
 
 
 def claim(storage_class: str) -> dict[str, Any]:
@@ -269,6 +300,70 @@ ATTEMPTS = (
         pod(containers=[container(command=["sh", "-c", f"git log --revision {COMMIT}; vllm serve org/m"])]),
         "model-not-pinned",
     ),
+    Attempt("a Secret under a revoked key", secret("vault:revoked"), "key-revoked"),
+    Attempt("a Secret under a key attested just now", secret("vault:attested")),
+    Attempt("a Secret under a key attested long ago", secret("vault:stale"), "key-not-attested"),
+    Attempt("a Secret under a key whose attestation is to come", secret("vault:to-come"), "key-not-attested"),
+    Attempt("a Secret under a key that nobody attested", secret("vault:unattested"), "key-not-attested"),
+    Attempt(
+        "a secret sealed to a foreign controller",
+        named("bitnami.com/v1alpha1", "SealedSecret", spec={"encryptedData": {"a": "AgB"}}),
+        "key-outside-jurisdiction",
+    ),
+    Attempt("a SOPS secret of which one key is foreign", sops(FRANKFURT_KEY, VIRGINIA_KEY), "key-outside-jurisdiction"),
+    Attempt("a SOPS secret under keys inside", sops(FRANKFURT_KEY)),
+    Attempt("a secret store of another continent", store({"aws": {"region": "us-east-1"}}), "key-outside-jurisdiction"),
+    Attempt(
+        "a Vault that nobody declared",
+        store({"vault": {"server": "https://vault.example.com"}}),
+        "key-outside-jurisdiction",
+    ),
+    Attempt("a Vault inside", store({"vault": {"server": "https://vault.example.eu"}})),
+    Attempt(
+        "an ExternalSecret of a store that nobody declared",
+        named("external-secrets.io/v1", "ExternalSecret", spec={"secretStoreRef": {"name": "store-us"}}),
+        "key-outside-jurisdiction",
+    ),
+    Attempt(
+        "an ExternalSecret of a store inside",
+        named("external-secrets.io/v1", "ExternalSecret", spec={"secretStoreRef": {"name": "store-eu"}}),
+    ),
+    Attempt(
+        "a Secret pushed to a store that nobody declared",
+        named("external-secrets.io/v1alpha1", "PushSecret", spec={"secretStoreRefs": [{"name": "store-us"}]}),
+        "key-outside-jurisdiction",
+    ),
+    Attempt(
+        "secrets mounted from a foreign Vault",
+        named(
+            "secrets-store.csi.x-k8s.io/v1",
+            "SecretProviderClass",
+            spec={"provider": "vault", "parameters": {"vaultAddress": "https://vault.example.com"}},
+        ),
+        "key-outside-jurisdiction",
+    ),
+    Attempt("a bucket under a foreign key", bucket_under(VIRGINIA_KEY), "key-outside-jurisdiction"),
+    Attempt("a bucket under a key inside", bucket_under(FRANKFURT_KEY)),
+    Attempt(
+        "a Google bucket under a multi-region's key",
+        named(
+            "storage.cnrm.cloud.google.com/v1beta1",
+            "StorageBucket",
+            spec={
+                "location": "EU",
+                "encryption": {"kmsKeyRef": {"external": "projects/p/locations/europe/keyRings/r/cryptoKeys/k"}},
+            },
+        ),
+        "key-outside-jurisdiction",
+    ),
+    Attempt("a pod under a foreign key", under("bailiwick.dev/key", VIRGINIA_KEY), "key-outside-jurisdiction"),
+    Attempt(
+        "an image that a foreign key decrypts",
+        under("bailiwick.dev/image-key", VIRGINIA_KEY),
+        "key-outside-jurisdiction",
+    ),
+    Attempt("an image that a key inside decrypts", under("bailiwick.dev/image-key", FRANKFURT_KEY), corrected=True),
+    Attempt("an image that a revoked key decrypts", under("bailiwick.dev/image-key", "vault:revoked"), "key-revoked"),
     Attempt("a volume of a class under a foreign key", claim("foreign"), "key-outside-jurisdiction"),
     Attempt("backups in a foreign bucket", backup("us-east-1", FRANKFURT_KEY), "data-outside-jurisdiction"),
     Attempt("backups under a foreign key", backup("eu-central-1", VIRGINIA_KEY), "key-outside-jurisdiction"),
