@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from keymgmt.vault_audit import MOVES, USES, UnreadableLine, VaultEvent
+from keymgmt.vault_audit import MOVES, USES, Entry, OtherEntry, UnreadableLine, VaultEvent
 
 
 class Kind(StrEnum):
@@ -72,7 +72,7 @@ class Reconciliation:
 
 
 def reconcile(
-    events: Iterable[VaultEvent | UnreadableLine],
+    events: Iterable[Entry | UnreadableLine],
     uses: Iterable[RecordedUse | UnreadableLine],
     region: str,
     *,
@@ -91,7 +91,7 @@ class _Comparison:
         self._taken: set[str] = set()
 
     def run(
-        self, events: Iterable[VaultEvent | UnreadableLine], uses: Iterable[RecordedUse | UnreadableLine]
+        self, events: Iterable[Entry | UnreadableLine], uses: Iterable[RecordedUse | UnreadableLine]
     ) -> Reconciliation:
         for event in events:
             self._read(event)
@@ -109,14 +109,14 @@ class _Comparison:
         self._found.differences.sort(key=lambda one: (one.time is None, one.time, one.kind))
         return self._found
 
-    def _read(self, event: VaultEvent | UnreadableLine) -> None:
+    def _read(self, event: Entry | UnreadableLine) -> None:
         found = self._found
         if isinstance(event, UnreadableLine):
             self._differ(Kind.UNREADABLE, None, "", f"line {event.line} of the service's log {event.reason}")
             return
         found.begin = min(found.begin or event.time, event.time)
         found.end = max(found.end or event.time, event.time)
-        if self._keys and event.key not in self._keys:
+        if isinstance(event, OtherEntry) or (self._keys and event.key not in self._keys):
             return
         if event.operation in USES:
             self._events[event.request_id] = event
@@ -190,7 +190,9 @@ class _Comparison:
 
     def _is_within(self, time: datetime) -> bool:
         begin, end = self._found.begin, self._found.end
-        return begin is not None and end is not None and begin + self._skew <= time <= end - self._skew
+        if begin is None or end is None:
+            return True  # an empty log is of every time: what we did is not in it
+        return begin + self._skew <= time <= end - self._skew
 
     def _differ(self, kind: Kind, time: datetime | None, request_id: str, message: str) -> None:
         self._found.differences.append(Difference(kind, time, request_id, message))

@@ -33,6 +33,16 @@ class VaultEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class OtherEntry:
+    """An entry that is of no key: says only that the log was written then."""
+
+    time: datetime
+
+
+Entry = VaultEvent | OtherEntry
+
+
+@dataclass(frozen=True, slots=True)
 class UnreadableLine:
     """A line that is no audit entry."""
 
@@ -40,13 +50,13 @@ class UnreadableLine:
     reason: str
 
 
-def read_events(path: Path, mount: str, namespace: str = "") -> Iterator[VaultEvent | UnreadableLine]:
+def read_events(path: Path, mount: str, namespace: str = "") -> Iterator[Entry | UnreadableLine]:
     """The events of one mount, in the order of their responses; requests without a response last, as failed."""
     with path.open("rb") as file:
         yield from events(file, mount, namespace)
 
 
-def events(lines: Iterable[bytes], mount: str, namespace: str = "") -> Iterator[VaultEvent | UnreadableLine]:
+def events(lines: Iterable[bytes], mount: str, namespace: str = "") -> Iterator[Entry | UnreadableLine]:
     """As `read_events`."""
     waiting: dict[str, VaultEvent] = {}
     for number, line in enumerate(lines, 1):
@@ -58,9 +68,9 @@ def events(lines: Iterable[bytes], mount: str, namespace: str = "") -> Iterator[
         except (ValueError, TypeError, KeyError, AttributeError):
             yield UnreadableLine(number, "is not an entry of Vault's audit log")
             continue
-        if event is None:
-            continue
-        if kind == "request":
+        if isinstance(event, OtherEntry):
+            yield event
+        elif kind == "request":
             waiting[event.request_id] = event
         else:
             waiting.pop(event.request_id, None)
@@ -68,18 +78,18 @@ def events(lines: Iterable[bytes], mount: str, namespace: str = "") -> Iterator[
     yield from waiting.values()
 
 
-def _event(entry: dict[str, Any], prefix: str, namespace: str) -> VaultEvent | None:
-    request = entry["request"]
+def _event(entry: dict[str, Any], prefix: str, namespace: str) -> Entry:
+    request, time = entry["request"], datetime.fromisoformat(re.sub(r"(\.\d{6})\d*", r"\1", entry["time"]))
     path = request["path"]
     if not path.startswith(prefix) or (request.get("namespace") or {}).get("path", "").strip("/") != namespace:
-        return None
+        return OtherEntry(time)
     operation, key = _what(path.removeprefix(prefix).split("/"), request["operation"])
     if not operation:
-        return None
+        return OtherEntry(time)
     auth = entry.get("auth") or {}
     return VaultEvent(
         request_id=request["id"],
-        time=datetime.fromisoformat(re.sub(r"(\.\d{6})\d*", r"\1", entry["time"])),
+        time=time,
         operation=operation,
         key=key,
         version=_version(request.get("data") or {}, (entry.get("response") or {}).get("data") or {}),

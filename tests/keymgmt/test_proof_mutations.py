@@ -30,7 +30,7 @@ class Mutation:
     always: bool = False
 
 
-TRANSFER, ATTESTATION = "test_transfer.py", "test_attestation.py"
+TRANSFER, ATTESTATION, RECONCILE = "test_transfer.py", "test_attestation.py", "test_reconcile.py"
 MUTATIONS = {
     "an opener opens other regions' envelopes": Mutation(
         "opening.py", "if unverified.region != self.region:", "if False:", "test_envelopes.py"
@@ -145,6 +145,30 @@ MUTATIONS = {
         "if server and _lineage(statement.region, server) != statement.lineage:",
         "if False:",
         f"{ATTESTATION}::test_g2_the",
+    ),
+    "uses without a record are not told": Mutation(
+        "reconcile.py", "            if event.ok:\n", "            if False:\n", f"{RECONCILE}::test_g10_what"
+    ),
+    "records without a use are not told": Mutation(
+        "reconcile.py", "elif use.ok:", "elif False:", f"{RECONCILE}::test_g10_w"
+    ),
+    "an empty log explains everything": Mutation(
+        "reconcile.py", "return True  # an empty", "return False  # an empty", f"{RECONCILE}::test_g10_what"
+    ),
+    "exports are not told": Mutation(
+        "reconcile.py", "elif event.operation in MOVES and event.ok:", "elif False:", f"{RECONCILE}::test_g10_what"
+    ),
+    "another region's records are taken": Mutation(
+        "reconcile.py", "if use.region != self._region:", "if False:", f"{RECONCILE}::test_g10_what"
+    ),
+    "a refusal explains a use": Mutation(
+        "reconcile.py", "(event.ok == use.ok or use.lost)", "True", f"{RECONCILE}::test_g10_a_ref"
+    ),
+    "revoked keys open": Mutation(
+        "keyring.py", "if Use.OPEN not in MAY[entry.state]:", "if False:", "test_key_states.py::revoked-open"
+    ),
+    "revoked keys verify": Mutation(
+        "public.py", "if Use.VERIFY not in MAY[key.state]:", "if False:", "test_key_states.py::revoked-verify"
     ),
     "replication is not looked at": Mutation(
         "attestation.py",

@@ -13,13 +13,20 @@ from typing import Any
 import pytest
 import yaml
 from click.testing import CliRunner
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bailiwick import command
+from keymgmt.approvals import ApprovalPolicy, approve
 from keymgmt.attestation import AttestationForeign, AttestationStale, Expected, attester_name, verify_attestation
 from keymgmt.attesting import attest, attester
+from keymgmt.canonical import to_base64url
 from keymgmt.envelope import parse_envelope
-from keymgmt.errors import EnvelopeInvalid, SignerUnavailable
+from keymgmt.errors import EnvelopeInvalid, ForeignRegion, NotApproved, SignerUnavailable
+from keymgmt.keys import KEY_ID_PREFIX
+from keymgmt.ledger import FileLedger
 from keymgmt.notes import VerifierKey
+from keymgmt.public import PublicKeyring
+from keymgmt.transfer import GrantRefused, TransferDesk, TransferGrant
 from keymgmt.transit.errors import KeyUnfit, Sealed
 from keymgmt.transit.keyring import TransitKeyring
 from keymgmt.transit.uses import FileUses, ServiceUseUnrecorded
@@ -270,3 +277,55 @@ def test_g10_no_record_no_result(vaults: dict[str, RealVault], tmp_path: Path) -
         ring.opener().open(envelope, vault.bound())
     with pytest.raises(SignerUnavailable):
         ring.signer("audit-checkpoint", "log").sign(b"x")
+
+
+def public_of(vault: RealVault, folder: Path) -> PublicKeyring:
+    """The region's public part, as whoever seals for it has it."""
+    path = folder / f"{vault.name}.public.json"
+    path.write_bytes(vault.connect().public_document())
+    return PublicKeyring.load(path)
+
+
+def test_g4_a_granted_transfer_between_real_vaults(vaults: dict[str, RealVault], tmp_path: Path) -> None:
+    """Under a grant one Vault's data opens in the other, once; without one in neither direction."""
+    ours, theirs = vaults["eu-de"], vaults["eu-fr"]
+    people = {name: Ed25519PrivateKey.generate() for name in ("alice", "bob")}
+    policy = ApprovalPolicy({name: key.public_key().public_bytes_raw() for name, key in people.items()}, needed=2)
+    source, destination = ours.connect(), public_of(theirs, tmp_path)
+    now = datetime.now(UTC).replace(microsecond=0)
+    until = now + timedelta(hours=1)
+    target = KEY_ID_PREFIX + to_base64url(destination.recipient("audit-archive").key_id)
+    lineage = to_base64url(source.keys()[0].lineage)
+    grant = TransferGrant(ours.bound(), lineage, theirs.bound(), target, "moved", "GDPR Art. 20", 1, now, until)
+    votes = [
+        approve(grant.action(), name, key, nonce=b"n" * 16, issued=now, expires=until) for name, key in people.items()
+    ]
+    envelope = source.sealer().seal(b"patient 4711", ours.bound()).to_bytes()
+    with pytest.raises(ForeignRegion):
+        theirs.connect().opener().open(envelope, theirs.bound())
+    desk = TransferDesk(source, policy, FileLedger(tmp_path / "ledger"))
+    with pytest.raises(NotApproved):
+        desk.transfer(envelope, ours.bound(), grant, votes[:1], destination, now)
+    sealed = desk.transfer(envelope, ours.bound(), grant, votes, destination, now).to_bytes()
+    assert theirs.connect().opener().open(sealed, theirs.bound()) == b"patient 4711"
+    with pytest.raises(ForeignRegion):
+        source.opener().open(sealed, ours.bound())
+    with pytest.raises(GrantRefused, match="are spent"):
+        desk.transfer(envelope, ours.bound(), grant, votes, destination, now)
+
+
+def test_rewrapped_on_a_real_vault(vaults: dict[str, RealVault], tmp_path: Path) -> None:
+    """After rewrapping, the old version can be withdrawn in Vault and everything still opens."""
+    vault, path = vaults["eu-fr"], tmp_path / "envelope"
+    ring = vault.connect()
+    path.write_bytes(ring.sealer().seal(b"patient 4711", vault.bound()).to_bytes())
+    old = path.read_bytes()
+    vault.api("POST", "transit/keys/archive/rotate", {})
+    latest = vault.api("GET", "transit/keys/archive")["data"]["latest_version"]
+    words = ["--keyring", str(settings_of(vault, tmp_path)), "--purpose", "audit-archive", "--of", "DE/prod/clinic"]
+    done = CliRunner().invoke(command, ["keys", "rewrap", *words, str(path)])
+    assert done.exit_code == 0, done.output
+    vault.api("POST", "transit/keys/archive/config", {"min_decryption_version": latest})
+    assert vault.connect().opener().open(path.read_bytes(), vault.bound()) == b"patient 4711"
+    with pytest.raises(EnvelopeInvalid):
+        vault.connect().opener().open(old, vault.bound())
