@@ -82,9 +82,11 @@ class Rewrapper:
         """
         if parse_envelope(envelope).key_id == self._newest:
             return envelope
+        self._sealer.seal(b"", self._bound)  # what cannot be sealed is not opened: no error then holds the data
         data = self._opener.open(envelope, self._bound)
         sealed = self._sealer.seal(data, self._bound).to_bytes()
         if self._opener.open(sealed, self._bound) != data:
+            del data
             raise EnvelopeInvalid("what was sealed anew does not open to the same data; nothing was changed")
         return sealed
 

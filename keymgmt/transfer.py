@@ -204,10 +204,11 @@ class TransferDesk:
             raise ForeignRegion(
                 f"sealed for `{unverified.region}`; the grant is for what `{grant.source.region}` holds"
             )
-        self._ledger.spend(_use(grant, quorum, envelope, unverified.key_id, now), grant.uses)
         tenant = bound.tenant if grant.destination.tenant == ANY else grant.destination.tenant
-        sealer = destination.sealer()
-        return sealer.seal(self._opener.open(envelope, bound), replace(grant.destination, tenant=tenant))
+        becomes, sealer = replace(grant.destination, tenant=tenant), destination.sealer()
+        sealer.seal(b"", becomes)  # what cannot be sealed is not opened: no error then holds the data
+        self._ledger.spend(_use(grant, quorum, envelope, unverified.key_id, now), grant.uses)
+        return sealer.seal(self._opener.open(envelope, bound), becomes)
 
     def _check_source(self, grant: TransferGrant, bound: Binding) -> None:
         if grant.source.region != self._source.region:
