@@ -11,13 +11,18 @@ from policies.json import Json, JsonObject
 # S3-compatible stores repeat region names of AWS, so a bare region is AWS's only where no endpoint is given
 _AWS = ("aws", "aws-cn", "aws-us-gov", "aws-eusc")
 _LOCAL = ("kubernetes.io/no-provisioner",)  # volumes that are part of a node
-_KEY_PARAMETERS = (
-    "kmsKeyId",  # EBS
-    "encryptionKmsKeyId",  # EFS and FSx
+_KEY_PARAMETERS = (  # in lower case: drivers such as EBS's take any
+    "kmskeyid",  # EBS, ESSD
+    "encryptionkmskeyid",  # EFS and FSx
     "disk-encryption-kms-key",  # Compute Engine
-    "diskEncryptionSetID",  # Azure
+    "diskencryptionsetid",  # Azure
     "kms-key-id",  # OCI
-    "encryptionKey",  # IBM
+    "encryptionkey",  # IBM
+    "encryptionkmsid",  # Ceph
+    "encryptionkmskey",
+    "kmskeyname",
+    "keyid",
+    "cmek",
 )
 
 
@@ -36,9 +41,11 @@ def place_of_storage_class(storage_class: JsonObject, geography: Geography) -> L
 def key_of_storage_class(storage_class: JsonObject, geography: Geography) -> str:
     """The reference of the key its volumes are encrypted with, or empty: its own, else the declared one."""
     parameters = storage_class.get("parameters")
-    for name in _KEY_PARAMETERS:
-        if reference := _text(parameters, name):
-            return reference
+    if isinstance(parameters, dict):
+        said = {str(name).lower(): name for name in reversed(list(parameters))}
+        for name in _KEY_PARAMETERS:
+            if name in said and (reference := _text(parameters, said[name])):
+                return reference
     entry = _class_entry(_text(storage_class, "metadata", "name"), geography)
     return (entry.get("key") or "") if entry else ""
 

@@ -238,6 +238,8 @@ def test_storage_classes() -> None:
     told(place_of_storage_class(storage_class("gp3"), GEOGRAPHY), None, "declare class `gp3` in `spec.storageClasses`")
     told(place_of_storage_class(storage_class("gp3", "example.com/nfs", ("eu-central-1a",)), GEOGRAPHY), None)
     assert key_of_storage_class(storage_class("gp3", kmsKeyId="arn:x"), GEOGRAPHY) == "arn:x"
+    for name in ("KMSKEYID", "encryptionKMSID", "kmsKeyName", "disk-encryption-kms-key", "cmek"):
+        assert key_of_storage_class(storage_class("local", **{name: "arn:x"}), GEOGRAPHY) == "arn:x"
     assert key_of_storage_class(storage_class("local"), GEOGRAPHY) == "vault:transit-de/disks"
     assert key_of_storage_class(storage_class("gp3"), GEOGRAPHY) == ""
 
