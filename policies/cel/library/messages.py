@@ -83,10 +83,19 @@ def _message(name: str, result: CelType, make: Callable[[Fields], Value], fields
     return MessageType(full, fields, result, checked)
 
 
-def _settled(name: str, wanted: CelType, value: Value) -> Value:
-    """The value of a field, an optional unwrapped. Raises for one of another type."""
+def _unwrapped(value: Value) -> Value:
     while type(value) is Optional and value.present:
         value = value.value
+    return value
+
+
+def _settled(name: str, wanted: CelType, value: Value) -> Value:
+    """The value of a field, an optional unwrapped. Raises for one of another type."""
+    value = _unwrapped(value)
+    if wanted is BYTES and type(value) is list:
+        octets = [_unwrapped(one) for one in value]
+        if all(type(one) is UInt and one <= 255 for one in octets):
+            return bytes(octets)
     right = isinstance(value, Mapping) if wanted.kind is Kind.MAP else type(value) is _CLASSES.get(wanted.kind)
     if wanted is not DYN and not right:
         raise EvaluationError(f"field type conversion error for {name} value type: unsupported conversion")
