@@ -92,7 +92,7 @@ def creation(found: JsonObject, namespace: str, uid: str = "") -> Request:
 def with_object(request: Request, found: Json) -> Request:
     """The same request about another version of the object; `review` is kept in step."""
     kind, resource = request.kind, request.resource
-    review = {
+    review: dict[str, Json] = {
         "uid": request.uid,
         "kind": {"group": kind.group, "version": kind.version, "kind": kind.kind},
         "resource": {"group": resource.group, "version": resource.version, "resource": resource.plural},
@@ -103,6 +103,8 @@ def with_object(request: Request, found: Json) -> Request:
         "object": found,
         "dryRun": request.dry_run,
     }
+    if request.old_object is not None:
+        review["oldObject"] = request.old_object
     return replace(request, object=found, review=review)
 
 

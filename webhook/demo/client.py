@@ -17,7 +17,7 @@ from typing import Any
 from policies.checking import creation, with_object
 from policies.json import Json
 from policies.patch import apply
-from policies.request import Request, Resource
+from policies.request import Operation, Request, Resource
 
 USER = {"username": "dr.ada@clinic.example", "groups": ["clinic:engineers", "system:authenticated"]}
 TIMEOUT = 10.0  # seconds; what the registration would say
@@ -48,10 +48,18 @@ class Asker:
 
     def create(self, found: Json, subresource: str = "") -> Told:
         """Ask for the creation of an object, through all three doors. A `binding` is created below its pod."""
-        request = _below(creation(found, "default", str(uuid.uuid4())), subresource)
+        return self.ask(_below(creation(found, "default", str(uuid.uuid4())), subresource))
+
+    def update(self, before: Json, found: Json, subresource: str = "") -> Told:
+        """Ask for the change of an object into another version of it."""
+        made = replace(creation(found, "default", str(uuid.uuid4())), operation=Operation.UPDATE, old_object=before)
+        return self.ask(_below(with_object(made, found), subresource))
+
+    def ask(self, request: Request) -> Told:
+        """Ask whatever is to be asked, through all three doors."""
         answers = [self._ask("/mutate", request)]
         patch = _patch(answers[0])
-        request = with_object(request, apply(found, patch))
+        request = with_object(request, apply(request.object, patch))
         if answers[0]["allowed"]:
             answers += [self._ask(door, request) for door in ("/validate/fail", "/validate/ignore")]
         return Told(
