@@ -95,7 +95,10 @@ class Cluster:
         return {**_whereabouts(found), "unattested": self._unattested(found)}
 
     def destination(self, destination: JsonObject) -> JsonObject:
-        """Where a destination is: a bucket by what it says of itself and what is declared, a host by its name."""
+        """Where a destination is: a bucket by what it says of itself and what is declared, a host by its name.
+
+        A member cluster is declared like a host.
+        """
         provider = destination["provider"].removeprefix("velero.io/")
         if destination["bucket"]:
             return _whereabouts(
@@ -107,7 +110,7 @@ class Cluster:
                     endpoint=destination["host"],
                 )
             )
-        return _whereabouts(place_of_host(destination["host"], self._geography))
+        return _whereabouts(place_of_host(destination["host"] or destination["cluster"], self._geography))
 
     def summary(self, pods: Iterable[JsonObject]) -> tuple[str, ...]:
         """Places of all pods together as far as rules asked for them, for the record."""
