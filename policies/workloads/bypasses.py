@@ -44,7 +44,7 @@ def pod_bypasses(spec: JsonObject, spec_at: str) -> Iterator[Device]:
 
 
 def opens_devices(path: str) -> bool:
-    """Whether a path of the node shows device files or the sockets that hand them out. Links aren't followed."""
+    """Whether a path of the node shows device files, or what starts containers with them. Links aren't followed."""
     guarded = table("devices")["bypasses"]["host_paths"]
     normal = _normal(path)
     holder = normal.rstrip("/") + "/"
