@@ -17,7 +17,7 @@ from policies.cel.equality import Tick, contains, equal_or_false, position
 from policies.cel.errors import EvaluationError, Fatal
 from policies.cel.functions import ByResult, Function, Overload, Timed, free, method, table
 from policies.cel.operators import ADDABLE, ORDERED, add, compare
-from policies.cel.sizes import bounded_list
+from policies.cel.sizes import MAX_LIST, bounded_list
 from policies.cel.types import (
     BOOL,
     BYTES,
@@ -199,8 +199,17 @@ def distinct(tick: Tick, values: list[Value]) -> list[Value]:
     return found
 
 
+class _Unaffordable(EvaluationError):
+    """A list that costs more than any expression may: priced, and not made."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__("result too large")
+        self.size = size
+
+
 def range_(count: int) -> list[int]:
-    bounded_list(count)
+    if count > MAX_LIST:
+        raise _Unaffordable(count)
     return list(range(count))
 
 
@@ -220,6 +229,11 @@ def _list_made(result: Value) -> int:
 
 
 _MADE = ByResult(_list_made)
+
+
+def _range_made(result: Value) -> int:
+    size = result.size if isinstance(result, _Unaffordable) else cost.size(result)
+    return size + 1 + cost.LIST
 
 
 def _depth(rest: tuple[Any, ...]) -> float:
@@ -277,7 +291,7 @@ def _flatten_priced(price: Callable[..., int]) -> Function:
 
 
 BEFORE_1_37 = table(
-    Function("lists.range", [free([INT], list_of(INT), range_, _MADE)]),
+    Function("lists.range", [free([INT], list_of(INT), range_, ByResult(_range_made))]),
     _flatten_priced(_flattened),
 )
 SINCE_1_37 = table(

@@ -69,13 +69,22 @@ def _priced_by_result(call: Call, price: ByResult, args: Sequence[Step], eager: 
     def run(f: Frame) -> Value:
         found = gather(f)
         f[SPENT] += owed
-        value = call(*found)
-        f[SPENT] += price.of(value) - failed
-        if f[SPENT] > f[CHECKPOINT]:
-            checkpoint(f)
+        try:
+            value = call(*found)
+        except EvaluationError as error:  # what would cost too much is priced without being made
+            pay(f, price.of(error) - failed)
+            raise
+        pay(f, price.of(value) - failed)
         return value
 
     return Step(run)
+
+
+def pay(f: Frame, cost: int) -> None:
+    """Raises CostExceeded where that is too much."""
+    f[SPENT] += cost
+    if f[SPENT] > f[CHECKPOINT]:
+        checkpoint(f)
 
 
 # one argument
