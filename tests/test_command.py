@@ -32,12 +32,23 @@ def test_version_and_help_answer_at_once():
     assert bailiwick("--version").stdout.startswith("bailiwick, version ")
     shown = bailiwick("--help")
     assert shown.returncode == 0
-    for verb in ("check", "serve", "demo", "doctor", "audit", "completion"):
+    for verb in ("check", "explain", "regions", "serve", "demo", "doctor", "audit", "completion"):
         assert f"  {verb} " in shown.stdout
 
 
 @pytest.mark.parametrize(
-    "verb", [["check"], ["serve"], ["demo"], ["doctor"], ["audit"], ["audit", "verify"], ["audit", "export"]]
+    "verb",
+    [
+        ["check"],
+        ["explain"],
+        ["regions"],
+        ["serve"],
+        ["demo"],
+        ["doctor"],
+        ["audit"],
+        ["audit", "verify"],
+        ["audit", "export"],
+    ],
 )
 def test_every_command_explains_itself(verb):
     """Each verb has a help text of its own."""
@@ -60,6 +71,7 @@ def test_a_start_imports_nothing_heavy():
         (["chekc"], "did you mean `check`"),
         (["check"], "Missing argument"),
         (["check", "--no-such"], "No such option"),
+        (["regions", "eu-centrl-1"], "did you mean `eu-central-1`"),
         (["audit", "verify", "no-such-folder"], "does not exist"),
     ],
 )

@@ -34,20 +34,28 @@ def regions(words: Sequence[str], rules: Sequence[str], jurisdiction: str | None
     """
     from policies.geography.lookup import find, listed
 
+    if (jurisdiction or declared) and not rules:
+        raise click.UsageError("nothing is declared without `--rules PATH`: name the files with your rules")
     today = datetime.now(UTC).date()
-    law = _law(rules)
-    rule = _rule(law, jurisdiction, declared, rules)
-    found = [listed(match, law.geography, today, rule) for match in find(words, law.geography, today)]
+    geography, rule = _declared(rules, jurisdiction) if rules else _builtin()
+    found = [listed(match, geography, today, rule) for match in find(words, geography, today)]
     if declared:
         found = [one for one in found if one.declared]
     name = jurisdiction or ""
     if output == "table":
-        click.echo("\n".join(_table(found, law.geography, today, name, bool(rules))))
+        click.echo("\n".join(_table(found, geography, today, name, bool(rules))))
     else:
-        click.echo(_report(found, law.geography, name, output), nl=False)
+        click.echo(_report(found, geography, name, output), nl=False)
 
 
-def _law(rules: Sequence[str]) -> "Law":
+def _builtin() -> "tuple[Geography, JurisdictionRule | None]":
+    """What everybody knows: without rules nothing else has to be imported."""
+    from policies.geography.geography import Geography
+
+    return Geography(), None
+
+
+def _declared(rules: Sequence[str], name: str | None) -> "tuple[Geography, JurisdictionRule | None]":
     """Raises RulesInvalid, where a hint stands in each problem."""
     from policies.facts.law import Law
     from policies.gathering import load_rules, refuse
@@ -55,14 +63,11 @@ def _law(rules: Sequence[str]) -> "Law":
 
     loaded = load_rules(rules)
     refuse((loaded,))
-    return Law.of(rulebook_of(loaded.kinds))
+    law = Law.of(rulebook_of(loaded.kinds))
+    return law.geography, _rule(law, name) if name is not None else None
 
 
-def _rule(law: "Law", name: str | None, declared: bool, rules: Sequence[str]) -> "JurisdictionRule | None":
-    if (name or declared) and not rules:
-        raise click.UsageError("nothing is declared without `--rules PATH`: name the files with your rules")
-    if name is None:
-        return None
+def _rule(law: "Law", name: str) -> "JurisdictionRule":
     if name not in law.rules:
         from difflib import get_close_matches
 
