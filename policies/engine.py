@@ -23,7 +23,7 @@ from policies.json import Json, canonical
 from policies.judgement import judge
 from policies.matching import Index, Match, key_of
 from policies.reasons import ReasonCode
-from policies.recall import Key, Recall
+from policies.recall import Key, Recall, question_of
 from policies.request import GroupKind, Operation, Phase, Request, Resource
 from policies.snapshot import Question, Snapshot
 from policies.templates import Templates
@@ -62,7 +62,7 @@ class RuleEngine:
     def decide(self, request: Request, phase: Phase, snapshot: Snapshot, now: datetime) -> Decision | Needs:
         """What to answer. Never raises: a fault of ours is a denial that says so, unless the policies say Ignore."""
         try:
-            key = (request_digest(request), phase, now.date())
+            key = (question_of(request), phase, now.date())
             known = self._recall.find(key, snapshot)
             return known if known is not None else self._decide(request, key, snapshot, now)
         except RecursionError:
@@ -71,14 +71,14 @@ class RuleEngine:
             return self._unjudged("internal-fault", f"{type(fault).__name__}: {fault}", phase, snapshot)
 
     def _decide(self, request: Request, key: Key, snapshot: Snapshot, now: datetime) -> Decision | Needs:
-        digest, phase, _ = key
+        phase = key[1]
         exempt = request.namespace in self._law.exempt
         concerned = () if exempt else candidates(self._index, request, key_of(request))
         found = [entry for entry in concerned if _behind(phase, entry[1])]
         admitted = self._admitted if phase is not Phase.MUTATE else None
         findings, consulted = Findings(self._codes), Consulted(snapshot)
         with Situation(self._law, request, consulted, now, admitted) as situation:
-            decision = self._judged(situation, phase, found, findings, self._inputs(digest, snapshot))
+            decision = self._judged(situation, phase, found, findings, self._inputs(request, snapshot))
         if findings.questions:
             return Needs(_distinct(findings.questions))
         if _repeatable(decision, situation, found):
@@ -135,9 +135,9 @@ class RuleEngine:
                 raise error(f"its pods can't be corrected: policy `{reason.policy}`: {reason.message}")
         return correction.object, situation
 
-    def _inputs(self, digest: bytes, snapshot: Snapshot) -> Inputs:
+    def _inputs(self, request: Request, snapshot: Snapshot) -> Inputs:
         return Inputs(
-            request=digest,
+            request=request_digest(request),
             snapshot=snapshot.digest,
             policies=self._law.rulebook.digest,
             data=self._law.data_digest,

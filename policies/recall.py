@@ -7,16 +7,18 @@ and found to be the same. Nothing here decides anything.
 
 from dataclasses import dataclass, replace
 from datetime import date
+from hashlib import sha256
 
 from policies.cel import ast
 from policies.consulted import Notes
 from policies.decision import Decision
-from policies.request import Phase
+from policies.json import canonical
+from policies.request import Phase, Request
 from policies.snapshot import Snapshot
 
 _REMEMBERED = 1024  # decisions; a few KiB each
 
-Key = tuple[bytes, Phase, date]  # the request's digest, without its uid
+Key = tuple[bytes, Phase, date]  # what is asked, without the request's uid
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,24 @@ class Recall:
         if len(self._known) >= _REMEMBERED:
             self._known.pop(next(iter(self._known)))
         self._known[key] = _Remembered(decision, notes)
+
+
+def question_of(request: Request) -> bytes:
+    """SHA-256 of what is asked: two requests with equal ones differ in nothing but their uid.
+
+    Of the bytes that came, where they are known, with a mark in the place of the uid; else of the canonical JSON.
+    """
+    uid, arrived = request.uid.encode(), request.arrived
+    raw = arrived.body if arrived is not None and arrived.review is request.review else b""
+    at = raw.find(uid) if uid else -1
+    if at < 0:
+        return sha256(
+            b"canonical\0" + canonical({key: request.review[key] for key in request.review if key != "uid"})
+        ).digest()
+    asked = sha256(raw[:at])
+    asked.update(b"\0")  # which no JSON text holds
+    asked.update(raw[at + len(uid) :])
+    return asked.digest()
 
 
 def sees_uid(node: ast.Node) -> bool:

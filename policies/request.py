@@ -39,6 +39,14 @@ class Resource:
 
 
 @dataclass(frozen=True, slots=True)
+class Arrived:
+    """The bytes that a review was parsed from. Of another review than this very one they say nothing."""
+
+    review: JsonObject
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """What is asked. `review` is the AdmissionRequest as it came and is what CEL sees as `request`."""
 
@@ -55,6 +63,7 @@ class Request:
     user: JsonObject = field(default_factory=dict)
     dry_run: bool = False
     review: JsonObject = field(default_factory=dict)
+    arrived: Arrived | None = field(default=None, repr=False, compare=False)
 
     @property
     def subject(self) -> Json:

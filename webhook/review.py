@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from policies.request import GroupKind, Operation, Request, Resource
+from policies.request import Arrived, GroupKind, Operation, Request, Resource
 
 API_VERSION = "admission.k8s.io/v1"
 KIND = "AdmissionReview"
@@ -50,6 +50,7 @@ def parse_review(body: bytes) -> Request:
         user=_user(asked),
         dry_run=_flag(asked, "dryRun"),
         review=asked,
+        arrived=Arrived(asked, body),
     )
 
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import orjson
 import pytest
 import yaml
 from hypothesis import given
@@ -14,10 +15,12 @@ from policies.consulted import Consulted
 from policies.kinds import parse
 from policies.loading import engine_for, rulebook_of
 from policies.packs import builtin
-from policies.recall import sees_uid
-from policies.request import Phase
+from policies.recall import question_of, sees_uid
+from policies.request import Arrived, Phase
 from policies.snapshot import MemorySnapshot
+from webhook.review import parse_review
 
+TEXT = b'{"uid":"%b","name":"n-%b"}'
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
 LAW = """
 apiVersion: bailiwick.dev/v1alpha1
@@ -100,6 +103,10 @@ def backup(region="eu-central-1"):
     }
 
 
+def review_of(request):
+    return orjson.dumps({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request.review})
+
+
 LASTING = engine()
 snapshots = st.builds(
     lambda data_class, jurisdiction, regions, other: MemorySnapshot.of(
@@ -126,6 +133,35 @@ def test_remembered_is_what_would_be_decided(found, snapshot, phase, hours, uid)
         LASTING.decide(request, phase, snapshot, now).to_bytes()
         == fresh.decide(request, phase, snapshot, now).to_bytes()
     )
+
+
+@given(st.lists(st.tuples(objects, st.uuids().map(str)), min_size=2, max_size=2))
+def test_equal_questions_are_equal_requests(asked):
+    """As they come over the wire: the same question only for requests that differ in their uid alone."""
+    (one, first), (other, second) = asked
+    reviews = [review_of(creation(found, "default", uid)) for found, uid in ((one, first), (other, second))]
+    questions = [question_of(parse_review(review)) for review in reviews]
+    assert (questions[0] == questions[1]) is (one == other)
+
+
+def test_a_uid_that_stands_elsewhere():
+    """A uid that an object happens to hold is part of the question, where it isn't the request's own."""
+    pairs = ((b"a1", b"a1"), (b"b2", b"b2"), (b"b2", b"a1"), (b"a1", b""))
+    asked = [
+        replace(made := creation(pod(), "default", uid.decode()), arrived=Arrived(made.review, TEXT % (uid, name)))
+        for uid, name in pairs
+    ]
+    questions = [question_of(request) for request in asked]
+    assert questions[0] == questions[2]  # both ask for `n-a1`
+    assert len(set(questions)) == 3
+
+
+def test_another_review_than_arrived():
+    """A request that was changed after it came is asked as it is now, not as it came."""
+    came = parse_review(review_of(creation(pod(), "default", "u")))
+    changed = replace(came, review={**came.review, "name": "another"})
+    assert question_of(changed) != question_of(came)
+    assert question_of(changed) != question_of(replace(changed, review={**came.review, "name": "a-third"}))
 
 
 def test_what_was_read_is_read_again():
