@@ -26,18 +26,18 @@ from tests.audit.lives import HOME, QUICK, World, aged, breathe, hold, nothing_i
 from tests.audit.worlds import NOON, ORIGIN, WRITER, Clock, NoteKey, decision, sealed
 
 MODULES = (
-    "erasing",
-    "heads",
-    "holds",
-    "keeper",
-    "log",
-    "pruning",
-    "publisher",
-    "recovery",
-    "segment_writer",
-    "sharded_log",
-    "shards",
-    "store",
+    "sealed/erasing",
+    "files/heads",
+    "files/holds",
+    "files/keeper",
+    "files/log",
+    "files/pruning",
+    "files/publisher",
+    "files/recovery",
+    "files/segment_writer",
+    "files/sharded_log",
+    "files/shards",
+    "files/store",
 )
 Site = tuple[str, int, int]
 Ledger = dict[str, bytes]

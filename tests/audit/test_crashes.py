@@ -182,7 +182,7 @@ def _sites(*modules: str) -> list[tuple[str, int, int]]:
     methods = {name for name in vars(FileSystem) if not name.startswith("_")}
     found = []
     for module in modules:
-        path = Path(__file__).parents[2] / "audit" / f"{module}.py"
+        path = Path(__file__).parents[2] / "audit" / "files" / f"{module}.py"
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in methods:
                 owner = node.func.value
