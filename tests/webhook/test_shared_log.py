@@ -87,9 +87,10 @@ async def test_replicas_share_a_witnessed_order(database: Server, tmp_path: Path
         spans = [range(at * 50, at * 50 + 50) for at in range(16)]
         load = [asyncio.ensure_future(produce(logs[n % 2], span)) for n, span in enumerate(spans)]
         await asyncio.sleep(0.1)
-        os.kill(logs[1].pid, signal.SIGKILL)
+        killed = logs[1].pid
+        os.kill(killed, signal.SIGKILL)
         await asyncio.gather(*load)
-        while not all(log.healthy() for log in logs):  # the killed one is started again
+        while logs[1].pid == killed or not all(log.healthy() for log in logs):  # the killed one is started again
             await asyncio.sleep(0.05)
         assert {(await log.append(decision(9))).origin for log in logs} == {ORIGIN}
         for log in logs:
