@@ -7,7 +7,6 @@ asked for (`Needs`) or, where nobody can tell, undetermined; neither is ever all
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from hashlib import sha256
 
 from policies.cel import EvaluationError
 from policies.compiled import CompiledPolicy
@@ -19,12 +18,12 @@ from policies.facts.context import Situation
 from policies.facts.law import Law
 from policies.facts.unknown import Awaiting, Undetermined
 from policies.findings import Findings
-from policies.json import Json, canonical
+from policies.json import Json
 from policies.judgement import judge
 from policies.matching import Index, Match, key_of
 from policies.reasons import ReasonCode
 from policies.recall import Key, Recall, question_of
-from policies.request import GroupKind, Operation, Phase, Request, Resource
+from policies.request import GroupKind, Operation, Phase, Request, Resource, request_digest
 from policies.snapshot import Question, Snapshot
 from policies.templates import Templates
 
@@ -162,12 +161,6 @@ class RuleEngine:
             fail_closed=not ignoring,
             inputs=Inputs(snapshot=snapshot.digest, engine=self._version),
         )
-
-
-def request_digest(request: Request) -> bytes:
-    """SHA-256 over the canonical JSON of the AdmissionRequest, its uid left out: equal questions, equal digests."""
-    asked = {key: value for key, value in request.review.items() if key != "uid"}
-    return sha256(canonical(asked)).digest()
 
 
 def _behind(phase: Phase, policy: CompiledPolicy) -> bool:

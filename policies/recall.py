@@ -12,8 +12,7 @@ from hashlib import sha256
 from policies.cel import ast
 from policies.consulted import Notes
 from policies.decision import Decision
-from policies.json import canonical
-from policies.request import Phase, Request
+from policies.request import Phase, Request, request_digest
 from policies.snapshot import Snapshot
 
 _REMEMBERED = 1024  # decisions; a few KiB each
@@ -59,9 +58,7 @@ def question_of(request: Request) -> bytes:
     raw = arrived.body if arrived is not None and arrived.review is request.review else b""
     at = raw.find(uid) if uid else -1
     if at < 0:
-        return sha256(
-            b"canonical\0" + canonical({key: request.review[key] for key in request.review if key != "uid"})
-        ).digest()
+        return request_digest(request)
     asked = sha256(raw[:at])
     asked.update(b"\0")  # which no JSON text holds
     asked.update(raw[at + len(uid) :])

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from hashlib import sha256
 
-from policies.json import Json, JsonObject
+from policies.json import Json, JsonObject, canonical
 
 
 class Operation(StrEnum):
@@ -69,3 +70,9 @@ class Request:
     def subject(self) -> Json:
         """The object that the request is about: the new one, or on DELETE the one that goes."""
         return self.object if self.object is not None else self.old_object
+
+
+def request_digest(request: Request) -> bytes:
+    """SHA-256 over the canonical JSON of the AdmissionRequest, its uid left out: equal questions, equal digests."""
+    asked = {key: value for key, value in request.review.items() if key != "uid"}
+    return sha256(canonical(asked)).digest()
