@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from policies.cel.lexer import KEYWORDS, RESERVED
 from policies.cel.types import (
     BOOL,
     BYTES,
@@ -38,31 +39,7 @@ _SCALARS: Mapping[str, CelType] = {
     "b": BOOL,
     "u": DYN,
 }
-_RESERVED = frozenset(
-    {
-        "true",
-        "false",
-        "null",
-        "in",
-        "as",
-        "break",
-        "const",
-        "continue",
-        "else",
-        "for",
-        "function",
-        "if",
-        "import",
-        "let",
-        "loop",
-        "package",
-        "namespace",
-        "return",
-        "var",
-        "void",
-        "while",
-    }
-)
+_RESERVED = RESERVED | KEYWORDS
 _ESCAPES = {"__": "__underscores__", ".": "__dot__", "-": "__dash__", "/": "__slash__"}
 _ESCAPED = re.compile(r"__|[.\-/]")
 _PLAIN = re.compile(r"[A-Za-z_./\-][A-Za-z0-9_./\-]*")
