@@ -3,19 +3,19 @@
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from audit.verbs.places import verifier_keys
+from audit.verbs.progress import progress_bar
 from audit.verbs.said import FORMATS, said
 from audit.verbs.secrets import is_http, is_postgres, published_in, secret_of
 
 if TYPE_CHECKING:
-    from audit.mirror import Copied, Mirror, Progress
+    from audit.mirror import Copied, Mirror
     from audit.published import Published
     from audit.tlog.notes import VerifierKey
 
@@ -115,7 +115,7 @@ def _follow(copy: "Mirror", interval: float, output: str) -> None:
 
 
 def _round(copy: "Mirror") -> "Copied":
-    with _progress() as progress:
+    with progress_bar("copying", patience=0.0) as progress:
         return copy.round(progress)
 
 
@@ -137,17 +137,3 @@ def _judge(error: Exception) -> None:
         if hint:
             click.echo(f"hint: {hint}", err=True)
         sys.exit(1)
-
-
-@contextmanager
-def _progress() -> "Iterator[Progress]":
-    """A bar on standard error for people; nothing where nobody looks."""
-    if not sys.stderr.isatty():
-        yield lambda _done, _total: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("copying", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

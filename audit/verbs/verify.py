@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,11 +11,12 @@ import click
 
 from audit.verbs.places import log_directory, verifier_keys
 from audit.verbs.policies import Demand
+from audit.verbs.progress import progress_bar
 from audit.verbs.said import FORMATS, said
 
 if TYPE_CHECKING:
     from audit.checks.chain_check import ChainReport
-    from audit.checks.verify import Progress, Report
+    from audit.checks.verify import Report
     from audit.tlog.checkpoints import Checkpoint
     from audit.tlog.notes import VerifierKey
 
@@ -76,7 +76,7 @@ def verify(
     vkeys = (*demand.keys, *(verifier_keys(directory, keys) if keys or policy is None else ()))
     seen = [*demand.remembered, *(_remembered(path, vkeys) for path in remembered)]
     jobs = jobs or _cores(directory)
-    with _progress() as progress:
+    with progress_bar("verifying", patience=0.0) as progress:
         if is_part:
             part = _part(directory, shard or 0, vkeys, origin)
             report = demand.told(part(begin=begin, end=end, remembered=seen, jobs=jobs, progress=progress))
@@ -220,17 +220,3 @@ def _plain(report: "Report") -> dict[str, Any]:
         "problems": [{"where": one.where, "message": one.message, "index": one.index} for one in report.problems],
         "notes": [{"where": one.where, "message": one.message, "index": one.index} for one in report.notes],
     }
-
-
-@contextmanager
-def _progress() -> "Iterator[Progress]":
-    """A bar on standard error for people; nothing where nobody looks."""
-    if not sys.stderr.isatty():
-        yield lambda _done, _total: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("verifying", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
