@@ -8,7 +8,6 @@ is verified before it is handed out. That the module itself lies in the region i
 import hashlib
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
@@ -24,6 +23,7 @@ from keymgmt.opening import RegionOpener
 from keymgmt.public import encode_public
 from keymgmt.sealing import RegionSealer
 from keymgmt.secret import Secret
+from keymgmt.signing import RingSigner
 from keymgmt.states import MAY, State, Use
 from keymgmt.transit.errors import KeyUnfit
 from keymgmt.transit.facts import generation_of, merged
@@ -89,10 +89,10 @@ class Pkcs11Keyring:
         """Opens in the module."""
         return RegionOpener(self)
 
-    def signer(self, purpose: str, name: str) -> "HardwareSigner":
+    def signer(self, purpose: str, name: str) -> RingSigner:
         """Signs in the module with the version that is active now. Raises NoSuchKey."""
         key = self._active(purpose, Algorithm.ED25519)
-        return HardwareSigner(name, key, self)
+        return RingSigner(name, key, self)
 
     def recipient(self, purpose: str) -> Recipient:
         """The public key to seal to. Raises NoSuchKey."""
@@ -168,29 +168,6 @@ class Pkcs11Keyring:
         except ValueError as error:
             raise KeyUnfit(f"key {name} is not RSA-4096; make a new one") from error
         return facts
-
-
-@dataclass(frozen=True, slots=True)
-class HardwareSigner:
-    """Signs with one version of a key, for as long as it is the active one."""
-
-    name: str
-    key: KeyFacts
-    _keyring: Pkcs11Keyring
-
-    @property
-    def public_key(self) -> bytes:
-        """32 raw bytes."""
-        return self.key.public
-
-    @property
-    def key_id(self) -> str:
-        """The key's id, public."""
-        return self.key.key_id
-
-    def sign(self, message: bytes) -> bytes:
-        """64 bytes of Ed25519. Raises SignerUnavailable."""
-        return self._keyring.sign(self.key, message)
 
 
 def lineage_of(token: Token) -> bytes:

@@ -11,7 +11,6 @@ import re
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from cryptography.exceptions import InvalidSignature
@@ -32,6 +31,7 @@ from keymgmt.opening import RegionOpener
 from keymgmt.public import encode_public
 from keymgmt.sealing import RegionSealer
 from keymgmt.secret import Secret
+from keymgmt.signing import RingSigner
 from keymgmt.states import MAY, State, Use
 from keymgmt.transit.connection import Answer, VaultConnection
 from keymgmt.transit.describing import describe
@@ -130,12 +130,12 @@ class TransitKeyring:
         """Opens through the key service."""
         return RegionOpener(self)
 
-    def signer(self, purpose: str, name: str) -> "TransitSigner":
+    def signer(self, purpose: str, name: str) -> RingSigner:
         """Signs through the key service with the version that is active now. Raises NoSuchKey."""
         key = self._active(purpose)
         if key.algorithm != Algorithm.ED25519:
             raise NoSuchKey(f"key {key.address} is {key.algorithm}, and signing needs ed25519")
-        return TransitSigner(name, key, self)
+        return RingSigner(name, key, self)
 
     def refresh(self) -> bool:
         """Read the keys again; True when they changed. Raises as `connect` does, and then nothing has changed."""
@@ -263,29 +263,6 @@ class TransitKeyring:
                 return key
         known = ", ".join(sorted(self._site.keys))
         raise NoSuchKey(f"region `{self.region}` has no active key for `{purpose}`; it has keys for: {known}")
-
-
-@dataclass(frozen=True, slots=True)
-class TransitSigner:
-    """Signs with one version of a key, for as long as the server does."""
-
-    name: str
-    key: KeyFacts
-    _keyring: TransitKeyring
-
-    @property
-    def public_key(self) -> bytes:
-        """32 raw bytes."""
-        return self.key.public
-
-    @property
-    def key_id(self) -> str:
-        """The key's id, public."""
-        return self.key.key_id
-
-    def sign(self, message: bytes) -> bytes:
-        """64 bytes of Ed25519. Raises SignerUnavailable."""
-        return self._keyring.sign(self.key, message)
 
 
 def _check_library() -> None:
