@@ -22,7 +22,7 @@ from keymgmt.states import State
 from webhook.app import create_app, create_probes_app
 from webhook.archiving import Archiving
 from webhook.certificates import Authority
-from webhook.forming import AtOnce, later
+from webhook.forming import later
 from webhook.ids import DecisionIds
 from webhook.judge import Judge
 from webhook.lifecycle import GUARDED, IN_USE, FromThreads, Lifecycle
@@ -34,7 +34,7 @@ from webhook.rules import Rules
 from webhook.server import Server
 from webhook.server import run as run_loop
 from webhook.settings import Settings, Stopping, Tls
-from webhook.state import SIGNING, Options, open_keyring, origin_of, whereabouts
+from webhook.state import SIGNING, Options, open_keyring, origin_of, sealing, whereabouts
 from webhook.tls import LiveTls
 from webhook.views import View, view_for
 
@@ -131,7 +131,7 @@ class Records:
         where = whereabouts(options, keyring)
         origin = Origin(options.cluster_name, options.region, options.version)
         tagger = Tagger(keyring.tagger(TAGGING))
-        inputs = SharedInputs(log, AtOnce(where, keyring.sealer()).seal, tagger, origin, _now)
+        inputs = SharedInputs(log, sealing(options, keyring), tagger, origin, _now)
         archiving = Archiving(inputs, withheld=emptied)
         recording = DecisionRecording(where, later, tagger, os.urandom, archiving)
         return cls(recording, inputs, Lifecycle(inputs, origin, _now, archiving.in_force, options.directory / GUARDED))

@@ -13,8 +13,7 @@ from audit.process.serving import Served
 from audit.settings import LogStatus
 from audit.tlog.notes import VerifierKey
 from keymgmt.keyring import FileKeyring
-from webhook.forming import AtOnce
-from webhook.state import SIGNING, Options, origin_of, show_key, whereabouts, writer_of
+from webhook.state import SIGNING, Options, origin_of, sealing, show_key, writer_of
 
 if TYPE_CHECKING:
     from audit.postgres.address import Address
@@ -41,7 +40,7 @@ def open_shared(options: Options, keyring: FileKeyring) -> "PostgresLog":
         signer=signer,
         clock=lambda: datetime.now(UTC),
         writer=writer_of(options),
-        seal=AtOnce(whereabouts(options, keyring), keyring.sealer()).seal,
+        seal=sealing(options, keyring),
     )
 
 

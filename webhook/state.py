@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from audit.files.sharded_log import ShardedLog
 from audit.files.shards import ShardSettings
+from audit.leaves.drafts import Seal
 from audit.settings import LogSettings, Writer
 from audit.tlog.notes import VerifierKey
 from keymgmt.keyring import FileKeyring
@@ -85,7 +86,7 @@ def open_log(options: Options, keyring: FileKeyring) -> ShardedLog:
         signer=signer,
         clock=lambda: datetime.now(UTC),
         writer=writer_of(options),
-        seal=AtOnce(whereabouts(options, keyring), keyring.sealer()).seal,
+        seal=sealing(options, keyring),
         settings=LogSettings(reserve_bytes=options.log_reserve << 20, alarm_bytes=options.log_alarm << 20),
         shards=ShardSettings(options.shard_records, options.shard_days, options.keep_days),
     )
@@ -95,6 +96,11 @@ def origin_of(options: Options) -> str:
     """The log's name: each writer's own, or the cluster's where its replicas share one."""
     name = f"audit.{options.region}/{options.cluster_name}"
     return name if options.log is not None else f"{name}/{options.writer}"
+
+
+def sealing(options: Options, keyring: FileKeyring) -> Seal:
+    """What seals parts of this state directory's records: to the region's public key, bound to its whereabouts."""
+    return AtOnce(whereabouts(options, keyring), keyring.sealer()).seal
 
 
 def whereabouts(options: Options, keyring: FileKeyring) -> Whereabouts:
