@@ -7,108 +7,60 @@ import os
 import signal
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from audit.checks.verify import verify_log
-from audit.reading import read_records
 from audit.verbs.places import verifier_keys
 from keymgmt.keyring import FileKeyring
 from keymgmt.unlock import KeyFile
-from policies.packs import builtin
 from policies.replaying import Outcome
-from policies.rulebook import Rulebook
 from tests.cluster.bed.cluster import Cluster
 from tests.cluster.bed.control_plane import ControlPlane
-from tests.cluster.bed.webhooks import register
-from webhook.demo.process import Process
-from webhook.registration import Endpoint, configurations, guarded
+from tests.cluster.bed.guard import GROUP, Guard, guarded_cluster, written
 from webhook.replay import Asked, Replay
 
 pytestmark = pytest.mark.cluster
 
-CRDS = Path(__file__).parents[2] / "charts" / "bailiwick" / "crds"
 PLACE = "bailiwick.node-restriction.kubernetes.io/place"
-GROUP = "/apis/bailiwick.dev/v1alpha1"
 IMAGE = "registry.example/c@sha256:" + "6b3f" * 16
 FRANKFURT = {"topology.kubernetes.io/region": "eu-central-1", "topology.kubernetes.io/zone": "eu-central-1a"}
 VIRGINIA = {"topology.kubernetes.io/region": "us-east-1", "topology.kubernetes.io/zone": "us-east-1a"}
 
 
-@dataclass
-class Guard:
-    """A cluster that is guarded by a webhook process."""
-
-    cluster: Cluster
-    process: Process
-    state: Path
-
-    def create(self, namespace: str, found: dict[str, Any], **query: str) -> Any:
-        plural = {"Pod": "/api/v1", "Deployment": "/apis/apps/v1", "Secret": "/api/v1"}[found["kind"]]
-        path = f"{plural}/namespaces/{namespace}/{found['kind'].lower()}s"
-        return self.cluster.request("POST", path, found, params=query)
-
-    def records(self) -> list[Any]:
-        return [found.fields for found in read_records(self.state / "log")]
-
-
-def _kind(kind: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:
-    return {"apiVersion": "bailiwick.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec}
-
-
-RULES = {
-    "jurisdictions": _kind("Jurisdiction", "eu", {"locatedIn": {"sets": ["EU"]}}),
-    "clusterprofiles": _kind(
-        "ClusterProfile",
-        "cluster",
-        {"cluster": "bed", "providers": [{"name": "aws", "regions": ["eu-central-1", "us-east-1"]}]},
-    ),
-    "sovereigntypolicies": _kind(
-        "SovereigntyPolicy",
-        "team-label",
-        {
-            "matchConstraints": {
-                "resourceRules": [
-                    {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
-                ]
-            },
-            "validationActions": ["Warn"],
-            "validations": [
-                {
-                    "expression": "has(object.metadata.labels) && 'team' in object.metadata.labels",
-                    "message": "no team is named",
-                }
-            ],
+EU = written("Jurisdiction", "eu", {"locatedIn": {"sets": ["EU"]}})
+PROFILE = written(
+    "ClusterProfile",
+    "cluster",
+    {"cluster": "bed", "providers": [{"name": "aws", "regions": ["eu-central-1", "us-east-1"]}]},
+)
+TEAM_LABEL = written(
+    "SovereigntyPolicy",
+    "team-label",
+    {
+        "matchConstraints": {
+            "resourceRules": [
+                {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
+            ]
         },
-    ),
-}
+        "validationActions": ["Warn"],
+        "validations": [
+            {
+                "expression": "has(object.metadata.labels) && 'team' in object.metadata.labels",
+                "message": "no team is named",
+            }
+        ],
+    },
+)
 
 
 @pytest.fixture(scope="module")
 def guard(control_plane: Cluster, webhook_host: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guard]:
     """CRDs, rules, a webhook process that watches the cluster, and its registration computed from the policies."""
     state = tmp_path_factory.mktemp("state")
-    control_plane.kubectl("apply", "-f", str(CRDS))
-    for plural in RULES:
-        control_plane.wait_for(plural, lambda p=plural: control_plane.request("GET", f"{GROUP}/{p}").status == 200)
-    for plural, found in RULES.items():
-        control_plane.request("POST", f"{GROUP}/{plural}", found).ok()
-    arguments = ["--kubeconfig", str(control_plane.kubeconfig), "--name", webhook_host, "--linger", "0"]
-    process = Process(state, arguments)
-    process.ready()
-    endpoint = Endpoint(process.ca.read_bytes(), url=f"https://{webhook_host}:{process.port}")
-    packs = Rulebook.of(builtin())
-    policies = [{"spec": spec} for _, spec in packs.specs("SovereigntyPolicy")]
-    try:
-        with register(control_plane, configurations(guarded([*policies, RULES["sovereigntypolicies"]]), endpoint)):
-            yield Guard(control_plane, process, state)
-    finally:
-        process.stop()
-        for plural, found in RULES.items():
-            control_plane.request("DELETE", f"{GROUP}/{plural}/{found['metadata']['name']}")
+    with guarded_cluster(control_plane, webhook_host, state, (EU, PROFILE, TEAM_LABEL)) as guard:
+        yield guard
 
 
 @pytest.fixture
@@ -246,9 +198,9 @@ def test_the_api_servers_own_audit_log_holds_a_second_copy(
 
 def test_newer_rules_that_do_not_compile_leave_the_old_ones_in_force(guard: Guard, clinic: str) -> None:
     """A broken policy is refused as a whole and shown in the metrics; what was in force stays so."""
-    spec = json.loads(json.dumps(RULES["sovereigntypolicies"]["spec"]))
+    spec = json.loads(json.dumps(TEAM_LABEL["spec"]))
     spec["validations"] = [{"expression": "object.no ==", "message": "m"}]
-    guard.cluster.request("POST", f"{GROUP}/sovereigntypolicies", _kind("SovereigntyPolicy", "broken", spec)).ok()
+    guard.cluster.request("POST", f"{GROUP}/sovereigntypolicies", written("SovereigntyPolicy", "broken", spec)).ok()
     asker = guard.process.ready()
     try:
         guard.cluster.wait_for(
