@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
-from keymgmt.canonical import fields, from_base64url, json_bytes, moment, stamp, to_base64url
-from keymgmt.document import LINEAGE_SIZE, Encoded, Purpose, Region, Stamp
+from keymgmt.canonical import fields, json_bytes, moment, to_base64url
+from keymgmt.document import LINEAGE_SIZE
 from keymgmt.errors import KeyManagementError
 from keymgmt.keys import Algorithm, KeyFacts
 from keymgmt.notes import NoteInvalid, VerifierKey, open_note, sign_note
@@ -23,6 +23,7 @@ from keymgmt.ports import Signer
 from keymgmt.public import Assurance
 from keymgmt.states import State
 from keymgmt.transit.site import REGION_URN
+from keymgmt.written import Encoded, Purpose, Region, Stamp, Strict, VersionDoc, fault, version_fields
 
 FORMAT = "bailiwick.dev/key-attestation/v1"
 PURPOSE = "attestation"
@@ -43,25 +44,17 @@ class AttestationStale(AttestationInvalid):
     """Too old, or made for another question. Ask for a new one, with a nonce of your own."""
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-
 Text = Annotated[str, Field(max_length=512)]
 Nonce = Annotated[str, Field(min_length=8, max_length=128, pattern=r"^[!-~]+$")]
 
 
-class VersionClaim(_Strict):
+class VersionClaim(VersionDoc):
     """One version of a key."""
 
     key_id: str
-    version: Annotated[int, Field(ge=1, strict=True)]
-    state: State
-    created: Stamp
-    public: Encoded
 
 
-class KeyClaim(_Strict):
+class KeyClaim(Strict):
     """One key: what can be done with it, and its versions."""
 
     purpose: Purpose
@@ -75,7 +68,7 @@ class KeyClaim(_Strict):
     versions: Annotated[list[VersionClaim], Field(min_length=1)]
 
 
-class ServerClaim(_Strict):
+class ServerClaim(Strict):
     """The key service, as it was recognised before anything was read from it."""
 
     url: Text
@@ -91,14 +84,14 @@ class ServerClaim(_Strict):
     permissions: dict[Text, list[Text]]  # what they may do to each path that could move or end a key
 
 
-class ApproversClaim(_Strict):
+class ApproversClaim(Strict):
     """Who must agree before a key is revoked or destroyed."""
 
     needed: Annotated[int, Field(ge=1, strict=True)]
     approvers: dict[Text, Encoded]  # public keys
 
 
-class Statement(_Strict):
+class Statement(Strict):
     """Everything that is said."""
 
     region: Region
@@ -114,18 +107,8 @@ class Statement(_Strict):
 
     def facts(self) -> tuple[KeyFacts, ...]:
         """Every version as a keyring shows it."""
-        lineage = from_base64url(self.lineage)
         return tuple(
-            KeyFacts(
-                lineage,
-                self.region,
-                key.purpose,
-                key.algorithm,
-                version.version,
-                moment(version.created),
-                version.state,
-                from_base64url(version.public),
-            )
+            version.of(self.lineage, self.region, key.purpose, key.algorithm)
             for key in self.keys
             for version in key.versions
         )
@@ -150,16 +133,7 @@ def attester_name(region: str) -> str:
 
 def version_claims(keys: Sequence[KeyFacts]) -> list[VersionClaim]:
     """Versions of one key, as a statement shows them."""
-    return [
-        VersionClaim(
-            key_id=key.key_id,
-            version=key.version,
-            state=key.state,
-            created=stamp(key.created),
-            public=to_base64url(key.public),
-        )
-        for key in keys
-    ]
+    return [VersionClaim.model_validate({"key_id": key.key_id, **version_fields(key)}) for key in keys]
 
 
 def sign_statement(statement: Statement, signer: Signer) -> bytes:
@@ -190,9 +164,7 @@ def _parsed(text: str) -> Statement:
     try:
         statement = Statement.model_validate_json(content)
     except ValidationError as error:
-        fault = error.errors(include_input=False, include_url=False, include_context=False)[0]
-        where = ".".join(str(part) for part in fault["loc"]) or "statement"
-        raise AttestationInvalid(f"the statement is malformed: `{where}`: {fault['msg'].lower()}") from None
+        raise AttestationInvalid(f"the statement is malformed: {fault(error, 'statement')}") from None
     if json_bytes(statement.model_dump(mode="json")).decode() + "\n" != content:
         raise AttestationInvalid("the statement is not in canonical form; it was not made by this program")
     return statement

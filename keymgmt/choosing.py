@@ -13,7 +13,6 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from pydantic import Field, ValidationError, model_validator
 
 from keymgmt.approvals import ApprovalPolicy
-from keymgmt.document import Purpose, Region
 from keymgmt.errors import KeyManagementError
 from keymgmt.keyring import FileKeyring
 from keymgmt.kms.settings import FileSettings
@@ -22,6 +21,7 @@ from keymgmt.transit.keyring import TransitKeyring
 from keymgmt.transit.settings import Door, TransitSettings
 from keymgmt.transit.uses import FileUses
 from keymgmt.unlock import Credential, KeyFile, Unlock
+from keymgmt.written import Purpose, Region, fault
 
 LARGEST = 1 << 20  # bytes
 
@@ -113,6 +113,4 @@ def load_keyring_file(path: Path) -> KeyringFile:
     except yaml.YAMLError:
         raise KeyringSettingsInvalid(f"`{path}` is not YAML") from None
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "document"
-        raise KeyringSettingsInvalid(f"`{path}`: `{where}`: {first['msg'].removeprefix('Value error, ')}") from None
+        raise KeyringSettingsInvalid(f"`{path}`: {fault(error)}") from None

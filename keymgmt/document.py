@@ -8,41 +8,32 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
 
 import orjson
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
-from keymgmt.canonical import from_base64url, json_bytes, moment, stamp, to_base64url
+from keymgmt.canonical import from_base64url, json_bytes
 from keymgmt.errors import KeyringInvalid
-from keymgmt.keys import PURPOSE_NAME, REGION_NAME, Algorithm, KeyFacts
-from keymgmt.states import State
+from keymgmt.keys import KeyFacts
 from keymgmt.unlock import Derivation
+from keymgmt.written import (
+    Encoded,
+    ForeignId,
+    NamedKeyDoc,
+    Region,
+    Stamp,
+    Strict,
+    fault,
+    named_key_fields,
+    read_keys,
+)
 
 SCHEMA: Final = "bailiwick.dev/keyring/v1"
 LINEAGE_SIZE = 16
 
 
-def _encoded(text: str) -> str:
-    from_base64url(text)
-    return text
-
-
-def _stamped(text: str) -> str:
-    moment(text)
-    return text
-
-
-Encoded = Annotated[str, AfterValidator(_encoded)]
-Stamp = Annotated[str, AfterValidator(_stamped)]
-Region = Annotated[str, Field(pattern=f"^(?:{REGION_NAME.pattern})$")]
-Purpose = Annotated[str, Field(pattern=f"^(?:{PURPOSE_NAME.pattern})$")]
 Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
-class _Strict(BaseModel):
-    # inputs stay out of messages: a file under a wrong name may hold anybody's secrets
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-
-class DerivationDoc(_Strict):
+class DerivationDoc(Strict):
     """Argon2id's parameters."""
 
     algorithm: Literal["argon2id"]
@@ -52,27 +43,20 @@ class DerivationDoc(_Strict):
     lanes: Annotated[int, Field(ge=1, le=64)]
 
 
-class ApproversDoc(_Strict):
+class ApproversDoc(Strict):
     """Who must agree before a key is revoked or destroyed."""
 
     needed: Annotated[int, Field(ge=1)]
     approvers: dict[str, Encoded]
 
 
-class EntryDoc(_Strict):
+class EntryDoc(NamedKeyDoc):
     """One version of a key, its secret part wrapped or gone."""
 
-    key_id: str
-    purpose: Purpose
-    algorithm: Algorithm
-    version: Annotated[int, Field(ge=1)]
-    state: State
-    created: Stamp
-    public: Encoded
     wrapped: Encoded | None
 
 
-class KeyringDoc(_Strict):
+class KeyringDoc(Strict):
     """The whole file."""
 
     schema_: Literal["bailiwick.dev/keyring/v1"] = Field(alias="schema")
@@ -102,28 +86,17 @@ def parse_document(data: bytes, name: str) -> KeyringDoc:
     """Read a keyring's bytes. Raises KeyringInvalid; proves nothing until `authenticate`."""
     try:
         document = KeyringDoc.model_validate_json(data)
+        read_keys(document.keys, document.lineage, document.region)
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False, include_context=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "document"
-        raise KeyringInvalid(f"`{name}` is not a keyring: `{where}`: {first['msg'].lower()}") from None
-    for entry in document.keys:
-        if facts(document, entry).key_id != entry.key_id:
-            raise KeyringInvalid(f"`{name}`: key id of {entry.purpose} version {entry.version} does not fit the key")
+        raise KeyringInvalid(f"`{name}` is not a keyring: {fault(error)}") from None
+    except ForeignId as error:
+        raise KeyringInvalid(f"`{name}`: {error}") from None
     return document
 
 
 def facts(document: KeyringDoc, entry: EntryDoc) -> KeyFacts:
     """The public side of an entry."""
-    return KeyFacts(
-        lineage=from_base64url(document.lineage),
-        region=document.region,
-        purpose=entry.purpose,
-        algorithm=entry.algorithm,
-        version=entry.version,
-        created=moment(entry.created),
-        state=entry.state,
-        public=from_base64url(entry.public),
-    )
+    return entry.facts(document.lineage, document.region)
 
 
 def derivation_of(document: KeyringDoc) -> Derivation | None:
@@ -159,13 +132,4 @@ def encode_document(document: KeyringDoc) -> bytes:
 
 def entry_of(key: KeyFacts, wrapped: str | None) -> EntryDoc:
     """An entry for a key."""
-    return EntryDoc(
-        key_id=key.key_id,
-        purpose=key.purpose,
-        algorithm=Algorithm(key.algorithm),
-        version=key.version,
-        state=key.state,
-        created=stamp(key.created),
-        public=to_base64url(key.public),
-        wrapped=wrapped,
-    )
+    return EntryDoc.model_validate({**named_key_fields(key), "wrapped": wrapped})

@@ -10,10 +10,9 @@ from typing import Annotated, Literal
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
-from keymgmt.canonical import from_base64url, json_bytes, moment, stamp, to_base64url
-from keymgmt.document import Encoded, Purpose, Region, Stamp
+from keymgmt.canonical import json_bytes, to_base64url
 from keymgmt.errors import (
     KeyDestroyed,
     KeyRevoked,
@@ -27,33 +26,20 @@ from keymgmt.keys import Algorithm, KeyFacts
 from keymgmt.sealing import RegionSealer
 from keymgmt.states import MAY, State, Use
 from keymgmt.wrapping import Recipient, recipient_of
+from keymgmt.written import Encoded, ForeignId, NamedKeyDoc, Region, Strict, fault, named_key_fields, read_keys
 
 # in our own files, in a key service that never hands keys out, or in a hardware module that cannot
 Assurance = Literal["software", "service", "hardware"]
 
 
-class _Key(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    key_id: str
-    purpose: Purpose
-    algorithm: Algorithm
-    version: Annotated[int, Field(ge=1)]
-    state: State
-    created: Stamp
-    public: Encoded
-
-
-class _Document(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
+class _Document(Strict):
     schema_: Literal["bailiwick.dev/keyring-public/v1"] = Field(alias="schema")
     assurance: Assurance
     region: Region
     jurisdiction: str
     lineage: Encoded
     generation: Annotated[int, Field(ge=1)]
-    keys: list[_Key]
+    keys: list[NamedKeyDoc]
 
 
 def encode_public(generation: int, jurisdiction: str, keys: Sequence[KeyFacts], assurance: Assurance) -> bytes:
@@ -66,21 +52,9 @@ def encode_public(generation: int, jurisdiction: str, keys: Sequence[KeyFacts], 
             "jurisdiction": jurisdiction,
             "lineage": to_base64url(keys[0].lineage),
             "generation": generation,
-            "keys": [_plain(key) for key in keys],
+            "keys": [named_key_fields(key) for key in keys],
         }
     )
-
-
-def _plain(key: KeyFacts) -> dict[str, object]:
-    return {
-        "key_id": key.key_id,
-        "purpose": key.purpose,
-        "algorithm": key.algorithm,
-        "version": key.version,
-        "state": key.state.value,
-        "created": stamp(key.created),
-        "public": to_base64url(key.public),
-    }
 
 
 class PublicKeyring:
@@ -181,13 +155,14 @@ def _load(path: Path) -> tuple[_Document, tuple[KeyFacts, ...]]:
     except OSError as error:
         raise KeyringInvalid(f"cannot read `{path}`: {error.strerror}") from error
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "document"
-        raise KeyringInvalid(f"`{path}` is no public part of a keyring: `{where}`: {first['msg'].lower()}") from None
-    keys = tuple(_facts(document, key) for key in document.keys)
-    for key, written in zip(keys, document.keys, strict=True):
-        if key.key_id != written.key_id or not _is_well_formed(key):
-            raise KeyringInvalid(f"`{path}`: key id of {key.address} does not fit the key")
+        raise KeyringInvalid(f"`{path}` is no public part of a keyring: {fault(error)}") from None
+    try:
+        keys = read_keys(document.keys, document.lineage, document.region)
+    except ForeignId as error:
+        raise KeyringInvalid(f"`{path}`: {error}") from None
+    for key in keys:
+        if not _is_well_formed(key):
+            raise KeyringInvalid(f"`{path}`: {key.address} holds no {key.algorithm} key")
     return document, keys
 
 
@@ -196,16 +171,3 @@ def _is_well_formed(key: KeyFacts) -> bool:
         return recipient_of(key) is not None or len(key.public) == (0 if key.algorithm == Algorithm.HMAC else 32)
     except ValueError:
         return False
-
-
-def _facts(document: _Document, key: _Key) -> KeyFacts:
-    return KeyFacts(
-        lineage=from_base64url(document.lineage),
-        region=document.region,
-        purpose=key.purpose,
-        algorithm=key.algorithm,
-        version=key.version,
-        created=moment(key.created),
-        state=key.state,
-        public=from_base64url(key.public),
-    )

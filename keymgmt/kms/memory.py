@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
-from keymgmt.canonical import from_base64url, json_bytes, moment, stamp, to_base64url
+from keymgmt.canonical import json_bytes, to_base64url
 from keymgmt.document import Head
 from keymgmt.errors import KeyManagementError, KeyringUnsafe, KeyringUnwritable
 from keymgmt.keys import KeyFacts
 from keymgmt.ports import Binding
 from keymgmt.regular import open_regular
-from keymgmt.states import State
+from keymgmt.written import Encoded, KeyDoc, Region, Strict, key_fields
 
 SCHEMA: Literal["bailiwick.dev/kms-memory/v1"] = "bailiwick.dev/kms-memory/v1"
 LARGEST = 8 * 1024 * 1024  # bytes
@@ -37,22 +37,12 @@ class Seen:
     served: int = 0  # the version written with last; 0: none yet
 
 
-class _Key(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-    lineage: str
-    region: str
-    purpose: str
-    algorithm: str
-    version: Annotated[int, Field(ge=1)]
-    created: str
-    state: State
-    public: str
+class _Key(KeyDoc):
+    lineage: Encoded
+    region: Region
 
 
-class _Document(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
+class _Document(Strict):
     schema_: Literal["bailiwick.dev/kms-memory/v1"] = Field(alias="schema")
     bound: Annotated[list[str], Field(min_length=4, max_length=4)]
     served: Annotated[int, Field(ge=0)]
@@ -121,37 +111,14 @@ class Memory:
             "served": seen.served,
             "generation": seen.head.generation if seen.head else None,
             "digest": seen.head.digest if seen.head else None,
-            "keys": [_plain_key(key) for key in seen.keys],
+            "keys": [
+                {"lineage": to_base64url(key.lineage), "region": key.region, **key_fields(key)} for key in seen.keys
+            ],
         }
 
 
-def _plain_key(key: KeyFacts) -> dict[str, object]:
-    return {
-        "lineage": to_base64url(key.lineage),
-        "region": key.region,
-        "purpose": key.purpose,
-        "algorithm": str(key.algorithm),
-        "version": key.version,
-        "created": stamp(key.created),
-        "state": key.state.value,
-        "public": to_base64url(key.public),
-    }
-
-
 def _seen(document: _Document) -> Seen:
-    keys = tuple(
-        KeyFacts(
-            lineage=from_base64url(key.lineage),
-            region=key.region,
-            purpose=key.purpose,
-            algorithm=key.algorithm,
-            version=key.version,
-            created=moment(key.created),
-            state=key.state,
-            public=from_base64url(key.public),
-        )
-        for key in document.keys
-    )
+    keys = tuple(key.facts(key.lineage, key.region) for key in document.keys)
     has_head = document.generation is not None and document.digest is not None
     head = Head(document.generation or 0, document.digest or "") if has_head else None
     return Seen(keys, head, document.served)

@@ -48,7 +48,7 @@ def to_serve(
     for key in (active, *sorted(older, key=lambda one: -one.version)):
         if key.version == served or _is_ripe(key, observed, now, ripening):
             return key
-    return older[-1] if older else active  # nothing is ripe: what others have known for longest
+    return older[0] if older else active  # nothing is ripe: what others have known for longest
 
 
 def _is_ripe(key: KeyFacts, observed: Mapping[str, int], now: datetime, ripening: Ripening) -> bool:

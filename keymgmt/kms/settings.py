@@ -9,11 +9,11 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 
-from keymgmt.document import Region
 from keymgmt.errors import KeyManagementError
 from keymgmt.kms.annotations import PURPOSE
 from keymgmt.regular import open_regular
 from keymgmt.transit.settings import Door, TransitSettings
+from keymgmt.written import Region, fault
 
 LARGEST = 1024 * 1024  # bytes
 STRENGTH = {"software": 0, "service": 1, "hardware": 2}
@@ -144,10 +144,7 @@ def parse_settings(text: str, name: str) -> KmsSettings:
         where = f" in line {mark.line + 1}" if mark else ""
         raise SettingsInvalid(f"`{name}` is not YAML{where}") from None
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "document"
-        said = first["msg"].removeprefix("Value error, ")
-        raise SettingsInvalid(f"`{name}`: `{where}`: {said[:1].lower()}{said[1:]}") from None
+        raise SettingsInvalid(f"`{name}`: {fault(error)}") from None
 
 
 def load_settings(path: Path) -> KmsSettings:

@@ -23,6 +23,7 @@ from keymgmt.keys import Algorithm, KeyFacts
 from keymgmt.states import State
 from keymgmt.transit.errors import AnswerInvalid, KeyUnfit
 from keymgmt.transit.site import TransitSite
+from keymgmt.written import fault
 
 LINEAGE_SIZE = 16
 ALGORITHMS = {"ed25519": Algorithm.ED25519, "rsa-4096": Algorithm.RSA_OAEP}
@@ -197,6 +198,4 @@ def _latest(keys: Iterable[KeyFacts]) -> dict[str, int]:
 
 
 def _untyped(site: TransitSite, what: str, error: ValidationError) -> AnswerInvalid:
-    first = error.errors(include_input=False, include_url=False, include_context=False)[0]
-    where = ".".join(str(part) for part in first["loc"]) or "answer"
-    return AnswerInvalid(f"`{site.url}`: `{what}`: `{where}`: {first['msg'].lower()}")
+    return AnswerInvalid(f"`{site.url}`: `{what}`: {fault(error, 'answer')}")

@@ -9,7 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from keymgmt.errors import KeyringUnsafe, NoSuchKey
@@ -69,6 +69,7 @@ def test_never_back(keys: tuple[KeyFacts, ...]) -> None:
         served(*keys, served=2)
 
 
+@example([0, 1, 2], [2, 180])  # nothing ripe at first
 @given(
     st.lists(st.integers(0, 1200), min_size=1, max_size=6, unique=True),
     st.lists(st.integers(0, 3600), min_size=1, max_size=20),
