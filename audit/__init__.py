@@ -24,7 +24,7 @@ from audit.errors import (
     RecordInvalid,
     SignatureInvalid,
 )
-from audit.leaves.record import Record, SealedPart, decision_record, event_record, sealed_bytes
+from audit.leaves.record import Record, SealedPart, decision_record, event_record
 from audit.ports import Envelope, Log, Position, Signer
 
 __all__ = [
@@ -52,5 +52,4 @@ __all__ = [
     "Signer",
     "decision_record",
     "event_record",
-    "sealed_bytes",
 ]

@@ -28,8 +28,6 @@ class Writer:
 class LogSettings:
     """Bounds and rhythms."""
 
-    waiting: int = 4096  # appends in the queue; one more is LogBusy
-    batch: int = 256  # records made durable by one sync, at most
     segment_bytes: int = 16 << 20
     reserve_bytes: int = 512 << 20  # free space below which appends are refused
     alarm_bytes: int = 2 << 30  # free space below which there is a warning, long before

@@ -22,7 +22,6 @@ from keymgmt.states import State
 from webhook.app import create_app, create_probes_app
 from webhook.archiving import Archiving
 from webhook.certificates import Authority
-from webhook.forming import later
 from webhook.ids import DecisionIds
 from webhook.judge import Judge
 from webhook.lifecycle import GUARDED, IN_USE, FromThreads, Lifecycle
@@ -133,7 +132,7 @@ class Records:
         tagger = Tagger(keyring.tagger(TAGGING))
         inputs = SharedInputs(log, sealing(options, keyring), tagger, origin, _now)
         archiving = Archiving(inputs, withheld=emptied)
-        recording = DecisionRecording(where, later, tagger, os.urandom, archiving)
+        recording = DecisionRecording(where, tagger, os.urandom, archiving)
         return cls(recording, inputs, Lifecycle(inputs, origin, _now, archiving.in_force, options.directory / GUARDED))
 
     async def announce(self, options: Options, keyring: FileKeyring) -> None:

@@ -12,15 +12,15 @@ from typing import Any, Protocol
 
 import orjson
 
-from audit.leaves.record import sealed_json
-from audit.leaves.shapes import shape
+from audit.leaves.record import Draft, Unsealed, sealed_json
+from audit.leaves.shapes import shape, time_text
 from audit.leaves.tags import salted
 from policies.consulted import Consulted
 from policies.decision import Decision, Inputs, Reason, Summary
 from policies.json import Json
 from policies.request import Request
 from webhook.archiving import Archived
-from webhook.forming import Form, Formed, Whereabouts
+from webhook.forming import Whereabouts
 from webhook.judge import Call
 
 SALT_BYTES = 16
@@ -50,19 +50,17 @@ class Archiving(Protocol):
 
 
 class DecisionRecording:
-    """`judge.Recording` over a form, tags, and a source of salts."""
+    """`judge.Recording` over tags and a source of salts. What it makes are drafts, which the log's process finishes."""
 
     def __init__(
         self,
         where: Whereabouts,
-        form: Form,
         tags: Tags,
         entropy: Callable[[int], bytes],
         archiving: Archiving | None = None,
     ) -> None:
         """Without `archiving` the records hold reviews and no other inputs: they can't be replayed."""
         self._where = where
-        self._form = form
         self._tags = tags
         self._entropy = entropy
         self._archiving = archiving
@@ -76,13 +74,13 @@ class DecisionRecording:
         now: datetime,
         latency: float,
         consulted: Consulted | None = None,
-    ) -> Formed:
-        """The record and its one sealed part. `latency` in seconds. Raises RecordInvalid, and what the form raises."""
+    ) -> tuple[Draft, tuple[Unsealed]]:
+        """The record and its one part, to be sealed. `latency` in seconds. Raises RecordInvalid."""
         salt = self._entropy(SALT_BYTES)
         request = call.request
         archived = self._archiving.of(decision, consulted) if self._archiving is not None else Archived()
         fields: dict[str, object] = {
-            "time": now,
+            "time": time_text(now),
             "cluster": self._where.cluster,
             "region": self._where.region,
             "engine": decision.inputs.engine,
@@ -97,7 +95,7 @@ class DecisionRecording:
             **_summary(decision.summary),
         }
         part = sealed_json(_sealed(call, decision, salt, archived.document))
-        return self._form(fields, part, request.namespace, archived.needs)
+        return Draft("decision", orjson.dumps(fields), archived.needs), (Unsealed(part, request.namespace),)
 
     def _tagged(self, call: Call, decision: Decision) -> dict[str, object]:
         user = call.request.user

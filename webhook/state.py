@@ -17,7 +17,7 @@ from audit.settings import LogSettings, Writer
 from audit.tlog.notes import VerifierKey
 from keymgmt.keyring import FileKeyring
 from keymgmt.unlock import KeyFile
-from webhook.forming import AtOnce, Whereabouts
+from webhook.forming import Whereabouts, sealing_to
 
 if TYPE_CHECKING:
     from keymgmt.ports import Signer
@@ -100,7 +100,7 @@ def origin_of(options: Options) -> str:
 
 def sealing(options: Options, keyring: FileKeyring) -> Seal:
     """What seals parts of this state directory's records: to the region's public key, bound to its whereabouts."""
-    return AtOnce(whereabouts(options, keyring), keyring.sealer()).seal
+    return sealing_to(whereabouts(options, keyring), keyring.sealer())
 
 
 def whereabouts(options: Options, keyring: FileKeyring) -> Whereabouts:

@@ -4,7 +4,7 @@ Guarantees that a record whose batch is committed is durable with its sealed par
 no number used. Knows nothing of threads, queues or who waits.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,12 @@ from audit.leaves.record import LEAF_LIMIT, Record
 
 Part = tuple[str, bytes]  # id of the key that it is sealed to, ciphertext
 Item = tuple[Record, Sequence[Part]]
+Late = Callable[[], Sequence[Item]]  # who came while others had their turn
+
+
+def nobody() -> Sequence[Item]:
+    """Whoever comes late, where nobody does."""
+    return ()
 
 
 @dataclass(frozen=True, slots=True)

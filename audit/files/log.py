@@ -1,35 +1,23 @@
 """The log on files: an append returns once its record is durable, in one order, with one writer.
 
 Guarantees: nothing is acknowledged before `fdatasync` of the record and its sealed parts; a failed sync ends all
-acknowledging for good; what was acknowledged is found again by the next `open`, or that refuses with the reason; the
-queue is bounded and nothing in it is ever dropped silently. Two threads serve a log: the writer, which commits
-whatever waits as one batch, and the keeper (`audit.files.keeper`), which publishes. Leaves to others: which records are
-written, what a caller does when an append is refused, and where the head is kept for good.
+acknowledging for good; what was acknowledged is found again by the next `open`, or that refuses with the reason. Who
+appends does the writing, one batch at a time; a thread of the log's own, the keeper (`audit.files.keeper`), publishes.
+Leaves to others: which records are written, who waits in which queue (`audit.process`), what a caller does when an
+append is refused, and where the head is kept for good.
 """
 
-import asyncio
 import contextlib
 import errno
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
 from datetime import datetime
 from pathlib import Path
-from queue import Empty, SimpleQueue
-from typing import Any
 
 import orjson
 
-from audit.errors import (
-    LogBusy,
-    LogClosed,
-    LogFull,
-    LogLocked,
-    LogPoisoned,
-    LogRefused,
-    LogUnavailable,
-)
-from audit.files.committer import Committed, Committer, Item, Part
+from audit.errors import LogClosed, LogFull, LogLocked, LogPoisoned, LogRefused, LogUnavailable
+from audit.files.committer import Committed, Committer, Item, Late, nobody
 from audit.files.heads import FileHead, Head
 from audit.files.keeper import Keeper
 from audit.files.layout import HEAD, LOCK, archive_of, wal_of
@@ -43,7 +31,6 @@ from audit.leaves.drafts import Seal, made
 from audit.leaves.leaf import table_digest
 from audit.leaves.record import Draft, Record, Unsealed, event_record
 from audit.ports import Envelope, Position, Signer
-from audit.process.answers import acknowledge, refuse
 from audit.sealed.erasing import finish_erasing
 from audit.settings import LogSettings, LogStatus, Writer
 from audit.tlog.notes import VerifierKey
@@ -54,7 +41,7 @@ Clock = Callable[[], datetime]
 
 
 class FileLog:
-    """A log in a directory. Made by `open`; one per directory, for as many threads and event loops as there are."""
+    """A log in a directory. Made by `open`; one per directory, for as many threads as there are."""
 
     @classmethod
     def open(
@@ -107,14 +94,10 @@ class FileLog:
         self._committer = Committer(
             source.files, source.directory, source.origin, settings.segment_bytes, self._counters
         )
-        self._queue: SimpleQueue[Any] = SimpleQueue()
         self._lock: int | None = None
         self._refusal: LogUnavailable | None = None  # why appends are refused for good
         self._refused = 0
         self._size = 0
-        self._thread = threading.Thread(target=self._run, name="audit-writer", daemon=True)
-        self._last: Any = None  # the stop record: after everything else, in the last batch
-        self._ended = False  # set before the writer looks into the queue for the last time
         self._writing = threading.Lock()  # one batch at a time
         self._keeper = Keeper(
             self,
@@ -127,34 +110,23 @@ class FileLog:
 
     # — appending —
 
-    async def append(self, record: Record | Draft, sealed: Sequence[Envelope | Unsealed] = ()) -> Position:
-        """Return once the record and its sealed parts are durable.
-
-        Raises LogBusy, LogFull, LogPoisoned, LogClosed (all LogUnavailable), RecordInvalid for too many parts. A caller
-        that stops waiting doesn't undo the append.
-        """
-        if self._refusal is not None or self._queue.qsize() >= self._settings.waiting or self._keeper.refuses:
-            raise self._refuse()
-        record, parts = self.made(record, sealed)
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Position] = loop.create_future()
-        self._queue.put((record, parts, future, loop))
-        if self._ended:
-            self._sweep()
-        return await future
-
     def append_now(self, record: Record | Draft, sealed: Sequence[Envelope | Unsealed] = ()) -> Position:
-        """The same for a thread without an event loop; blocks."""
-        if self._refusal is not None or self._queue.qsize() >= self._settings.waiting or self._keeper.refuses:
-            raise self._refuse()
-        return self._append_own(*self.made(record, sealed)).result()
+        """Return once the record and its sealed parts are durable; blocks.
+
+        Raises LogBusy, LogFull, LogPoisoned, LogClosed (all LogUnavailable), RecordInvalid for too many parts.
+        """
+        committed = self.append_batch([self.made(record, sealed)])
+        return Position(self.origin, committed.first, committed.pairs[0][0])
 
     def made(self, record: Record | Draft, sealed: Sequence[Envelope | Unsealed]) -> Item:
         """What `append_batch` takes. Raises RecordInvalid for too many parts, and for a draft that is no record."""
         return made(record, sealed, self._seal)
 
-    def append_batch(self, items: Sequence[Item]) -> Committed:
-        """Make these records durable in the caller's own thread, all or none. Blocks. Raises LogUnavailable."""
+    def append_batch(self, items: Sequence[Item], late: Late = nobody) -> Committed:  # noqa: ARG002  # nobody waits here
+        """Make these records durable in the caller's own thread, all or none. Blocks. Raises LogUnavailable.
+
+        `late` is not asked: a log with one writer waits for no turn.
+        """
         with self._writing:
             if self._refusal is not None or self._keeper.refuses:
                 raise self._refuse()
@@ -167,7 +139,7 @@ class FileLog:
 
     def healthy(self) -> bool:
         """Whether an append may succeed now."""
-        return self._refusal is None and not self._keeper.refuses and self._thread.is_alive()
+        return self._refusal is None and not self._keeper.refuses
 
     def status(self) -> LogStatus:
         """The state of things, cheap enough for every scrape."""
@@ -178,7 +150,7 @@ class FileLog:
             keeper.published,
             keeper.signed,
             keeper.unsigned_seconds(),
-            self._queue.qsize(),
+            0,
             self._refused,
             trouble,
             keeper.free,
@@ -189,31 +161,29 @@ class FileLog:
         """Have what is durable published and signed now rather than in the next round."""
         self._keeper.hurry()
 
-    async def close(self) -> None:
-        """Make durable what waits, write a stop record, publish, sign, let go. Appends from here on are LogClosed."""
-        await asyncio.to_thread(self.close_now)
-
     def close_now(self, *, successor: str = "") -> None:
-        """The same for a thread without an event loop. With a `successor` this log has ended: that shard goes on."""
-        if isinstance(self._refusal, LogClosed):
-            return
-        if self._refusal is None:
+        """Write a stop record, publish, sign, let go; appends from here on are LogClosed.
+
+        With a `successor` this log has ended: that shard goes on.
+        """
+        with self._writing:
+            if isinstance(self._refusal, LogClosed):
+                return
             said = {"reason": "the next shard goes on", "next": successor} if successor else {"reason": "closed"}
-            stop = self._event("stop", {"refused": self._refused, **said})
-            self._last = (stop, (), Future(), None)
-        self._refusal = self._refusal or LogClosed("the log is closed")
-        self._queue.put(None)
-        self._thread.join()
+            if self._refusal is None:
+                with contextlib.suppress(LogUnavailable):
+                    self._commit([(self._event("stop", {"refused": self._refused, **said}), ())])
+            self._refusal = LogClosed("the log is closed")
         self._keeper.stop()
-        self._refusal = LogClosed("the log is closed")
         self._release()
 
     # — what the keeper asks of the log —
 
     def beat(self, unsigned_seconds: float) -> None:
-        """Put a heartbeat into the queue; nobody waits for it."""
-        if self._refusal is None:
-            self._append_own(self._event("heartbeat", {"refused": self._refused, "unsigned_s": int(unsigned_seconds)}))
+        """Record a heartbeat; one that is refused is no trouble of its own."""
+        said: dict[str, object] = {"refused": self._refused, "unsigned_s": int(unsigned_seconds)}
+        with contextlib.suppress(LogUnavailable):
+            self.append_now(self._event("heartbeat", said))
 
     def poison(self, error: Exception) -> None:
         """Acknowledge nothing any more."""
@@ -248,32 +218,21 @@ class FileLog:
         if self._keeper.refuses:
             raise self._keeper.refuses
         self._size = records.size
-        self._thread.start()
         self._say_start(records.size, records.last.torn if records.last else 0, records.last_leaf)
         self._keeper.start()
 
     def _say_start(self, size: int, torn: int, last_leaf: bytes) -> None:
-        try:
-            if size == 0:
-                key = VerifierKey.ed25519(self._source.signer.name, self._source.signer.public_key)
-                genesis: dict[str, object] = {
-                    "origin": self._source.origin,
-                    "log_key": str(key),
-                    "table": table_digest().hex(),
-                    **self._genesis,
-                }
-                self._append_own(self._event("genesis", genesis)).result()
-            clean = size == 0 or (last_leaf != b"" and orjson.loads(last_leaf)["schema"].startswith("bailiwick.stop/"))
-            start = self._event("start", {"found": size, "torn": torn, "clean": clean})
-            self._append_own(start).result()
-        except BaseException:
-            self._stop_threads()
-            raise
-
-    def _stop_threads(self) -> None:
-        self._refusal = self._refusal or LogClosed("the log did not start")
-        self._queue.put(None)
-        self._thread.join()
+        if size == 0:
+            key = VerifierKey.ed25519(self._source.signer.name, self._source.signer.public_key)
+            genesis: dict[str, object] = {
+                "origin": self._source.origin,
+                "log_key": str(key),
+                "table": table_digest().hex(),
+                **self._genesis,
+            }
+            self._commit([(self._event("genesis", genesis), ())])
+        clean = size == 0 or (last_leaf != b"" and orjson.loads(last_leaf)["schema"].startswith("bailiwick.stop/"))
+        self._commit([(self._event("start", {"found": size, "torn": torn, "clean": clean}), ())])
 
     def _take_lock(self) -> None:
         self._lock = self._source.files.open(self._source.directory / LOCK, create=True)
@@ -292,51 +251,7 @@ class FileLog:
         who = {"cluster": self._writer.cluster, "region": self._writer.region, "engine": self._writer.engine}
         return event_record(schema, {"time": self._clock(), **who, **fields})
 
-    # — the writer's thread —
-
-    def _append_own(self, record: Record, parts: Sequence[Part] = ()) -> "Future[Position]":
-        future: Future[Position] = Future()
-        self._queue.put((record, parts, future, None))
-        if self._ended:
-            self._sweep()
-        return future
-
-    def _run(self) -> None:
-        """Commit whatever waits, until None comes; INVARIANT: every item taken is answered."""
-        queue, limit = self._queue, self._settings.batch
-        while not self._ended:
-            batch = [queue.get()]
-            with contextlib.suppress(Empty):
-                while len(batch) < limit:
-                    batch.append(queue.get_nowait())
-            if None in batch:
-                self._ended = True
-                batch = [item for item in (*batch, *self._drained(), self._last) if item is not None]
-            if batch:
-                self._serve(batch)
-
-    def _drained(self) -> list[Any]:
-        """What is left in the queue."""
-        rest = []
-        with contextlib.suppress(Empty):
-            while True:
-                rest.append(self._queue.get_nowait())
-        return [item for item in rest if item is not None]
-
-    def _sweep(self) -> None:
-        """Answer what came in after the writer's last look."""
-        refuse(self._drained(), LogClosed("the log is closed"))
-
-    def _serve(self, batch: list[Any]) -> None:
-        try:
-            with self._writing:
-                if isinstance(self._refusal, LogPoisoned):
-                    raise self._refusal
-                committed = self._commit([(item[0], item[1]) for item in batch])
-        except LogUnavailable as error:
-            refuse(batch, error)
-        else:
-            acknowledge(batch, committed, self._source.origin)
+    # — writing —
 
     def _commit(self, items: Sequence[Item]) -> Committed:
         """One batch, by whoever holds `_writing`. Raises LogUnavailable; nothing of the batch counts then."""
@@ -355,11 +270,8 @@ class FileLog:
 
     def _refuse(self) -> LogUnavailable:
         self._refused += 1
-        if self._refusal is not None:
-            return type(self._refusal)(str(self._refusal))
-        if self._keeper.refuses:
-            return type(self._keeper.refuses)(str(self._keeper.refuses))
-        return LogBusy(f"{self._settings.waiting} appends wait for the disk already: try again")
+        why = self._refusal or self._keeper.refuses or LogClosed("the log is closed")
+        return type(why)(str(why))
 
 
 def successor_in(leaf: bytes) -> str:

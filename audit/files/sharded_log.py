@@ -19,7 +19,7 @@ from typing import Any
 import orjson
 
 from audit.errors import LogBusy, LogCorrupt, LogLocked, PruneRefused
-from audit.files.committer import Committed, Item
+from audit.files.committer import Committed, Item, Late, nobody
 from audit.files.heads import FileHead
 from audit.files.holds import HOLDS, keep_holds, standing_holds, take_hold
 from audit.files.layout import HEAD, LOCK
@@ -118,10 +118,10 @@ class ShardedLog:
         """The name of the shard that is written."""
         return self._shard.origin
 
-    def append_batch(self, items: Sequence[Item]) -> Committed:
+    def append_batch(self, items: Sequence[Item], late: Late = nobody) -> Committed:
         """As `FileLog.append_batch`. Raises LogUnavailable."""
         with self._switch:
-            return self._current().append_batch(items)
+            return self._current().append_batch(items, late)
 
     def append_now(self, record: Record | Draft, sealed: Sequence[Envelope | Unsealed] = ()) -> Position:
         """As `FileLog.append_now`; a legal hold is taken into the list of those that stand. Raises LogUnavailable."""

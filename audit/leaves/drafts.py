@@ -9,10 +9,18 @@ from collections.abc import Callable, Sequence
 import orjson
 
 from audit.errors import RecordInvalid
-from audit.files.committer import Item
-from audit.leaves.record import Draft, Record, Unsealed, deflated, event_record
+from audit.files.committer import Item, Part
+from audit.leaves.record import (
+    KEY_ID_LIMIT,
+    SEALED_LIMIT,
+    SEALED_PARTS_LIMIT,
+    Draft,
+    Record,
+    Unsealed,
+    deflated,
+    event_record,
+)
 from audit.ports import Envelope
-from audit.process.answers import sealed_parts_of
 
 Seal = Callable[[bytes, str], Envelope]  # plaintext, and the namespace that it is bound to
 
@@ -42,3 +50,24 @@ def _sealed(part: Envelope | Unsealed, seal: Seal | None) -> Envelope:
         raise
     except Exception as error:  # whatever keyring it is: what can't be sealed isn't recorded
         raise RecordInvalid(f"a part can't be sealed: {error}") from error
+
+
+def sealed_parts_of(sealed: Sequence[Envelope]) -> list[Part]:
+    """Key ids and ciphertexts, checked while only their owner waits. Raises RecordInvalid."""
+    if len(sealed) > SEALED_PARTS_LIMIT:
+        raise RecordInvalid(f"a record has at most {SEALED_PARTS_LIMIT} sealed parts, got {len(sealed)}")
+    return [(_key_id(envelope), _ciphertext(envelope)) for envelope in sealed]
+
+
+def _key_id(envelope: Envelope) -> str:
+    key_id = getattr(envelope, "key_id", "")
+    if not isinstance(key_id, str) or len(key_id) > KEY_ID_LIMIT or not (key_id.isascii() and key_id.isprintable()):
+        raise RecordInvalid(f"the id of a sealed part's key is printable ASCII of at most {KEY_ID_LIMIT} characters")
+    return key_id
+
+
+def _ciphertext(envelope: Envelope) -> bytes:
+    data = envelope.to_bytes()
+    if not isinstance(data, bytes) or len(data) > SEALED_LIMIT:
+        raise RecordInvalid(f"a sealed part is at most {SEALED_LIMIT} bytes")
+    return data

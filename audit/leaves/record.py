@@ -3,7 +3,7 @@
 Guarantees that a record's bytes are UTF-8 JSON with sorted keys, no floats and no insignificant whitespace, at most
 65,535 bytes once the log has added `written`, and that they hold only fields of the table (`leaf.yaml`). The bytes
 are hashed and stored as they are and never serialised again. Personal values have no field here: they come as tags
-(`audit.leaves.tags`) or go into a sealed part (`sealed_bytes`).
+(`audit.leaves.tags`) or go into a sealed part (`sealed_json`).
 """
 
 import hashlib
@@ -91,13 +91,8 @@ def event_record(schema: str, fields: Mapping[str, object]) -> Record:
     return _record(shape(schema), fields)
 
 
-def sealed_bytes(fields: Mapping[str, object]) -> bytes:
-    """Plaintext of a decision's sealed part, deflated. Raises RecordInvalid for a field that the table doesn't seal."""
-    return deflated(sealed_json(fields))
-
-
 def sealed_json(fields: Mapping[str, object]) -> bytes:
-    """The same, not deflated yet."""
+    """Plaintext of a decision's sealed part, not deflated yet. Raises RecordInvalid for what the table doesn't seal."""
     known = {field.name for field in schemas()["decision"].sealed}
     for name in fields:
         if name not in known:

@@ -27,10 +27,10 @@ class RemoteLog(asyncio.Protocol):
     """One connection to a log's process. Made by `over`."""
 
     @classmethod
-    async def over(cls, channel: socket.socket) -> "RemoteLog":
+    async def over(cls, channel: socket.socket, *, waiting: int = WAITING) -> "RemoteLog":
         """The log at the other end of a connected socket. Raises what opening it there raised, LogGone, WireBroken."""
         loop = asyncio.get_running_loop()
-        _, log = await loop.create_unix_connection(cls, sock=channel)
+        _, log = await loop.create_unix_connection(lambda: cls(waiting), sock=channel)
         try:
             await log._opened
         except BaseException:
@@ -39,7 +39,8 @@ class RemoteLog(asyncio.Protocol):
             raise
         return log
 
-    def __init__(self) -> None:
+    def __init__(self, waiting: int) -> None:
+        self._most = waiting
         loop = asyncio.get_running_loop()
         self.lost: asyncio.Future[None] = loop.create_future()  # done once the other end is gone
         self._opened: asyncio.Future[None] = loop.create_future()
@@ -59,7 +60,7 @@ class RemoteLog(asyncio.Protocol):
 
     async def append(self, record: Record | Draft, sealed: Sequence[Envelope | Unsealed] = ()) -> Position:
         """Return once the record and its sealed parts are durable. Raises LogUnavailable, RecordInvalid."""
-        if self._refusal is not None or len(self._next) + len(self._sent) >= WAITING:
+        if self._refusal is not None or len(self._next) + len(self._sent) >= self._most:
             raise self._refuse()
         self._pieces += item_bytes(record, sealed)
         future: asyncio.Future[Position] = self._loop.create_future()
@@ -169,7 +170,7 @@ class RemoteLog(asyncio.Protocol):
         self._refused += 1
         if self._refusal is not None:
             return type(self._refusal)(str(self._refusal))
-        return LogBusy(f"{WAITING} appends wait for the disk already: try again")
+        return LogBusy(f"{self._most} appends wait for the disk already: try again")
 
 
 def _reject(waiting: Sequence["asyncio.Future[Any]"], error: Exception) -> None:

@@ -12,10 +12,10 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from audit.errors import LogUnavailable, RecordInvalid
-from audit.files.committer import Committed, Item
+from audit.files.committer import Committed, Item, Late
 from audit.leaves.record import Draft, Record, Unsealed
 from audit.ports import Envelope
-from audit.process.wire import LENGTH, Sent, done_message, failed_message, read_batch, state_message
+from audit.process.wire import LENGTH, done_message, failed_message, read_batch, state_message
 from audit.settings import LogStatus
 
 AT_ONCE = 256  # records of one batch, or a message more
@@ -34,7 +34,7 @@ class Served(Protocol):
 
     def made(self, record: Record | Draft, sealed: Sequence[Envelope | Unsealed]) -> Item: ...
 
-    def append_batch(self, items: Sequence[Item]) -> Committed: ...
+    def append_batch(self, items: Sequence[Item], late: Late) -> Committed: ...
 
 
 def serve(log: Served, channel: socket.socket, tend: Callable[[], None] = lambda: None) -> None:
@@ -50,36 +50,48 @@ def serve(log: Served, channel: socket.socket, tend: Callable[[], None] = lambda
             channel.sendall(state_message(log.healthy(), log.origin, log.status()))
             due = time.monotonic() + STATE_SECONDS
         if _readable(channel, max(due - time.monotonic(), 0)):
-            items = _waiting(channel)
-            if items is None:
+            first = _received(channel)
+            if first is None:
                 return  # nobody waits any more, not even for what came of half a message
-            channel.sendall(_answer(log, items))
+            channel.sendall(_Turn(log, channel).answer(first))
 
 
-def _waiting(channel: socket.socket) -> list[Sent] | None:
-    """Whatever waits, up to about one batch; None when the other end is gone."""
-    items: list[Sent] = []
-    while not items or (len(items) < AT_ONCE and _readable(channel, 0)):
-        message = _received(channel)
-        if message is None:
-            return None
-        items += read_batch(message)
-    return items
+class _Turn:
+    """One batch: the message that came, what piles up behind it, and who comes while the log waits for its turn."""
 
+    def __init__(self, log: Served, channel: socket.socket) -> None:
+        self._log = log
+        self._channel = channel
+        self._sent = 0
+        self._refused: dict[int, str] = {}
 
-def _answer(log: Served, sent: list[Sent]) -> bytes:
-    items: list[Item] = []
-    refused: dict[int, str] = {}
-    for place, one in enumerate(sent):
+    def answer(self, message: bytes) -> bytes:
+        """What becomes of the records, as a message."""
+        items = [*self._made(message), *self._late()]
         try:
-            items.append(log.made(*one))
-        except RecordInvalid as error:
-            refused[place] = str(error)
-    try:
-        committed = log.append_batch(items)
-    except LogUnavailable as error:
-        return failed_message(error, len(sent))
-    return done_message(committed.first, [digest for digest, _ in committed.pairs], refused)
+            committed = self._log.append_batch(items, self._late)
+        except LogUnavailable as error:
+            return failed_message(error, self._sent)
+        return done_message(committed.first, [digest for digest, _ in committed.pairs], self._refused)
+
+    def _late(self) -> list[Item]:
+        items: list[Item] = []
+        while self._sent < AT_ONCE and _readable(self._channel, 0):
+            message = _received(self._channel)
+            if message is None:
+                break  # gone: nobody will read the answer, and the next look finds the end again
+            items += self._made(message)
+        return items
+
+    def _made(self, message: bytes) -> list[Item]:
+        items: list[Item] = []
+        for one in read_batch(message):
+            try:
+                items.append(self._log.made(*one))
+            except RecordInvalid as error:
+                self._refused[self._sent] = str(error)
+            self._sent += 1
+        return items
 
 
 def _readable(channel: socket.socket, seconds: float) -> bool:

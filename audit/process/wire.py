@@ -12,9 +12,9 @@ import orjson
 
 from audit import errors
 from audit.errors import AuditError, LogUnavailable, WireBroken
+from audit.leaves.drafts import sealed_parts_of
 from audit.leaves.record import Draft, Record, SealedPart, Unsealed
 from audit.ports import Envelope
-from audit.process.answers import sealed_parts_of
 from audit.settings import LogStatus
 
 LENGTH = struct.Struct(">I")

@@ -129,7 +129,7 @@ def test_what_lies_in_it(log: Path, pack: bytes) -> None:
 
 def test_a_large_pack_has_single_proofs_of_refusals(tmp_path: Path) -> None:
     """Beyond a thousand records one proof covers all, and single ones are there for refusals."""
-    opened = open_log(tmp_path / "log", segment_bytes=1 << 20, waiting=4096)
+    opened = open_log(tmp_path / "log", segment_bytes=1 << 20)
     for number in range(1_010):
         opened.append_now(decision_record(fields(number)))
     opened.close_now()

@@ -1,6 +1,5 @@
 """Exports: only of what verifies, equal in content to the log, harmless whatever the log holds, in flat memory."""
 
-import asyncio
 import csv
 import io
 import json
@@ -50,6 +49,7 @@ from tests.audit.exporting import (
     many_tenants,
     population,
 )
+from tests.audit.wired import fill
 from tests.audit.worlds import NOON, ORIGIN, SMALL, WRITER, Clock, NoteKey, decision, filled, open_log
 
 FEW = ("csv", "ndjson", "ocsf", "kube-audit")
@@ -431,11 +431,10 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
 
-async def _fill(directory: Path, count: int) -> None:
-    log = open_log(directory, segment_bytes=1 << 20, publish_leaves=4096, publish_seconds=1.0, waiting=4096)
-    for begin in range(0, count, 500):
-        await asyncio.gather(*[log.append(decision(number)) for number in range(begin, begin + 500)])
-    await log.close()
+def _fill(directory: Path, count: int) -> None:
+    log = open_log(directory, segment_bytes=1 << 20, publish_leaves=4096, publish_seconds=1.0)
+    fill(log, [decision(number) for number in range(count)])
+    log.close_now()
 
 
 MANY = int(os.environ.get("BAILIWICK_EXPORT_RECORDS", "15000"))
@@ -447,7 +446,7 @@ def test_memory_is_flat(names: tuple[str, ...], tmp_path: Path) -> None:
     peaks = []
     for count in (MANY // 3, MANY):
         directory = tmp_path / f"log-{count}"
-        asyncio.run(_fill(directory, count))
+        _fill(directory, count)
         (tmp_path / f"out-{count}").mkdir()
         words = [sys.executable, "-c", _PEAK, str(directory), str(tmp_path / f"out-{count}"), str(KEY), *names]
         shown = subprocess.run(words, capture_output=True, text=True, timeout=600, check=False)

@@ -23,6 +23,7 @@ from audit.files.log import FileLog, LogSettings, Writer
 from audit.files.segments import archive_hash
 from audit.reading import prove, read_records, read_sealed
 from tests.audit.disks import Fault, SimulatedDisk
+from tests.audit.wired import wired
 from tests.audit.worlds import ORIGIN, NoteKey, decision, filled, open_log, sealed
 
 HOME = Path("/log")
@@ -61,48 +62,49 @@ class Gate:
 
 async def test_no_answer_before_the_sync(log: FileLog, disk: SimulatedDisk) -> None:
     """While the disk syncs nobody is answered; once it has, the record is durable on the disk itself."""
-    gate = Gate(disk)
-    waiting = asyncio.ensure_future(log.append(decision(1), sealed(1)))
-    await asyncio.to_thread(gate.waiting.wait, 10)
-    done, _ = await asyncio.wait([waiting], timeout=0.05)
-    assert not done
-    gate.open()
-    position = await waiting
+    async with wired(log) as remote:
+        gate = Gate(disk)
+        waiting = asyncio.ensure_future(remote.append(decision(1), sealed(1)))
+        await asyncio.to_thread(gate.waiting.wait, 10)
+        done, _ = await asyncio.wait([waiting], timeout=0.05)
+        assert not done
+        gate.open()
+        position = await waiting
     durable = b"".join(inode.durable for inode in disk._inodes)
     assert position.leaf_hash in durable
     assert sealed(1)[0].to_bytes() in durable
 
 
-async def test_a_failed_sync_is_the_end(log: FileLog, disk: SimulatedDisk) -> None:
+def test_a_failed_sync_is_the_end(log: FileLog, disk: SimulatedDisk) -> None:
     """After one failed sync nothing is acknowledged ever again, though the disk would sync now; a restart recovers."""
-    kept = await log.append(decision(0))
+    kept = log.append_now(decision(0))
     disk.fault = Fault(1, only="sync_data")
     with pytest.raises(LogPoisoned, match="EIO"):
-        await log.append(decision(1))
+        log.append_now(decision(1))
     assert not log.healthy()
     disk.fault = None
     for _ in range(3):
         with pytest.raises(LogPoisoned):
-            await log.append(decision(2))
+            log.append_now(decision(2))
     assert "stopped for good" in log.status().trouble
-    await log.close()
+    log.close_now()
     again = open_log(HOME, files=disk, boot="boot-2")
     assert again.healthy()
-    await again.close()
+    again.close_now()
     leaves = {record.index: record for record in read_records(HOME, files=disk)}
     assert leaves[kept.index].hash == kept.leaf_hash
     assert verify_log(HOME, [NoteKey().verifier()], files=disk).ok
 
 
-async def test_a_full_disk_refuses_and_recovers(log: FileLog, disk: SimulatedDisk) -> None:
+def test_a_full_disk_refuses_and_recovers(log: FileLog, disk: SimulatedDisk) -> None:
     """What finds no room is refused and leaves no number used; with room again the counters go on without a gap."""
     disk.fault = Fault(1, error=28, only="write", forever=True)
     for number in range(3):
         with pytest.raises(LogFull):
-            await log.append(decision(number), sealed(number))
+            log.append_now(decision(number), sealed(number))
     disk.fault = None
-    await log.append(decision(3), sealed(3))
-    await log.close()
+    log.append_now(decision(3), sealed(3))
+    log.close_now()
     report = verify_log(HOME, [NoteKey().verifier()], files=disk)
     assert [str(problem) for problem in report.problems] == []
     ids = [record.fields.get("id") for record in read_records(HOME, files=disk)]

@@ -1,6 +1,5 @@
 """The mirror: what it copies, what it refuses, how it alarms, and that the server shows just what is published."""
 
-import asyncio
 import random
 import shutil
 import subprocess
@@ -30,6 +29,7 @@ from audit.witness.collecting import Collector
 from tests.audit.disks import Fault, SimulatedDisk
 from tests.audit.test_policy import vkey, witness
 from tests.audit.test_witness import World, policy_of
+from tests.audit.wired import fill
 from tests.audit.worlds import CORPORA, ORIGIN, NoteKey, decision, filled, open_log, until
 from webhook.certificates import Authority
 
@@ -102,15 +102,10 @@ def prove_hash(directory: Path, index: int) -> bytes:
 
 def test_levels_above_the_second(tmp_path: Path) -> None:
     """A copy of 70,000 records, three levels of tiles, is whole, and is taken up again at its end."""
-    settings = LogSettings(reserve_bytes=0, heartbeat_seconds=0, batch=4096, waiting=100_000)
+    settings = LogSettings(reserve_bytes=0, heartbeat_seconds=0)
     log = open_log(tmp_path / "log", settings=settings)
     record = decision(1)
-
-    async def fill() -> None:
-        for _ in range(11):
-            await asyncio.gather(*[log.append(record) for _ in range(6400)])
-
-    asyncio.run(fill())
+    fill(log, [record] * 70_400, at_once=4096)
     log.close_now()
     with mirrored(PublishedFiles(tmp_path / "log"), tmp_path / "copy") as copy:
         assert copy.round().size == 70_403

@@ -33,6 +33,7 @@ from tests.audit.backends import Tables
 from tests.audit.servers import Server
 from tests.audit.test_mirror import run
 from tests.audit.test_witness import World, policy_of
+from tests.audit.wired import wired
 from tests.audit.worlds import ORIGIN, SMALL, WRITER, Clock, NoteKey, decision, sealed, until
 
 Ledger = dict[str, Position]
@@ -63,16 +64,17 @@ def check(tables: Tables, ledger: Ledger, refused: set[str]) -> None:
 async def produce(log: PostgresLog, names: range, ledger: Ledger, refused: set[str], width: int = 16) -> None:
     """Append these decisions, so many at a time; each is tried once."""
     numbers = iter(names)
+    async with wired(log) as remote:
 
-    async def one() -> None:
-        for number in numbers:
-            try:
-                ledger[f"decision-{number}"] = await log.append(decision(number), sealed(number))
-            except LogUnavailable:
-                refused.add(f"decision-{number}")
-                await asyncio.sleep(0.2)
+        async def one() -> None:
+            for number in numbers:
+                try:
+                    ledger[f"decision-{number}"] = await remote.append(decision(number), sealed(number))
+                except LogUnavailable:
+                    refused.add(f"decision-{number}")
+                    await asyncio.sleep(0.2)
 
-    await asyncio.gather(*[one() for _ in range(width)])
+        await asyncio.gather(*[one() for _ in range(width)])
 
 
 # — rights —
@@ -300,7 +302,7 @@ async def test_connections_that_break_at_any_moment(tables: Tables) -> None:
     await produce(log, range(700), ledger, refused)
     ended.set()
     thread.join()
-    await log.close()
+    await asyncio.to_thread(log.close_now)
     check(tables, ledger, refused)
     assert len(ledger) > 500
 
@@ -324,7 +326,7 @@ async def test_a_server_that_crashes_under_load(tables: Tables, how: str) -> Non
         else:
             await asyncio.to_thread(tables.server.restart)
     await load
-    await log.close()
+    await asyncio.to_thread(log.close_now)
     check(tables, ledger, refused)
     assert len(ledger) > 500
 
@@ -353,7 +355,7 @@ async def test_a_failover_to_a_synchronous_standby(tables: Tables) -> None:
         await asyncio.to_thread(standby.promote)
         await asyncio.gather(*load)
         for log in logs:
-            await log.close()
+            await asyncio.to_thread(log.close_now)
         tables.server = standby
         check(tables, ledgers[0] | ledgers[1], refused)
         assert len(ledgers[0]) + len(ledgers[1]) > 800
@@ -513,7 +515,8 @@ async def test_two_replicas_share_one_order(tables: Tables) -> None:
         *[produce(log, span, ledger, refused) for log, span, ledger in zip(logs, spans, ledgers, strict=True)]
     )
     assert refused == set()
-    await asyncio.gather(*[log.close() for log in logs])
+    for log in logs:
+        log.close_now()
     check(tables, ledgers[0] | ledgers[1] | ledgers[2], refused)
     report = tables.report()
     assert report.writers == {f"bailiwick-{number}": 402 + (number == 0) for number in range(3)}

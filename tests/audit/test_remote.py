@@ -3,9 +3,8 @@
 import asyncio
 import errno
 import socket
-import threading
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -20,7 +19,6 @@ from audit.files.log import FileLog
 from audit.leaves.record import Draft, Unsealed, opened_fields
 from audit.leaves.shapes import time_text
 from audit.process.remote import WAITING, RemoteLog
-from audit.process.serving import serve
 from audit.process.wire import (
     LENGTH,
     batch_message,
@@ -33,34 +31,18 @@ from audit.process.wire import (
 )
 from audit.reading import read_records, sealed_parts
 from tests.audit.disks import Fault, SimulatedDisk
+from tests.audit.wired import served, wired
 from tests.audit.worlds import ORIGIN, decision, fields, open_log
 
 HOME = Path("/log")
-
-
-@contextmanager
-def served(log: FileLog) -> Iterator[socket.socket]:
-    """A thread that serves the log; what is given is the other end."""
-    ours, theirs = socket.socketpair()
-    thread = threading.Thread(target=serve, args=(log, theirs))
-    thread.start()
-    try:
-        yield ours
-    finally:
-        ours.close()
-        thread.join(10)
-        theirs.close()
 
 
 @asynccontextmanager
 async def connected(disk: SimulatedDisk, **settings: object) -> AsyncIterator[tuple[RemoteLog, FileLog]]:
     log = open_log(HOME, files=disk, **settings)  # type: ignore[arg-type]
     try:
-        with served(log) as channel:
-            remote = await RemoteLog.over(channel)
+        async with wired(log) as remote:
             yield remote, log
-            remote.drop()
-            await remote.lost
     finally:
         disk.fault = None
         log.close_now()

@@ -22,9 +22,7 @@ from audit.tlog import VerifierKey
 CORPORA = Path(__file__).parents[3] / "shared" / "corpora"
 ORIGIN = "audit.eu-de.example.org/prod-7"
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
-SMALL = LogSettings(
-    segment_bytes=16_384, reserve_bytes=0, publish_seconds=0.02, heartbeat_seconds=0, waiting=512, publish_leaves=64
-)
+SMALL = LogSettings(segment_bytes=16_384, reserve_bytes=0, publish_seconds=0.02, heartbeat_seconds=0, publish_leaves=64)
 
 
 class SignerDown(Exception):

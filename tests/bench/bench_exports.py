@@ -5,7 +5,6 @@ records (100,000). Exits 1 when a figure misses its target: a report of 100,000 
 What is said of memory is the peak of a process of its own that verifies and exports.
 """
 
-import asyncio
 import os
 import subprocess
 import sys
@@ -42,13 +41,13 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 """
 
 
-async def _fill(directory: Path, count: int) -> None:
+def _fill(directory: Path, count: int) -> None:
     writer = Writer("bench-0", "boot", "prod-7", "eu-de")
     settings = LogSettings(reserve_bytes=0)
     log = FileLog.open(directory, origin=ORIGIN, signer=Signer(), clock=lambda: NOON, writer=writer, settings=settings)
     for at in range(0, count, 2_000):
-        await asyncio.gather(*[log.append(record(number)) for number in range(at, min(count, at + 2_000))])
-    await log.close()
+        log.append_batch([(record(number), ()) for number in range(at, min(count, at + 2_000))])
+    log.close_now()
 
 
 def _cpu(work: Callable[[], object]) -> float:
@@ -85,7 +84,7 @@ def main() -> int:
     """Print each figure as it is measured; 1 when a target is missed."""
     with tempfile.TemporaryDirectory(prefix="bench-exports-") as made:
         folder = Path(made)
-        asyncio.run(_fill(folder / "log", RECORDS))
+        _fill(folder / "log", RECORDS)
         population = verified_population(folder / "log", [KEY])
         _streamed(population, folder)
         seconds, megabytes = _whole(population, folder, "html")

@@ -7,7 +7,9 @@ from datetime import datetime
 from hashlib import sha256
 
 from audit.errors import LogUnavailable
-from audit.leaves.record import Record
+from audit.files.committer import Item
+from audit.leaves.drafts import made
+from audit.leaves.record import Draft, Record, SealedPart, Unsealed
 from audit.ports import Envelope, Position
 from keymgmt.ports import Binding
 from policies.decision import Action, Decision, Inputs, Needs, Reason, Summary, Verdict
@@ -90,15 +92,16 @@ class MemoryLog:
     def __init__(self) -> None:
         self.broken: Exception | None = None
         self.delay = 0.0
-        self.records: list[tuple[Record, Sequence[Envelope]]] = []
+        self.records: list[Item] = []
 
-    async def append(self, record: Record, sealed: Sequence[Envelope]) -> Position:
+    async def append(self, record: Record | Draft, sealed: Sequence[Envelope | Unsealed]) -> Position:
         if self.broken is not None:
             raise self.broken
         if self.delay:
             await asyncio.sleep(self.delay)
-        self.records.append((record, sealed))
-        return Position("test", len(self.records) - 1, sha256(record.body).digest())
+        finished = made(record, sealed, lambda plain, _namespace: SealedPart("", plain))
+        self.records.append(finished)
+        return Position("test", len(self.records) - 1, sha256(finished[0].body).digest())
 
     def break_down(self) -> None:
         self.broken = LogUnavailable("the disk is gone, as asked")

@@ -19,11 +19,11 @@ import orjson
 
 from audit.leaves.tags import Tagger
 from policies.snapshot import MemorySnapshot
-from tests.webhook.fakes import MemoryLog, OpenSealer, ScriptedEngine, ScriptedResolver
+from tests.webhook.fakes import MemoryLog, ScriptedEngine, ScriptedResolver
 from tests.webhook.wire import Connection, client_context
 from webhook.app import create_app, create_probes_app
 from webhook.certificates import Authority
-from webhook.forming import AtOnce, Whereabouts
+from webhook.forming import Whereabouts
 from webhook.judge import Current, Judge, Limits
 from webhook.metrics import Metrics
 from webhook.probes import Probes
@@ -55,9 +55,7 @@ class Parts:
         self.engine = Current(ScriptedEngine())
         self.resolver = ScriptedResolver(**changes.get("resolver", {}))
         self.log = MemoryLog()
-        self.recording = DecisionRecording(
-            WHERE, AtOnce(WHERE, OpenSealer()), Tagger(KeyedHash()), lambda size: b"s" * size
-        )
+        self.recording = DecisionRecording(WHERE, Tagger(KeyedHash()), lambda size: b"s" * size)
         self.tls = LiveTls(self.settings.tls, self.metrics)
         self.server: Server | None = None
 

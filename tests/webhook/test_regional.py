@@ -23,13 +23,14 @@ from policies.gathering import engine_of, load_rules, objects_of
 from policies.request import Phase
 from policies.snapshot import MemorySnapshot
 from policies.version import version
+from tests.audit.wired import wired
 from tests.audit.worlds import TagKey, open_log
 from tests.keymgmt.regions import Region, World
 from tests.webhook.decided import CLUSTER, RULES
 from tests.webhook.fakes import ScriptedResolver
 from tests.webhook.reviews import encoded
 from webhook.archiving import Archiving
-from webhook.forming import AtOnce, Whereabouts
+from webhook.forming import Whereabouts, sealing_to
 from webhook.ids import DecisionIds
 from webhook.judge import Call, Judge
 from webhook.metrics import Metrics
@@ -115,30 +116,31 @@ async def test_a_log_sealed_to_a_key_service_is_replayed(region: Region, tmp_pat
     state = tmp_path / "state"
     state.mkdir()
     where = Whereabouts("prod", "eu-de", "")
-    sealer = AtOnce(where, region.connect().sealer())
+    seal = sealing_to(where, region.connect().sealer())
     calls = len(region.server.requests)
-    log = open_log(state / "log")
+    log = open_log(state / "log", seal=seal)
     tagger, origin = Tagger(TagKey()), Origin("prod", "eu-de", version())
-    shared = SharedInputs(log, sealer.seal, tagger, origin, lambda: datetime.now(UTC))
-    archiving = Archiving(shared, withheld=emptied)
-    engine = engine_of((load_rules([RULES]),), version())
-    archiving.in_force(engine.law)
-    recording = DecisionRecording(where, sealer, tagger, os.urandom, archiving)
-    judge = Judge(
-        engine=lambda: engine,
-        snapshot=lambda: MemorySnapshot.of(objects_of([CLUSTER])),
-        resolver=ScriptedResolver(),
-        log=shared,
-        recording=recording,
-        ids=DecisionIds(),
-        clock=lambda: datetime.now(UTC),
-        observer=Metrics(),
-    )
-    for number in range(3):
-        body = encoded(f"u-{number}", namespace="clinic")
-        now = time.monotonic()
-        await judge.rule(Call(parse_review(body), Phase.FAIL, body, now, now + 20))
-    await log.close()
+    async with wired(log) as remote:
+        shared = SharedInputs(remote, seal, tagger, origin, lambda: datetime.now(UTC))
+        archiving = Archiving(shared, withheld=emptied)
+        engine = engine_of((load_rules([RULES]),), version())
+        archiving.in_force(engine.law)
+        recording = DecisionRecording(where, tagger, os.urandom, archiving)
+        judge = Judge(
+            engine=lambda: engine,
+            snapshot=lambda: MemorySnapshot.of(objects_of([CLUSTER])),
+            resolver=ScriptedResolver(),
+            log=shared,
+            recording=recording,
+            ids=DecisionIds(),
+            clock=lambda: datetime.now(UTC),
+            observer=Metrics(),
+        )
+        for number in range(3):
+            body = encoded(f"u-{number}", namespace="clinic")
+            now = time.monotonic()
+            await judge.rule(Call(parse_review(body), Phase.FAIL, body, now, now + 20))
+    log.close_now()
     assert len(region.server.requests) == calls
     path = settings_of(region, tmp_path)
     shown = CliRunner().invoke(command, ["audit", "replay", str(state), "--keyring", str(path)], standalone_mode=False)
