@@ -22,6 +22,7 @@ VERBS = {
     "check": ("policies.verbs.check:check", "judge manifests as the webhook would"),
     "explain": ("policies.verbs.explain:explain", "show what an object boils down to, and where it could run"),
     "regions": ("policies.verbs.regions:regions", "look at the places: where they are, who operates them"),
+    "guards": ("webhook.verbs.guards:guards", "print the native policies that guard places and classes"),
     "serve": ("bailiwick:serve", "run the admission webhook"),
     "demo": ("webhook.verbs.demo:demo", "watch real manifests being judged, no cluster needed"),
     "doctor": ("webhook.verbs.doctor:doctor", "look for what would keep the webhook from working, and say what to do"),

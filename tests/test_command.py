@@ -42,6 +42,7 @@ def test_version_and_help_answer_at_once():
         ["check"],
         ["explain"],
         ["regions"],
+        ["guards"],
         ["serve"],
         ["demo"],
         ["doctor"],

@@ -45,6 +45,16 @@ Infrastructure = Annotated[
     ),
 ]
 
+AccountName = Annotated[
+    str,
+    Text(
+        "a service account as `<namespace>/<name>`",
+        "karpenter/karpenter",
+        pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?/[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$",
+        most=317,
+    ),
+]
+
 
 class Provider(Part):
     """A cloud that the cluster has nodes in."""
@@ -129,6 +139,37 @@ class ActorGroup(Part):
     place: PlaceCode = required("Where its members act from.")
 
 
+class Actors(Part):
+    """Users by their names, their groups or their service accounts. At least one."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (some_of("users", "groups", "serviceAccounts"),)
+
+    users: Annotated[Items[Line], Len(0, 256), Unique()] = listed("Users, as the API server sees them.")
+    groups: Annotated[Items[Line], Len(0, 256), Unique()] = listed("Groups, as the API server sees them.")
+    service_accounts: Annotated[Items[AccountName], Len(0, 256), Unique()] = listed("Service accounts.")
+
+
+class Guards(Part):
+    """Who may change what is believed. `bailiwick guards` makes native policies of it, which the API server keeps."""
+
+    labeller: AccountName | None = described(
+        "The service account that labels nodes. `bailiwick-system/bailiwick`, when left out."
+    )
+    places: Actors | None = described(
+        "Who else may set places on nodes, such as a provisioner. The group `system:masters`, when left out."
+    )
+    classes: Actors | None = described(
+        "Who may set data classes and jurisdictions. The group `system:masters`, when left out."
+    )
+    infrastructure: Actors | None = described(
+        "Who may make infrastructure namespaces. The group `system:masters`, when left out."
+    )
+    unclassified: Literal["Allow", "Refuse"] | None = described(
+        "Whether everybody else may make namespaces without a data class, which the defaults then count for. `Allow`, "
+        "when left out."
+    )
+
+
 class Defaults(Part):
     """What counts for namespaces without labels."""
 
@@ -158,6 +199,7 @@ class ClusterProfileSpec(Part):
     trusted_infrastructure: Annotated[Items[Infrastructure], Len(0, 256), Unique()] = listed(
         "What may run beside a tenant on a node of its own: a namespace, or `<namespace>/<name>`."
     )
+    guards: Guards | None = described("Who may change places, classes and jurisdictions.")
     defaults: Defaults | None = described("What counts for namespaces without labels.")
 
 

@@ -1,0 +1,58 @@
+"""`bailiwick guards`: prints the native policies that guard labels, or says how what is installed differs."""
+
+import sys
+from collections.abc import Sequence
+
+import click
+
+
+@click.command()
+@click.option("--rules", multiple=True, metavar="PATH", help="The ClusterProfile; repeatable.")
+@click.option("--kubeconfig", metavar="FILE", help="Take the ClusterProfile of this cluster.")
+@click.option(
+    "--check", is_flag=True, help="Say how what is installed in that cluster differs, and print nothing else."
+)
+@click.option("-o", "--output", type=click.Choice(["yaml", "json"]), default="yaml", show_default=True)
+def guards(rules: Sequence[str], kubeconfig: str | None, check: bool, output: str) -> None:
+    """Print the policies by which the API server itself guards places, classes and jurisdictions.
+
+    They are ValidatingAdmissionPolicies with their bindings: they hold whether the webhook runs or not, on nodes and
+    namespaces and on their subresources. Who may change what says `spec.guards` of the ClusterProfile; the group
+    `system:masters` where it says nothing.
+
+    \b
+    bailiwick guards --rules rules/ | kubectl apply -f -
+    bailiwick guards --kubeconfig ~/.kube/config --check
+
+    With --check it exits with 1 when something is missing or has been changed.
+    """
+    from webhook.apiserver import ApiServer
+    from webhook.declared import declared, profile_of
+    from webhook.guards import differences, guards_of
+
+    if check and kubeconfig is None:
+        raise click.UsageError("nothing to compare with: name the cluster with `--kubeconfig FILE`")
+    if not rules and kubeconfig is None:
+        raise click.UsageError("whose guards? name your ClusterProfile with `--rules PATH` or `--kubeconfig FILE`")
+    api = ApiServer.connect(kubeconfig) if kubeconfig is not None else None
+    wanted = guards_of(profile_of(declared(rules, api)))
+    if not check or api is None:
+        click.echo(_written(wanted, output), nl=False)
+        return
+    found = differences(wanted, api)
+    click.echo("\n".join(found) if found else f"{len(wanted)} objects, all as they should be")
+    sys.exit(int(bool(found)))
+
+
+def _written(objects: "Sequence[object]", output: str) -> str:
+    """What kubectl takes: documents in YAML, a List in JSON."""
+    if output == "json":
+        import orjson
+
+        return (
+            orjson.dumps({"apiVersion": "v1", "kind": "List", "items": objects}, option=orjson.OPT_INDENT_2).decode()
+            + "\n"
+        )
+    import yaml
+
+    return str(yaml.dump_all(objects, Dumper=yaml.CSafeDumper, sort_keys=False, allow_unicode=True, width=110))
