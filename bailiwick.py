@@ -23,6 +23,7 @@ VERBS = {
     "explain": ("policies.verbs.explain:explain", "show what an object boils down to, and where it could run"),
     "regions": ("policies.verbs.regions:regions", "look at the places: where they are, who operates them"),
     "guards": ("webhook.verbs.guards:guards", "print the native policies that guard places and classes"),
+    "transfers": ("policies.verbs.transfers:transfers", "look at the ways over a border, and what relies on each"),
     "serve": ("bailiwick:serve", "run the admission webhook"),
     "demo": ("webhook.verbs.demo:demo", "watch real manifests being judged, no cluster needed"),
     "doctor": ("webhook.verbs.doctor:doctor", "look for what would keep the webhook from working, and say what to do"),

@@ -36,7 +36,8 @@ class RuleEngine:
     def __init__(
         self, policies: Sequence[tuple[Match, CompiledPolicy]], law: Law, codes: Mapping[str, ReasonCode], version: str
     ) -> None:
-        self._index = Index(sorted(policies, key=lambda entry: entry[1].name))
+        self._compiled = sorted(policies, key=lambda entry: entry[1].name)
+        self._index = Index(self._compiled)
         self._law = law
         self._codes = codes
         self._version = version
@@ -52,6 +53,10 @@ class RuleEngine:
     def law(self) -> Law:
         """The rules in force, as they were declared."""
         return self._law
+
+    def under(self, law: Law) -> "RuleEngine":
+        """The same policies under another law, remembering nothing."""
+        return RuleEngine(self._compiled, law, self._codes, self._version)
 
     @property
     def policies(self) -> int:

@@ -1,13 +1,13 @@
 """What the operator has declared, compiled for the rules: geography, jurisdictions, data classes, defaults."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
 from hashlib import sha256
 
 from policies.facts.classification import DataClassFact, JurisdictionFact, data_class_fact, undefined_class
-from policies.geography import Geography, JurisdictionInvalid, JurisdictionRule, ProfileInvalid, Regions
+from policies.geography import Geography, JurisdictionInvalid, JurisdictionRule, ProfileInvalid, Regions, Transfer
 from policies.json import JsonObject
 from policies.rulebook import Rulebook, RulesInvalid
 from policies.workloads import catalogue_digest
@@ -53,6 +53,13 @@ class Law:
     def jurisdiction(self, name: str, on: date) -> JurisdictionFact:
         name = name or self.default_jurisdiction
         return JurisdictionFact(name, self.rules.get(name), on)
+
+    def with_transfers(self, kept: Mapping[str, tuple[Transfer, ...]]) -> "Law":
+        """The same law with these transfers, by the name of their jurisdiction, and no others: to ask what relies on
+        them. Not a law to decide by: its rulebook still says what was declared.
+        """
+        rules = {name: replace(rule, transfers=kept.get(name, ())) for name, rule in self.rules.items()}
+        return replace(self, rules=rules)
 
     @cached_property
     def data_digest(self) -> bytes:

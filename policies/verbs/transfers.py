@@ -1,0 +1,133 @@
+"""`bailiwick transfers`: the lawful ways over a border, and what relies on each. Finding it is `policies.reliance`."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from policies.geography import Transfer
+    from policies.manifests import Document
+    from policies.reliance import Reliance, Relying
+
+
+@click.command()
+@click.argument("paths", nargs=-1, metavar="[FILE]...")
+@click.option("--rules", multiple=True, required=True, metavar="PATH", help="Jurisdictions, profile, policies.")
+@click.option("--cluster", multiple=True, metavar="PATH", help="Objects of the cluster: namespaces, nodes.")
+@click.option("--namespace", "-n", default="default", show_default=True, help="For objects that name none.")
+@click.option(
+    "--on", "day", metavar="DATE", type=click.DateTime(["%Y-%m-%d"]), help="As of this day; today if left out."
+)
+@click.option("-o", "--output", type=click.Choice(["table", "json", "yaml"]), default="table", show_default=True)
+def transfers(
+    paths: Sequence[str],
+    rules: Sequence[str],
+    cluster: Sequence[str],
+    namespace: str,
+    day: datetime | None,
+    output: str,
+) -> None:
+    """List the transfers of the jurisdictions, and which objects send data over a border by them.
+
+    FILE is a file, a folder, or `-` for standard input: manifests, or what `kubectl get -o yaml` prints. An object
+    relies on a transfer when a rule that holds with it fails without it. With --on a day to come it shows what will
+    have lapsed by then.
+
+    Exits with 0 when everything that relies on a transfer relies on one in force, 1 when something relies on one that
+    has lapsed, 2 when something can't be read.
+    """
+    from policies.gathering import gather
+    from policies.reliance import reliances
+    from policies.version import version
+
+    given = gather(paths, rules, cluster, version())
+    on = (day or datetime.now(UTC)).date()
+    found = list(reliances(given.documents, given.engine, given.snapshot, on, namespace))
+    for broken in given.unreadable:
+        click.echo(f"{broken.source}:{broken.line}: {broken.message}", err=True)
+    click.echo(_shown(found, on, output), nl=False)
+    sys.exit(2 if given.unreadable else int(any(one.findings for one in found)))
+
+
+def _shown(found: "Sequence[Reliance]", on: date, output: str) -> str:
+    if output == "table":
+        return "".join(f"{line}\n" for line in _table(found, on))
+    from policies.verbs.written import written
+
+    return written({"on": on.isoformat(), "transfers": [_entry(one) for one in found]}, output)
+
+
+def _table(found: "Sequence[Reliance]", on: date) -> Iterator[str]:
+    for one in found:
+        transfer = one.transfer
+        yield f"{one.jurisdiction}/{transfer.name}: {', '.join(sorted(transfer.what))} to {_to(transfer)}"
+        yield f"  {transfer.basis}{', ' + transfer.reference if transfer.reference else ''}; {_state(transfer, on)}"
+        yield from (f"  {_line(relying)}" for relying in one.relying)
+        if not one.relying:
+            yield "  nothing relies on it"
+    lapsed = sum(len(one.findings) for one in found)
+    yield f"{len(found)} transfer{'s' * (len(found) != 1)} on {on}, {lapsed} relied on although not in force"
+
+
+def _to(transfer: "Transfer") -> str:
+    return ", ".join([*(members.name for members in transfer.sets), *sorted(transfer.countries | transfer.places)])
+
+
+def _state(transfer: "Transfer", on: date) -> str:
+    if transfer.last_day is None:
+        return "without an end of its own"
+    left = (transfer.last_day - on).days
+    return f"lapsed after {transfer.last_day}" if left < 0 else f"in force to {transfer.last_day} ({left} days left)"
+
+
+def _line(relying: "Relying") -> str:
+    document, (name, kind) = relying.document, _named(relying.document)
+    where = f"{document.source}:{_lines(relying)[0]}"
+    until = f" after {relying.until}" if relying.until else ""
+    if relying.in_force:
+        return f"relied on   {kind} {name}  {where}" + (f"  to {relying.until}" if relying.until else "")
+    return f"FINDING     {kind} {name}  {where}  lapsed{until}: renew the transfer, or move what it sends"
+
+
+def _entry(one: "Reliance") -> dict[str, Any]:
+    transfer = one.transfer
+    return {
+        "jurisdiction": one.jurisdiction,
+        "name": transfer.name,
+        "to": _to(transfer).split(", "),
+        "what": sorted(transfer.what),
+        "basis": transfer.basis,
+        "reference": transfer.reference,
+        "lastDay": transfer.last_day.isoformat() if transfer.last_day else None,
+        "relying": [_relying(relying) for relying in one.relying],
+    }
+
+
+def _relying(relying: "Relying") -> dict[str, Any]:
+    name, kind = _named(relying.document)
+    return {
+        "kind": kind,
+        "name": name,
+        "source": relying.document.source,
+        "paths": list(relying.paths),
+        "lines": _lines(relying),
+        "inForce": relying.in_force,
+        "until": relying.until.isoformat() if relying.until else None,
+    }
+
+
+def _lines(relying: "Relying") -> list[int]:
+    from policies.positions import line_of
+
+    return [line_of(relying.document, path) for path in relying.paths]
+
+
+def _named(document: "Document") -> tuple[str, str]:
+    found = document.value
+    metadata = found["metadata"] if isinstance(found.get("metadata"), dict) else {}
+    name = str(metadata.get("name") or metadata.get("generateName") or "")
+    namespace = str(metadata.get("namespace") or "")
+    return f"{namespace}/{name}" if namespace else name, str(found.get("kind") or "")
