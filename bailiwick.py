@@ -34,7 +34,7 @@ VERBS = {
 }
 
 
-# Verbs of a group whose package lies below what they need: `audit` knows neither keyrings nor policies.
+# Verbs of a group whose package lies below what they need: `audit` knows neither keyrings nor policies, `keys` no log.
 ADDED = {
     "audit": {
         "query": "webhook.verbs.query:query",
@@ -43,7 +43,8 @@ ADDED = {
         "hold": "webhook.verbs.erase:hold",
         "expire": "webhook.verbs.erase:expire",
         "prune": "webhook.verbs.prune:prune",
-    }
+    },
+    "keys": {"break-glass": "webhook.verbs.break_glass:break_glass"},
 }
 
 

@@ -1,4 +1,4 @@
-"""Orders to whoever holds the log: erase what was approved, place or lift a hold, expire and prune what is old.
+"""Orders to whoever holds the log: erase what was approved, hold, expire and prune, record a break-glass of keys.
 
 A log has one writer, and that is mostly a webhook's. So a command puts its order into a directory beside the log; the
 writer carries it out and puts its answer beside it, and where nobody writes the log the command does both. An order is
@@ -145,10 +145,20 @@ class Clerk:
             case "hold":
                 record = event_record("hold", {**self._origin.fields(self._clock()), **order["hold"]})
                 return {"leaves": [self._log.append_now(record).index]}
+            case "break-glass":
+                return {"leaves": [self._set_aside(order["record"], order["votes"])]}
             case "prune":
                 leaf = self._log.prune(order["shard"], older_than=order["older_than"], basis=order["basis"])
                 return {"leaves": [leaf]}
         raise ErasureRefused("this order asks for nothing that is known here", "use the same release on both sides")
+
+    def _set_aside(self, fields: Mapping[str, Any], votes: Sequence[Mapping[str, str]]) -> int:
+        """The record of a break-glass that is about to happen; who approved it, sealed beside it."""
+        record = event_record("break-glass", {**self._origin.fields(self._clock()), **fields})
+        evidence = self._sealed({"approvers": sorted(vote["approver"] for vote in votes), "votes": votes})
+        index = self._log.append_now(record, (evidence,)).index
+        logger.critical("break-glass: key %s opens until %s: record %d", fields["names"], fields["until"], index)
+        return index
 
     def _approved(self, action: bytes, votes: Sequence[Approval], order: Mapping[str, Any]) -> Approved:
         policy: ApprovalPolicy | None = self._keyring.approvals

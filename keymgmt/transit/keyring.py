@@ -172,6 +172,10 @@ class TransitKeyring:
             raise KeyRevoked(f"key `{key.key_id}` is {key.state} and opens nothing")
         return self._decrypted(key, envelope.wrapped)
 
+    def unwrap_in_emergency(self, envelope: UnverifiedEnvelope, purpose: str, info: bytes) -> Secret:
+        """As `unwrap`: what the key service withdrew, it opens for nobody."""
+        return self.unwrap(envelope, purpose, info)
+
     def sign(self, key: KeyFacts, message: bytes) -> bytes:
         """64 bytes, verified. Raises SignerUnavailable, and KeyServiceError as its cause."""
         known = self._by_id(key.id_bytes)

@@ -45,21 +45,22 @@ def request(directory: Path, region: str, unlock: "Unlock", change: str, key_id:
 @click.option(
     "--key", "key_path", type=click.Path(exists=True, path_type=Path), required=True, help="Ed25519 private, PEM."
 )
-@click.option("--hours", type=click.IntRange(1, 168), default=24, show_default=True, help="How long the vote counts.")
+@click.option("--hours", type=click.IntRange(1, 168), help="How long the vote counts: 24; for break-glass 4.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="The vote's file.")
-def approve_request(path: Path, name: str, key_path: Path, hours: int, out: Path) -> None:
+def approve_request(path: Path, name: str, key_path: Path, hours: int | None, out: Path) -> None:
     """Sign the REQUEST as an approver. What is signed is shown first: read it."""
     from keymgmt.approvals import approve
-    from keymgmt.canonical import from_base64url, stamp, to_base64url
+    from keymgmt.canonical import from_base64url
+    from keymgmt.emergency import ACTION, LONGEST
 
     asked = read_file(path, REQUEST, ("action", "nonce"))
     click.echo(asked["action"])
     now = datetime.now(UTC).replace(microsecond=0)
-    ends = now + timedelta(hours=hours)
+    usual = LONGEST if f'"action":"{ACTION}"' in asked["action"] else timedelta(days=1)
+    ends = now + (timedelta(hours=hours) if hours else usual)
     nonce = from_base64url(asked["nonce"])
     vote = approve(asked["action"].encode(), name, _private(key_path), nonce=nonce, issued=now, expires=ends)
-    content = {"approver": name, "nonce": asked["nonce"], "issued": stamp(now), "expires": stamp(ends)}
-    write_file(out, {"schema": VOTE, **content, "signature": to_base64url(vote.signature)})
+    write_file(out, {"schema": VOTE, **vote_fields(vote)})
 
 
 @click.command()
@@ -101,6 +102,19 @@ def vote_of(path: Path) -> "Approval":
         )
     except ValueError as error:
         raise _unreadable(path, VOTE) from error
+
+
+def vote_fields(vote: "Approval") -> dict[str, str]:
+    """A vote as its file has it, and as it is kept."""
+    from keymgmt.canonical import stamp, to_base64url
+
+    return {
+        "approver": vote.approver,
+        "nonce": to_base64url(vote.nonce),
+        "issued": stamp(vote.issued),
+        "expires": stamp(vote.expires),
+        "signature": to_base64url(vote.signature),
+    }
 
 
 def write_file(path: Path, content: dict[str, Any]) -> None:

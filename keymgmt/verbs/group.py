@@ -34,13 +34,13 @@ class Verbs(click.Group):
     """A group whose commands are imported when they are called, not when they are listed."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
-        """In the order of the table."""
-        return list(VERBS)
+        """In the order of the table, and what was added from above."""
+        return [*VERBS, *self.commands]
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:  # noqa: ARG002  # click's signature
         """Import the verb."""
         if name not in VERBS:
-            return None
+            return self.commands.get(name)
         module, _, attribute = VERBS[name][0].partition(":")
         command: click.Command = getattr(import_module(module), attribute)
         return command
@@ -48,7 +48,8 @@ class Verbs(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # likewise
         """From the table, without importing anything."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in VERBS.items()])
+            added = ((name, verb.get_short_help_str()) for name, verb in self.commands.items())
+            formatter.write_dl([*((name, line) for name, (_, line) in VERBS.items()), *added])
 
 
 @click.group(cls=Verbs)

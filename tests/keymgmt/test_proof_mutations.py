@@ -31,6 +31,7 @@ class Mutation:
 
 
 TRANSFER, ATTESTATION, RECONCILE = "test_transfer.py", "test_attestation.py", "test_reconcile.py"
+EMERGENCY = "test_emergency.py"
 MUTATIONS = {
     "an opener opens other regions' envelopes": Mutation(
         "opening.py", "if unverified.region != self.region:", "if False:", "test_envelopes.py"
@@ -163,6 +164,66 @@ MUTATIONS = {
     ),
     "a refusal explains a use": Mutation(
         "reconcile.py", "(event.ok == use.ok or use.lost)", "True", f"{RECONCILE}::test_g10_a_ref"
+    ),
+    "break-glass without votes": Mutation(
+        "emergency.py",
+        "quorum = self._approvals.verify(glass.action(), votes, now)",
+        'quorum = Quorum(glass.action(), b"", (), 0)',
+        f"{EMERGENCY}::test_g7",
+    ),
+    "break-glass without its record": Mutation(
+        "emergency.py",
+        "self._alarm.raised(Opening(glass, key, number, quorum, tuple(votes), use.envelope, now))",
+        "pass",
+        f"{EMERGENCY}::test_g10",
+    ),
+    "break-glass without end": Mutation(
+        "emergency.py", "if not glass.begins <= now < glass.expires:", "if False:", f"{EMERGENCY}::test_g7_break"
+    ),
+    "break-glass for days": Mutation(
+        "emergency.py", "if not timedelta() < self.expires - self.begins <= LONGEST:", "if False:", f"{EMERGENCY}::test"
+    ),
+    "break-glass by votes that live for days": Mutation(
+        "emergency.py", "replace(approvals, longest=LONGEST)", "approvals", f"{EMERGENCY}::test_g7_break_glass_takes"
+    ),
+    "break-glass for any key": Mutation(
+        "emergency.py",
+        "if parse_envelope(envelope).key_id != key.id_bytes:",
+        "if False:",
+        f"{EMERGENCY}::test_g7_break_glass_is",
+    ),
+    "break-glass for any keyring": Mutation(
+        "emergency.py",
+        "and to_base64url(key.lineage) == glass.lineage:",
+        "and to_base64url(key.lineage):",
+        f"{EMERGENCY}::test_g7_break_glass_is",
+    ),
+    "break-glass for any data": Mutation(
+        "emergency.py",
+        "if bound != replace(glass.bound, tenant=tenant):",
+        "if False:",
+        f"{EMERGENCY}::test_g7_break_glass_is",
+    ),
+    "break-glass of any region": Mutation(
+        "emergency.py",
+        "if glass.bound.region != self._ring.region:",
+        "if False:",
+        f"{EMERGENCY}::test_g7_break_glass_is",
+    ),
+    "break-glass without counting": Mutation(
+        "emergency.py",
+        "number = self._ledger.spend(use, glass.uses)",
+        "number = 1",
+        f"{EMERGENCY}::test_g7_break_glass_is_counted",
+    ),
+    "break-glass without a reason": Mutation(
+        "emergency.py", "if not self.reason.strip() or len", "if len", f"{EMERGENCY}::test_permissions"
+    ),
+    "a revoked version opens without break-glass": Mutation(
+        "keyring.py",
+        "        _allow_opening(entry)\n        return hpke",
+        "        return hpke",
+        f"{EMERGENCY}::test_g7",
     ),
     "revoked keys open": Mutation(
         "keyring.py", "if Use.OPEN not in MAY[entry.state]:", "if False:", "test_key_states.py::revoked-open"
