@@ -133,6 +133,7 @@ def completion(shell: str) -> None:
     "--log-password-file", metavar="FILE", help="The database's password; PGPASSWORD and PGPASSFILE work too."
 )
 @click.option("--witnesses", metavar="FILE", help="A tlog-policy: whom checkpoints are taken to for cosigning.")
+@click.option("--key-uses", multiple=True, metavar="DIR", help="Take up this book of key uses too; repeatable.")
 @click.option("--linger", default=5.0, show_default=True, help="Seconds of answering on after SIGTERM.")
 def serve(**options: Any) -> None:
     """Run the admission webhook until SIGTERM.

@@ -19,8 +19,8 @@ from keymgmt.kms.settings import FileSettings
 from keymgmt.regular import open_regular
 from keymgmt.transit.keyring import TransitKeyring
 from keymgmt.transit.settings import Door, TransitSettings
-from keymgmt.transit.uses import FileUses
 from keymgmt.unlock import Credential, KeyFile, Unlock
+from keymgmt.uses import FileUses
 from keymgmt.written import Purpose, Region, fault
 
 LARGEST = 1 << 20  # bytes

@@ -8,7 +8,9 @@ Leaves to others: where the key-encrypting key lies, and erasing old copies of t
 import contextlib
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -52,6 +54,7 @@ from keymgmt.secret import Secret
 from keymgmt.states import MAY, Change, State, Use
 from keymgmt.store import KeyringFiles
 from keymgmt.unlock import Derivation, Unlock
+from keymgmt.uses import KeyUses, recorded, recorded_change
 from keymgmt.wrapping import HpkeRecipient, Recipient, hpke_unwrap
 
 Entropy = Callable[[int], bytes]
@@ -62,7 +65,15 @@ class FileKeyring:
 
     assurance: Literal["software"] = "software"
 
-    def __init__(self, files: KeyringFiles, locksmith: Locksmith, document: KeyringDoc, entropy: Entropy) -> None:
+    def __init__(
+        self,
+        files: KeyringFiles,
+        locksmith: Locksmith,
+        document: KeyringDoc,
+        entropy: Entropy,
+        uses: KeyUses | None = None,
+    ) -> None:
+        self._uses = uses
         self._files = files
         self._locksmith = locksmith
         self._entropy = entropy
@@ -84,6 +95,7 @@ class FileKeyring:
         purposes: Mapping[str, Algorithm] = DEFAULT_PURPOSES,
         approvals: ApprovalPolicy | None = None,
         entropy: Entropy = os.urandom,
+        uses: KeyUses | None = None,
     ) -> "FileKeyring":
         """Make a keyring with one active key for each purpose. Raises KeyringExists, KeyringUnsafe, UnlockFailed.
 
@@ -98,13 +110,16 @@ class FileKeyring:
             region, jurisdiction, lineage, derivation=derivation, approvals=approvals, now=now
         )
         files = KeyringFiles(directory, region)
-        keyring = cls(files, Locksmith(unlock.key(derivation), lineage), document, entropy)
+        keyring = cls(files, Locksmith(unlock.key(derivation), lineage), document, entropy, uses)
         for purpose, algorithm in purposes.items():
             made = keyring._made(purpose, algorithm, version=1, state=State.ACTIVE, now=now)
             keyring._document = changes.with_entry(keyring._document, made)
         keyring._document = keyring._locksmith.sealed(keyring._document)
         files.prepare()
-        with files.alone():
+        keys = keyring.keys()
+        with files.alone(), ExitStack() as told:
+            for key in keys:
+                told.enter_context(keyring._recorded_change("create", key))
             files.write_new(encode_document(keyring._document))
             files.publish(_public(keyring._document))
         return keyring
@@ -118,9 +133,11 @@ class FileKeyring:
         unlock: Unlock,
         seen: Head | None = None,
         entropy: Entropy = os.urandom,
+        uses: KeyUses | None = None,
     ) -> "FileKeyring":
         """Open a keyring, checking every byte. `seen` is a `head` remembered elsewhere, to notice a restored file.
 
+        `uses` gets a record of every use and change of a key, before its result leaves.
         Raises KeyringMissing, KeyringUnsafe, KeyringInvalid, KeyringRolledBack, UnlockFailed.
         """
         _check_name(region)
@@ -133,7 +150,7 @@ class FileKeyring:
             raise UnlockFailed(f"`{files.keyring}` does not open: wrong key, or the file was changed without it")
         if seen is not None and not extends(document, seen):
             raise _rolled_back(files, document)
-        keyring = cls(files, locksmith, document, entropy)
+        keyring = cls(files, locksmith, document, entropy, uses)
         if files.published() != _public(document):  # a crash came between the two files
             with contextlib.suppress(KeyringUnwritable):  # sealers that use a retired key do no harm
                 keyring.publish()
@@ -181,15 +198,14 @@ class FileKeyring:
         """Signs with the active version of now, under a note name. Raises NoSuchKey."""
         entry = self._active(purpose, Algorithm.ED25519)
         key = material.signing_key(self._locksmith.unwrap(self._document, entry))
-        return material.KeyringSigner(
-            name, entry.key_id, from_base64url(entry.public), key, lambda: self._allow(entry.key_id)
-        )
+        public, used = from_base64url(entry.public), self._used("sign", entry)
+        return material.KeyringSigner(name, entry.key_id, public, key, lambda: self._allow(entry.key_id), used)
 
     def tagger(self, purpose: str) -> material.Tagger:
         """Tags with the active version of now. Raises NoSuchKey."""
         entry = self._active(purpose, Algorithm.HMAC)
         secret = self._locksmith.unwrap(self._document, entry)
-        return material.Tagger(entry.key_id, secret, lambda: self._allow(entry.key_id))
+        return material.Tagger(entry.key_id, secret, lambda: self._allow(entry.key_id), self._used("hmac", entry))
 
     def sealer(self) -> RegionSealer:
         """Seals to the active keys, following rotations."""
@@ -207,16 +223,18 @@ class FileKeyring:
     def unwrap(self, envelope: UnverifiedEnvelope, purpose: str, info: bytes) -> Secret:
         """The data key of an envelope. Raises EnvelopeInvalid, KeyRevoked, KeyDestroyed."""
         entry = self._sealed_under(envelope, purpose)
-        _allow_opening(entry)
-        return hpke_unwrap(self._opener(entry), envelope.wrapped, info)
+        with self._used("decrypt", entry)():
+            _allow_opening(entry)
+            return hpke_unwrap(self._opener(entry), envelope.wrapped, info)
 
     def unwrap_in_emergency(self, envelope: UnverifiedEnvelope, purpose: str, info: bytes) -> Secret:
         """As `unwrap`, by a revoked version too: for `emergency.EmergencyDesk` alone."""
         entry = self._sealed_under(envelope, purpose)
-        if entry.state is not State.REVOKED:
-            _allow_opening(entry)
-        key = material.opening_key(self._locksmith.unwrap(self._document, entry))
-        return hpke_unwrap(key, envelope.wrapped, info)
+        with self._used("decrypt", entry)():
+            if entry.state is not State.REVOKED:
+                _allow_opening(entry)
+            key = material.opening_key(self._locksmith.unwrap(self._document, entry))
+            return hpke_unwrap(key, envelope.wrapped, info)
 
     def _sealed_under(self, envelope: UnverifiedEnvelope, purpose: str) -> EntryDoc:
         for entry in self._document.keys:
@@ -235,15 +253,15 @@ class FileKeyring:
             staged, key_id = self._staged(document, purpose, now)
             return changes.activated(staged, key_id), key_id
 
-        return self._change(apply)
+        return self._change("rotate", apply)
 
     def stage(self, purpose: str, now: datetime) -> KeyFacts:
         """A new version that others can learn of before it is used. Raises NoSuchKey."""
-        return self._change(lambda document: self._staged(document, purpose, now))
+        return self._change("stage", lambda document: self._staged(document, purpose, now))
 
     def activate(self, key_id: str) -> KeyFacts:
         """Make a staged version the active one; the one before is retired. Raises NoSuchKey, TransitionRefused."""
-        return self._change(lambda document: (changes.activated(document, key_id), key_id))
+        return self._change("activate", lambda document: (changes.activated(document, key_id), key_id))
 
     def action(self, change: Change, key_id: str) -> bytes:
         """What approvers sign to have a key revoked or destroyed: canonical JSON. Raises NoSuchKey."""
@@ -279,20 +297,25 @@ class FileKeyring:
             given.append(changes.approved_by(document, key_id, change, votes, now))
             return changes.with_spent(changes.changed(document, key_id, change), given[0]), key_id
 
-        self._change(apply)
+        self._change(change, apply)
         return given[0]
 
-    def _change(self, apply: Callable[[KeyringDoc], tuple[KeyringDoc, str]]) -> KeyFacts:
+    def _change(self, operation: str, apply: Callable[[KeyringDoc], tuple[KeyringDoc, str]]) -> KeyFacts:
         """Apply a change to what lies on disk now, under the lock; in memory only once it is on disk."""
         with self._files.alone():
             self._document = self._reread()
             wanted, key_id = apply(self._document)
             grown = self._locksmith.sealed(changes.next_generation(self._document, wanted))
-            self._files.write(encode_document(grown))
-            self._document = grown
-            self._openers.clear()
-            self._files.publish(_public(grown))
-        return facts(grown, changes.entry_by_id(grown, key_id))
+            key = facts(grown, changes.entry_by_id(grown, key_id))
+            with self._recorded_change(operation, key):
+                self._files.write(encode_document(grown))
+                self._document = grown
+                self._openers.clear()
+                self._files.publish(_public(grown))
+        return key
+
+    def _recorded_change(self, operation: str, key: KeyFacts) -> AbstractContextManager[None]:
+        return nullcontext() if self._uses is None else recorded_change(self._uses, operation, key)
 
     def _reread(self) -> KeyringDoc:
         document = parse_document(self._files.read(), str(self._files.keyring))
@@ -320,6 +343,14 @@ class FileKeyring:
                     raise NoSuchKey(f"key for `{purpose}` is {entry.algorithm}, and {algorithm} was asked for")
                 return entry
         raise changes.no_key(self._document, purpose)
+
+    def _used(self, operation: str, entry: EntryDoc) -> material.Used:
+        """What is entered around a use of this key."""
+        return (
+            nullcontext
+            if self._uses is None
+            else partial(recorded, self._uses, operation, facts(self._document, entry))
+        )
 
     def _allow(self, key_id: str) -> None:
         state = changes.entry_by_id(self._document, key_id).state

@@ -2,6 +2,7 @@
 
 import hmac
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -56,6 +57,12 @@ class Permission(Protocol):
     def __call__(self) -> None: ...
 
 
+class Used(Protocol):
+    """Entered around every use of a key, which is recorded in it."""
+
+    def __call__(self) -> AbstractContextManager[None]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class KeyringSigner:
     """Signs with one version of a key, for as long as that version is active."""
@@ -65,14 +72,16 @@ class KeyringSigner:
     public_key: bytes
     _key: Ed25519PrivateKey
     _allowed: Permission
+    _used: Used = nullcontext
 
     def __repr__(self) -> str:
         return f"KeyringSigner({self.name}, {self.key_id})"
 
     def sign(self, message: bytes) -> bytes:
-        """64 bytes of Ed25519. Raises SignerUnavailable once the key is no longer active."""
-        self._allowed()
-        return self._key.sign(message)
+        """64 bytes of Ed25519. Raises SignerUnavailable once the key is no longer active, UseUnrecorded."""
+        with self._used():
+            self._allowed()
+            return self._key.sign(message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +91,13 @@ class Tagger:
     key_id: str
     _key: Secret
     _allowed: Permission
+    _used: Used = nullcontext
 
     def __repr__(self) -> str:
         return f"Tagger({self.key_id})"
 
     def __call__(self, value: bytes) -> bytes:
-        """32 bytes of HMAC-SHA256. Raises SignerUnavailable once the key may not be used any more."""
-        self._allowed()
-        return hmac.digest(self._key.reveal(), value, "sha256")
+        """32 bytes of HMAC-SHA256. Raises SignerUnavailable once the key may not be used any more, UseUnrecorded."""
+        with self._used():
+            self._allowed()
+            return hmac.digest(self._key.reveal(), value, "sha256")

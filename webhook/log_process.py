@@ -15,6 +15,7 @@ import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import orjson
@@ -24,6 +25,7 @@ from audit.leaves.record import Draft, Record, Unsealed
 from audit.ports import Envelope, Position
 from audit.process.remote import RemoteLog
 from audit.settings import LogStatus
+from keymgmt.book import UseBook
 
 if TYPE_CHECKING:
     from audit.files.sharded_log import ShardedLog
@@ -36,6 +38,7 @@ _AGAIN = 0.5  # seconds before a log's process that died is started again, twice
 _AT_MOST = 30.0  # seconds
 _LOCKED = 10.0  # seconds that a process before us has for letting go of the log
 _TURN = 0.0005  # seconds: whoever waits for a batch shall not wait for the publisher's arithmetic
+_CHECKPOINT = "checkpoint"  # what its key is used for
 
 
 class LogProcess:
@@ -124,7 +127,7 @@ def main(descriptor: int) -> None:
     from audit.process.serving import serve
     from audit.process.wire import failed_message
     from webhook.shared_log import witnessed
-    from webhook.state import Options
+    from webhook.state import Options, uses_folder
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # meant for the webhook, which ends us in its time
         signal.signal(number, signal.SIG_IGN)
@@ -132,15 +135,16 @@ def main(descriptor: int) -> None:
     sys.setswitchinterval(_TURN)
     options = Options(**orjson.loads(sys.stdin.buffer.read()))
     with socket.socket(fileno=descriptor) as channel, ExitStack() as stack:
+        book = UseBook(uses_folder(options), _CHECKPOINT)
         try:
-            log = _opened(options)
+            log = _opened(options, book)
             stack.callback(log.close_now)
             served = stack.enter_context(witnessed(log, options))
         except AuditError as error:
             channel.sendall(failed_message(error))
             return
         try:
-            with _attended(log, options), suppress(BrokenPipeError, ConnectionResetError):
+            with _attended(log, options), _books(log, options, book), suppress(BrokenPipeError, ConnectionResetError):
                 serve(served, channel, log.tend)
         finally:
             log.close_now()  # and then the witnesses get its last checkpoint
@@ -154,7 +158,19 @@ def _attended(log: "ShardedLog | PostgresLog", options: "Options") -> AbstractCo
     return attended(log, options) if isinstance(log, ShardedLog) else nullcontext()
 
 
-def _opened(options: "Options") -> "ShardedLog | PostgresLog":
+def _books(log: "ShardedLog | PostgresLog", options: "Options", own: UseBook) -> AbstractContextManager[None]:
+    """Uses of keys become records: our own signatures, and what commands on the same keyring did."""
+    from audit.sealed.inputs import Origin
+    from webhook.key_uses import Bookkeeper, kept
+    from webhook.state import uses_folder
+
+    origin = Origin(options.cluster_name, options.region, options.version)
+    folders = (uses_folder(options), *map(Path, options.key_uses))
+    directory = options.directory / "log" if options.log is None else None
+    return kept(Bookkeeper(log, origin, folders, directory=directory), [own])
+
+
+def _opened(options: "Options", uses: UseBook) -> "ShardedLog | PostgresLog":
     """The log; a process before us may need a moment to let go of it."""
     from webhook.shared_log import open_shared
     from webhook.state import open_keyring, open_log
@@ -162,7 +178,7 @@ def _opened(options: "Options") -> "ShardedLog | PostgresLog":
     until = time.monotonic() + _LOCKED
     while True:
         try:
-            keyring = open_keyring(options)
+            keyring = open_keyring(options, uses)
             return open_log(options, keyring) if options.log is None else open_shared(options, keyring)
         except LogLocked:
             if time.monotonic() > until:

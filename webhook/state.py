@@ -15,14 +15,17 @@ from audit.files.shards import ShardSettings
 from audit.leaves.drafts import Seal
 from audit.settings import LogSettings, Writer
 from audit.tlog.notes import VerifierKey
+from keymgmt.book import UseBook, uses_beside
 from keymgmt.keyring import FileKeyring
 from keymgmt.unlock import KeyFile
+from keymgmt.uses import KeyUses
 from webhook.forming import Whereabouts, sealing_to
 
 if TYPE_CHECKING:
     from keymgmt.ports import Signer
 
 SIGNING = "audit-checkpoint"
+KEYS = "keys"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,21 +59,35 @@ class Options:
     log: str | None = None  # postgres://... of a log that replicas share; one on files without
     log_password_file: str | None = None
     witnesses: str | None = None  # a tlog-policy with the addresses of those that shall cosign
+    key_uses: Sequence[str] = ()  # more folders with books of key uses
 
     @property
     def directory(self) -> Path:
         return Path(self.state)
 
 
-def open_keyring(options: Options) -> FileKeyring:
-    """The region's keyring in the state directory, made when there is none."""
-    directory = options.directory / "keys"
+def open_keyring(options: Options, uses: KeyUses | None = None) -> FileKeyring:
+    """The region's keyring in the state directory, made when there is none.
+
+    `uses` gets every use of a private key. Without, what is made with it must say so itself: records name the keys of
+    their tags and of their sealed parts.
+    """
+    directory = options.directory / KEYS
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     unlock = KeyFile(directory / "unlock.key")
     if not unlock.path.exists():
         KeyFile.create(unlock.path)
-        return FileKeyring.create(directory, options.region, unlock=unlock, now=datetime.now(UTC))
-    return FileKeyring.open(directory, options.region, unlock=unlock)
+        book = UseBook(uses_folder(options), "first start")
+        try:
+            FileKeyring.create(directory, options.region, unlock=unlock, now=datetime.now(UTC), uses=book)
+        finally:
+            book.close()
+    return FileKeyring.open(directory, options.region, unlock=unlock, uses=uses)
+
+
+def uses_folder(options: Options) -> Path:
+    """Where uses of the state directory's keys are written down, until the log takes them up."""
+    return uses_beside(options.directory / KEYS, options.region)
 
 
 def open_log(options: Options, keyring: FileKeyring) -> ShardedLog:

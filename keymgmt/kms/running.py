@@ -24,8 +24,8 @@ from keymgmt.kms.watch import Backend, Keyring, Rhythm, Watch, Watcher
 from keymgmt.ports import Binding
 
 if TYPE_CHECKING:
-    from keymgmt.transit.uses import ServiceUse
     from keymgmt.unlock import Unlock
+    from keymgmt.uses import KeyUse
 
 
 LEAST_PATIENCE = 5.0  # seconds
@@ -101,7 +101,7 @@ class _LastRequest:
     def __init__(self) -> None:
         self._thread = threading.local()
 
-    def record(self, use: "ServiceUse") -> None:
+    def record(self, use: "KeyUse") -> None:
         self._thread.request_id = use.request_id
 
     def taken(self) -> str:

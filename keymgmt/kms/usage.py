@@ -10,14 +10,12 @@ from dataclasses import dataclass, fields
 from typing import Protocol
 
 from keymgmt.canonical import binding_bytes, json_bytes
-from keymgmt.errors import KeyManagementError
 from keymgmt.ports import Binding
+from keymgmt.uses import UseUnrecorded
+
+__all__ = ["KeyUse", "LoggedUses", "UseUnrecorded", "Uses", "bound_hash"]
 
 log = logging.getLogger("bailiwick.kms.usage")
-
-
-class UseUnrecorded(KeyManagementError):
-    """The use could not be recorded, so its result was dropped. Look at where records go."""
 
 
 @dataclass(frozen=True, slots=True)

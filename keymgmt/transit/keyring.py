@@ -17,6 +17,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from keymgmt.attestation import ServerClaim
+from keymgmt.canonical import to_base64url
 from keymgmt.envelope import UnverifiedEnvelope, Wrap
 from keymgmt.errors import (
     EnvelopeInvalid,
@@ -49,7 +50,7 @@ from keymgmt.transit.facts import KeySettings, generation_of, lineage_of, merged
 from keymgmt.transit.login import Login
 from keymgmt.transit.session import VaultSession
 from keymgmt.transit.site import TransitSite
-from keymgmt.transit.uses import NoUses, ServiceUse, ServiceUses, ServiceUseUnrecorded, stamp_now
+from keymgmt.uses import KeyUse, KeyUses, NoUses, UseUnrecorded, stamp_now
 from keymgmt.wrapping import DATA_KEY_SIZE, Recipient, recipient_of
 
 SIGNATURE = re.compile(r"vault:v([1-9][0-9]{0,8}):([A-Za-z0-9+/]+={0,2})")
@@ -67,7 +68,7 @@ class TransitKeyring:
         keys: tuple[KeyFacts, ...],
         lineage: bytes,
         clock: Callable[[], float],
-        uses: ServiceUses | None = None,
+        uses: KeyUses | None = None,
     ) -> None:
         self._uses = uses or NoUses()
         self._session = session
@@ -91,7 +92,7 @@ class TransitKeyring:
         known: Sequence[KeyFacts] = (),
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
-        uses: ServiceUses | None = None,
+        uses: KeyUses | None = None,
     ) -> "TransitKeyring":
         """Log in and read the keys. `known` are facts seen earlier, to notice a restored server.
 
@@ -184,7 +185,7 @@ class TransitKeyring:
         failure: KeyManagementError
         try:
             return self._signed(key, message)
-        except (KeyServiceError, ServiceUseUnrecorded) as error:
+        except (KeyServiceError, UseUnrecorded) as error:
             failure = error
         raise SignerUnavailable(f"key `{key.key_id}` signed nothing: {failure}") from failure
 
@@ -244,8 +245,9 @@ class TransitKeyring:
             seconds = round(self._clock() - began, 6)
             name = self._site.keys[key.purpose]
             del answer  # no frame of an error shall hold it
+            more = (key.purpose, to_base64url(key.lineage))
             self._uses.record(
-                ServiceUse(operation, self.region, name, key.key_id, key.version, request_id, at, seconds, outcome)
+                KeyUse(operation, self.region, name, key.key_id, key.version, request_id, at, seconds, outcome, *more)
             )
 
     def _known(self, key_id: bytes) -> KeyFacts:

@@ -151,6 +151,7 @@ def test_events() -> None:
         "prune": {"origin": "o", "size": 3, "root": "0" * 64, "checkpoint": "1" * 64, "until": NOON, "basis": "b"},
         "inputs": {"addresses": ["0" * 32]},
         "break-glass": {"what": "exemption", "state": "opened", "names": ["ops"]},
+        "key-use": {"key_operation": "sign", "outcome": "ok", "count": 60, "begun": NOON, "request_ids": ["r1"]},
     }
     assert set(samples) == set(schemas()) - {"decision"}
     for name, more in samples.items():

@@ -29,7 +29,7 @@ from keymgmt.public import PublicKeyring
 from keymgmt.transfer import GrantRefused, TransferDesk, TransferGrant
 from keymgmt.transit.errors import KeyUnfit, Sealed
 from keymgmt.transit.keyring import TransitKeyring
-from keymgmt.transit.uses import FileUses, ServiceUseUnrecorded
+from keymgmt.uses import FileUses, UseUnrecorded
 from tests.cluster.bed.processes import Household
 from tests.keymgmt.test_real_vault import built
 from tests.keymgmt.vault_server import KEYS, POLICY, RealVault
@@ -273,7 +273,7 @@ def test_g10_no_record_no_result(vaults: dict[str, RealVault], tmp_path: Path) -
     uses = FileUses(tmp_path / "nowhere" / "uses")
     ring = TransitKeyring.connect(vault.site(keys=ATTESTING), vault.approle(), uses=uses)
     envelope = ring.sealer().seal(b"patient 4711", vault.bound()).to_bytes()
-    with pytest.raises(ServiceUseUnrecorded):
+    with pytest.raises(UseUnrecorded):
         ring.opener().open(envelope, vault.bound())
     with pytest.raises(SignerUnavailable):
         ring.signer("audit-checkpoint", "log").sign(b"x")
