@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from audit.errors import AuditError, RecordInvalid
+from audit.files.committer import nobody
 from audit.files.shards import shard_numbers
 from audit.leaves.record import Record, event_record
 from audit.process.serving import Served
@@ -74,7 +75,7 @@ class Bookkeeper:
             items = [self._log.made(self._record(fields), ()) for fields in tallied(lines, name)]
             if items:
                 page = self._mark(page, name)
-                self._log.append_batch(items)
+                self._log.append_batch(items, nobody)
             remove(page)
             return len(items)
 

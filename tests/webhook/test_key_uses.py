@@ -18,7 +18,7 @@ import pytest
 
 from audit.checks.chain_check import verify_chain
 from audit.errors import LogBusy
-from audit.files.committer import Committed, Item
+from audit.files.committer import Committed, Item, Late
 from audit.files.sharded_log import ShardedLog
 from audit.sealed.inputs import Origin
 from audit.tlog import VerifierKey
@@ -103,9 +103,9 @@ class Failing:
         self._after = after
         self.origin, self.healthy, self.status, self.made = log.origin, log.healthy, log.status, log.made
 
-    def append_batch(self, items: Sequence[Item]) -> Committed:
+    def append_batch(self, items: Sequence[Item], late: Late) -> Committed:
         if self._after:
-            self._log.append_batch(items)
+            self._log.append_batch(items, late)
         raise self._error
 
 
