@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from pydantic import Field, ValidationError, model_validator
 
 from keymgmt.approvals import ApprovalPolicy
+from keymgmt.book import uses_beside
 from keymgmt.errors import KeyManagementError
 from keymgmt.keyring import FileKeyring
 from keymgmt.kms.settings import FileSettings
@@ -20,7 +21,7 @@ from keymgmt.regular import open_regular
 from keymgmt.transit.keyring import TransitKeyring
 from keymgmt.transit.settings import Door, TransitSettings
 from keymgmt.unlock import Credential, KeyFile, Unlock
-from keymgmt.uses import FileUses
+from keymgmt.uses import BothUses, FileUses, KeyUses
 from keymgmt.written import Purpose, Region, fault
 
 LARGEST = 1 << 20  # bytes
@@ -56,6 +57,7 @@ class KeyringFile(Door):
     file: FileSettings | None = None
     transit: ServiceSettings | None = None
     approvals: ApprovalSettings | None = None
+    book: Path | None = None  # where uses are written down until a log takes them up; beside the keyring otherwise
 
     @model_validator(mode="after")
     def _is_one(self) -> "KeyringFile":
@@ -75,18 +77,24 @@ class KeyringFile(Door):
         except (OSError, ValueError) as error:
             raise KeyringSettingsInvalid(f"`approvals`: {error}") from error
 
-    def connect(self, environment: Mapping[str, str]) -> FileKeyring | TransitKeyring:
-        """The keyring. Raises KeyManagementError by kind."""
+    def book_folder(self, beside: Path) -> Path:
+        """Where the book of uses lies; for a key service without one, beside these settings, in that folder."""
+        return self.book or uses_beside(self.file.directory if self.file else beside, self.region)
+
+    def connect(self, environment: Mapping[str, str], uses: KeyUses | None = None) -> FileKeyring | TransitKeyring:
+        """The keyring; `uses` gets every use of a private key. Raises KeyManagementError by kind."""
         if self.file:
             key_file = self.file.key_file
             unlock: Unlock = KeyFile(key_file) if key_file else Credential(self.file.credential, environment)
-            return FileKeyring.open(self.file.directory, self.region, unlock=unlock)
+            return FileKeyring.open(self.file.directory, self.region, unlock=unlock, uses=uses)
         assert self.transit is not None  # exactly one is there
         try:
             site = self.transit.site(self.region, self.transit.keys)
         except ValueError as error:
             raise KeyringSettingsInvalid(f"`transit`: {error}") from error
-        uses = FileUses(self.transit.uses) if self.transit.uses else None
+        if self.transit.uses:
+            file = FileUses(self.transit.uses)
+            uses = file if uses is None else BothUses(uses, file)
         return TransitKeyring.connect(site, self.transit.login.login(), uses=uses)
 
 

@@ -65,6 +65,19 @@ class NoUses:
         """Forget it."""
 
 
+@dataclass(frozen=True, slots=True)
+class BothUses:
+    """Recorded in two places, or it has no result."""
+
+    first: KeyUses
+    second: KeyUses
+
+    def record(self, use: KeyUse) -> None:
+        """As `KeyUses` says."""
+        self.first.record(use)
+        self.second.record(use)
+
+
 def use_of(key: KeyFacts, operation: str, outcome: str, *, asked: bool = True, seconds: float = 0.0) -> KeyUse:
     """A use that ends now, of a key that lies in no key service."""
     return KeyUse(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from keymgmt.ports import Opener
+from keymgmt.verbs.ring import book_beside
 
 
 class KeyringUnknown(Exception):
@@ -36,7 +37,10 @@ class Where:
 
 
 def keyring_for(where: Where, log: Path, region: str) -> Keyring:
-    """The region's private keyring. Raises KeyringUnknown, KeyManagementError."""
+    """The region's private keyring; what it is used for is written into the book beside it.
+
+    For a command: its name stands in the book. Raises KeyringUnknown, KeyManagementError.
+    """
     path = where.keyring or log.parent / "keys"
     if path.is_file():
         return _service(path, region)
@@ -46,7 +50,8 @@ def keyring_for(where: Where, log: Path, region: str) -> Keyring:
     from keymgmt.keyring import FileKeyring
     from keymgmt.unlock import KeyFile
 
-    return FileKeyring.open(path, region, unlock=KeyFile(where.key_file or path / "unlock.key"))
+    unlock, book = KeyFile(where.key_file or path / "unlock.key"), book_beside(path, region)
+    return FileKeyring.open(path, region, unlock=unlock, uses=book)
 
 
 def _service(path: Path, region: str) -> Keyring:
@@ -63,7 +68,7 @@ def _service(path: Path, region: str) -> Keyring:
         site = settings.site(region, {"audit-archive": str(given["archiveKey"])})
     except (yaml.YAMLError, ValidationError, ValueError, KeyError, TypeError) as error:
         raise KeyringUnknown(f"`{path}` holds no settings of a key service: {_said(error)}", hint) from error
-    return TransitKeyring.connect(site, settings.login.login())
+    return TransitKeyring.connect(site, settings.login.login(), uses=book_beside(path.parent, region))
 
 
 def _said(error: Exception) -> str:

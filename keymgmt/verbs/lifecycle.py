@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from keymgmt.verbs.ring import Mistake, opened, ring_options
+from keymgmt.verbs.ring import Mistake, book_beside, opened, ring_options
 
 if TYPE_CHECKING:
     from keymgmt.approvals import ApprovalPolicy
@@ -52,6 +52,7 @@ def init(
         jurisdiction=jurisdiction,
         purposes=wanted,
         approvals=policy,
+        uses=book_beside(directory, region),
     )
     made = ring.keys()
     for key in made:

@@ -34,6 +34,8 @@ def rewrap(chosen: "Chosen", paths: Sequence[Path], purpose: str, bound: str, dr
     done, told = [], time.monotonic()
     for one in work.files(paths, dry=dry_run):
         done.append(one)
+        if one.outcome is Outcome.REWRAPPED:
+            chosen.sealed(one.after)
         if time.monotonic() - told > 1:
             click.echo(f"{len(done)} of {len(paths)}", err=True)
             told = time.monotonic()

@@ -2,7 +2,7 @@
 
 import functools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +14,12 @@ from keymgmt.errors import KeyManagementError
 
 if TYPE_CHECKING:
     from keymgmt.approvals import ApprovalPolicy
+    from keymgmt.book import UseBook
     from keymgmt.keyring import FileKeyring
+    from keymgmt.keys import KeyFacts
     from keymgmt.transit.keyring import TransitKeyring
     from keymgmt.unlock import Unlock
+    from keymgmt.uses import KeyUses
 
 
 class Mistake(click.ClickException):
@@ -73,10 +76,28 @@ def unlock_of(key_file: Path | None, credential: str | None, passphrase: bool) -
 
 
 def opened(directory: Path, region: str, unlock: "Unlock") -> "FileKeyring":
-    """The keyring."""
+    """The keyring; what is done with it is written into the book beside it."""
     from keymgmt.keyring import FileKeyring
 
-    return FileKeyring.open(directory, region, unlock=unlock)
+    return FileKeyring.open(directory, region, unlock=unlock, uses=book_beside(directory, region))
+
+
+def book_beside(directory: Path, region: str) -> "UseBook":
+    """The book of this command, beside a region's keyring."""
+    from keymgmt.book import uses_beside
+
+    return book_of(uses_beside(directory, region))
+
+
+def book_of(folder: Path) -> "UseBook":
+    """A book of key uses for this command, whose name stands in it; finished when the command ends."""
+    from keymgmt.book import UseBook
+
+    context = click.get_current_context(silent=True)
+    book = UseBook(folder, str(context.info_name) if context else "")
+    if context:
+        context.call_on_close(book.close)
+    return book
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +107,15 @@ class Chosen:
     ring: "FileKeyring | TransitKeyring"
     jurisdiction: str
     approvals: "ApprovalPolicy | None"
+    uses: "KeyUses"  # where uses are recorded; those of its private keys it records itself
+
+    def sealed(self, key_id: str, known: "Sequence[KeyFacts]" = ()) -> None:
+        """Record that something was sealed to this key, of this ring or another's. Raises UseUnrecorded."""
+        from keymgmt.uses import use_of
+
+        for key in known or self.ring.keys():
+            if key.key_id == key_id:
+                self.uses.record(use_of(key, "encrypt", "ok", asked=False))
 
 
 def keyring_options(call: Callable[..., Any]) -> Callable[..., Any]:
@@ -113,10 +143,17 @@ def keyring_options(call: Callable[..., Any]) -> Callable[..., Any]:
             if keyring is not None:
                 return call(_chosen(keyring), **more)
             assert directory is not None and region is not None  # as checked above
-            ring = opened(directory, region, unlock_of(key_file, credential, passphrase))
-            return call(Chosen(ring, ring.jurisdiction, ring.approvals), **more)
+            return call(_in_directory(directory, region, unlock_of(key_file, credential, passphrase)), **more)
 
     return wrapped
+
+
+def _in_directory(directory: Path, region: str, unlock: "Unlock") -> Chosen:
+    from keymgmt.keyring import FileKeyring
+
+    book = book_beside(directory, region)
+    ring = FileKeyring.open(directory, region, unlock=unlock, uses=book)
+    return Chosen(ring, ring.jurisdiction, ring.approvals, book)
 
 
 def _chosen(path: Path) -> Chosen:
@@ -125,7 +162,8 @@ def _chosen(path: Path) -> Chosen:
 
     settings = load_keyring_file(path)
     policy = settings.policy()
-    ring = settings.connect(os.environ)
+    book = book_of(settings.book_folder(path.parent))
+    ring = settings.connect(os.environ, book)
     if isinstance(ring, FileKeyring):
-        return Chosen(ring, ring.jurisdiction, ring.approvals)
-    return Chosen(ring, settings.jurisdiction, policy)
+        return Chosen(ring, ring.jurisdiction, ring.approvals, book)
+    return Chosen(ring, settings.jurisdiction, policy, book)

@@ -104,9 +104,9 @@ def transfer(
     bound = allowed.source if tenant is None else replace(allowed.source, tenant=tenant)
     desk = TransferDesk(chosen.ring, chosen.approvals, FileLedger(ledger))
     cast = [vote_of(one) for one in votes]
-    sealed = desk.transfer(
-        envelope.read_bytes(), bound, allowed, cast, PublicKeyring.load(destination), datetime.now(UTC)
-    )
+    theirs = PublicKeyring.load(destination)
+    sealed = desk.transfer(envelope.read_bytes(), bound, allowed, cast, theirs, datetime.now(UTC))
+    chosen.sealed(allowed.destination_key, theirs.keys())
     out.write_bytes(sealed.to_bytes())
     click.echo(f"{envelope.name}: from {bound.region} to {sealed.region}, {len(cast)} votes")
 

@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bailiwick import command
 from keymgmt.book import UseBook, remove, taken, uses_beside, waiting, written_lines
 from keymgmt.canonical import json_bytes
 from keymgmt.errors import KeyManagementError, SignerUnavailable
@@ -100,6 +102,7 @@ import sys
 from pathlib import Path
 from tests.keymgmt.test_use_book import USE
 from dataclasses import replace
+from bailiwick import command
 from keymgmt.book import UseBook
 book = UseBook(Path(sys.argv[1]), sync=sys.argv[2] == "sync", room=int(sys.argv[3]))
 for number in range(1 << 30):
@@ -210,3 +213,53 @@ def test_refusals_of_the_book_are_ours(tmp_path: Path) -> None:
         UseBook(tmp_path / "no" / "folder").record(USE)
     assert isinstance(caught.value, KeyManagementError)
     assert os.fspath(tmp_path / "no" / "folder") in str(caught.value)
+
+
+def run(*words: str | Path) -> str:
+    """A command that succeeds."""
+    done = CliRunner().invoke(command, ["keys", *map(str, words)])
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def test_every_verb_writes_its_uses_down(tmp_path: Path) -> None:
+    """Making, rotating, staging, activating, attesting, rewrapping: each verb's uses lie beside the keyring."""
+    keys, unlock = tmp_path / "keys", tmp_path / "unlock.key"
+    named: list[str | Path] = ["--region", "eu-de", "--key-file", unlock]
+    run("init", keys, *named, "--new-key-file")
+    ring = FileKeyring.open(keys, "eu-de", unlock=KeyFile(unlock))
+    envelope = tmp_path / "envelope"
+    envelope.write_bytes(ring.sealer().seal(b"x", Binding("eu-de", "DE", "audit-archive", "prod", "")).to_bytes())
+    run("rotate", keys, *named, "audit-archive")
+    staged = run("stage", keys, *named, "audit-tags").split()[0]
+    run("activate", keys, *named, staged)
+    run("attest", "--directory", keys, *named, "--nonce", "asked-just-now")
+    run("rewrap", "--directory", keys, *named, "--purpose", "audit-archive", "--of", "DE/prod/", envelope)
+    found = lines_of(uses_beside(keys, "eu-de"))
+    done = Counter((line["task"], line["operation"]) for line in found if line["outcome"] == "ok")
+    assert done == {
+        ("init", "create"): 5,
+        ("rotate", "rotate"): 1,
+        ("stage", "stage"): 1,
+        ("activate", "activate"): 1,
+        ("attest", "sign"): 1,
+        ("rewrap", "decrypt"): 2,  # the old version, and once more to see that the new one opens
+        ("rewrap", "encrypt"): 1,
+    }
+    assert all(line["key_id"].startswith("bwk1.") for line in found)
+
+
+def test_a_verb_does_nothing_that_it_cannot_write_down(tmp_path: Path) -> None:
+    """With a file where the folder of the book should be, a rotation is refused, and nothing has changed."""
+    keys, unlock = tmp_path / "keys", tmp_path / "unlock.key"
+    named: list[str | Path] = ["--region", "eu-de", "--key-file", unlock]
+    run("init", keys, *named, "--new-key-file")
+    for page in waiting(uses_beside(keys, "eu-de")):
+        page.unlink()
+    uses_beside(keys, "eu-de").rmdir()
+    uses_beside(keys, "eu-de").write_text("")
+    before = FileKeyring.open(keys, "eu-de", unlock=KeyFile(unlock)).head
+    done = CliRunner().invoke(command, ["keys", "rotate", str(keys), *map(str, named), "audit-archive"])
+    assert done.exit_code == 2
+    assert "cannot write down the use of a key" in done.output
+    assert FileKeyring.open(keys, "eu-de", unlock=KeyFile(unlock)).head == before
