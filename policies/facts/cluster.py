@@ -9,12 +9,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from policies.facts.classification import KEY_ANNOTATION, JurisdictionFact
+from policies.facts.destinations import reached
 from policies.facts.unknown import decided, fetch
 from policies.geography import NOWHERE, UNPLACED, PlaceSet, UnknownPlace, conflict, constrain, place_of_node, possible
-from policies.geography.hosts import place_of_host
 from policies.geography.keys import place_of_key
 from policies.geography.located import Located
-from policies.geography.storage import key_of_storage_class, place_of_bucket
+from policies.geography.storage import key_of_storage_class
 from policies.json import Json, JsonObject
 from policies.kinds.words import moment
 from policies.request import Operation
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 Operations = list[dict[str, Json]]
 _NONE: frozenset[str] = frozenset()
-_SCHEMES = {"aws": "s3", "gcp": "gs"}  # how buckets of a provider are referred to; others by the provider's name
 
 
 class Cluster:
@@ -95,22 +94,11 @@ class Cluster:
         return {**_whereabouts(found), "unattested": self._unattested(found)}
 
     def destination(self, destination: JsonObject) -> JsonObject:
-        """Where a destination is: a bucket by what it says of itself and what is declared, a host by its name.
+        """Where a destination is: by what it says of itself, by its name, by what is declared.
 
-        A member cluster is declared like a host.
+        What leads nowhere outside of the cluster is `inside` and has no place.
         """
-        provider = destination["provider"].removeprefix("velero.io/")
-        if destination["bucket"]:
-            return _whereabouts(
-                place_of_bucket(
-                    self._geography,
-                    reference=f"{_SCHEMES.get(provider, provider)}://{destination['bucket']}",
-                    provider=provider,
-                    region=destination["region"],
-                    endpoint=destination["host"],
-                )
-            )
-        return _whereabouts(place_of_host(destination["host"] or destination["cluster"], self._geography))
+        return _whereabouts(reached(destination, self._situation, self._geography))
 
     def summary(self, pods: Iterable[JsonObject]) -> tuple[str, ...]:
         """Places of all pods together as far as rules asked for them, for the record."""
@@ -171,6 +159,7 @@ def _codes(jurisdiction: JurisdictionFact) -> frozenset[str]:
 def _whereabouts(located: Located) -> JsonObject:
     return {
         "places": PlaceSet.of((located.code,)) if located.place else PlaceSet.of((UNPLACED,)),
+        "inside": located.inside,
         "unknown": "" if located.place else located.because,
         "assurance": located.assurance,
         "revoked": located.revoked,

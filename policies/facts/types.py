@@ -58,7 +58,14 @@ DESTINATION = ObjectType(
 KEY = ObjectType("bailiwick.Key", fields={"path": STRING, "reference": STRING, "purpose": STRING})
 WHEREABOUTS = ObjectType(
     "bailiwick.Whereabouts",
-    fields={"places": PLACE_SET, "unknown": STRING, "assurance": STRING, "revoked": BOOL, "unattested": STRING},
+    fields={
+        "places": PLACE_SET,
+        "inside": BOOL,
+        "unknown": STRING,
+        "assurance": STRING,
+        "revoked": BOOL,
+        "unattested": STRING,
+    },
 )
 IDENTITY = ObjectType("bailiwick.Identity", fields={"path": STRING, "serviceAccount": STRING, "audience": STRING})
 POD = ObjectType(

@@ -11,6 +11,7 @@ from typing import Any
 
 from policies.geography.geography import Geography
 from policies.geography.globs import glob_fits
+from policies.geography.inside import DOMAIN, inside
 from policies.geography.located import Located
 from policies.geography.regions import pattern
 from policies.json import JsonObject
@@ -76,22 +77,28 @@ def locate(reference: str, geography: Geography, group: str, tables: Sequence[Se
     if declared is not None:
         return Located(geography.by_code(declared["place"]), f"the ClusterProfile declares `{declared['match']}`")
     host = host_of(reference)
-    if inside := _inside(host):
-        return Located(None, f"`{host[:_LONGEST]}` {inside}: declare it in `spec.{group}` of the ClusterProfile")
+    declare = f"declare it in `spec.{group}` of the ClusterProfile"
+    if within := inside(host[: _LONGEST + 1], domain_of(geography)):
+        return Located(None, f"`{host}` {within}, which may stand for anything: {declare}", inside=True)
+    if odd := _no_name(host):
+        return Located(None, f"`{host[:_LONGEST]}` {odd}: {declare}")
     for rows in tables:
         found = _by_name(host, rows, geography)
         if isinstance(found, Located):
             return found
         if found is not None:
             return Located(None, f"`{host}` has no one place ({found}): name another, or declare it in `spec.{group}`")
-    return Located(None, f"nothing says where `{host}` is: declare it in `spec.{group}` of the ClusterProfile")
+    return Located(None, f"nothing says where `{host}` is: {declare}")
 
 
-def _inside(host: str) -> str:
+def domain_of(geography: Geography) -> str:
+    """The DNS domain of the cluster's services."""
+    return (geography.profile or {}).get("domain") or DOMAIN
+
+
+def _no_name(host: str) -> str:
     if len(host) > _LONGEST or not _HOST.fullmatch(host):
         return "is no host name"
-    if "." not in host or host.endswith((".svc", ".cluster.local")) or ".svc." in host:
-        return "is a service of this cluster, which may stand for anything"
     if host.rpartition(".")[2].isdigit():
         return "is an address, and addresses move"
     return ""

@@ -15,6 +15,7 @@ class Located:
     revoked: bool = False  # of a key, as declared
     attested: str = ""  # of a key, as declared: an RFC 3339 time
     within: int = 0  # hours that an attestation counts; 0: none is asked for
+    inside: bool = False  # nowhere outside the cluster: one of its services, the pod, its node; then without a place
 
     @property
     def code(self) -> str:

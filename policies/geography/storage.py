@@ -96,6 +96,13 @@ def place_of_backup_location(location: JsonObject, geography: Geography) -> Loca
     )
 
 
+def place_of_snapshot_location(location: JsonObject, geography: Geography) -> Located:
+    """A Velero VolumeSnapshotLocation: its plugin and the region that it names. A multi-region is no one place."""
+    spec = location.get("spec") or {}
+    region = _text(spec, "config", "snapshotLocation") or _text(spec, "config", "region")
+    return place_of_bucket(geography, provider=_text(spec, "provider").removeprefix("velero.io/"), region=region)
+
+
 def _by_endpoint(endpoint: str, region: str, geography: Geography) -> Located:
     found = place_of_host(endpoint, geography)
     if found.place and region and found.place.provider:

@@ -1,17 +1,19 @@
-"""Where data goes: hosts, buckets, clusters and regions that an object names, and what would go there.
+"""Where a pod's data goes: hosts, buckets and regions that it names, and what would go there.
 
-Guarantees: what is written is reported as it is written; an address of the cluster's own network or of the pod itself
-is not a destination. Where a host lies is geography's business.
+Guarantees: what is written is reported as it is written; a name that is plainly a service of the cluster or the pod
+itself is no destination. A variable that tells where telemetry, inference or backups go and can't be seen here is one
+that leads anywhere. Where a host lies is geography's business.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any
 
-from policies.json import JsonObject
-from policies.workloads.arguments import Variables, Word, is_open, words_of
+from policies.json import Json, JsonObject
+from policies.workloads.arguments import END, Variables, Word, is_open, program, words_of
 from policies.workloads.images import containers_of, listed
+from policies.workloads.paths import member
 from policies.workloads.tables import table
 
 Destination = dict[str, Any]  # path, kind, host, bucket, cluster, provider, region, what
@@ -19,11 +21,20 @@ Destination = dict[str, Any]  # path, kind, host, bucket, cluster, provider, reg
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}://[^\s\"'`,;)\]}<>]+")
 _FIELDS = ("host", "bucket", "cluster", "kind", "provider", "region", "what")
 _INSIDE = re.compile(
-    r"(?:[a-z][a-z0-9+.-]*://)?(?:[^@/]*@)?"
-    r"(?:localhost|127\.[0-9.]+|0\.0\.0\.0|\[?::1\]?|(?:[a-z0-9_-]+\.)+svc(?:\.cluster\.local)?\.?|[a-z0-9_-]+\.local)"
+    r"(?:[a-z][a-z0-9+.-]*://)?(?:[^@/?#\\\s]*@)?"
+    r"(?:localhost|127\.[0-9.]+|0\.0\.0\.0|\[?::1\]?|(?:[a-z0-9_-]+\.)+svc(?:\.cluster\.local)?\.?)"
     r"(?::[0-9]+)?(?:[/?#].*)?",
     re.IGNORECASE | re.DOTALL,
 )
+_HIDDEN = ("telemetry", "inference", "backups")  # what may not go to where nobody here can see
+_OWN = {"status.podIP": "localhost", "status.podIPs": "localhost", "status.hostIP": "localhost"}
+_OWN |= {"status.hostIPs": "localhost", "metadata.namespace": "namespace", "metadata.name": "pod"}
+_SEARCHED = re.compile(r"(?:[a-z0-9-]+\.)?svc\.cluster\.local\.?|cluster\.local\.?|\.|svc")
+_HOST = re.compile(r"(?:[\w.-]+@)?((?:[a-z0-9-]+\.)+[a-z][a-z0-9-]+)(?::[^\s]*)?(?:/[^\s]*)?", re.IGNORECASE)
+_WRITES = ("-o", "--output", "-O", "-T", "--upload-file", "-i", "--cacert", "--cert", "--key", "-out", "-in")  # files
+_CAMEL = re.compile("(?<=[a-z0-9])(?=[A-Z])")  # `redisHost`: attributes of drivers and components are written so
+_LISTENS = re.compile("listen|bind", re.IGNORECASE)  # where a server waits, not where it calls
+_HANDLERS = ("livenessProbe", "readinessProbe", "startupProbe", "lifecycle")
 
 
 def destination(path: str, **fields: str) -> Destination:
@@ -36,13 +47,15 @@ def is_outside(host: str) -> bool:
 
 
 def destinations_of_pod(metadata: JsonObject, spec: JsonObject, meta_at: str, spec_at: str) -> list[Destination]:
-    """Addresses in environments and arguments, network volumes, and annotations that name a host."""
+    """Addresses in environments, arguments and hooks, network volumes, name servers, and annotations of hosts."""
     found: list[Destination] = []
     for at, container in containers_of(spec):
         found += container_destinations(container, f"{spec_at}{at}.")
     for index, volume in enumerate(listed(spec.get("volumes"))):
         if isinstance(volume, dict):
-            found += _volume(volume, f"{spec_at}volumes[{index}]")
+            found += volume_destinations(volume, f"{spec_at}volumes[{index}]")
+    if "hostAliases" in spec or "dnsConfig" in spec:
+        found += _names(spec, spec_at)
     annotations = metadata.get("annotations")
     for key, what in table("facts")["destination_annotations"].items():
         value = annotations.get(key) if isinstance(annotations, dict) else None
@@ -52,14 +65,87 @@ def destinations_of_pod(metadata: JsonObject, spec: JsonObject, meta_at: str, sp
 
 
 def container_destinations(container: JsonObject, where: str) -> Iterator[Destination]:
-    """Addresses that a container is told by its environment or its arguments."""
+    """Addresses that a container is told by its environment, its arguments or its hooks."""
+    environment = listed(container.get("env"))
     variables = Variables(container.get("env"))
-    for index, variable in enumerate(listed(container.get("env"))):
-        name, value = (variable.get("name"), variable.get("value")) if isinstance(variable, dict) else (None, None)
-        if isinstance(name, str) and isinstance(value, str) and ("." in value or "$" in value or "://" in value):
-            yield from _told(name, variables.expand(value), f"{where}env[{index}]")
+    if environment:
+        _know_own(environment, variables)
+        yield from _environment(environment, variables, where)
     if container.get("args") or container.get("command"):
         yield from _words(words_of(container, where, variables))
+    for field in _HANDLERS:
+        if field in container:
+            yield from _hooks(container[field], f"{where}{field}", variables)
+
+
+def _know_own(environment: list[Json], variables: Variables) -> None:
+    """What a container is told of its own pod and node leads nowhere outside."""
+    for variable in environment:
+        source = variable.get("valueFrom") if isinstance(variable, dict) else None
+        field = source.get("fieldRef") if isinstance(source, dict) else None
+        own = _OWN.get(field.get("fieldPath", "")) if isinstance(field, dict) else None
+        if own and isinstance(variable, dict) and isinstance(name := variable.get("name"), str):
+            variables.known[name] = own
+
+
+def _environment(environment: list[Json], variables: Variables, where: str) -> Iterator[Destination]:
+    told: set[str] = set()
+    for index, variable in enumerate(environment):
+        name = variable.get("name") if isinstance(variable, dict) else None
+        if not isinstance(name, str):
+            continue
+        told.add(name)
+        value = variable.get("value")
+        if isinstance(value, str):
+            if "." in value or "$" in value or "://" in value:
+                yield from _told(name, variables.expand(value), f"{where}env[{index}]")
+        elif name not in variables.known and _leads_anywhere(name, variable.get("valueFrom")):
+            yield destination(f"{where}env[{index}]", kind="host", host=f"$({name})", what=purpose_of(name))
+    for key, row in table("facts")["implied"].items():
+        if key in told and told.isdisjoint(row["unless"]):
+            yield destination(f"{where}env", kind="vendor", host=row["host"], what=row["what"])
+
+
+def _leads_anywhere(name: str, source: Json) -> bool:
+    """Whether a variable that is filled in elsewhere says where something goes that must not go anywhere."""
+    told = bool(source) and _hosts().search(name) is not None and _LISTENS.search(name) is None
+    return told and purpose_of(name) in _HIDDEN
+
+
+def _hooks(value: Json, where: str, variables: Variables) -> Iterator[Destination]:
+    """Probes and lifecycle hooks: a command, or a request that the kubelet makes."""
+    for at, action in actions_of(value, where):
+        command = action.get("exec")
+        if isinstance(command, dict):
+            yield from _words(words_of(command, f"{at}.exec.", variables))
+        for kind in ("httpGet", "tcpSocket"):
+            held = action.get(kind)
+            host = held.get("host") if isinstance(held, dict) else None
+            if isinstance(host, str) and host and is_outside(host):
+                yield destination(f"{at}.{kind}.host", kind="host", host=host, what="data")
+
+
+def actions_of(value: Json, where: str) -> Iterator[tuple[str, JsonObject]]:
+    """The actions of a probe (one) or of `lifecycle` (its hooks)."""
+    if isinstance(value, dict):
+        yield where, value
+        for hook in ("postStart", "preStop"):
+            if isinstance(held := value.get(hook), dict):
+                yield f"{where}.{hook}", held
+
+
+def _names(spec: JsonObject, spec_at: str) -> Iterator[Destination]:
+    """What gives names another meaning: addresses of aliases, name servers, search domains."""
+    for index, alias in enumerate(listed(spec.get("hostAliases"))):
+        address = alias.get("ip") if isinstance(alias, dict) else None
+        if isinstance(address, str) and is_outside(address):
+            yield destination(f"{spec_at}hostAliases[{index}].ip", kind="host", host=address, what="data")
+    resolver = spec.get("dnsConfig")
+    resolver = resolver if isinstance(resolver, dict) else {}
+    for field in ("nameservers", "searches"):
+        for index, host in enumerate(listed(resolver.get(field))):
+            if isinstance(host, str) and not _SEARCHED.fullmatch(host) and is_outside(host):
+                yield destination(f"{spec_at}dnsConfig.{field}[{index}]", kind="host", host=host, what="data")
 
 
 def text_addresses(text: str, path: str, what: str) -> Iterator[Destination]:
@@ -71,11 +157,16 @@ def text_addresses(text: str, path: str, what: str) -> Iterator[Destination]:
 
 def named_addresses(pair: JsonObject, path: str, what: str) -> Iterator[Destination]:
     """A name with a value that is a URL, or whose name says that it is a host."""
+    if names_host(pair) and is_outside(value := pair["value"]):
+        yield destination(f"{path}.value", kind="host", host=value, what=what)
+
+
+def names_host(pair: JsonObject) -> bool:
+    """Whether a pair of `name` and `value` says a host, wherever that is."""
     name, value = pair.get("name"), pair.get("value")
     if not isinstance(name, str) or not isinstance(value, str) or not value:
-        return
-    if is_outside(value) and ("://" in value or _hosts().search(name)):
-        yield destination(f"{path}.value", kind="host", host=value, what=what)
+        return False
+    return "://" in value or _hosts().search(_CAMEL.sub("_", name)) is not None
 
 
 @cache
@@ -96,48 +187,88 @@ def purpose_of(name: str) -> str:
 def _told(name: str, value: str, path: str) -> Iterator[Destination]:
     if "://" in value:
         for address in dict.fromkeys(match[0] for match in _ADDRESS.finditer(value)):
-            if is_outside(address):
+            if is_outside(address) and address.partition(":")[0].lower() not in table("facts")["hubs"]:
                 yield destination(path, kind="host", host=address, what=purpose_of(name))
-    elif _hosts().search(name) and _reads_like_host(value) and is_outside(value):
-        yield destination(path, kind="host", host=value, what=purpose_of(name))
+    elif ("." in value or ":" in value) and _hosts().search(name) and name.upper() != "NO_PROXY":
+        for host in value.split(","):
+            if _reads_like_host(host := host.strip()) and is_outside(host):
+                yield destination(path, kind="host", host=host, what=purpose_of(name))
 
 
 def _reads_like_host(text: str) -> bool:
-    return "." in text and " " not in text and not text.startswith((".", "/")) and not is_open(text)
+    return "." in text and " " not in text and not text.startswith((".", "/", ":")) and not is_open(text)
 
 
 def _words(words: list[Word]) -> Iterator[Destination]:
-    before = ""
     seen: set[tuple[str, str]] = set()
+    before, sends = "", False
     for text, path in words:
-        if "://" in text:
-            name = text.partition("=")[0] if text.startswith("-") else before
-            for found in _told(name, text, path):
-                if (path, found["host"]) not in seen:
-                    seen.add((path, found["host"]))
-                    yield found
+        found = _word(text, path, before, sends=sends)
+        for one in found:
+            if (path, one["host"]) not in seen:
+                seen.add((path, one["host"]))
+                yield one
+        sends = text != END and (sends or program(text) in table("facts")["senders"])
         before = text
 
 
-def _volume(volume: JsonObject, where: str) -> Iterator[Destination]:
+def _word(text: str, path: str, before: str, *, sends: bool) -> Iterable[Destination]:
+    """What one word of a command line names: a URL, the host that a flag asks for, the host that a program sends to."""
+    flagged = text[:1] == "-"
+    if "://" in text:
+        return _told(text.partition("=")[0] if flagged else before, text, path)
+    if "." not in text:
+        return ()
+    if sends and not flagged and (match := _HOST.fullmatch(text)) and before not in _WRITES:
+        return [destination(path, kind="host", host=match[1], what="data")] if is_outside(match[1]) else ()
+    name, _, value = text.partition("=") if flagged else (before, "", text)
+    if name[:1] != "-" or value[:1] in ("-", ".", "/", ":", "{", "["):
+        return ()
+    return _told(name.lstrip("-"), value, path)
+
+
+def volume_destinations(volume: JsonObject, where: str) -> Iterator[Destination]:
+    """Where a volume of a pod lies that is not the node's, a claim's or the cluster's own."""
     for source, field in table("facts")["network_volumes"].items():
         held = volume.get(source)
+        if held is None:
+            continue
         value = held.get(field) if isinstance(held, dict) else None
         for host in [value] if isinstance(value, str) else listed(value):
             if isinstance(host, str) and host:
                 yield destination(f"{where}.{source}.{field}", kind="host", host=host, what="data")
+    for source, row in table("facts")["cloud_volumes"].items():
+        if isinstance(held := volume.get(source), dict):
+            named = held.get(row["field"])
+            name = named if isinstance(named, str) else ""
+            yield destination(f"{where}.{source}", kind="volume", provider=row["provider"], bucket=name, what="data")
     csi = volume.get("csi")
-    if isinstance(csi, dict) and isinstance(csi.get("volumeAttributes"), dict):
-        yield from _csi(csi["driver"] if isinstance(csi.get("driver"), str) else "", csi["volumeAttributes"], where)
+    if isinstance(csi, dict):
+        yield from csi_destinations(csi, f"{where}.csi")
 
 
-def _csi(driver: str, attributes: JsonObject, where: str) -> Iterator[Destination]:
-    where = f"{where}.csi.volumeAttributes"
+def csi_destinations(csi: JsonObject, where: str) -> Iterator[Destination]:
+    """A volume by a CSI driver: its bucket, its server, any address among its attributes; else where the driver is."""
+    driver, attributes = csi.get("driver"), csi.get("volumeAttributes")
+    if not isinstance(driver, str) or driver in table("facts")["csi_local"]:
+        return
+    held = attributes if isinstance(attributes, dict) else {}
+    found = list(_attributes(driver, held, f"{where}.volumeAttributes"))
+    yield from found
+    if not found:
+        yield destination(f"{where}.driver", kind="driver", host=driver, what="data")
+
+
+def _attributes(driver: str, attributes: JsonObject, where: str) -> Iterator[Destination]:
     row = table("facts")["csi_buckets"].get(driver)
     if row and isinstance(bucket := attributes.get(row["bucket"]), str) and bucket:
-        yield destination(
-            f"{where}.{row['bucket']}", kind="bucket", bucket=bucket, provider=row["provider"], what="data"
-        )
-    server = attributes.get("server")
-    if isinstance(server, str) and server and is_outside(server):
-        yield destination(f"{where}.server", kind="host", host=server, what="data")
+        told = attributes.get(row.get("host", "endpoint"))
+        host = told if isinstance(told, str) else ""
+        at = member(where, row["bucket"])
+        yield destination(at, kind="bucket", bucket=bucket, provider=row["provider"], host=host, what="data")
+    for name, value in attributes.items():
+        if isinstance(value, str) and value and not (row and name in (row["bucket"], row.get("host", "endpoint"))):
+            if "://" in value:
+                yield from text_addresses(value, member(where, name), "data")
+            elif names_host({"name": name, "value": value}) and is_outside(value) and not value.startswith("/"):
+                yield destination(member(where, name), kind="host", host=value, what="data")

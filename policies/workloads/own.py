@@ -15,11 +15,13 @@ from policies.workloads.destinations import (
     container_destinations,
     destination,
     named_addresses,
+    names_host,
     text_addresses,
+    volume_destinations,
 )
 from policies.workloads.devices import count_of, devices_of_container, devices_of_map
 from policies.workloads.dra import devices_of_claim
-from policies.workloads.images import Image, parse_image
+from policies.workloads.images import Image, listed, parse_image
 from policies.workloads.levels import Device, Holds, device
 from policies.workloads.models import models_of_container
 from policies.workloads.paths import member
@@ -185,11 +187,24 @@ def _destinations(path: str, value: Json, row: Row) -> Iterator[Destination]:
             yield from text_addresses(value, path, row["what"])
         case "named-url" if isinstance(value, dict):
             yield from named_addresses(value, path, row["what"])
+        case "component" if isinstance(value, dict):
+            yield from _component(value, path, row["what"])
+        case "volume" if isinstance(value, dict):
+            yield from volume_destinations(value, path)
         case "":
             fields = said(row, value)
             told = ("bucket", "host", "cluster", "region", "provider")
-            if any(fields.get(name) for name in told):
+            # a bucket of nobody's is the one that somebody else has set up
+            if any(fields.get(name) for name in (told[:-1] if fields.get("kind") == "bucket" else told)):
                 yield destination(where(path, row, value, *told), **fields)
+
+
+def _component(spec: JsonObject, path: str, what: str) -> Iterator[Destination]:
+    """A Dapr component without an address of its own leads where its type does; some types lead nowhere."""
+    type_, rules = as_text(spec.get("type")), table("facts")["components"]
+    pairs = [pair for pair in listed(spec.get("metadata")) if isinstance(pair, dict)]
+    if type_ and not any(type_.startswith(one) for one in rules["local"]) and not any(map(names_host, pairs)):
+        yield destination(path, kind="vendor", provider=type_, host=rules["hosts"].get(type_, ""), what=what)
 
 
 def _distinct(found: list[Image]) -> list[Image]:
