@@ -1,8 +1,9 @@
 """The webhook's registration, computed from the policies in force: what they match is sent to us, nothing else.
 
-What the cluster needs to live never waits for us: nodes, leases, events, endpoint slices, certificates, token and
-subject reviews are excluded by match conditions that the API server evaluates itself, and so are the infrastructure
-namespaces. Pure: equal policies give equal registrations.
+What the cluster needs to live never waits for us: nodes, leases, events, certificates, token and subject reviews are
+excluded by match conditions that the API server evaluates itself, and so are the infrastructure namespaces, the volumes
+of their claims, and what their controllers make of things that were judged when they were made. Pure: equal policies
+give equal registrations.
 """
 
 import base64
@@ -15,15 +16,23 @@ TIMEOUT = 10  # seconds; the webhook answers before it, or denies
 
 # group -> resources that are never sent to us ("*": the whole group)
 EXEMPT: Mapping[str, tuple[str, ...]] = {
-    "": ("nodes", "events", "endpoints", "componentstatuses"),
+    "": ("nodes", "events", "componentstatuses"),
     "coordination.k8s.io": ("leases",),
     "events.k8s.io": ("events",),
-    "discovery.k8s.io": ("endpointslices",),
     "certificates.k8s.io": ("*",),
     "authentication.k8s.io": ("*",),
     "authorization.k8s.io": ("*",),
     "admissionregistration.k8s.io": ("*",),
 }
+# group -> resources that are sent to us only where no controller of the cluster's own machinery asks: addresses of pods
+# that were judged, machines of pools that were judged
+BY_HAND: Mapping[str, tuple[str, ...]] = {
+    "": ("endpoints",),
+    "discovery.k8s.io": ("endpointslices",),
+    "karpenter.sh": ("nodeclaims",),
+    "cluster.x-k8s.io": ("machines", "machinesets"),
+}
+_MACHINERY = ("system:apiserver", "system:kube-controller-manager", "system:kube-scheduler")
 ALWAYS_EXEMPT_NAMESPACES = ("kube-system", "kube-node-lease", "kube-public")
 
 
@@ -114,12 +123,36 @@ def _hook(
         "matchConditions": [
             {"name": f"not-{group.replace('.', '-') or 'core'}", "expression": _except(group, resources)}
             for group, resources in EXEMPT.items()
-        ],
+        ]
+        + [
+            {"name": f"by-hand-{group.replace('.', '-') or 'core'}", "expression": _by_hand(group, resources, exempt)}
+            for group, resources in BY_HAND.items()
+        ]
+        + [{"name": "not-infrastructure-volume", "expression": _foreign_volume(exempt)}],
     }
 
 
 def _except(group: str, resources: Sequence[str]) -> str:
     if resources == ("*",):
         return f"request.resource.group != '{group}'"
-    names = ", ".join(f"'{name}'" for name in resources)
-    return f"!(request.resource.group == '{group}' && request.resource.resource in [{names}])"
+    return f"!(request.resource.group == '{group}' && request.resource.resource in {_listed(resources)})"
+
+
+def _by_hand(group: str, resources: Sequence[str], exempt: Sequence[str]) -> str:
+    """The machinery is known by its user, or by the namespace of its service account."""
+    groups = _listed([f"system:serviceaccounts:{namespace}" for namespace in exempt])
+    machinery = (
+        f"request.userInfo.username in {_listed(_MACHINERY)}"
+        f" || (has(request.userInfo.groups) && request.userInfo.groups.exists(group, group in {groups}))"
+    )
+    return f"{_except(group, resources)} || !({machinery})"
+
+
+def _foreign_volume(exempt: Sequence[str]) -> str:
+    """A volume that a claim of an infrastructure namespace is bound to serves nobody else; ours may be one of them."""
+    bound = f"has(object.spec.claimRef) && object.spec.claimRef.?namespace.orValue('') in {_listed(exempt)}"
+    return f"request.resource.resource != 'persistentvolumes' || object == null || !({bound})"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return "[" + ", ".join(f"'{name}'" for name in names) + "]"
