@@ -119,7 +119,12 @@ def _found(workload: Workload, document: Document, situation: Situation) -> Iter
 
 def _where(fact: str, one: Mapping[str, Json], situation: Situation) -> str:
     if fact == "destinations":
-        place = situation.cluster.destination(dict(one))
+        try:
+            place = situation.cluster.destination(dict(one))
+        except EvaluationError as missing:
+            return str(missing)
+        if place["inside"]:
+            return str(place["unknown"]).partition(",")[0]
     elif fact == "keys":
         place = situation.cluster.key(str(one["reference"]))
     else:
