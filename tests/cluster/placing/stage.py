@@ -1,0 +1,231 @@
+"""One round on the real cluster: the fleet is set up, wishes are admitted and scheduled, and all is cleared away."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from random import Random
+from typing import TypeVar
+
+from policies.geography import PLACE_LABEL
+from tests.cluster.bed.cluster import Cluster, Json, Reply
+from tests.cluster.bed.processes import BedError
+from tests.cluster.placing.attached import Attached
+from tests.cluster.placing.fleet import ROUND, Fleet, Machine, side
+from tests.cluster.placing.provisioner import Provisioner
+from tests.cluster.placing.spots import REALMS, Realm
+from tests.cluster.placing.wishes import CASE, ROGUE, Case
+
+AT_ONCE = 12  # requests
+SETTLED = 1.0  # seconds without a change
+SETTLE = 25.0  # seconds; who is still waiting then is not bound
+_RESOURCES = {
+    "Pod": "/api/v1/namespaces/{}/pods",
+    "Deployment": "/apis/apps/v1/namespaces/{}/deployments",
+    "StatefulSet": "/apis/apps/v1/namespaces/{}/statefulsets",
+    "DaemonSet": "/apis/apps/v1/namespaces/{}/daemonsets",
+    "Job": "/apis/batch/v1/namespaces/{}/jobs",
+}
+_LEFT = (
+    *(_RESOURCES[kind] for kind in ("Deployment", "StatefulSet", "DaemonSet", "Job", "Pod")),
+    "/api/v1/namespaces/{}/persistentvolumeclaims",
+    "/apis/resource.k8s.io/v1/namespaces/{}/resourceclaims",
+    "/apis/resource.k8s.io/v1/namespaces/{}/resourceclaimtemplates",
+)
+_OUTSIDE = ("/apis/resource.k8s.io/v1/resourceslices", "/api/v1/nodes", "/api/v1/persistentvolumes")
+T = TypeVar("T")
+S = TypeVar("S")
+
+
+@dataclass(slots=True)
+class Played:
+    """What became of one case: refused with a message, or admitted and bound to these machines."""
+
+    case: Case
+    name: str
+    reply: Reply
+    pods: list[Json] = field(default_factory=list)
+
+    @property
+    def admitted(self) -> bool:
+        return self.reply.status < 400
+
+    @property
+    def bound(self) -> list[str]:
+        return [pod["spec"]["nodeName"] for pod in self.pods if pod["spec"].get("nodeName")]
+
+
+class Stage:
+    """A cluster with one namespace for each realm, and one that nobody guards."""
+
+    def __init__(self, cluster: Cluster, spaces: dict[str, str], free: str) -> None:
+        self._cluster, self.spaces, self.free = cluster, spaces, free
+        self._pool = ThreadPoolExecutor(AT_ONCE)
+
+    def close(self) -> None:
+        self._pool.shutdown()
+
+    @contextmanager
+    def round(self, fleet: Fleet) -> Iterator[None]:
+        """The fleet's machines and devices are there, claims are provisioned, and afterwards all is gone."""
+        early = [machine for machine in fleet.machines if not machine.late]
+        try:
+            self._machines(early)
+            self._all(lambda one: self._create("/apis/resource.k8s.io/v1/resourceslices", one), fleet.slices)
+            with Provisioner(self._cluster, fleet.number):
+                yield
+        finally:
+            self._clear(fleet.number)
+
+    def play(self, rng: Random, cases: Iterable[Case], fleet: Fleet) -> list[Played]:
+        """Create all of them in the guarded namespaces; some machines come, and some labels are mended, afterwards."""
+        played = self._all(lambda case: self._played(case, fleet), cases)
+        self._machines([machine for machine in fleet.machines if machine.late])
+        self._all(self._mend, [machine for machine in fleet.machines if machine.corrected is not None])
+        self._all(self._ungate, [one for one in played if one.admitted and "schedulingGates" in one.case.spec])
+        targets = {one.name: rng.choice(fleet.machines).name for one in played}
+        rogue = [one for one in played if one.admitted and one.case.spec.get("schedulerName") == ROGUE]
+        self._all(lambda one: self._bind(one, targets[one.name]), rogue)
+        self._settle()
+        self._collect(played, self.spaces.values(), fleet)
+        return played
+
+    def judge(self, cases: Iterable[Case], fleet: Fleet, *, where: str) -> set[int]:
+        """The cases whose pods the scheduler binds on that side of the border, where nobody corrects them."""
+        shadows = self._all(lambda case: self._shadow(case, fleet, where), cases)
+        self._settle()
+        self._collect(shadows, [self.free], fleet)
+        self._clear_space(self.free, fleet.number)
+        return {one.case.number for one in shadows if one.bound}
+
+    def _played(self, case: Case, fleet: Fleet) -> Played:
+        name, space = f"r{fleet.number}c{case.number}", self.spaces[case.realm.name]
+        self._attach(case.objects(name, space))
+        reply = self._cluster.request("POST", _RESOURCES[case.carrier].format(space), case.made(name, space, fleet))
+        return Played(case, name, reply)
+
+    def _shadow(self, case: Case, fleet: Fleet, where: str) -> Played:
+        """The same pod, that nobody corrects, kept on one side of the border by a label of the judge's own."""
+        name = f"r{fleet.number}c{case.number}-{where}"
+        self._attach(case.objects(name, self.free))
+        pod = case.pod(name, self.free, fleet)
+        pod["spec"]["nodeSelector"] = {**pod["spec"].get("nodeSelector", {}), side(case.realm): where}
+        pod["spec"].pop("schedulingGates", None)
+        pod["spec"].pop("schedulerName", None)
+        return Played(case, name, self._created(_RESOURCES["Pod"].format(self.free), pod))
+
+    def _attach(self, objects: Iterable[Attached]) -> None:
+        for one in objects:
+            self._created(one.path, {key: value for key, value in one.body.items() if key != "status"})
+            if "status" in one.body:
+                path = f"{one.path}/{one.body['metadata']['name']}/status"
+                self._cluster.request("PATCH", path, {"status": one.body["status"]}).ok()
+
+    def _created(self, path: str, body: Json) -> Reply:
+        reply = self._cluster.request("POST", path, body)
+        if reply.status >= 400:
+            raise BedError(f"the generator made what the API server refuses: {reply.message}\n{body}")
+        return reply
+
+    def _create(self, path: str, body: Json) -> None:
+        self._created(path, body)
+
+    def _machines(self, machines: list[Machine]) -> None:
+        self._all(lambda machine: self._create("/api/v1/nodes", machine.node), machines)
+        names = {machine.name for machine in machines}
+        self._cluster.wait_for("the fleet to be ready", lambda: names <= self._ready())
+
+    def _ready(self) -> set[str]:
+        nodes = self._cluster.request("GET", "/api/v1/nodes").ok()["items"]
+        return {node["metadata"]["name"] for node in nodes if _is_ready(node)}
+
+    def _mend(self, machine: Machine) -> None:
+        labels = {"metadata": {"labels": {PLACE_LABEL: machine.corrected or None}}}
+        self._cluster.request("PATCH", f"/api/v1/nodes/{machine.name}", labels).ok()
+
+    def _ungate(self, one: Played) -> None:
+        path = f"{_RESOURCES['Pod'].format(self.spaces[one.case.realm.name])}/{one.name}"
+        remove = [{"op": "remove", "path": "/spec/schedulingGates"}]
+        reply = self._cluster.request("PATCH", path, remove, content_type="application/json-patch+json")
+        reply.ok()
+
+    def _bind(self, one: Played, target: str) -> None:
+        binding = {
+            "apiVersion": "v1",
+            "kind": "Binding",
+            "metadata": {"name": one.name},
+            "target": {"kind": "Node", "name": target},
+        }
+        path = f"{_RESOURCES['Pod'].format(self.spaces[one.case.realm.name])}/{one.name}/binding"
+        self._cluster.request("POST", path, binding)  # refused or not: what counts is where it ends
+
+    def _settle(self) -> None:
+        """Return when the scheduler has said of every pod that it is bound or can't be."""
+        until, since, before = time.monotonic() + SETTLE, time.monotonic(), None
+        while time.monotonic() < until:
+            query = {"fieldSelector": "spec.nodeName="}
+            unbound = self._cluster.request("GET", "/api/v1/pods", params=query).ok()["items"]
+            now = (len(unbound), sum(map(_undecided, unbound)))
+            if now != before or now[1]:
+                since = time.monotonic() if now != before else since
+                before = now
+            if not now[1] and time.monotonic() - since > SETTLED:
+                return
+            time.sleep(0.15)
+
+    def _collect(self, played: list[Played], spaces: Iterable[str], fleet: Fleet) -> None:
+        by_case: dict[str, list[Json]] = {}
+        query = {"labelSelector": f"{ROUND}={fleet.number}"}
+        for space in spaces:
+            for pod in self._cluster.request("GET", _RESOURCES["Pod"].format(space), params=query).ok()["items"]:
+                by_case.setdefault(pod["metadata"]["labels"][CASE], []).append(pod)
+        for one in played:
+            one.pods = by_case.get(str(one.case.number), []) if one.admitted else []
+
+    def _clear(self, number: int) -> None:
+        for space in (*self.spaces.values(), self.free):
+            self._clear_space(space, number)
+        for path in _OUTSIDE:
+            self._delete(path, {"labelSelector": f"{ROUND}={number}"})
+
+    def _clear_space(self, space: str, number: int) -> None:
+        del number  # what is left of an earlier round goes, too
+        for path in _LEFT:
+            self._delete(path.format(space), {})
+
+    def _delete(self, path: str, query: dict[str, str]) -> None:
+        now = {"gracePeriodSeconds": 0, "propagationPolicy": "Background"}
+        self._cluster.request("DELETE", path, now, params=query).ok()
+
+    def _all(self, do: Callable[[S], T], each: Iterable[S]) -> list[T]:
+        return list(self._pool.map(do, each))
+
+
+def namespaces(cluster: Cluster, data_class: str) -> tuple[dict[str, str], str]:
+    """A namespace for each realm, and one without residency."""
+    made: dict[str, str] = {}
+    for realm in REALMS:
+        labels = {"bailiwick.dev/data-class": data_class, "bailiwick.dev/jurisdiction": _name(realm)}
+        made[realm.name] = cluster.create_namespace(labels=labels)
+    return made, cluster.create_namespace(labels={"bailiwick.dev/data-class": "public"})
+
+
+def _name(realm: Realm) -> str:
+    return realm.name
+
+
+def _is_ready(node: Json) -> bool:
+    """As the scheduler sees it."""
+    conditions = {one["type"]: one["status"] for one in node["status"].get("conditions", ())}
+    taints = {taint["key"] for taint in node["spec"].get("taints", ())}
+    return conditions.get("Ready") == "True" and "node.kubernetes.io/not-ready" not in taints
+
+
+def _undecided(pod: Json) -> bool:
+    if pod["spec"].get("schedulerName") == ROGUE or pod["metadata"].get("deletionTimestamp"):
+        return False
+    said = next((one for one in pod["status"].get("conditions", ()) if one["type"] == "PodScheduled"), None)
+    return said is None or said.get("reason") not in ("Unschedulable", "SchedulingGated")
