@@ -172,7 +172,7 @@ class _Attaching:
     def _allocation(self) -> Json:
         """As a scheduler wrote it for an earlier pod: the devices, and the nodes that reach them."""
         result = {"request": "device", "driver": _ELSE, "pool": "p", "device": f"{_SPACE}-{_NAME}"}
-        allocation: Json = {"devices": {"results": [result]}}
+        allocation: Json = {"devices": {"results": [result]}, "allocationTimestamp": "2026-01-01T00:00:00Z"}
         if self.rng.random() < 0.5:
             name = self.rng.choice(self.fleet.machines).name
             field = {"key": "metadata.name", "operator": "In", "values": [name]}

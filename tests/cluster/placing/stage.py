@@ -20,7 +20,8 @@ from tests.cluster.placing.spots import REALMS, Realm
 from tests.cluster.placing.wishes import CASE, ROGUE, Case
 
 AT_ONCE = 12  # requests
-SETTLED = 1.0  # seconds without a change
+SETTLED = 1.0  # seconds without a change, when nothing is to come
+STUCK = 4.0  # the same, when some pods were not decided on: the scheduler tries again after one and two seconds
 SETTLE = 25.0  # seconds; who is still waiting then is not bound
 _RESOURCES = {
     "Pod": "/api/v1/namespaces/{}/pods",
@@ -163,17 +164,17 @@ class Stage:
         self._cluster.request("POST", path, binding)  # refused or not: what counts is where it ends
 
     def _settle(self) -> None:
-        """Return when the scheduler has said of every pod that it is bound or can't be."""
-        until, since, before = time.monotonic() + SETTLE, time.monotonic(), None
+        """Return when the scheduler has said of every pod that it is bound or can't be, or says nothing new."""
+        until, before = time.monotonic() + SETTLE, (-1, -1)
+        since = time.monotonic()
         while time.monotonic() < until:
             query = {"fieldSelector": "spec.nodeName="}
             unbound = self._cluster.request("GET", "/api/v1/pods", params=query).ok()["items"]
             now = (len(unbound), sum(map(_undecided, unbound)))
-            if now != before or now[1]:
-                since = time.monotonic() if now != before else since
-                before = now
-            if not now[1] and time.monotonic() - since > SETTLED:
+            since = time.monotonic() if now != before else since
+            if time.monotonic() - since > (STUCK if now[1] else SETTLED):
                 return
+            before = now
             time.sleep(0.15)
 
     def _collect(self, played: list[Played], spaces: Iterable[str], fleet: Fleet) -> None:
