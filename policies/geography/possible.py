@@ -1,26 +1,30 @@
 """Where the scheduler could put a pod: a set that holds every node it may ever bind to, also nodes not yet made.
 
 What narrows: the pod's node selector and required node affinity on `PLACE_LABEL`, `nodeName`, the node affinity of
-bound volumes, `allowedTopologies` of storage classes still to provision, and the node selector of a RuntimeClass.
+bound volumes, where volumes still to be bound can lie, and the node selector of a RuntimeClass.
 What never does: preferences, tolerations and taints, topology spread, inter-pod affinity, schedulerName, gates, and
 topology labels that kubelets may set. Each of them at most leaves fewer nodes, and leaving a constraint out can only
 make the set larger; a larger set is never admitted where the true one is not. For the same reason an unknown that
 could only narrow (a volume claim that nobody has seen) matters only when the rest is not admitted already: ask
-`Possible.under`. A node, volume or class that is named counts as it is now; the label keeps a pod where it belongs when
-it changes. DRA claims are not read yet. A scheduler that ignores affinity is stopped by the guard on bindings.
+`Possible.under`. Claims for devices don't narrow either, not even allocated ones: an allocation is given back when the
+last pod that uses it ends, and devices come with nodes that aren't there yet; `devices` says where they are today.
+Nor do a StatefulSet's volumeClaimTemplates: claims of these names that are there already are taken, whatever they are.
+A node, volume or class that is named counts as it is now; the label keeps a pod where it belongs when it changes.
+A scheduler that ignores affinity is stopped by the guard on bindings.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from policies.geography.affinity import Constraint, own_constraints, terms_places
+from policies.geography.affinity import Constraint, own_constraints
 from policies.geography.geography import Geography
 from policies.geography.nodes import labelled_place, node_places
 from policies.geography.place import PLACE_LABEL
 from policies.geography.placeset import ANYWHERE, NOWHERE, UNPLACED, PlaceSet
+from policies.geography.volumes import volume_constraints
 from policies.json import Json, JsonObject
-from policies.snapshot import Absent, Pending, Ref, Snapshot, Unknown, lookup
+from policies.snapshot import Absent, Pending, Query, Ref, Snapshot, Unknown, lookup
 
 
 class Rule(Protocol):
@@ -78,7 +82,7 @@ class _Search:
         if name := self.spec.get("nodeName"):
             found = self._bound(name)
         else:
-            found = [*own_constraints(self.spec, self._labelled), *self._runtime(), *self._volumes()]
+            found = [*own_constraints(self.spec, self.labelled), *self._runtime(), *volume_constraints(self.spec, self)]
         places = PlaceSet.intersection(each.places for each in found) if found else ANYWHERE
         return Possible(places, tuple(found), tuple(self.unresolved))
 
@@ -87,7 +91,7 @@ class _Search:
 
         The node's kubelet still holds the pod's own terms against the node's label, and refuses what doesn't fit.
         """
-        node = self._get(Ref("", "Node", "", name)) if isinstance(name, str) else None
+        node = self.get(Ref("", "Node", "", name)) if isinstance(name, str) else None
         if node is None:
             return [Constraint("spec.nodeName", f"is {name}, which may be", ANYWHERE)]
         bound = Constraint("spec.nodeName", f"is {name}", node_places(node, self.geography))
@@ -96,83 +100,40 @@ class _Search:
             return [bound]
         return [bound, *own, Constraint("spec.nodeName", "names a node that these do not fit", NOWHERE)]
 
-    def _labelled(self, name: str) -> PlaceSet:
+    def labelled(self, name: str) -> PlaceSet:
         """A node named in a term, as the scheduler sees it: by its label, like all that the term says of it.
 
         Its believed place would not do: the label expressions beside the name are true of labels, not of places.
         """
-        node = self._get(Ref("", "Node", "", name))
+        node = self.get(Ref("", "Node", "", name))
         return PlaceSet.of((_label(node),)) if node is not None else ANYWHERE
 
     def _runtime(self) -> Iterator[Constraint]:
         name = self.spec.get("runtimeClassName")
         if not isinstance(name, str) or not name:
             return
-        found = self._get(Ref("node.k8s.io", "RuntimeClass", "", name))
+        found = self.get(Ref("node.k8s.io", "RuntimeClass", "", name))
         code = _at(found, "scheduling", "nodeSelector", PLACE_LABEL)
         if isinstance(code, str):
             yield Constraint("spec.runtimeClassName", f"`{name}` asks for {code}", PlaceSet.of((code,)))
 
-    def _volumes(self) -> Iterator[Constraint]:
-        volumes = self.spec.get("volumes")
-        for index, volume in enumerate(volumes if isinstance(volumes, list) else ()):
-            if not isinstance(volume, dict):
-                continue
-            path = f"spec.volumes[{index}]"
-            if isinstance(claim := _at(volume, "persistentVolumeClaim", "claimName"), str):
-                yield from self._claim(path, claim)
-            elif isinstance(template := _at(volume, "ephemeral", "volumeClaimTemplate", "spec"), dict):
-                yield from self._unbound(path, template)
-
-    def _claim(self, path: str, name: str) -> Iterator[Constraint]:
-        if not self.namespace:
-            self.unresolved.append(Unknown(f"the namespace of PersistentVolumeClaim `{name}`"))
-            return
-        claim = self._get(Ref("", "PersistentVolumeClaim", self.namespace, name))
-        volume = _at(claim, "spec", "volumeName")
-        if not isinstance(volume, str) or not volume:
-            yield from self._unbound(path, _at(claim, "spec"))
-            return
-        found = self._get(Ref("", "PersistentVolume", "", volume))
-        required = _at(found, "spec", "nodeAffinity", "required")
-        if isinstance(required, dict):
-            places = terms_places(required.get("nodeSelectorTerms"), self._labelled)
-            if places != ANYWHERE:
-                yield Constraint(path, f"claim `{name}` is bound to volume `{volume}`", places)
-
-    def _unbound(self, path: str, claim: Json) -> Iterator[Constraint]:
-        """A claim still to be provisioned: its class says where that can be. The default class is nobody's promise."""
-        name = _at(claim, "storageClassName")
-        if not isinstance(name, str) or not name:
-            return
-        terms = _at(self._get(Ref("storage.k8s.io", "StorageClass", "", name)), "allowedTopologies")
-        places = topologies_places(terms)
-        if places != ANYWHERE:
-            yield Constraint(path, f"storage class `{name}` allows", places)
-
-    def _get(self, ref: Ref) -> Json:
+    def get(self, ref: Ref) -> Json:
         """The object, or None: absent, or not known, which is remembered."""
         found = lookup(self.snapshot, ref)
         if isinstance(found, Unknown | Pending):
             self.unresolved.append(found)
         return None if isinstance(found, Absent | Unknown | Pending) else found
 
+    def list(self, query: Query) -> Sequence[Json] | None:
+        """All objects of a kind, or None: not known, which is remembered."""
+        found = self.snapshot.list(query)
+        if isinstance(found, Unknown):
+            self.unresolved.append(found)
+            return None
+        return found
 
-def topologies_places(terms: Json) -> PlaceSet:
-    """What a StorageClass's `allowedTopologies` leaves: terms ORed; no terms allow all, an empty term nothing."""
-    if not isinstance(terms, list) or not terms:
-        return ANYWHERE
-    return PlaceSet.union(_topology_places(_at(term, "matchLabelExpressions")) for term in terms)
-
-
-def _topology_places(expressions: Json) -> PlaceSet:
-    if not isinstance(expressions, list) or not expressions:
-        return NOWHERE
-    return PlaceSet.intersection(
-        PlaceSet.of(value for value in _at(expression, "values") or () if isinstance(value, str))
-        for expression in expressions
-        if _at(expression, "key") == PLACE_LABEL and isinstance(_at(expression, "values"), list)
-    )
+    def lacking(self, missing: str) -> None:
+        self.unresolved.append(Unknown(missing))
 
 
 def _label(node: JsonObject) -> str:

@@ -21,7 +21,7 @@ from tests.cluster.placing.attached import CLASSES
 from tests.cluster.placing.fleet import Fleet
 from tests.cluster.placing.spots import PROFILE, REALMS
 from tests.cluster.placing.stage import Played, Stage, namespaces
-from tests.cluster.placing.wishes import Case, drawn
+from tests.cluster.placing.wishes import drawn
 
 pytestmark = pytest.mark.cluster
 
@@ -78,7 +78,14 @@ def test_no_admitted_pod_is_bound_outside(stage: Stage, capsys: pytest.CaptureFi
             if case.number in inside:
                 tally["over-blocked"] += 1
                 with capsys.disabled():
-                    print("OVER-BLOCKED", seed, number, case.realm.name, json.dumps(case.spec), [o.reply.message for o in played if o.case is case])
+                    print(
+                        "OVER-BLOCKED",
+                        seed,
+                        number,
+                        case.realm.name,
+                        json.dumps(case.spec),
+                        [o.reply.message for o in played if o.case is case],
+                    )
         with capsys.disabled():
             print(f"round {number}: {time.monotonic() - began:.1f} s, {dict(tally)}")
     assert tally["admitted"] >= 0.6 * PODS
@@ -100,5 +107,14 @@ def _checked(seed: int, fleet: Fleet, played: list[Played]) -> Iterator[str]:
             if name := pod["spec"].get("nodeName"):
                 machine = machines[name]
                 assert machine.inside(one.case.realm), json.dumps(
-                    {"seed": seed, "round": fleet.number, "realm": one.case.realm.name, "truth": machine.spot.code,
-                     "node": machine.node, "case": one.case.spec, "pod": pod["spec"]}, indent=1)
+                    {
+                        "seed": seed,
+                        "round": fleet.number,
+                        "realm": one.case.realm.name,
+                        "truth": machine.spot.code,
+                        "node": machine.node,
+                        "case": one.case.spec,
+                        "pod": pod["spec"],
+                    },
+                    indent=1,
+                )

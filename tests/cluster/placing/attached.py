@@ -43,7 +43,9 @@ def _storage(name: str, provisioner: str, mode: str, topologies: Json | None = N
 
 def _runtime(name: str, selector: Json | None = None) -> Attached:
     scheduling = {"scheduling": {"nodeSelector": selector}} if selector else {}
-    return Attached("/apis/node.k8s.io/v1/runtimeclasses", {"metadata": {"name": name}, "handler": "runc", **scheduling})
+    return Attached(
+        "/apis/node.k8s.io/v1/runtimeclasses", {"metadata": {"name": name}, "handler": "runc", **scheduling}
+    )
 
 
 def _devices(name: str, *expressions: str) -> Attached:

@@ -117,7 +117,9 @@ def _evidence(rng: Random, spot: Spot) -> tuple[Spot, str, bool]:
 
 def _slices(rng: Random, machines: list[Machine], number: int) -> list[Json]:
     found = [
-        _slice(f"{machine.name}-gpus", GPUS, number, [_device(rng, index) for index in range(16)], nodeName=machine.name)
+        _slice(
+            f"{machine.name}-gpus", GPUS, number, [_device(rng, index) for index in range(16)], nodeName=machine.name
+        )
         for machine in machines
         if rng.random() < 0.4
     ]

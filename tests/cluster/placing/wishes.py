@@ -151,9 +151,7 @@ class _Wisher:
         term: Json = {}
         if self._often(0.1):
             names, operator = self.fleet.names(), self.rng.choice(("In", "In", "NotIn"))
-            term["matchFields"] = [
-                {"key": "metadata.name", "operator": operator, "values": [self.rng.choice(names)]}
-            ]
+            term["matchFields"] = [{"key": "metadata.name", "operator": operator, "values": [self.rng.choice(names)]}]
         if not term or self._often(0.4):
             term["matchExpressions"] = [self._expression() for _ in range(self.rng.choice((1, 1, 1, 2, 2, 3)))]
         return term

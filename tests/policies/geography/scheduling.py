@@ -64,6 +64,32 @@ def provisions(storage_class: Object, node: Object) -> bool:
     )
 
 
+def attaches(claim: Object, volumes: list[Object], storage_class: Object, node: Object) -> bool:
+    """Can the claim's volume be reached from this node, or be made there? As the scheduler's VolumeBinding asks it."""
+    name = claim["spec"].get("volumeName")
+    if name:
+        return any(_reaches(one, node) for one in volumes if one["metadata"]["name"] == name)
+    if any(_reaches(one, node) for one in volumes if _matches_claim(one, claim)):
+        return True
+    return _class(claim) == storage_class["metadata"]["name"] and provisions(storage_class, node)
+
+
+def _matches_claim(volume: Object, claim: Object) -> bool:
+    bound, metadata = volume["spec"].get("claimRef"), claim["metadata"]
+    mine = bound is None or (bound["namespace"], bound["name"]) == (metadata["namespace"], metadata["name"])
+    return mine and _class(volume) == _class(claim)
+
+
+def _reaches(volume: Object, node: Object) -> bool:
+    affinity = volume["spec"].get("nodeAffinity")
+    return affinity is None or selects(affinity["required"]["nodeSelectorTerms"], node)
+
+
+def _class(found: Object) -> str:
+    annotations = found["metadata"].get("annotations", {})
+    return annotations.get("volume.beta.kubernetes.io/storage-class", found["spec"].get("storageClassName", ""))
+
+
 def patched(document: Object, operations: list[Object]) -> Object:
     """RFC 6902 `add`, nothing else."""
     result = deepcopy(document)

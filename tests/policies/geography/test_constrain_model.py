@@ -23,9 +23,9 @@ from policies.geography import (
     possible,
 )
 from policies.geography.affinity import terms_places
-from policies.geography.possible import topologies_places
+from policies.geography.volumes import topologies_places
 from policies.snapshot import MemorySnapshot
-from tests.policies.geography.scheduling import matches, patched, provisions, selects
+from tests.policies.geography.scheduling import attaches, matches, patched, provisions, selects
 
 LONG = os.environ.get("BAILIWICK_LONG") == "1"
 CASES = settings(
@@ -253,35 +253,94 @@ def test_selectors_of_volumes_and_classes(terms: list[Object], topologies: list[
             assert label(each) in terms_places(terms)
 
 
-@FEWER
-@given(PODS, st.lists(TERMS, min_size=1, max_size=2), TOPOLOGIES, EVERYWHERE, st.booleans())
-def test_volumes_and_runtimes_narrow_as_the_scheduler_does(
-    pod: Object, terms: list[Object], topologies: list[Object], place: str, known: bool
+VOLUME_TERMS = st.lists(
+    st.fixed_dictionaries({"matchExpressions": st.lists(EXPRESSIONS, min_size=1, max_size=2)}), min_size=1, max_size=2
+)
+STORAGE = st.sampled_from(["fast", "slow", ""])
+ANNOTATED = st.sampled_from([{}, {}, {"annotations": {"volume.beta.kubernetes.io/storage-class": "fast"}}])
+PERSISTENT = st.builds(
+    lambda storage, terms, claim, annotated: {
+        "metadata": annotated,
+        "spec": {"storageClassName": storage}
+        | ({"nodeAffinity": {"required": {"nodeSelectorTerms": terms}}} if terms else {})
+        | ({"claimRef": {"namespace": "team", "name": claim}} if claim else {}),
+    },
+    STORAGE,
+    st.none() | VOLUME_TERMS,
+    st.sampled_from([None, "weights", "p-cache", "other"]),
+    ANNOTATED,
+)
+CLAIMS = st.builds(
+    lambda storage, volume, annotated: {
+        "metadata": annotated,
+        "spec": {"storageClassName": storage} | ({"volumeName": volume} if volume else {}),
+    },
+    STORAGE,
+    st.sampled_from([None, None, "pv0", "pv1"]),
+    ANNOTATED,
+)
+DEVICES = st.sampled_from(["unheard-of", "allocated"])
+ALLOCATED = {  # to one node, until the last pod that uses it ends
+    "status": {
+        "allocation": {
+            "nodeSelector": {
+                "nodeSelectorTerms": [
+                    {"matchFields": [{"key": "metadata.name", "operator": "In", "values": [NAMES[0]]}]}
+                ]
+            }
+        }
+    }
+}
+
+
+@CASES
+@given(
+    PODS, st.lists(PERSISTENT, max_size=3), TOPOLOGIES, CLAIMS, CLAIMS, st.none() | EVERYWHERE, DEVICES, st.booleans()
+)
+def test_volumes_runtimes_and_devices_narrow_no_more_than_the_scheduler_does(
+    pod: Object,
+    persistent: list[Object],
+    topologies: list[Object],
+    claim: Object,
+    ephemeral: Object,
+    place: str | None,
+    devices: str,
+    known: bool,
 ) -> None:
-    """With a bound volume, one still to be made and a RuntimeClass, every node that passes them all is in the set."""
-    for term in terms:  # a volume's affinity knows labels only
-        term.pop("matchFields", None)
-    pod["spec"]["runtimeClassName"] = "kata"
-    pod["spec"]["volumes"] = [
-        {"name": "weights", "persistentVolumeClaim": {"claimName": "weights"}},
-        {"name": "cache", "ephemeral": {"volumeClaimTemplate": {"spec": {"storageClassName": "fast"}}}},
-        {"name": "none", "emptyDir": {}},
-    ]
+    """Every node that passes a pod's terms, volumes of all kinds and RuntimeClass is in the set, whatever it claims."""
+    pod["spec"] |= {
+        "runtimeClassName": "kata",
+        "resourceClaims": [{"name": "gpu", "resourceClaimName": devices}],
+        "volumes": [
+            {"name": "weights", "persistentVolumeClaim": {"claimName": "weights"}},
+            {"name": "cache", "ephemeral": {"volumeClaimTemplate": ephemeral}},
+            {"name": "none", "emptyDir": {}},
+        ],
+    }
     storage_class = _object("storage.k8s.io/v1", "StorageClass", "fast", {"allowedTopologies": topologies})
-    objects = [
-        _object("v1", "PersistentVolumeClaim", "weights", {"spec": {"volumeName": "pv"}}, "team"),
-        _object("v1", "PersistentVolume", "pv", {"spec": {"nodeAffinity": {"required": {"nodeSelectorTerms": terms}}}}),
-        _object("node.k8s.io/v1", "RuntimeClass", "kata", {"scheduling": {"nodeSelector": {PLACE_LABEL: place}}}),
-        storage_class,
+    volumes = [_object("v1", "PersistentVolume", f"pv{index}", one) for index, one in enumerate(persistent)]
+    claims = [
+        _object("v1", "PersistentVolumeClaim", "weights", claim, "team"),
+        _object("v1", "PersistentVolumeClaim", "p-cache", ephemeral, "team"),
     ]
-    found = possible(pod, SNAPSHOTS[1].with_objects(objects if known else []), GEOGRAPHY)
-    assert known or found.unresolved
+    runtime = {"scheduling": {"nodeSelector": {PLACE_LABEL: place}}} if place else {}
+    objects = [
+        claims[0],
+        storage_class,
+        *volumes,
+        _object("node.k8s.io/v1", "RuntimeClass", "kata", runtime),
+        _object("resource.k8s.io/v1", "ResourceClaim", "allocated", ALLOCATED, "team"),
+    ]
+    kinds = [("", "PersistentVolume")] if known else []
+    found = possible(pod, SNAPSHOTS[1].with_objects(objects).completing(kinds), GEOGRAPHY)
+    narrowed = [each for each in found.constraints if each.path.startswith("spec.volumes")]
+    event(f"narrowed by volumes: {len(narrowed)}")
     for each in FLEET:
-        passes = matches(pod, each) and selects(terms, each) and provisions(storage_class, each)
-        if passes and label(each) == place:
-            assert place in found.places
+        attached = all(attaches(one, volumes, storage_class, each) for one in claims)
+        if matches(pod, each) and attached and place in (None, label(each)):
+            assert label(each) in found.places
 
 
 def _object(version: str, kind: str, name: str, fields: Object, namespace: str = "") -> Object:
-    metadata = {"name": name} | ({"namespace": namespace} if namespace else {})
-    return {"apiVersion": version, "kind": kind, "metadata": metadata, **fields}
+    metadata = {**fields.get("metadata", {}), "name": name} | ({"namespace": namespace} if namespace else {})
+    return {"apiVersion": version, "kind": kind, **fields, "metadata": metadata}

@@ -61,7 +61,7 @@ def cluster(*objects: tuple[str, str, str, dict[str, Any]], live: bool = False) 
         }
         for version, kind, name, fields in objects
     ]
-    return MemorySnapshot.of(made, live=live)
+    return MemorySnapshot.of(made, [("", "PersistentVolume")], live=live)
 
 
 def ask(of: dict[str, Any], snapshot: MemorySnapshot = NOTHING) -> Possible:
@@ -208,6 +208,55 @@ def test_volumes_narrow() -> None:
     ephemeral = {"name": "t", "ephemeral": {"volumeClaimTemplate": {"spec": {"storageClassName": "fast"}}}}
     assert ask(pod(volumes=[ephemeral]), cluster(CLASS)).places == PlaceSet.of([FRA, AWS])
     assert ask(pod(volumes=[{"name": "e", "emptyDir": {}}])).unresolved == ()
+
+
+OLD_CLASS = "volume.beta.kubernetes.io/storage-class"
+ABROAD = {"nodeAffinity": {"required": {"nodeSelectorTerms": [term(place("In", USA))]}}}
+
+
+def free_volume(name: str = "pv-2", storage: str = "fast", **spec: Any) -> tuple[str, str, str, dict[str, Any]]:
+    return ("v1", "PersistentVolume", name, {"spec": {"storageClassName": storage, **ABROAD, **spec}})
+
+
+@pytest.mark.parametrize(
+    ("volume", "places"),
+    [
+        (free_volume(), [FRA, AWS, USA]),
+        (free_volume(storage="slow"), [FRA, AWS]),
+        (free_volume(claimRef={"namespace": "team", "name": "weights"}), [FRA, AWS, USA]),
+        (free_volume(claimRef={"namespace": "team", "name": "other"}), [FRA, AWS]),
+        (free_volume(claimRef={"namespace": "else", "name": "weights"}), [FRA, AWS]),
+    ],
+)
+def test_a_free_volume_of_the_class_is_taken_before_one_is_made(volume: Any, places: list[str]) -> None:
+    """`allowedTopologies` say where volumes are made; one that is there already may lie anywhere."""
+    assert ask(pod(volumes=VOLUMES), cluster(UNBOUND, CLASS, volume)).places == PlaceSet.of(places)
+
+
+def test_which_volumes_there_are_has_to_be_known() -> None:
+    """Where nobody knows all volumes, a class narrows nothing, and that is said when it matters."""
+    found = ask(pod(volumes=VOLUMES), MemorySnapshot(cluster(UNBOUND, CLASS).objects))
+    assert (found.places, found.under(EU)) == (ANYWHERE, Unknown("all objects of kind PersistentVolume"))
+
+
+def test_a_claim_is_what_it_is_made_of() -> None:
+    """A volume named in a template outweighs the class, and so does the class's old annotation."""
+    named = {"storageClassName": "fast", "volumeName": "pv-2"}
+    ephemeral = [{"name": "t", "ephemeral": {"volumeClaimTemplate": {"spec": named}}}]
+    assert ask(pod(volumes=ephemeral), cluster(CLASS, free_volume())).places == PlaceSet.of([USA])
+    old = {"metadata": {"annotations": {OLD_CLASS: "other"}}, "spec": {"storageClassName": "fast"}}
+    ephemeral = [{"name": "t", "ephemeral": {"volumeClaimTemplate": old}}]
+    elsewhere = ("storage.k8s.io/v1", "StorageClass", "other", {})
+    assert ask(pod(volumes=ephemeral), cluster(CLASS, elsewhere)).places == ANYWHERE
+
+
+@pytest.mark.parametrize("status", [{}, {"allocation": {"nodeSelector": {"nodeSelectorTerms": [named("bm-1")]}}}])
+def test_claims_for_devices_narrow_nothing(status: dict[str, Any]) -> None:
+    """An allocation is given back when the last pod that uses it ends; who waits for it may then be elsewhere."""
+    claim = ("resource.k8s.io/v1", "ResourceClaim", "gpu", {"spec": {}, "status": status})
+    claimed = pod(resourceClaims=[{"name": "gpu", "resourceClaimName": "gpu"}])
+    found = ask(claimed, cluster(claim, NODE_AT_HOME))
+    assert (found.places, found.constraints, found.unresolved) == (ANYWHERE, (), ())
 
 
 def test_a_runtime_class_narrows() -> None:
