@@ -111,7 +111,7 @@ def _bound(situation: Situation) -> Bound:
 
 
 def _found(workload: Workload, document: Document, situation: Situation) -> Iterator[Found]:
-    for fact in FACTS:
+    for fact in FACTS if workload["pods"] else (*FACTS, "placement"):  # each pod shows its own constraints
         for one in workload[fact]:
             path = str(one["path"])
             yield Found(fact, path, line_of(document, path), one, _where(fact, one, situation))

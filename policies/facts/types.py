@@ -68,6 +68,10 @@ WHEREABOUTS = ObjectType(
     },
 )
 IDENTITY = ObjectType("bailiwick.Identity", fields={"path": STRING, "serviceAccount": STRING, "audience": STRING})
+PLACEMENT = ObjectType(
+    "bailiwick.Placement",
+    fields={"path": STRING, "kind": STRING, "key": STRING, "operator": STRING, "values": list_of(STRING)},
+)
 POD = ObjectType(
     "bailiwick.Pod",
     fields={
@@ -98,6 +102,7 @@ WORKLOAD = ObjectType(
         "destinations": list_of(DESTINATION),
         "keys": list_of(KEY),
         "identities": list_of(IDENTITY),
+        "placement": list_of(PLACEMENT),
     },
 )
 DATA_CLASS = ObjectType(

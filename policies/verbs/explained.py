@@ -20,6 +20,9 @@ _DETAIL: Mapping[str, Callable[[Values], str]] = {
     "devices": lambda one: f"{one['count']} x {one['resource'] or one['claim'] or one['mechanism']}: {one['level']}",
     "destinations": lambda one: f"{one['what'] or one['kind']} to {_target(one)}",
     "keys": lambda one: f"{one['reference']} ({one['purpose']})",
+    "placement": lambda one: " ".join(
+        filter(None, (one["key"] or one["kind"], one["operator"], ", ".join(one["values"])))
+    ),
 }
 _CLASS: Mapping[str, Callable[[Any], str]] = {  # what a class asks for, in words; what it doesn't ask for isn't shown
     "residency": lambda asked: "residency" if asked else "",

@@ -1,4 +1,4 @@
-"""Any catalogued object as what it boils down to: pods, images, models, devices, destinations, keys, identities."""
+"""Any catalogued object as what it boils down to: its pods and its facts, from images to placement."""
 
 from policies.workloads.affinity import AffinityMalformed, require, require_all
 from policies.workloads.catalogue import Catalogue, Entry, catalogue_digest, kind_of, resource_of

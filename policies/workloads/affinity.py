@@ -12,7 +12,7 @@ from policies.json import Json, JsonObject
 
 Expression = Mapping[str, Json]  # one NodeSelectorRequirement: key, operator, values
 
-_REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 
 
 class AffinityMalformed(ValueError):
@@ -38,7 +38,7 @@ def require_all(pod: JsonObject, wanted: Sequence[Expression], *, prefix: str = 
     where, terms = f"{prefix}/spec", _terms(spec)
     if terms is None:
         return [_first(spec, where, wanted)]
-    base = f"{where}/affinity/nodeAffinity/{_REQUIRED}/nodeSelectorTerms"
+    base = f"{where}/affinity/nodeAffinity/{REQUIRED}/nodeSelectorTerms"
     return [
         operation
         for index, term in enumerate(terms)
@@ -99,22 +99,22 @@ def _selected(spec: JsonObject, wanted: Expression) -> bool:
 def _terms(spec: JsonObject) -> list[Json] | None:
     affinity = _mapping(spec.get("affinity"), "spec.affinity")
     node = _mapping(affinity.get("nodeAffinity"), "spec.affinity.nodeAffinity")
-    required = node.get(_REQUIRED)
+    required = node.get(REQUIRED)
     if required is None:
         return None
-    terms = _mapping(required, f"spec.affinity.nodeAffinity.{_REQUIRED}").get("nodeSelectorTerms")
-    return _sequence(terms, f"spec.affinity.nodeAffinity.{_REQUIRED}.nodeSelectorTerms")
+    terms = _mapping(required, f"spec.affinity.nodeAffinity.{REQUIRED}").get("nodeSelectorTerms")
+    return _sequence(terms, f"spec.affinity.nodeAffinity.{REQUIRED}.nodeSelectorTerms")
 
 
 def _first(spec: JsonObject, where: str, wanted: Sequence[Expression]) -> dict[str, Json]:
     """The one `add` that makes the missing objects on the way and keeps what stands beside them."""
     value: Json = {"nodeSelectorTerms": [{"matchExpressions": [dict(one) for one in wanted]}]}
     at: Json = spec
-    for step in ("affinity", "nodeAffinity", _REQUIRED):
+    for step in ("affinity", "nodeAffinity", REQUIRED):
         where = f"{where}/{step}"
         at = at.get(step) if isinstance(at, dict) else None
         if at is None:
-            rest = ("affinity", "nodeAffinity", _REQUIRED)
+            rest = ("affinity", "nodeAffinity", REQUIRED)
             for inner in reversed(rest[rest.index(step) + 1 :]):
                 value = {inner: value}
             break

@@ -134,7 +134,8 @@ def _any_revision() -> tuple[str, ...]:
 
 
 def _is_bare_model(text: str) -> bool:
-    return looks_like_reference(text) and not is_open(text)
+    """A model's reference that isn't known for one by its address already."""
+    return looks_like_reference(text) and not is_open(text) and not ("://" in text and is_model_address(text))
 
 
 def _means_else(rule: Any, words: list[Word], index: int) -> bool:

@@ -18,10 +18,21 @@ from policies.workloads.paths import PathMalformed, parse
 from policies.workloads.tables import COMPILED as TABLES
 from policies.workloads.tables import HERE, SOURCES
 
-RUN_TIME = ("pods", "containers", "images", "models", "devices", "destinations", "keys", "identities", "nested")
+RUN_TIME = (
+    "pods",
+    "containers",
+    "images",
+    "models",
+    "devices",
+    "destinations",
+    "keys",
+    "identities",
+    "placement",
+    "nested",
+)
 _KEYED = ("group", "kind")
 _TEXT = ("system", "plural", "scope", "storage", "notes", "source", "commit", "verified")
-_LISTS = (*RUN_TIME, "versions", "deprecated", "unserved", "opaque", "placement", "embedded")
+_LISTS = (*RUN_TIME, "versions", "deprecated", "unserved", "opaque", "embedded")
 _OTHER = ("absent", "served", "replace")
 _LINE = "\0line"  # no YAML key of ours
 

@@ -19,6 +19,7 @@ from policies.workloads.tables import table
 Destination = dict[str, Any]  # path, kind, host, bucket, cluster, provider, region, what
 
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}://[^\s\"'`,;)\]}<>]+")
+_ENVOY = ("address", "uri", "target_uri")  # of socket_address, http_uri, google_grpc
 _FIELDS = ("host", "bucket", "cluster", "kind", "provider", "region", "what")
 _INSIDE = re.compile(
     r"(?:[a-z][a-z0-9+.-]*://)?(?:[^@/?#\\\s]*@)?"
@@ -167,6 +168,22 @@ def names_host(pair: JsonObject) -> bool:
     if not isinstance(name, str) or not isinstance(value, str) or not value:
         return False
     return "://" in value or _hosts().search(_CAMEL.sub("_", name)) is not None
+
+
+def envoy_addresses(value: Json, path: str, what: str) -> Iterator[Destination]:
+    """The hosts of raw Envoy configuration: addresses of sockets, and URIs."""
+    pending: list[Json] = [value]
+    hosts: dict[str, None] = {}
+    while pending:
+        one = pending.pop()
+        if isinstance(one, dict):
+            pending += reversed(list(one.values()))
+            hosts |= {held: None for name in _ENVOY if isinstance(held := one.get(name), str) and held}
+        elif isinstance(one, list):
+            pending += reversed(one)
+    for host in hosts:
+        if is_outside(host):
+            yield destination(path, kind="host", host=host, what=what)
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Any object, as what it boils down to: pods, images, models, devices, destinations, keys, identities.
+"""Any object, as what it boils down to: pods, images, models, devices, destinations, keys, identities, placement.
 
 Guarantees: never raises, whatever the object holds; a fact is computed when it is first asked for, and once; equal
 objects give equal facts, in an order that follows the object. Everything has the path where it stands in the object.
@@ -15,7 +15,7 @@ from policies.workloads.pods import Pod, PodFact
 from policies.workloads.structure import pod_specs
 from policies.workloads.subject import Mutate, Subject
 
-Workload = dict[str, Any]  # group, version, kind, known, pods, images, models, devices, destinations, keys, identities
+Workload = dict[str, Any]  # group, version, kind, known, pods, and a list for each fact
 
 
 def extract(value: Json, mutate: Mutate | None = None, catalogue: Catalogue | None = None) -> Workload:
@@ -62,6 +62,11 @@ class _Facts:
         seen = {tuple(one.values()) for one in own}
         return own + [one for pod in self.pods for one in pod.source.fact(fact) if tuple(one.values()) not in seen]
 
+    def placement(self) -> list[Any]:
+        """Each constraint once, by where it stands."""
+        found = [one for pod in self.pods for one in pod.source.fact("placement")]
+        return list({one["path"]: one for one in [*found, *self._subject.own("placement")]}.values())
+
 
 def _pod(subject: Subject, index: int) -> PodFact:
     place = subject.places[index]
@@ -78,4 +83,5 @@ class _WorkloadFact(Lazy):
         "destinations": lambda facts: facts.all("destinations"),
         "keys": lambda facts: facts.all("keys"),
         "identities": lambda facts: facts.all("identities"),
+        "placement": lambda facts: facts.placement(),
     }

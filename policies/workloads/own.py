@@ -14,6 +14,7 @@ from policies.workloads.destinations import (
     Destination,
     container_destinations,
     destination,
+    envoy_addresses,
     named_addresses,
     names_host,
     text_addresses,
@@ -153,7 +154,7 @@ def _models(path: str, value: Json, row: Row) -> Iterator[Model]:
 
 def _ray_models(path: str, value: Json) -> Iterator[Model]:
     """Ray Serve's configuration is YAML in a text: model ids stand in the arguments of its applications."""
-    keys = frozenset(table("models")["configuration_keys"])
+    keys, beside = frozenset(table("models")["configuration_keys"]), table("models")["named_beside"]
     pending = [loaded(value)]
     while pending:
         one = pending.pop()
@@ -161,7 +162,7 @@ def _ray_models(path: str, value: Json) -> Iterator[Model]:
             pending += reversed(one)
         elif isinstance(one, dict):
             for name, inner in one.items():
-                if name in keys and isinstance(inner, str) and inner:
+                if name in keys and isinstance(inner, str) and inner and beside.get(name) not in one:
                     yield parse_model(inner, path, as_text(one.get("revision")))
             pending += reversed(list(one.values()))
 
@@ -185,6 +186,8 @@ def _destinations(path: str, value: Json, row: Row) -> Iterator[Destination]:
     match row.get("read", ""):
         case "yaml-urls" if isinstance(value, str):
             yield from text_addresses(value, path, row["what"])
+        case "envoy":
+            yield from envoy_addresses(value, path, row["what"])
         case "named-url" if isinstance(value, dict):
             yield from named_addresses(value, path, row["what"])
         case "component" if isinstance(value, dict):

@@ -16,6 +16,7 @@ from policies.workloads.lazy import Lazy
 from policies.workloads.levels import Device, weakest
 from policies.workloads.models import models_of_pod
 from policies.workloads.paths import pointer
+from policies.workloads.placement import Placement, placement_of_pod
 from policies.workloads.places import pointers_of, spec_path
 from policies.workloads.references import Model
 from policies.workloads.subject import Subject
@@ -58,7 +59,7 @@ class Pod:
     def fact(self, name: str) -> list[Any]:
         """One of the lists that the pod adds to a workload's."""
         if name not in self._known:
-            inner = self._subject.own_in(name, self._place.path)
+            inner = self._subject.own_in(name, self._place.path) if name != "placement" else []
             self._known[name] = _joined(self._read(name), inner) if inner else self._read(name)
         return self._known[name]
 
@@ -98,6 +99,10 @@ class Pod:
     def identities(self) -> list[Identity]:
         return list(identities_of_pod(self._spec, self._spec_at))
 
+    def placement(self) -> list[Placement]:
+        """Fields of a flat template are read where they stand, by the catalogue."""
+        return [] if self._place.template.flat else placement_of_pod(self.part("spec"), self._spec_at)
+
     def keys(self) -> list[dict[str, Any]]:
         annotations = self.part("metadata").get("annotations")
         said = annotations if isinstance(annotations, dict) else {}
@@ -123,6 +128,7 @@ _READ: dict[str, Callable[[Pod], list[Any]]] = {
     "destinations": Pod.destinations,
     "keys": Pod.keys,
     "identities": Pod.identities,
+    "placement": Pod.placement,
 }
 
 

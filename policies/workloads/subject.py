@@ -20,6 +20,7 @@ from policies.workloads.own import (
     own_keys,
     own_models,
 )
+from policies.workloads.placement import own_placement
 from policies.workloads.places import Place, catalogued, is_planned, metadata_of, shaped, spec_of
 from policies.workloads.tables import table
 
@@ -31,6 +32,7 @@ _OWN: dict[str, Callable[[JsonObject, Entry, str], list[Any]]] = {
     "destinations": own_destinations,
     "keys": own_keys,
     "identities": own_identities,
+    "placement": own_placement,
 }
 
 

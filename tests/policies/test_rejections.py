@@ -113,7 +113,7 @@ def test_every_fact_has_a_row() -> None:
     seen = " ".join(row["write"] for row in TABLE["misspelt fields of facts"])
     facts = [one.name for one in vars(types).values() if isinstance(one, ObjectType) and one.fields]
     words = {"Workload": "workload", "Pod": "p.", "Image": "i.", "Model": "m.", "Device": "d.", "Destination": "d."}
-    words |= {"Key": "k.", "Whereabouts": "whereIsKey", "Identity": "i.", "DataClass": "dataClass"}
+    words |= {"Key": "k.", "Whereabouts": "whereIsKey", "Identity": "i.", "Placement": "c.", "DataClass": "dataClass"}
     words |= {"Jurisdiction": "jurisdiction", "Place": "place("}
     assert {name.removeprefix("bailiwick.") for name in facts} == set(words)
     assert all(word in seen for word in words.values())

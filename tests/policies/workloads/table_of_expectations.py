@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import yaml
 
@@ -55,13 +55,9 @@ def expectations() -> list[Expectation]:
 def misplaced(expectation: Expectation) -> list[str]:
     """What of an expectation doesn't stand where it says."""
     lines = text(expectation.file)
-    found = []
-    if not _declares(lines, expectation):
-        found.append(f"{expectation}: no such object begins there")
-    for row in expectation.rows:
-        if not 0 < row.line <= len(lines) or not _stands(row, lines):
-            found.append(f"{expectation.file}:{row.line}: no {row.dimension} `{row.value}`")
-    return found
+    found = [] if _declares(lines, expectation) else [f"{expectation}: no such object begins there"]
+    wrong = [row for row in expectation.rows if not 0 < row.line <= len(lines) or not _stands(row, lines)]
+    return found + [f"{expectation.file}:{row.line}: no {row.dimension} `{row.value}`" for row in wrong]
 
 
 @cache
@@ -80,19 +76,25 @@ def _table(path: Path) -> Iterator[Expectation]:
                 yield _expectation(table["system"], folder + copy, head, rows, stated)
 
 
-def _expectation(system: str, file: str, head: str, rows: list[str], stated: frozenset[str]) -> Expectation:
+def _expectation(system: str, file: str, head: str, rows: list[Any], stated: frozenset[str]) -> Expectation:
     match = _OBJECT.fullmatch(head)
     assert match, f"{file}: `{head}`"
     unstated = frozenset((match[4] or "").split(","))
-    return Expectation(
-        system, file, int(match[1]), match[2], match[3], stated - unstated, tuple(_row(file, each) for each in rows)
-    )
+    return Expectation(system, file, int(match[1]), match[2], match[3], stated - unstated, tuple(_rows(file, rows)))
 
 
-def _row(file: str, text: str) -> Row:
-    match = _ROW.fullmatch(text)
-    assert match, f"{file}: `{text}`"
-    return Row(int(match[1]), match[2], match[3])
+def _rows(file: str, rows: list[Any]) -> Iterator[Row]:
+    """The rows in force; a row that was changed has a reason, and says what it was."""
+    for each in rows:
+        if isinstance(each, dict):
+            assert len(each.get("why", "").split()) > 3, f"{file}: `{each}` needs a reason"
+            assert each.keys() <= {"row", "was", "why"}, f"{file}: `{each}`"
+            if "row" not in each:
+                continue
+        text = each["row"] if isinstance(each, dict) else each
+        match = _ROW.fullmatch(text)
+        assert match, f"{file}: `{text}`"
+        yield Row(int(match[1]), match[2], match[3])
 
 
 def _declares(lines: list[str], expectation: Expectation) -> bool:
@@ -113,13 +115,15 @@ def _pieces(row: Row, lines: list[str]) -> list[str]:
     """What of a row's value has to be on its line; the rest is beside it."""
     if row.dimension == "device":
         name, _, count = row.value.removeprefix("claim/").partition("=")
-        return [count] if name == "gpu" and "count:" in lines[row.line - 1] else [name]
+        return [
+            name if name in lines[row.line - 1] else name.rpartition("/")[2] if "gpu" in lines[row.line - 1] else count
+        ]
     if row.dimension == "place":
         words = row.value.split(" ")
         return words[1].split("=") if words[0] == "nodeSelector" else [words[1]]
     if row.dimension == "image" and row.value not in lines[row.line - 1]:
         return [_middle(row.value, lines[row.line - 1])]
-    return [row.value]
+    return [row.value.removeprefix("$(").removesuffix(")") if row.dimension == "model" else row.value]
 
 
 def _middle(reference: str, line: str) -> str:

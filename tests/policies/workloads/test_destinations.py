@@ -76,6 +76,19 @@ def test_open_proxies():
     ]
 
 
+def test_raw_envoy_configuration():
+    """What a patch of Envoy's own configuration adds is where it leads, unless that is in the cluster."""
+    socket = {"endpoint": {"address": {"socket_address": {"address": "api.openai.com", "port_value": 443}}}}
+    inside = {"endpoint": {"address": {"socket_address": {"address": "router.ai.svc.cluster.local"}}}}
+    cluster = {"load_assignment": {"endpoints": [{"lb_endpoints": [socket, inside, socket]}]}}
+    filtered = {"apiVersion": "networking.istio.io/v1alpha3", "kind": "EnvoyFilter"}
+    patched = {"apiVersion": "gateway.envoyproxy.io/v1alpha1", "kind": "EnvoyPatchPolicy"}
+    filtered["spec"] = {"configPatches": [{"patch": {"operation": "ADD", "value": cluster}}]}
+    patched["spec"] = {"jsonPatches": [{"operation": {"op": "add", "path": "", "value": cluster}}]}
+    for one in (filtered, patched):
+        assert [found["host"] for found in extract(one)["destinations"]] == ["api.openai.com"]
+
+
 def test_work_that_leaves_the_cluster():
     """A job handed to MultiKueue may run in any of its clusters."""
     spec = {"managedBy": "kueue.x-k8s.io/multikueue", "template": {"spec": {"containers": []}}}
