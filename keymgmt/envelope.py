@@ -20,8 +20,10 @@ Associated data of the content: `binding bytes ‖ header`. HPKE's info: `WRAP_L
 from dataclasses import dataclass
 from enum import IntEnum
 
+from keymgmt.canonical import to_base64url
 from keymgmt.errors import EnvelopeInvalid
 
+KEY_ID_PREFIX = "bwk1."
 MAGIC = b"BWEN"
 VERSION = 1
 CONTENT_AES_256_GCM = 1
@@ -47,6 +49,7 @@ class SealedEnvelope:
 
     region: str
     encoded: bytes
+    key_id: str  # of what it is sealed to, as text: whoever stores it can say under which key it lies
 
     def to_bytes(self) -> bytes:
         """The format above."""
@@ -64,6 +67,11 @@ class UnverifiedEnvelope:
     header: bytes
     nonce: bytes
     ciphertext: bytes
+
+
+def key_id_text(key_id: bytes) -> str:
+    """A key id as text; public, may be logged."""
+    return KEY_ID_PREFIX + to_base64url(key_id)
 
 
 def header_bytes(region: str, key_id: bytes, wrap: Wrap, wrapped: bytes) -> bytes:

@@ -186,6 +186,11 @@ class FileKeyring:
         return head_of(self._document)
 
     @property
+    def path(self) -> Path:
+        """The file that changes with every change of a key."""
+        return self._files.keyring
+
+    @property
     def public_path(self) -> Path:
         """The file from which others seal."""
         return self._files.public

@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from keymgmt.canonical import fields, from_base64url, stamp, to_base64url
-from keymgmt.envelope import KEY_ID_SIZE
+from keymgmt.canonical import fields, from_base64url, stamp
+from keymgmt.envelope import KEY_ID_PREFIX, KEY_ID_SIZE, key_id_text
 from keymgmt.states import State
 
-KEY_ID_PREFIX = "bwk1."
 REGION_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 PURPOSE_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
@@ -61,7 +60,7 @@ class KeyFacts:
     @property
     def key_id(self) -> str:
         """The key id as text; public, may be logged."""
-        return KEY_ID_PREFIX + to_base64url(self.id_bytes)
+        return key_id_text(self.id_bytes)
 
     @property
     def address(self) -> str:

@@ -14,10 +14,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
-from keymgmt.canonical import to_base64url
-from keymgmt.envelope import parse_envelope
+from keymgmt.envelope import key_id_text, parse_envelope
 from keymgmt.errors import EnvelopeInvalid, KeyManagementError
-from keymgmt.keys import KEY_ID_PREFIX, KeyFacts
+from keymgmt.keys import KeyFacts
 from keymgmt.ports import Binding, Opener
 from keymgmt.regular import open_regular
 from keymgmt.sealing import RegionSealer
@@ -73,7 +72,7 @@ class Rewrapper:
     @property
     def newest(self) -> str:
         """The key id that everything is moved to."""
-        return _text(self._newest)
+        return key_id_text(self._newest)
 
     def rewrapped(self, envelope: bytes) -> bytes:
         """The same data under the newest version; the same bytes if it lies there already.
@@ -96,7 +95,7 @@ class Rewrapper:
             before = ""
             try:
                 envelope = _read(path)
-                before = _text(parse_envelope(envelope).key_id)
+                before = key_id_text(parse_envelope(envelope).key_id)
                 yield self._file(path, envelope, before, dry=dry)
             except KeyManagementError as error:
                 yield Rewrapped(path, Outcome.REFUSED, before, before, str(error))
@@ -136,7 +135,3 @@ def _replace(path: Path, content: bytes) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
-
-
-def _text(key_id: bytes) -> str:
-    return KEY_ID_PREFIX + to_base64url(key_id)

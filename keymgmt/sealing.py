@@ -15,7 +15,7 @@ from typing import Protocol
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from keymgmt.canonical import binding_bytes
-from keymgmt.envelope import NONCE_SIZE, SealedEnvelope, header_bytes, wrap_info
+from keymgmt.envelope import NONCE_SIZE, SealedEnvelope, header_bytes, key_id_text, wrap_info
 from keymgmt.errors import ForeignRegion
 from keymgmt.ports import Binding
 from keymgmt.secret import Secret
@@ -52,6 +52,7 @@ class _Period:
     """One data key in use."""
 
     cipher: AESGCM
+    key_id: str
     header: bytes
     associated: bytes
     ends: float
@@ -91,7 +92,7 @@ class RegionSealer:
             period = self._begin(bound)
         nonce = self._entropy(NONCE_SIZE)  # random, not counted: a forked process must not repeat one
         sealed = period.cipher.encrypt(nonce, data, period.associated)
-        return SealedEnvelope(bound.region, b"".join((period.header, nonce, sealed)))
+        return SealedEnvelope(bound.region, b"".join((period.header, nonce, sealed)), period.key_id)
 
     def _over(self, period: _Period) -> bool:
         return (
@@ -110,7 +111,10 @@ class RegionSealer:
         wrapped = recipient.wrap_key(data_key, wrap_info(recipient.key_id, binding))
         header = header_bytes(self.region, recipient.key_id, recipient.wrap, wrapped)
         ends = self._clock() + self._limits.seconds
-        period = _Period(AESGCM(data_key.reveal()), header, binding + header, ends, generation, itertools.count(1))
+        named = key_id_text(recipient.key_id)
+        period = _Period(
+            AESGCM(data_key.reveal()), named, header, binding + header, ends, generation, itertools.count(1)
+        )
         self._keep(bound, period)
         return period
 

@@ -16,9 +16,9 @@ import orjson
 
 from keymgmt.approvals import ApprovalPolicy
 from keymgmt.canonical import binding_bytes, json_bytes, moment, stamp, to_base64url
-from keymgmt.envelope import SealedEnvelope, parse_envelope
+from keymgmt.envelope import KEY_ID_PREFIX, SealedEnvelope, key_id_text, parse_envelope
 from keymgmt.errors import BindingInvalid, ForeignRegion, KeyManagementError
-from keymgmt.keys import KEY_ID_PREFIX, KeyFacts
+from keymgmt.keys import KeyFacts
 from keymgmt.ports import Approval, Binding, Opener, Quorum
 from keymgmt.sealing import RegionSealer
 from keymgmt.wrapping import Recipient
@@ -235,7 +235,7 @@ def _check_destination(grant: TransferGrant, destination: Destination) -> None:
         raise GrantRefused(
             f"the grant is to `{grant.destination.region}`, and these are keys of `{destination.region}`"
         )
-    found = KEY_ID_PREFIX + to_base64url(destination.recipient(grant.destination.purpose).key_id)
+    found = key_id_text(destination.recipient(grant.destination.purpose).key_id)
     if found != grant.destination_key:
         raise GrantRefused(f"the grant is to key `{grant.destination_key}`, and `{found}` is active; ask for a new one")
 
@@ -246,7 +246,7 @@ def _use(grant: TransferGrant, quorum: Quorum, envelope: bytes, key_id: bytes, n
         envelope=sha256(envelope).hexdigest(),
         source=grant.source.region,
         destination=grant.destination.region,
-        key_id=KEY_ID_PREFIX + to_base64url(key_id),
+        key_id=key_id_text(key_id),
         approvers=quorum.approvers,
         at=stamp(now),
     )

@@ -43,6 +43,12 @@ class Archiving:
         self._withheld = withheld
         self._laws: dict[tuple[bytes, bytes], Input] = {}
 
+    def over(self, archive: Archive) -> "Archiving":
+        """The same for another archive: it knows the rules that this one knows, those to come too."""
+        other = Archiving(archive, withheld=self._withheld)
+        other._laws = self._laws
+        return other
+
     def in_force(self, law: "Law") -> Input:
         """Rules that decisions will be made by from now on."""
         key = (law.rulebook.digest, law.data_digest)

@@ -7,24 +7,31 @@ in the reverse order: what was answered is durable, and says so with a signed ch
 import asyncio
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from audit.errors import LogUnavailable
+from audit.leaves.record import Draft, Input, Record, Unsealed
 from audit.leaves.tags import Tagger
-from audit.ports import Log
+from audit.ports import Envelope, Log, Position
 from audit.sealed.inputs import Origin, SharedInputs
 from audit.tlog.notes import VerifierKey
+from keymgmt.errors import KeyManagementError
 from keymgmt.keyring import FileKeyring
 from keymgmt.keys import KeyFacts
 from keymgmt.states import State
+from policies.consulted import Consulted
+from policies.decision import Decision
 from webhook.app import create_app, create_probes_app
 from webhook.archiving import Archiving
 from webhook.certificates import Authority
 from webhook.ids import DecisionIds
-from webhook.judge import Judge
-from webhook.lifecycle import GUARDED, IN_USE, FromThreads, Lifecycle
+from webhook.judge import Call, Judge
+from webhook.lifecycle import GUARDED, FromThreads, Lifecycle
+from webhook.live_keys import LOOK, LiveKeys
 from webhook.log_process import LogProcess
 from webhook.metrics import Metrics
 from webhook.probes import Probes
@@ -33,9 +40,12 @@ from webhook.rules import Rules
 from webhook.server import Server
 from webhook.server import run as run_loop
 from webhook.settings import Settings, Stopping, Tls
-from webhook.state import SIGNING, Options, open_keyring, origin_of, sealing, whereabouts
+from webhook.state import IN_USE, SIGNING, Options, live_keys, open_keyring, origin_of, sealing, whereabouts
 from webhook.tls import LiveTls
 from webhook.views import View, view_for
+
+if TYPE_CHECKING:
+    from policies.facts.law import Law
 
 logger = logging.getLogger("bailiwick.webhook")
 
@@ -53,13 +63,16 @@ async def serve(options: Options, started: Callable[[Server], None] | None = Non
     log = await LogProcess.start(options)
     try:
         view = view_for(options)
-        records = Records.of(options, keyring, log)
-        await records.announce(options, keyring)
+        keys = live_keys(options, keyring, keyring.path)
+        records = Records(options, keys, log)
+        await records.announce()
         told = FromThreads(records.lifecycle, asyncio.get_running_loop())
         rules = await asyncio.to_thread(Rules, options, view, told)  # what comes into force is recorded first
+        following = asyncio.create_task(records.follow())
         try:
-            await _listen(options, records, log, view, rules, started)
+            await _listen(options, records, keys, log, view, rules, started)
         finally:
+            following.cancel()
             view.stop()
     finally:
         await log.close()
@@ -68,6 +81,7 @@ async def serve(options: Options, started: Callable[[Server], None] | None = Non
 async def _listen(
     options: Options,
     records: "Records",
+    keys: LiveKeys,
     log: LogProcess,
     view: View,
     rules: Rules,
@@ -79,7 +93,7 @@ async def _listen(
         engine=rules.engine,
         snapshot=view.snapshot,
         resolver=view.resolver,
-        log=records.inputs,
+        log=records,
         recording=records.recording,
         ids=DecisionIds(),
         clock=_now,
@@ -91,7 +105,11 @@ async def _listen(
             "rules": rules.hindrance,
             "cluster": view.hindrance,
         },
-        warnings={"log": lambda: log.status().warning or None, "witnesses": lambda: log.status().split or None},
+        warnings={
+            "log": lambda: log.status().warning or None,
+            "witnesses": lambda: log.status().split or None,
+            "keys": lambda: keys.trouble or None,
+        },
     )
     _measure(metrics, log, rules, view)
     app = create_app(judge, probes, metrics, body=settings.body, deadlines=settings.deadlines)
@@ -118,28 +136,95 @@ def _measure(metrics: Metrics, log: LogProcess, rules: Rules, view: View) -> Non
 
 
 @dataclass(frozen=True, slots=True)
-class Records:
-    """What makes records and appends them: sealed to the region's public key, tagged with its tag key."""
+class Made:
+    """What makes records of one tag key, and appends them with what they need."""
 
     recording: DecisionRecording
-    inputs: SharedInputs  # the log, with what records need put into it before them
-    lifecycle: Lifecycle
+    inputs: SharedInputs
+    archiving: Archiving
 
-    @classmethod
-    def of(cls, options: Options, keyring: FileKeyring, log: Log) -> "Records":
-        where = whereabouts(options, keyring)
-        origin = Origin(options.cluster_name, options.region, options.version)
-        tagger = Tagger(keyring.tagger(TAGGING))
-        inputs = SharedInputs(log, sealing(options, keyring), tagger, origin, _now)
-        archiving = Archiving(inputs, withheld=emptied)
-        recording = DecisionRecording(where, tagger, os.urandom, archiving)
-        return cls(recording, inputs, Lifecycle(inputs, origin, _now, archiving.in_force, options.directory / GUARDED))
 
-    async def announce(self, options: Options, keyring: FileKeyring) -> None:
+class Records:
+    """What makes records and appends them: sealed to the region's public key, tagged with its tag key.
+
+    For one event loop. When the keys change, what is under way is finished with those that it began with.
+    """
+
+    def __init__(self, options: Options, keys: LiveKeys, log: Log) -> None:
+        self._options = options
+        self._keys = keys
+        self._log = log
+        self._origin = Origin(options.cluster_name, options.region, options.version)
+        self._made = self._make(keys.keyring, None)
+        guarded = options.directory / GUARDED
+        self.lifecycle = Lifecycle(self, self._origin, _now, self._in_force, guarded)
+
+    def recording(
+        self,
+        call: Call,
+        decision: Decision,
+        decision_id: str,
+        now: datetime,
+        latency: float,
+        consulted: Consulted | None = None,
+    ) -> tuple[Draft, tuple[Unsealed]]:
+        """`judge.Recording`."""
+        return self._made.recording(call, decision, decision_id, now, latency, consulted)
+
+    async def append(self, record: Record | Draft, sealed: Sequence[Envelope | Unsealed] = ()) -> Position:
+        """`judge.Log`. Raises LogUnavailable."""
+        return await self._made.inputs.append(record, sealed)
+
+    async def archive(self, inputs: Sequence[Input]) -> None:
+        """`lifecycle.Archive`. Raises LogUnavailable."""
+        await self._made.inputs.archive(inputs)
+
+    async def announce(self) -> None:
         """Settings and keys of this run. Raises LogUnavailable."""
-        await self.lifecycle.configured(asdict(options))
-        used = {key.purpose: _public(key, options) for key in tuple(keyring.keys()) if key.state is State.ACTIVE}
-        await self.lifecycle.keys_used(options.directory / IN_USE, used)
+        await self.lifecycle.configured(asdict(self._options))
+        await self.lifecycle.keys_used(self._options.directory / IN_USE, self._used(self._keys.keyring))
+
+    async def follow(self) -> None:
+        """Go over to the keyring's new keys whenever it has some, each change recorded before. Never returns."""
+        while True:
+            await asyncio.sleep(LOOK)
+            try:
+                fresh = await asyncio.to_thread(self._keys.look)
+                while fresh is not None and not await self._gone_over(fresh):
+                    await asyncio.sleep(LOOK)
+            except Exception:
+                logger.exception("the keyring can't be looked at; trying again")
+
+    async def _gone_over(self, fresh: FileKeyring) -> bool:
+        """False when the log takes no record now."""
+        try:
+            made = self._make(fresh, self._made.archiving)
+            await self.lifecycle.keys_used(self._options.directory / IN_USE, self._used(fresh), "rotated")
+        except KeyManagementError as error:
+            self._keys.refuse(str(error))
+            return True
+        except LogUnavailable as error:
+            logger.warning("the keyring has new keys, and the log no record of them yet: %s", error)
+            return False
+        self._made = made
+        self._keys.use(fresh)
+        logger.warning("the keyring has changed: generation %d is in use", fresh.generation)
+        return True
+
+    def _make(self, keyring: FileKeyring, before: Archiving | None) -> Made:
+        """Raises NoSuchKey."""
+        tagger = Tagger(keyring.tagger(TAGGING))
+        inputs = SharedInputs(self._log, sealing(self._options, keyring), tagger, self._origin, _now)
+        archiving = before.over(inputs) if before else Archiving(inputs, withheld=emptied)
+        where = whereabouts(self._options, keyring)
+        return Made(DecisionRecording(where, tagger, os.urandom, archiving), inputs, archiving)
+
+    def _in_force(self, law: "Law") -> Input:
+        return self._made.archiving.in_force(law)
+
+    def _used(self, keyring: FileKeyring) -> dict[str, str]:
+        known = keyring.keys()
+        return {key.purpose: _public(key, self._options) for key in known if key.state is State.ACTIVE}
 
 
 def _public(key: KeyFacts, options: Options) -> str:

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 LONGEST = 30.0  # seconds that a thread waits for a record
 REASON = 512  # characters of why rules were refused
-IN_USE = "keys-in-use.json"  # beside the log: which keys the last run used,
-GUARDED = "guarded.json"  # and what its rules guarded
+GUARDED = "guarded.json"  # beside the log: what the rules of the last run guarded
+RESTARTED = "another key than in the run before"
 
 
 class Archive(Protocol):
@@ -73,16 +73,16 @@ class Lifecycle:
         """The process runs with these settings; only their digest is recorded. Raises LogUnavailable."""
         await self._write("config", {"what": "the command's settings", "now": sha256(canonical(settings)).hexdigest()})
 
-    async def keys_used(self, path: Path, used: Mapping[str, str]) -> None:
-        """These keys are used from here on, by purpose; what the run before used lies at `path`. Raises LogUnavailable.
+    async def keys_used(self, path: Path, used: Mapping[str, str], why: str = RESTARTED) -> None:
+        """These keys are used from here on, by purpose; what was used before lies at `path`. Raises LogUnavailable.
 
-        Their ids and verifier keys are public.
+        Their ids and verifier keys are public. The file changes once every record of it is durable.
         """
         before: dict[str, Any] = orjson.loads(path.read_bytes()) if path.exists() else {}
         for purpose, key in sorted(used.items()):
             if before.get(purpose, key) != key:
                 changed = {"purpose": purpose, "new_key": key, "old_key": before[purpose]}
-                await self._write("key-rotation", {**changed, "reason": "another key than in the run before"})
+                await self._write("key-rotation", {**changed, "reason": why})
         if before != used:
             _put(path, dict(used))
 

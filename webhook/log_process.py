@@ -137,14 +137,19 @@ def main(descriptor: int) -> None:
     with socket.socket(fileno=descriptor) as channel, ExitStack() as stack:
         book = UseBook(uses_folder(options), _CHECKPOINT)
         try:
-            log = _opened(options, book)
+            log, following = _opened(options, book)
             stack.callback(log.close_now)
             served = stack.enter_context(witnessed(log, options))
         except AuditError as error:
             channel.sendall(failed_message(error))
             return
         try:
-            with _attended(log, options), _books(log, options, book), suppress(BrokenPipeError, ConnectionResetError):
+            with (
+                _attended(log, options),
+                _books(log, options, book),
+                following,
+                suppress(BrokenPipeError, ConnectionResetError),
+            ):
                 serve(served, channel, log.tend)
         finally:
             log.close_now()  # and then the witnesses get its last checkpoint
@@ -170,16 +175,23 @@ def _books(log: "ShardedLog | PostgresLog", options: "Options", own: UseBook) ->
     return kept(Bookkeeper(log, origin, folders, directory=directory), [own])
 
 
-def _opened(options: "Options", uses: UseBook) -> "ShardedLog | PostgresLog":
-    """The log; a process before us may need a moment to let go of it."""
+def _opened(options: "Options", uses: UseBook) -> "tuple[ShardedLog | PostgresLog, AbstractContextManager[None]]":
+    """The log, and the following of its keys; a process before us may need a moment to let go of it.
+
+    A shared log's keys are its owner's to change: replicas go on with those that they began with.
+    """
     from webhook.shared_log import open_shared
-    from webhook.state import open_keyring, open_log
+    from webhook.state import IN_USE, is_recorded, live_keys, open_keyring, open_log
 
     until = time.monotonic() + _LOCKED
     while True:
         try:
             keyring = open_keyring(options, uses)
-            return open_log(options, keyring) if options.log is None else open_shared(options, keyring)
+            if options.log is not None:
+                return open_shared(options, keyring), nullcontext()
+            keys = live_keys(options, keyring, options.directory / IN_USE, uses)
+            log = open_log(options, keys)
+            return log, keys.followed(lambda fresh: is_recorded(options, fresh))
         except LogLocked:
             if time.monotonic() > until:
                 raise

@@ -11,16 +11,14 @@ from audit.errors import LogRefused, PolicyMalformed
 from audit.files.shards import shard_directory, shard_numbers
 from audit.process.serving import Served
 from audit.settings import LogStatus
-from audit.tlog.notes import VerifierKey
 from keymgmt.keyring import FileKeyring
-from webhook.state import SIGNING, Options, origin_of, sealing, show_key, writer_of
+from webhook.state import Options, origin_of, sealing, show_signer, writer_of
 
 if TYPE_CHECKING:
     from audit.postgres.address import Address
     from audit.postgres.log import PostgresLog
     from audit.tlog.policy import Policy
     from audit.witness.collecting import Collector, WitnessedLog
-    from keymgmt.ports import Signer
 
 
 def open_shared(options: Options, keyring: FileKeyring) -> "PostgresLog":
@@ -32,8 +30,7 @@ def open_shared(options: Options, keyring: FileKeyring) -> "PostgresLog":
     from audit.postgres.log import PostgresLog
 
     origin = origin_of(options)
-    signer: Signer = keyring.signer(SIGNING, origin)
-    show_key(options, VerifierKey.ed25519(origin, signer.public_key))
+    signer = show_signer(options, keyring)
     return PostgresLog.open(
         address,
         origin=origin,

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import orjson
+
 from audit.files.sharded_log import ShardedLog
 from audit.files.shards import ShardSettings
 from audit.leaves.drafts import Seal
@@ -20,12 +22,14 @@ from keymgmt.keyring import FileKeyring
 from keymgmt.unlock import KeyFile
 from keymgmt.uses import KeyUses
 from webhook.forming import Whereabouts, sealing_to
+from webhook.live_keys import Keys, LiveKeys
 
 if TYPE_CHECKING:
     from keymgmt.ports import Signer
 
 SIGNING = "audit-checkpoint"
 KEYS = "keys"
+IN_USE = "keys-in-use.json"  # beside the log: which keys are used, written once that is recorded
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +94,23 @@ def uses_folder(options: Options) -> Path:
     return uses_beside(options.directory / KEYS, options.region)
 
 
-def open_log(options: Options, keyring: FileKeyring) -> ShardedLog:
+def live_keys(options: Options, keyring: FileKeyring, changes: Path, uses: KeyUses | None = None) -> LiveKeys:
+    """The keyring in the state directory, followed when the file `changes` changes; `uses` as `open_keyring` has it."""
+    directory = options.directory / KEYS
+    unlock = KeyFile(directory / "unlock.key")
+    return LiveKeys(
+        keyring,
+        changes,
+        lambda before: FileKeyring.open(directory, options.region, unlock=unlock, seen=before.head, uses=uses),
+    )
+
+
+def open_log(options: Options, keyring: Keys) -> ShardedLog:
     """The log in the state directory, signed by the region's key under the log's own name."""
     origin = origin_of(options)
-    signer: Signer = keyring.signer(SIGNING, origin)
+    signer = show_signer(options, keyring)
     directory = options.directory / "log"
     directory.mkdir(parents=True, exist_ok=True)
-    show_key(options, VerifierKey.ed25519(origin, signer.public_key))
     return ShardedLog.open(
         directory,
         origin=origin,
@@ -115,12 +129,12 @@ def origin_of(options: Options) -> str:
     return name if options.log is not None else f"{name}/{options.writer}"
 
 
-def sealing(options: Options, keyring: FileKeyring) -> Seal:
+def sealing(options: Options, keyring: Keys) -> Seal:
     """What seals parts of this state directory's records: to the region's public key, bound to its whereabouts."""
     return sealing_to(whereabouts(options, keyring), keyring.sealer())
 
 
-def whereabouts(options: Options, keyring: FileKeyring) -> Whereabouts:
+def whereabouts(options: Options, keyring: Keys) -> Whereabouts:
     """Whose records these are, and what their parts are bound to."""
     return Whereabouts(options.cluster_name, options.region, keyring.jurisdiction)
 
@@ -128,6 +142,24 @@ def whereabouts(options: Options, keyring: FileKeyring) -> Whereabouts:
 def writer_of(options: Options) -> Writer:
     """This replica, in a run of its own."""
     return Writer(options.writer, str(uuid.uuid4()), options.cluster_name, options.region, options.version)
+
+
+def show_signer(options: Options, keyring: Keys) -> "Signer":
+    """What signs the log's checkpoints, once its public key lies beside the log. Raises NoSuchKey."""
+    signer = keyring.signer(SIGNING, origin_of(options))
+    show_key(options, VerifierKey.ed25519(signer.name, signer.public_key))
+    return signer
+
+
+def is_recorded(options: Options, keyring: Keys) -> bool:
+    """Whether the log has a record of the key that signs; if so, it lies beside the log now. Raises NoSuchKey."""
+    signer = keyring.signer(SIGNING, origin_of(options))
+    path = options.directory / IN_USE
+    used = orjson.loads(path.read_bytes()) if path.exists() else {}
+    if used.get(SIGNING) != str(VerifierKey.ed25519(signer.name, signer.public_key)):
+        return False
+    show_signer(options, keyring)
+    return True
 
 
 def show_key(options: Options, key: VerifierKey) -> None:

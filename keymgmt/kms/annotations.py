@@ -13,11 +13,10 @@ whatever does not repeat them exactly is refused.
 
 from collections.abc import Mapping
 
-from keymgmt.canonical import to_base64url
-from keymgmt.envelope import UnverifiedEnvelope, parse_envelope
+from keymgmt.envelope import UnverifiedEnvelope, key_id_text, parse_envelope
 from keymgmt.errors import EnvelopeInvalid, ForeignRegion
-from keymgmt.keys import KEY_ID_PREFIX, KeyFacts
 from keymgmt.keys import REGION_NAME as REGION
+from keymgmt.keys import KeyFacts
 from keymgmt.ports import Binding
 
 PURPOSE = "etcd"
@@ -47,7 +46,7 @@ def annotations_of(bound: Binding, key: KeyFacts) -> dict[str, bytes]:
 
 def key_id_of(envelope: UnverifiedEnvelope) -> str:
     """The key id that an envelope names, as the API server stores it."""
-    return KEY_ID_PREFIX + to_base64url(envelope.key_id)
+    return key_id_text(envelope.key_id)
 
 
 def parse_stored(

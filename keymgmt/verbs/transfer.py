@@ -44,7 +44,7 @@ def grant(
 ) -> None:
     """Write down a transfer between two regions, for approvers to sign with `bailiwick keys approve`."""
     from keymgmt.canonical import to_base64url
-    from keymgmt.keys import KEY_ID_PREFIX
+    from keymgmt.envelope import key_id_text
     from keymgmt.public import PublicKeyring
     from keymgmt.transfer import TransferGrant
 
@@ -55,7 +55,7 @@ def grant(
             source=bound_of(ours.region, purpose, bound),
             lineage=to_base64url(ours.keys()[0].lineage),
             destination=bound_of(theirs.region, purpose, becomes),
-            destination_key=KEY_ID_PREFIX + to_base64url(theirs.recipient(purpose).key_id),
+            destination_key=key_id_text(theirs.recipient(purpose).key_id),
             reason=reason,
             legal_basis=legal_basis,
             uses=uses,

@@ -31,7 +31,7 @@ from webhook.metrics import Metrics
 from webhook.probes import Probes
 from webhook.server import Server, run
 from webhook.settings import BodyLimits, Deadlines, Settings, Stopping, Tls
-from webhook.state import Options, open_keyring
+from webhook.state import Options, live_keys, open_keyring
 from webhook.tls import LiveTls
 
 ANSWER = answer_bytes("c4d722ae-4086-4a5c-92c1-ce99f5cc85a1", Phase.FAIL, Decision(Verdict.ALLOWED), "constant", 1)
@@ -66,12 +66,12 @@ ALLOWED = Decision(Verdict.ALLOWED, policies=("placement",), inputs=Inputs(b"r" 
 
 
 def application(options: Options, keyring: FileKeyring, log: Log, metrics: Metrics) -> Webhook:
-    snapshot, records = MemorySnapshot(), Records.of(options, keyring, log)
+    snapshot, records = MemorySnapshot(), Records(options, live_keys(options, keyring, keyring.path), log)
     judge = Judge(
         engine=Current(Yes()),
         snapshot=Current(snapshot),
         resolver=NobodyToAsk(),
-        log=records.inputs,
+        log=records,
         recording=records.recording,
         ids=lambda: str(uuid.uuid4()),
         clock=lambda: datetime.now(UTC),

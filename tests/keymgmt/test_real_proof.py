@@ -20,9 +20,8 @@ from keymgmt.approvals import ApprovalPolicy, approve
 from keymgmt.attestation import AttestationForeign, AttestationStale, Expected, attester_name, verify_attestation
 from keymgmt.attesting import attest, attester
 from keymgmt.canonical import to_base64url
-from keymgmt.envelope import parse_envelope
+from keymgmt.envelope import key_id_text, parse_envelope
 from keymgmt.errors import EnvelopeInvalid, ForeignRegion, NotApproved, SignerUnavailable
-from keymgmt.keys import KEY_ID_PREFIX
 from keymgmt.ledger import FileLedger
 from keymgmt.notes import VerifierKey
 from keymgmt.public import PublicKeyring
@@ -294,7 +293,7 @@ def test_g4_a_granted_transfer_between_real_vaults(vaults: dict[str, RealVault],
     source, destination = ours.connect(), public_of(theirs, tmp_path)
     now = datetime.now(UTC).replace(microsecond=0)
     until = now + timedelta(hours=1)
-    target = KEY_ID_PREFIX + to_base64url(destination.recipient("audit-archive").key_id)
+    target = key_id_text(destination.recipient("audit-archive").key_id)
     lineage = to_base64url(source.keys()[0].lineage)
     grant = TransferGrant(ours.bound(), lineage, theirs.bound(), target, "moved", "GDPR Art. 20", 1, now, until)
     votes = [
