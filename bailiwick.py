@@ -92,6 +92,7 @@ def _meant(name: str) -> str:
 def command(ctx: click.Context) -> None:
     """Decide for every AI workload that enters a Kubernetes cluster whether it may run there, and prove it."""
     ctx.meta["audit.witness.signer"] = _witness_signer  # keyrings are above the audit package
+    ctx.meta["keymgmt.kms.log"] = _plugin_log  # and logs are beside that of keys
 
 
 @click.command()
@@ -184,6 +185,13 @@ def _witness_signer(state: Any, region: str, name: str) -> Any:
     from webhook.witness_key import witness_signer
 
     return witness_signer(state, region, name)
+
+
+def _plugin_log(directory: Any, region: str, cluster: str) -> Any:
+    """The KMS plugin's own log."""
+    from webhook.plugin_log import plugin_log
+
+    return plugin_log(directory, region, cluster, __version__)
 
 
 def _usage_hint(mistake: click.ClickException) -> str | None:

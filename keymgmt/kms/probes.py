@@ -15,6 +15,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from keymgmt.errors import KeyManagementError
+from keymgmt.kms.booked import UseLog
 from keymgmt.kms.reasons import Reason
 from keymgmt.kms.usage import KeyUse, Uses
 from keymgmt.kms.watch import Watch
@@ -29,7 +30,7 @@ class ProbesRefused(KeyManagementError):
 class Metrics:
     """Counts every use before it goes on to where uses are recorded."""
 
-    def __init__(self, watch: Watch, uses: Uses) -> None:
+    def __init__(self, watch: Watch, uses: Uses, log: UseLog | None = None) -> None:
         self._uses = uses
         self.registry = CollectorRegistry()
         self._operations = Counter(
@@ -46,12 +47,26 @@ class Metrics:
             registry=self.registry,
         )
         self.registry.register(_Standing(watch))
+        if log is not None:
+            self.registry.register(_Booked(log))
 
     def record(self, use: KeyUse) -> None:
         """Count it and pass it on. Raises UseUnrecorded."""
         self._operations.labels(use.operation, use.outcome).inc()
         self._seconds.labels(use.operation).observe(use.seconds)
         self._uses.record(use)
+
+
+class _Booked(Collector):
+    """How the plugin's own log stands."""
+
+    def __init__(self, log: UseLog) -> None:
+        self._log = log
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        yield GaugeMetricFamily("bailiwick_kms_uses_waiting", "Pages of uses not in the log yet.", self._log.waiting)
+        trouble = float(bool(self._log.trouble))
+        yield GaugeMetricFamily("bailiwick_kms_log_trouble", "1 while the log takes no uses.", trouble)
 
 
 class _Standing(Collector):

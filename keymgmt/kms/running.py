@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 
 from keymgmt.document import Head
 from keymgmt.errors import KeyManagementError
+from keymgmt.keys import KeyFacts
 from keymgmt.kms.annotations import PURPOSE, etcd_binding
+from keymgmt.kms.booked import BookedUses, UseLog
 from keymgmt.kms.endpoint import Endpoint
 from keymgmt.kms.memory import Memory, Seen
 from keymgmt.kms.probes import Metrics, Probes
@@ -132,8 +134,20 @@ def watch_of(settings: KmsSettings, backend: Backend) -> Watch:
     return Watch(backend, memory, bound, ripening, rhythm)
 
 
-def run(settings: KmsSettings, uses: Uses | None = None) -> None:
-    """Serve until SIGTERM. Raises KeyManagementError for what cannot start."""
+def uses_of(settings: KmsSettings, watch: Watch, log: UseLog | None) -> Uses:
+    """Where the plugin's uses are recorded."""
+    if log is None:
+        return LoggedUses()
+    service_key = settings.keyring.transit.key if settings.keyring.transit else ""
+
+    def known(key_id: str) -> KeyFacts | None:
+        return watch.standing.known(key_id)
+
+    return BookedUses(log, service_key, known, LoggedUses())
+
+
+def run(settings: KmsSettings, log: UseLog | None = None) -> None:
+    """Serve until SIGTERM; `log` gets every use, too. Raises KeyManagementError for what cannot start."""
     try:
         from keymgmt.kms.server import serve_until_signal
     except ImportError as error:
@@ -143,7 +157,7 @@ def run(settings: KmsSettings, uses: Uses | None = None) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold seeds and tokens
     endpoint = Endpoint(settings.socket.path, settings.socket.group)
     watch = watch_of(settings, backend_of(settings))
-    metrics = Metrics(watch, uses or LoggedUses())
+    metrics = Metrics(watch, uses_of(settings, watch, log), log)
     watch.uses = metrics
     watcher = Watcher(watch, jitter=random.random)
     service = KmsService(watch, metrics, nudge=watcher.nudge)

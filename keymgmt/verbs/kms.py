@@ -6,6 +6,7 @@ import click
 
 from keymgmt.verbs.ring import told
 
+LOG = "keymgmt.kms.log"  # of the command's context: opens the plugin's log, which this package knows nothing of
 ENCRYPTION = """\
 apiVersion: apiserver.config.k8s.io/v1
 kind: EncryptionConfiguration
@@ -29,13 +30,28 @@ IDENTITY = "      - identity: {}  # reads what is not encrypted yet; remove it a
     metavar="FILE",
     help="The plugin's settings, YAML.",
 )
+@click.option(
+    "--log",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Keep a signed log of every use of the key in DIR.",
+)
 @click.option("--check", is_flag=True, help="Read the settings, say whether they hold together, and end.")
 @click.option(
     "--encryption-configuration", is_flag=True, help="Print what --encryption-provider-config takes, and end."
 )
 @click.option("--migrating", is_flag=True, help="With the above: objects that lie in etcd unencrypted stay readable.")
 @click.option("--resource", "resources", multiple=True, help="With the above: what is encrypted; secrets by default.")
-def kms(config: Path, check: bool, encryption_configuration: bool, migrating: bool, resources: tuple[str, ...]) -> None:
+@click.pass_context
+def kms(
+    context: click.Context,
+    config: Path,
+    log: Path | None,
+    check: bool,
+    encryption_configuration: bool,
+    migrating: bool,
+    resources: tuple[str, ...],
+) -> None:
     """Run the Kubernetes KMS v2 plugin until SIGTERM: etcd under the region's key.
 
     It starts whether or not the key service can be reached, and says so in its Status until it can.
@@ -58,7 +74,11 @@ def kms(config: Path, check: bool, encryption_configuration: bool, migrating: bo
             click.echo(f"holds: region {settings.region}, cluster {settings.cluster}, assurance {backend.assurance}")
             return
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-        run(settings)
+        if log is None:
+            run(settings)
+            return
+        with context.meta[LOG](log, settings.region, settings.cluster) as kept:
+            run(settings, kept)
 
 
 def _flow(resources: tuple[str, ...]) -> str:
