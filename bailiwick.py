@@ -93,6 +93,7 @@ def command(ctx: click.Context) -> None:
     """Decide for every AI workload that enters a Kubernetes cluster whether it may run there, and prove it."""
     ctx.meta["audit.witness.signer"] = _witness_signer  # keyrings are above the audit package
     ctx.meta["keymgmt.kms.log"] = _plugin_log  # and logs are beside that of keys
+    ctx.meta["keymgmt.uses.log"] = _logged
 
 
 @click.command()
@@ -192,6 +193,13 @@ def _plugin_log(directory: Any, region: str, cluster: str) -> Any:
     from webhook.plugin_log import plugin_log
 
     return plugin_log(directory, region, cluster, __version__)
+
+
+def _logged(*place: Any) -> Any:
+    """Verified records of one kind of a log."""
+    from audit.verbs.uses import logged
+
+    return logged(*place)
 
 
 def _usage_hint(mistake: click.ClickException) -> str | None:

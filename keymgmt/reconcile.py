@@ -1,7 +1,8 @@
 """Our records of key uses against the key service's own audit log: what either side lacks, and where they differ.
 
-A use with the service's request id is joined by it. One without (the plugin's, or one whose answer never came) is
-joined by operation, key, version where it is shown, and time. Neither book is verified here. Pure.
+A use with the service's request id is joined by it. One without (of a plugin that knew none, or one whose answer never
+came) is joined by operation, key, version where it is shown, and time; where a record counts several, as many as it
+says. Neither book is verified here. Pure.
 """
 
 from collections.abc import Iterable
@@ -23,6 +24,7 @@ class Kind(StrEnum):
     VERSION = "version"
     OPERATION = "operation"
     OUTCOME = "outcome"  # one says it was done, the other that it was refused
+    COUNT = "count"  # a record of ours counts other uses than the service has
     TWICE = "twice"  # two records of one request
     UNREADABLE = "unreadable"
 
@@ -40,6 +42,22 @@ class RecordedUse:
     seconds: float
     ok: bool
     lost: bool = False  # no answer came, so the service may have done it
+    count: int = 1  # uses that it stands for; more than one, or less, only without an id
+    where: str = ""  # which record it is, for people
+
+    @property
+    def end(self) -> datetime:
+        """When the last of them had ended."""
+        return self.begin + timedelta(seconds=self.seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """When our log must have what the service did."""
+
+    until: datetime  # time of its newest record
+    grace: timedelta  # that it has for taking something up
+    since: datetime | None = None  # older records were pruned
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +81,7 @@ class Reconciliation:
     matched: int = 0
     unshown: int = 0  # matched, but the service does not show the version
     outside: int = 0  # records of a time that the service's log does not cover
+    open: int = 0  # uses of the service that are younger than what our log has taken up
     begin: datetime | None = None
     end: datetime | None = None
 
@@ -78,14 +97,18 @@ def reconcile(
     *,
     keys: frozenset[str] = frozenset(),
     skew: timedelta = timedelta(seconds=5),
+    due: Due | None = None,
 ) -> Reconciliation:
-    """Compare. `keys`: names that count, all by default. Our records count within the service's time, less the skew."""
-    return _Comparison(region, keys, skew).run(events, uses)
+    """Compare. `keys`: names that count, all by default. Our records count within the service's time, less the skew.
+
+    With `due`, a use of the service is only missed when our log has had the time to take it up.
+    """
+    return _Comparison(region, keys, skew, due).run(events, uses)
 
 
 class _Comparison:
-    def __init__(self, region: str, keys: frozenset[str], skew: timedelta) -> None:
-        self._region, self._keys, self._skew = region, keys, skew
+    def __init__(self, region: str, keys: frozenset[str], skew: timedelta, due: Due | None) -> None:
+        self._region, self._keys, self._skew, self._due = region, keys, skew, due
         self._found = Reconciliation()
         self._events: dict[str, VaultEvent] = {}
         self._taken: set[str] = set()
@@ -100,7 +123,7 @@ class _Comparison:
             if isinstance(use, UnreadableLine):
                 self._differ(Kind.UNREADABLE, None, "", f"line {use.line} of our records {use.reason}")
             elif not self._keys or use.key in self._keys:
-                self._found.records += 1
+                self._found.records += max(use.count, 0)
                 if not self._by_id(use):
                     late.append(use)
         for use in late:  # after those with ids, so that none takes another's event
@@ -154,21 +177,37 @@ class _Comparison:
                 self._differ(kind, event.time, event.request_id, message)
 
     def _by_time(self, use: RecordedUse) -> None:
+        missing = use.count
         if not use.request_id:
-            begin, end = use.begin - self._skew, use.begin + timedelta(seconds=use.seconds) + self._skew
-            fitting = [
-                event
-                for event in self._events.values()
-                if event.request_id not in self._taken and begin <= event.time <= end and _alike(use, event)
-            ]
-            if fitting:  # a failed one first, so that no failure of ours explains a use that was not
-                self._take(use, min(fitting, key=lambda event: event.ok != use.ok))
-                return
-        if not self._is_within(use.begin):
-            self._found.outside += 1
-        elif use.ok:
-            message = f"our record of `{use.operation}` with `{use.key}` version {use.version} has no request there"
-            self._differ(Kind.UNKNOWN, use.begin, use.request_id, message)
+            # a failed one first, so that no failure of ours explains a use that was not
+            fitting = sorted(self._fitting(use), key=lambda event: event.ok != use.ok)
+            for event in fitting[: max(missing, 0)]:
+                self._take(use, event)
+                missing -= 1
+        if missing and not self._is_within(use):
+            self._found.outside += max(missing, 0)
+        elif missing and (use.ok or missing < 0):
+            self._lacking(use, missing)
+
+    def _fitting(self, use: RecordedUse) -> list[VaultEvent]:
+        begin, end = use.begin - self._skew, use.end + self._skew
+        return [
+            event
+            for event in self._events.values()
+            if event.request_id not in self._taken and begin <= event.time <= end and _alike(use, event)
+        ]
+
+    def _lacking(self, use: RecordedUse, missing: int) -> None:
+        named = f"`{use.operation}` with `{use.key}` version {use.version}"
+        of = f" ({use.where})" if use.where else ""
+        if missing < 0:
+            message = f"our record{of} of {named} has {-missing} more request ids than it counts uses"
+            self._differ(Kind.COUNT, use.begin, "", message)
+        elif use.count == 1:
+            self._differ(Kind.UNKNOWN, use.begin, use.request_id, f"our record{of} of {named} has no request there")
+        else:
+            message = f"our record{of} counts {use.count} of {named} without ids; {use.count - missing} are there"
+            self._differ(Kind.COUNT, use.begin, "", message)
 
     def _take(self, use: RecordedUse, event: VaultEvent) -> None:
         self._taken.add(event.request_id)
@@ -180,6 +219,9 @@ class _Comparison:
             if event.request_id in self._taken:
                 continue
             if event.ok:
+                if self._is_open(event.time):
+                    self._found.open += 1
+                    continue
                 shown = f" version {event.version}" if event.version else ""
                 message = f"`{event.operation}` with `{event.key}`{shown} by `{event.by}` has no record of ours"
                 self._differ(Kind.UNRECORDED, event.time, event.request_id, message)
@@ -188,11 +230,18 @@ class _Comparison:
                     f"{event.time.isoformat()} `{event.key}`: {event.operation} by `{event.by}`, refused"
                 )
 
-    def _is_within(self, time: datetime) -> bool:
+    def _is_open(self, time: datetime) -> bool:
+        """Whether our log need not have it yet: neither we nor the service have written much since."""
+        due, end = self._due, self._found.end
+        if due is None or end is None:
+            return False
+        return bool(due.since and time < due.since) or time + due.grace > max(due.until, end)
+
+    def _is_within(self, use: RecordedUse) -> bool:
         begin, end = self._found.begin, self._found.end
         if begin is None or end is None:
             return True  # an empty log is of every time: what we did is not in it
-        return begin + self._skew <= time <= end - self._skew
+        return begin + self._skew <= use.begin and use.end <= end - self._skew
 
     def _differ(self, kind: Kind, time: datetime | None, request_id: str, message: str) -> None:
         self._found.differences.append(Difference(kind, time, request_id, message))

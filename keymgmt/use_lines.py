@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from keymgmt.book import waiting, written_lines
 from keymgmt.reconcile import RecordedUse
 from keymgmt.vault_audit import UnreadableLine
 
@@ -21,7 +22,11 @@ PLUGIN = {"operation", "region", "key_id", "version", "bound", "uid", "at", "sec
 
 
 def read_uses(path: Path, plugin_key: str) -> Iterator[RecordedUse | UnreadableLine]:
-    """Every use in a file. `plugin_key`: what the key service calls the plugin's key."""
+    """Every use in a file, or in a folder with a book. `plugin_key`: what the key service calls the plugin's key."""
+    if path.is_dir():
+        for page in waiting(path):
+            yield from uses(written_lines(page.read_bytes()).splitlines(), plugin_key)
+        return
     with path.open("rb") as file:
         yield from uses(file, plugin_key)
 
@@ -46,6 +51,8 @@ def _use(said: dict[str, Any], plugin_key: str) -> RecordedUse | None:
     """Raises KeyError for what is neither kind."""
     names = set(said)
     if names >= SERVICE:
+        if not said["key"] or not said.get("asked", True):
+            return None  # no key service was asked
         operation, key, request_id = said["operation"], said["key"], said["request_id"]
     elif names >= PLUGIN:
         if not said["asked"]:

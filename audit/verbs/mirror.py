@@ -55,7 +55,7 @@ def mirror(
     from audit.mirror import Mirror
 
     known = _keys(directory, keys, policy)
-    copy = Mirror(_source(source, origin, token_file, ca), directory, known, origin=origin)
+    copy = Mirror(source_of(source, origin, token_file, ca), directory, known, origin=origin)
     try:
         copy.open()
         if once:
@@ -79,7 +79,8 @@ def _keys(directory: Path, keys: Sequence[str], policy: Path | None) -> "tuple[V
     return verifier_keys(directory, keys)
 
 
-def _source(source: str, origin: str | None, token_file: Path | None, ca: Path | None) -> "Published":
+def source_of(source: str, origin: str | None, token_file: Path | None, ca: Path | None) -> "Published":
+    """The public side of the log at an address."""
     if is_postgres(source):
         return published_in(source, origin, token_file)
     if not is_http(source):
