@@ -43,6 +43,7 @@ class Plugin:
     keyring: dict[str, Any]
     region: str = "eu-de"
     more: dict[str, Any] = field(default_factory=dict)
+    own_log: Path | None = None
 
     @property
     def socket(self) -> Path:
@@ -76,7 +77,8 @@ class Plugin:
         self.write()
         log = self.household_log
         already = log.stat().st_size if log.exists() else 0
-        command = [sys.executable, "-m", "bailiwick", "keys", "kms", "--config", self.config]
+        command: list[str | Path] = [sys.executable, "-m", "bailiwick", "keys", "kms", "--config", self.config]
+        command += ["--log", self.own_log] if self.own_log else []
         self.household.start(self.name, command)
         wait_until(
             lambda: self._answers(already, ok), seconds=READY, what=self.name, check=self.household[self.name].check

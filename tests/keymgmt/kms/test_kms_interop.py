@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
 from click.testing import CliRunner
 
+from audit.whole import whole_log
 from bailiwick import command
+from keymgmt.book import waiting, written_lines
+from keymgmt.envelope import parse_envelope
 from keymgmt.keyring import FileKeyring
 from keymgmt.keys import Algorithm
 from keymgmt.unlock import KeyFile
@@ -160,30 +168,109 @@ def _vault(vault: RealVault, method: str, path: str, data: bytes | None = None) 
     return reply
 
 
-def test_g10_the_plugins_log_agrees_with_vaults(
-    tmp_path: Path, household: Household, vault_for_etcd: Callable[[str], RealVault], go_client: Client
-) -> None:
-    """Its records and Vault's own audit log tell the same uses, request by request; a line taken out is found."""
-    vault = vault_for_etcd("eu-de")
-    log = vault.folder / "audit-etcd.log"
+@contextmanager
+def audited(vault: RealVault, log: Path) -> Iterator[None]:
+    """Within, Vault writes an audit log."""
+    vault.api("POST", "sys/mounts/transit/tune", {"audit_non_hmac_request_keys": ["ciphertext"]})
     vault.api("POST", "sys/audit/etcd", {"type": "file", "options": {"file_path": str(log)}})
     try:
+        yield
+    finally:
+        vault.api("DELETE", "sys/audit/etcd")
+
+
+def reconciled(log: Path, *words: object) -> tuple[int, dict[str, Any]]:
+    """Exit code and findings; every use counts at once."""
+    given = ["--vault-audit", log, "--region", "eu-de", "--key", "etcd", "--grace", 0, "-o", "json", *words]
+    done = CliRunner().invoke(command, ["keys", "reconcile", *map(str, given)])
+    return done.exit_code, json.loads(done.stdout) if done.stdout else {"stderr": done.stderr}
+
+
+def test_g10_the_plugins_lines_agree_with_vaults(
+    tmp_path: Path, household: Household, vault_for_etcd: Callable[[str], RealVault], go_client: Client
+) -> None:
+    """Its process's log and Vault's audit log tell the same uses, request by request; a line taken out is found."""
+    vault, log = vault_for_etcd("eu-de"), tmp_path / "vault.log"
+    with audited(vault, log):
         login = vault.approle("etcd")
-        keyring = transit_keyring(vault, login.secret_id, login.role_id)
-        plugin = Plugin("a", tmp_path / "a", household, keyring).start()
+        plugin = Plugin("a", tmp_path / "a", household, transit_keyring(vault, login.secret_id, login.role_id)).start()
         client = go_client(plugin.socket)
         assert client.opened(client.encrypt(SEED)) == SEED
         plugin.stop()
-    finally:
-        vault.api("DELETE", "sys/audit/etcd")
-    words = ["keys", "reconcile", "--vault-audit", str(log), "--region", "eu-de", "--key", "etcd"]
     records = tmp_path / "records.log"
     records.write_text(plugin.log())
-    done = CliRunner().invoke(command, [*words, "--uses", str(records)])
-    assert done.exit_code == 0, done.output
+    assert reconciled(log, "--uses", records)[0] == 0
     lines = records.read_text().splitlines(keepends=True)
     dropped = next(at for at, line in enumerate(lines) if '"operation":"decrypt"' in line)
     assert '"request_id":""' not in lines[dropped]
     records.write_text("".join(lines[:dropped] + lines[dropped + 1 :]))
-    done = CliRunner().invoke(command, [*words, "--uses", str(records)])
-    assert done.exit_code == 1, done.output
+    assert reconciled(log, "--uses", records)[0] == 1
+
+
+def test_g10_the_plugins_own_log_agrees_with_vaults(
+    tmp_path: Path, household: Household, vault_for_etcd: Callable[[str], RealVault], go_client: Client
+) -> None:
+    """Killed and started again, its signed log counts every use, each with Vault's id; whatever is wrong is found.
+
+    A use that somebody kept out of our log; one made straight in Vault; a record that was changed.
+    """
+    vault, log, own = vault_for_etcd("eu-de"), tmp_path / "vault.log", tmp_path / "kms-log"
+    login = vault.approle("etcd")
+    keyring = transit_keyring(vault, login.secret_id, login.role_id)
+    plugin = Plugin("a", tmp_path / "a", household, keyring, own_log=own)
+    with audited(vault, log):
+        client = go_client(plugin.start().socket)
+        made = client.encrypt(SEED, uid="first")
+        assert client.opened(made) == SEED
+        plugin.kill()
+        client = go_client(plugin.start().socket)
+        assert client.opened(client.encrypt(SEED)) == SEED
+        plugin.stop()
+    code, found = reconciled(log, "--log", own)
+    assert (code, found["differences"]) == (0, [])
+    assert found["events"] == found["matched"] == found["records"] > 3
+    assert found["unshown"] == 0
+    uses = uses_in(own)
+    counted = [sum(one["count"] for one in uses if one["task"] == f"kms-{task}") for task in ("encrypt", "decrypt")]
+    assert counted == [2, 2]
+    asked = [one for one in uses if one.get("asked") and one["task"].startswith("kms")]
+    assert all(len(one["request_ids"]) == one["asked"] for one in asked)
+    assert {one["key"] for one in asked} == {made["keyId"]}
+    text = b"".join(leaf.leaf for _, leaf in whole_log(own / "log"))
+    assert SEED not in text and base64.b64encode(SEED) not in text
+
+    with audited(vault, log):  # the same file goes on
+        client = go_client(plugin.start().socket)
+        assert client.opened(client.encrypt(SEED)) == SEED
+        plugin.kill()
+        page = max(waiting(own / "keys" / "eu-de.uses"), key=lambda path: path.read_bytes().count(b"kms-decrypt"))
+        lines = written_lines(page.read_bytes()).splitlines(keepends=True)
+        page.write_bytes(b"".join(line for line in lines if b"kms-decrypt" not in line))
+        plugin.start().stop()
+    assert any(one["task"] == "checkpoint" for one in uses_in(own))  # what signed the runs before
+    code, found = reconciled(log, "--log", own)
+    assert (code, [one["kind"] for one in found["differences"]]) == (1, ["unrecorded"])
+    assert re.match(r"`decrypt` with `etcd` version \d+ by `approle", found["differences"][0]["message"])
+
+    with audited(vault, log):
+        wrapped = parse_envelope(base64.b64decode(made["ciphertext"])).wrapped
+        latest = vault.api("GET", "transit/keys/etcd")["data"]["latest_version"]
+        ciphertext = f"vault:v{latest}:{base64.b64encode(wrapped).decode()}"
+        vault.raw("POST", "transit/decrypt/etcd", {"ciphertext": ciphertext}, token=vault.root)
+    code, found = reconciled(log, "--log", own)
+    assert (code, [one["kind"] for one in found["differences"]]) == (1, ["unrecorded"] * 2)
+    assert "by `root" in found["differences"][1]["message"]
+
+    changed = tmp_path / "changed"
+    shutil.copytree(own, changed)
+    segment = next((changed / "log" / "wal").glob("*.seg"))
+    segment.write_bytes(segment.read_bytes().replace(b'"task":"kms-decrypt"', b'"task":"kms-encrypt"'))
+    code, found = reconciled(log, "--log", changed)
+    assert code == 1
+    assert "does not verify" in found["stderr"]
+
+
+def uses_in(own: Path) -> list[dict[str, Any]]:
+    """The `key-use` records of the plugin's log."""
+    leaves = [dict(leaf.fields) for _, leaf in whole_log(own / "log")]
+    return [leaf for leaf in leaves if leaf["schema"].startswith("bailiwick.key-use/")]
