@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,10 +16,15 @@ import yaml
 from click.testing import CliRunner
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from audit.published import PublishedFiles
+from audit.web.reading import reading_app
+from audit.web.running import served
+from audit.whole import whole_log
 from bailiwick import command
 from keymgmt.approvals import ApprovalPolicy, approve
 from keymgmt.attestation import AttestationForeign, AttestationStale, Expected, attester_name, verify_attestation
 from keymgmt.attesting import attest, attester
+from keymgmt.book import waiting
 from keymgmt.canonical import to_base64url
 from keymgmt.envelope import key_id_text, parse_envelope
 from keymgmt.errors import EnvelopeInvalid, ForeignRegion, NotApproved, SignerUnavailable
@@ -32,6 +38,8 @@ from keymgmt.uses import FileUses, UseUnrecorded
 from tests.cluster.bed.processes import Household
 from tests.keymgmt.test_real_vault import built
 from tests.keymgmt.vault_server import KEYS, POLICY, RealVault
+from webhook.log_process import LogProcess
+from webhook.state import Options, open_keyring
 
 REGIONS = ("eu-de", "eu-fr")
 NONCE = "asked-just-now-0001"
@@ -235,6 +243,64 @@ def test_g10_our_records_agree_with_a_real_vault_s_audit_log(vaults: dict[str, R
     assert code == 1
     assert {one["kind"] for one in found["differences"]} == {"unrecorded"}
     assert any("root" in one["message"] for one in found["differences"])
+
+
+def said(vault: RealVault, *words: object) -> tuple[int, dict[str, Any]]:
+    """Exit code and findings of the verb with these books; every use counts at once."""
+    given = ["--vault-audit", vault.folder / "audit.files.log", "--region", vault.name, "--grace", 0, "-o", "json"]
+    done = CliRunner().invoke(command, ["keys", "reconcile", *map(str, [*given, *words])])
+    return done.exit_code, json.loads(done.stdout) if done.stdout else {"stderr": done.stderr}
+
+
+async def test_g10_what_commands_did_is_in_the_log_and_in_vault_s(vaults: dict[str, RealVault], tmp_path: Path) -> None:
+    """Attesting and rewrapping leave lines in a book; a webhook's log takes them up; both books tell the same.
+
+    Before and after; read in place and over HTTP; and a use in Vault that no command made is found.
+    """
+    vault, envelope, state = vaults["eu-de"], tmp_path / "envelope", tmp_path / "state"
+    vault.api("POST", "sys/mounts/transit/tune", {"audit_non_hmac_request_keys": ["ciphertext"]})
+    envelope.write_bytes(vault.connect().sealer().seal(b"patient 4711", vault.bound()).to_bytes())
+    vault.api("POST", "transit/keys/archive/rotate", {})
+    (vault.folder / "audit.files.log").write_text("")
+    settings = str(settings_of(vault, tmp_path))
+    bound = ["--purpose", "audit-archive", "--of", "DE/prod/clinic", str(envelope)]
+    for words in (["attest", "--nonce", NONCE], ["rewrap", *bound]):
+        done = CliRunner().invoke(command, ["keys", words[0], "--keyring", settings, *words[1:]])
+        assert done.exit_code == 0, done.output
+    book = tmp_path / "eu-de.uses"
+    assert said(vault, "--uses", book)[0] == 0
+    options = Options(version="test", state=str(state), key_uses=[str(book)])
+    open_keyring(options)
+    log = await LogProcess.start(options)
+    await log.close()
+    assert waiting(book) == []
+    code, found = said(vault, "--log", state)
+    assert (code, found["differences"]) == (0, [])
+    assert found["events"] == found["matched"] == found["records"] == 3
+    uses = [
+        leaf.fields for _, leaf in whole_log(state / "log") if leaf.fields["schema"].startswith("bailiwick.key-use/")
+    ]
+    counted: Counter[tuple[str, str]] = Counter()
+    for one in uses:
+        counted[one["task"], one["key_operation"]] += one["count"]
+    assert counted["attest", "sign"] == counted["rewrap", "encrypt"] == 1
+    assert counted["rewrap", "decrypt"] == 2  # by the old version, and once more by the new one to see that it opens
+    assert len({one["key"] for one in uses if one["task"] == "rewrap" and one["key_operation"] == "decrypt"}) == 2
+
+    def of_far() -> tuple[int, dict[str, Any]]:
+        with served(reading_app(PublishedFiles(state / "log"))) as port:
+            return said(vault, "--log", f"http://127.0.0.1:{port}", "--log-key", state / "log.vkeys")
+
+    assert of_far()[0] == 0
+    vault.api("POST", "transit/sign/region-attest", {"input": "AAAA"})
+    for code, found in (said(vault, "--log", state), of_far()):
+        assert (code, [one["kind"] for one in found["differences"]]) == (1, ["unrecorded"])
+        assert "`sign` with `region-attest`" in found["differences"][0]["message"]
+    other = tmp_path / "other"
+    open_keyring(Options(version="test", state=str(other)))
+    await (await LogProcess.start(Options(version="test", state=str(other)))).close()
+    code, found = said(vault, "--log", state, "--log-key", other / "log.vkeys")
+    assert code == 1 and "does not verify" in found["stderr"]
 
 
 def test_g10_without_ids_records_are_joined_by_time(vaults: dict[str, RealVault], tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keymgmt.reconcile import Kind, RecordedUse, reconcile
+from keymgmt.reconcile import Due, Kind, RecordedUse, reconcile
+from keymgmt.use_leaves import logged_uses
 from keymgmt.use_lines import uses
 from keymgmt.vault_audit import OtherEntry, UnreadableLine, VaultEvent, events
 
@@ -153,3 +154,93 @@ def test_lines_that_are_no_entries(line: bytes) -> None:
     """They are told, never skipped."""
     assert [type(one) for one in events([line], "transit")] == [UnreadableLine]
     assert [type(one) for one in uses([b'{"operation":1}'], "etcd")] == [UnreadableLine]
+
+
+def leaf(*numbers: int, **changes: Any) -> dict[str, Any]:
+    """A `key-use` record of these requests, as a log has it."""
+    times = [(NOW + number * 10 * SECOND).isoformat() for number in numbers or (0,)]
+    given: dict[str, Any] = {
+        "schema": "bailiwick.key-use/v2",
+        "key_operation": "decrypt",
+        "task": "kms-decrypt",
+        "outcome": "ok",
+        "count": len(numbers),
+        "asked": len(numbers),
+        "begun": times[0],
+        "ended": times[-1],
+        "key_version": 1,
+        "key_region": "eu-de",
+        "service_key": "archive",
+        "request_ids": [f"r{number}" for number in numbers],
+        "source": f"page/{numbers}",
+    }
+    return given | changes
+
+
+def of_leaves(*leaves: dict[str, Any]) -> list[RecordedUse | UnreadableLine]:
+    return list(logged_uses(enumerate(leaves)))
+
+
+@pytest.mark.parametrize(
+    ("leaves", "said"),
+    [
+        ([leaf(0, 1, 2, 3)], []),
+        ([leaf(0, 1), leaf(2, 3)], []),
+        ([leaf(0, 1), leaf(0, 1), leaf(2, 3)], []),  # one page, taken up twice
+        ([leaf(0, 1), leaf(0, 1, source="page/9"), leaf(2, 3)], [Kind.TWICE, Kind.TWICE]),
+        ([leaf(0, 1, 2)], [Kind.UNRECORDED]),
+        ([leaf(0, 1, 2, 3, request_ids=["r0", "r3"])], []),  # two by their time
+        ([leaf(0, 1, 2, 3, request_ids=[])], []),
+        ([leaf(0, 1, 2, 3, asked=3, request_ids=[])], [Kind.UNRECORDED]),
+        ([leaf(0, 1, 2, 3, asked=6, request_ids=[])], [Kind.COUNT]),
+        ([leaf(0, 1, 2, 3, asked=3)], [Kind.COUNT]),
+        ([leaf(0, 1, 2, 3, key_version=2)], [Kind.VERSION] * 4),
+        ([leaf(0, 1, 2, 3, service_key="other")], [Kind.KEY] * 4),
+        ([leaf(0, 1, 2, 3, key_operation="sign")], [Kind.OPERATION] * 4),
+        ([leaf(0, 1, 2, 3, key_region="eu-fr")], [Kind.REGION] * 4),
+        ([leaf(0, 1, 2, 3, outcome="Sealed")], [Kind.OUTCOME] * 4),
+        ([leaf(0, 1, 2, 3, request_ids=["r0", "r1", "r2", "other"])], [Kind.UNRECORDED, Kind.UNKNOWN]),
+        ([leaf(0, 1, 2, 3), leaf(1, service_key="", source="b")], []),  # of a key that lies in no key service
+        ([leaf(0, 1, 2, 3), leaf(1, asked=0, source="b")], []),  # sealed here, or remembered
+        ([leaf(0, 1, 2, 3), leaf(schema="bailiwick.decision/v2")], []),
+        ([leaf(0, 1, 2, 3), leaf(1, key_operation="unreadable", source="b")], [Kind.UNREADABLE]),
+    ],
+)
+def test_g10_records_of_a_log(leaves: list[dict[str, Any]], said: list[Kind]) -> None:
+    """A record stands for as many uses as it counts, by their ids where it has them; each lie has its own word."""
+    theirs = [*EVENTS, OtherEntry(NOW - 60 * SECOND), OtherEntry(NOW + 200 * SECOND)]
+    assert sorted(kinds(theirs, of_leaves(*leaves))) == sorted(said)
+
+
+def test_g10_messages_say_which_record() -> None:
+    """Whoever reads a difference knows which record of the log to look at, and what the counts are."""
+    theirs = [*EVENTS, OtherEntry(NOW - 60 * SECOND), OtherEntry(NOW + 200 * SECOND)]
+    ours = of_leaves(leaf(schema="bailiwick.start/v1"), leaf(0, 1, 2, 3, asked=6, request_ids=[]))
+    (found,) = reconcile(theirs, ours, "eu-de").differences
+    assert (
+        found.message == "our record (record 1) counts 6 of `decrypt` with `archive` version 1 without ids; 4 are there"
+    )
+
+
+@pytest.mark.parametrize(
+    ("until", "end", "missed"),
+    [
+        (NOW + 30 * SECOND, NOW + 30 * SECOND, []),  # neither has written much since
+        (NOW + 100 * SECOND, NOW + 30 * SECOND, [Kind.UNRECORDED]),  # our log has gone on without it
+        (NOW, NOW + 100 * SECOND, [Kind.UNRECORDED]),  # our log has ended, and the service goes on
+    ],
+)
+def test_g10_a_log_has_time_to_take_a_use_up(until: datetime, end: datetime, missed: list[Kind]) -> None:
+    """What was used within the grace before both books end is open; later it is missed."""
+    found = reconcile(
+        [*EVENTS, OtherEntry(end)], of_leaves(leaf(0, 1, 2)), "eu-de", due=Due(until, timedelta(seconds=60))
+    )
+    assert [one.kind for one in found.differences] == missed
+    assert found.open == 1 - len(missed)
+
+
+def test_g10_what_was_pruned_is_not_missed() -> None:
+    """Uses before the oldest record that is left of a log are not asked for."""
+    due = Due(NOW + 500 * SECOND, SECOND, since=NOW + 15 * SECOND)
+    found = reconcile(EVENTS, of_leaves(leaf(2, 3)), "eu-de", due=due)
+    assert (found.ok, found.open) == (True, 2)
