@@ -22,6 +22,7 @@ VERBS = {
     "check": ("policies.verbs.check:check", "judge manifests as the webhook would"),
     "explain": ("policies.verbs.explain:explain", "show what an object boils down to, and where it could run"),
     "regions": ("policies.verbs.regions:regions", "look at the places: where they are, who operates them"),
+    "nodes": ("webhook.verbs.nodes:nodes", "look at where nodes are believed to be, and label them"),
     "guards": ("webhook.verbs.guards:guards", "print the native policies that guard places and classes"),
     "transfers": ("policies.verbs.transfers:transfers", "look at the ways over a border, and what relies on each"),
     "serve": ("bailiwick:serve", "run the admission webhook"),
@@ -136,6 +137,17 @@ def completion(shell: str) -> None:
 )
 @click.option("--witnesses", metavar="FILE", help="A tlog-policy: whom checkpoints are taken to for cosigning.")
 @click.option("--key-uses", multiple=True, metavar="DIR", help="Take up this book of key uses too; repeatable.")
+@click.option("--label-nodes", is_flag=True, help="Label nodes with their places; of several replicas one does it.")
+@click.option(
+    "--label-lease",
+    default="bailiwick-system/bailiwick-labeller",
+    show_default=True,
+    metavar="NAMESPACE/NAME",
+    help="The Lease that decides which.",
+)
+@click.option(
+    "--label-lease-seconds", default=15.0, show_default=True, help="Until another takes over from one that is gone."
+)
 @click.option("--linger", default=5.0, show_default=True, help="Seconds of answering on after SIGTERM.")
 def serve(**options: Any) -> None:
     """Run the admission webhook until SIGTERM.
@@ -145,6 +157,8 @@ def serve(**options: Any) -> None:
     """
     import logging
 
+    if options["label_nodes"] and not (options["kubeconfig"] or options["in_cluster"]):
+        raise click.UsageError("no cluster whose nodes could be labelled: add `--in-cluster` or `--kubeconfig FILE`")
     from webhook.composition import run
     from webhook.state import Options
 

@@ -43,6 +43,8 @@ def test_version_and_help_answer_at_once():
         ["explain"],
         ["regions"],
         ["guards"],
+        ["nodes"],
+        ["nodes", "label"],
         ["serve"],
         ["demo"],
         ["doctor"],

@@ -10,6 +10,8 @@ import orjson
 
 from policies.json import Json
 
+_JSON = "application/json"
+
 
 class ClusterUnavailable(Exception):
     """The API server didn't answer, or not with what was asked for. `status` is its HTTP status, 0 without one."""
@@ -27,15 +29,21 @@ class ApiServer:
         self._client = client
 
     @classmethod
-    def connect(cls, kubeconfig: str | None) -> "ApiServer":
-        """By kubeconfig, or as the pod that we are when it is None. No request is made yet."""
+    def connect(cls, kubeconfig: str | None, *, retries: bool = True) -> "ApiServer":
+        """By kubeconfig, or as the pod that we are when it is None. No request is made yet.
+
+        Without `retries` a request takes no longer than its timeout, and is made once.
+        """
         from kubernetes import client, config  # half a second: only where a cluster is used
 
+        configuration = client.Configuration()
+        if not retries:
+            configuration.retries = False
         try:
             if kubeconfig is not None:
-                return cls(config.new_client_from_config(config_file=kubeconfig))
-            configuration = client.Configuration()
-            config.load_incluster_config(configuration)
+                config.load_kube_config(config_file=kubeconfig, client_configuration=configuration)
+            else:
+                config.load_incluster_config(configuration)
         except (config.ConfigException, OSError) as error:
             raise ClusterUnavailable(f"no way to the cluster: {error}") from error
         return cls(client.ApiClient(configuration))
@@ -50,6 +58,10 @@ class ApiServer:
     def put(self, path: str, body: Json, timeout: float = 10.0) -> Json:
         return self._parsed("PUT", path, None, body, timeout)
 
+    def patch(self, path: str, body: Json, query: Mapping[str, str] | None = None, timeout: float = 10.0) -> Json:
+        """A JSON merge patch (RFC 7396). With `metadata.resourceVersion` in it: 409 when that is no longer the one."""
+        return self._parsed("PATCH", path, query, body, timeout, "application/merge-patch+json")
+
     def watch(self, path: str, query: Mapping[str, str], idle: float) -> Iterator[Json]:
         """Watch events until the API server ends the stream; `idle` seconds of silence end it too."""
         response = self._send("GET", path, query, None, (5.0, idle))
@@ -63,20 +75,36 @@ class ApiServer:
         finally:
             response.response.close()
 
-    def _parsed(self, method: str, path: str, query: Mapping[str, str] | None, body: Json, timeout: float) -> Json:
-        response = self._send(method, path, query, body, timeout)
+    def _parsed(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None,
+        body: Json,
+        timeout: float,
+        content_type: str = _JSON,
+    ) -> Json:
+        response = self._send(method, path, query, body, timeout, content_type)
         try:
             return orjson.loads(response.read())
         except Exception as error:
             raise ClusterUnavailable(f"{method} `{path}`: the answer can't be read") from error
 
-    def _send(self, method: str, path: str, query: Mapping[str, str] | None, body: Json, timeout: Any) -> Any:
+    def _send(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None,
+        body: Json,
+        timeout: Any,
+        content_type: str = _JSON,
+    ) -> Any:
         try:
             verb, url, headers, payload, post = self._client.param_serialize(
                 method,
                 path,
                 query_params=list((query or {}).items()),
-                header_params={"Accept": "application/json", "Content-Type": "application/json"},
+                header_params={"Accept": _JSON, "Content-Type": content_type},
                 body=body,
                 auth_settings=["BearerToken"],
             )

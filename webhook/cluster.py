@@ -8,7 +8,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Literal
@@ -28,6 +28,7 @@ _IDLE = 330.0  # seconds without an event: the API server ends watches after 5 t
 _BACKOFF = (0.5, 30.0)  # seconds: first and longest wait before a broken watch is started again
 
 Event = Literal["ADDED", "MODIFIED", "DELETED"]
+Listener = Callable[[Served, Sequence[Ref]], None]
 
 
 class LiveCluster:
@@ -40,13 +41,13 @@ class LiveCluster:
         self._snapshot = MemorySnapshot(live=True)
         self._listed: dict[tuple[str, str], float] = {}  # kind -> monotonic time of the last contact
         self._stopped = threading.Event()
-        self._listeners: list[Callable[[Served], None]] = []
+        self._listeners: list[Listener] = []
 
     def snapshot(self) -> MemorySnapshot:
         return self._snapshot
 
-    def on_change(self, listener: Callable[[Served], None]) -> None:
-        """Call `listener` with the kind after each change, from the watching thread."""
+    def on_change(self, listener: Listener) -> None:
+        """Call `listener` with the kind and what changed of it, after each change and from the watching thread."""
         self._listeners.append(listener)
 
     def start(self) -> None:
@@ -109,22 +110,33 @@ class LiveCluster:
     def _replace(self, served: Served, found: Iterable[Json]) -> None:
         kind = (served.group, served.kind)
         with self._lock:
-            gone = [Ref(*kind, *key) for key in self._snapshot.objects.get(kind, {})]
+            before = self._snapshot.objects.get(kind, {})
+            gone = [Ref(*kind, *key) for key in before]
             self._snapshot = self._snapshot.without(gone).with_objects(found).completing([kind])
             self._listed[kind] = time.monotonic()
-        self._tell(served)
+        self._tell(served, [Ref(*kind, *key) for key in _differing(before, self._snapshot.objects.get(kind, {}))])
 
     def _apply(self, served: Served, event: Event, found: Json) -> None:
+        ref = _ref(served, found)
         with self._lock:
             if event == "DELETED":
-                self._snapshot = self._snapshot.without([_ref(served, found)])
+                self._snapshot = self._snapshot.without([ref])
             else:
                 self._snapshot = self._snapshot.with_objects([found])
-        self._tell(served)
+        self._tell(served, [ref])
 
-    def _tell(self, served: Served) -> None:
+    def _tell(self, served: Served, changed: Sequence[Ref]) -> None:
         for listener in self._listeners:
-            listener(served)
+            listener(served, changed)
+
+
+def _differing(before: Mapping[tuple[str, str], Json], now: Mapping[tuple[str, str], Json]) -> list[tuple[str, str]]:
+    """What came, went, or has another version. A list that is read again mostly says what was known."""
+    return [key for key in {**before, **now} if _version(before.get(key)) != _version(now.get(key))]
+
+
+def _version(found: Json) -> str | None:
+    return None if found is None else found["metadata"].get("resourceVersion") or ""
 
 
 def _whole(served: Served, item: Json) -> Json:

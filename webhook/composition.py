@@ -8,6 +8,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,11 +26,15 @@ from keymgmt.keys import KeyFacts
 from keymgmt.states import State
 from policies.consulted import Consulted
 from policies.decision import Decision
+from policies.geography import Geography
+from webhook.apiserver import ApiServer
 from webhook.app import create_app, create_probes_app
 from webhook.archiving import Archiving
 from webhook.certificates import Authority
 from webhook.ids import DecisionIds
 from webhook.judge import Call, Judge
+from webhook.labelling.assembling import Labelling, geography_of, labeller_over, parse_lease, running
+from webhook.labelling.election import Terms
 from webhook.lifecycle import GUARDED, FromThreads, Lifecycle
 from webhook.live_keys import LOOK, LiveKeys
 from webhook.log_process import LogProcess
@@ -115,7 +120,20 @@ async def _listen(
     app = create_app(judge, probes, metrics, body=settings.body, deadlines=settings.deadlines)
     tls = LiveTls(settings.tls, metrics)
     server = Server(app, settings, tls, probes, metrics, probes_app=create_probes_app(probes, metrics))
-    await server.serve(started or _announce)
+    with _labelling(options, view, rules, metrics) if options.label_nodes else nullcontext():
+        await server.serve(started or _announce)
+
+
+def _labelling(options: Options, view: View, rules: Rules, metrics: Metrics) -> AbstractContextManager[None]:
+    """This replica's part in labelling nodes, by the rules in force once they are whole. Raises ClusterUnavailable."""
+    assert view.facts is not None  # the command asks for a cluster
+    api = ApiServer.connect(options.kubeconfig, retries=False)
+    how = Labelling(parse_lease(options.label_lease), Terms(options.label_lease_seconds))
+
+    def declared() -> Geography | None:
+        return None if rules.hindrance() else geography_of(rules.engine().law)
+
+    return running(labeller_over(api, view.facts, declared, metrics.registry, how))
 
 
 def _announce(server: Server) -> None:

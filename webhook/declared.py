@@ -13,7 +13,7 @@ _PROFILE = next(served for served in RULES if served.kind == "ClusterProfile")
 
 
 def declared(rules: Sequence[str], api: ApiServer | None = None) -> "Law":
-    """The ClusterProfile in force; an object of the cluster outweighs a file's of the same name.
+    """By the ClusterProfile in files, or where none are named by the cluster's own.
 
     Raises RulesInvalid, and ClusterUnavailable. A cluster without our definitions declares nothing.
     """
@@ -21,9 +21,9 @@ def declared(rules: Sequence[str], api: ApiServer | None = None) -> "Law":
     from policies.gathering import load_rules, parsed, refuse
     from policies.loading import rulebook_of
 
-    layers = [load_rules(rules), parsed(_stored(api) if api is not None else ())]
-    refuse(layers)
-    return Law.of(rulebook_of(*(loaded.kinds for loaded in layers)))
+    loaded = load_rules(rules) if rules or api is None else parsed(_stored(api))
+    refuse((loaded,))
+    return Law.of(rulebook_of(loaded.kinds))
 
 
 def profile_of(law: "Law") -> dict[str, object]:

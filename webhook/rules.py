@@ -12,6 +12,7 @@ from audit.errors import LogUnavailable
 from policies.gathering import engine_of, load_rules, parsed
 from policies.json import JsonObject
 from policies.rulebook import RulesInvalid
+from policies.snapshot import Ref
 from webhook.resources import Served
 from webhook.views import View
 
@@ -81,7 +82,7 @@ class Rules:
             self._records.loaded(engine, whole=whole)
         return engine
 
-    def _changed(self, _: Served | None = None) -> None:
+    def _changed(self, _: Served | None = None, __: Sequence[Ref] = ()) -> None:
         self._again(_SETTLE)
 
     def _again(self, seconds: float) -> None:

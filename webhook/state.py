@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 SIGNING = "audit-checkpoint"
 KEYS = "keys"
 IN_USE = "keys-in-use.json"  # beside the log: which keys are used, written once that is recorded
+LABEL_LEASE = "bailiwick-system/bailiwick-labeller"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,9 @@ class Options:
     log_password_file: str | None = None
     witnesses: str | None = None  # a tlog-policy with the addresses of those that shall cosign
     key_uses: Sequence[str] = ()  # more folders with books of key uses
+    label_nodes: bool = False  # take part in labelling nodes with their places
+    label_lease: str = LABEL_LEASE  # <namespace>/<name> of the Lease by which one replica does so
+    label_lease_seconds: float = 15.0  # until another takes over from one that is gone
 
     @property
     def directory(self) -> Path:

@@ -29,7 +29,10 @@ class Asked(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A snapshot source with its resolver. `rules` follows our own kinds in the cluster, where there is one."""
+    """A snapshot source with its resolver. `rules` follows our own kinds in the cluster, where there is one.
+
+    `facts` follows what decisions look up there, and `api` speaks to it.
+    """
 
     snapshot: Callable[[], Snapshot]
     resolver: Resolver
@@ -37,6 +40,8 @@ class View:
     hindrance: Callable[[], str | None]
     stop: Callable[[], None]
     rules: LiveCluster | None = None
+    facts: LiveCluster | None = None
+    api: ApiServer | None = None
 
 
 class NobodyToAsk:
@@ -79,4 +84,4 @@ def _live(api: ApiServer) -> View:
         facts.stop()
         rules.stop()
 
-    return View(facts.snapshot, ClusterResolver(api, facts.snapshot), facts.age, hindrance, stop, rules)
+    return View(facts.snapshot, ClusterResolver(api, facts.snapshot), facts.age, hindrance, stop, rules, facts, api)

@@ -8,7 +8,7 @@ import click
 
 @click.command()
 @click.option("--rules", multiple=True, metavar="PATH", help="The ClusterProfile; repeatable.")
-@click.option("--kubeconfig", metavar="FILE", help="Take the ClusterProfile of this cluster.")
+@click.option("--kubeconfig", metavar="FILE", help="The ClusterProfile of this cluster, without --rules.")
 @click.option(
     "--check", is_flag=True, help="Say how what is installed in that cluster differs, and print nothing else."
 )
