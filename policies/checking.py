@@ -1,7 +1,8 @@
 """Judging manifests as the webhook would judge their creation: corrected first, then validated behind both doors.
 
-One engine serves both uses, so a decision here is the decision in the cluster. What the snapshot doesn't know makes a
-case undetermined, which is a finding of its own kind.
+An AdmissionReview among them is judged as what it asks, whatever the operation. One engine serves both uses, so a
+decision here is the decision in the cluster. What the snapshot doesn't know makes a case undetermined, which is a
+finding of its own kind.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,6 +17,7 @@ from policies.patch import apply
 from policies.ports import Engine
 from policies.reasons import reason_codes
 from policies.request import GroupKind, Operation, Phase, Request, Resource
+from policies.reviews import ReviewMalformed, is_review, request_of
 from policies.snapshot import Snapshot
 from policies.workloads import kind_of, resource_of
 
@@ -35,12 +37,13 @@ class Outcome(StrEnum):
 class Case:
     """One object and what became of it."""
 
-    document: Document
+    document: Document  # the object's own, also where it lay in a review
     outcome: Outcome
     known: bool  # is its kind in the catalogue?
     reasons: tuple[Reason, ...] = ()
     patch: tuple[Json, ...] = ()
     policies: tuple[str, ...] = ()
+    review: Request | None = None  # what was asked, where it was an AdmissionReview
 
     @property
     def violated(self) -> bool:
@@ -56,7 +59,7 @@ def check(
 
 
 def _case(document: Document, engine: Engine, snapshot: Snapshot, now: datetime, namespace: str) -> Case:
-    request = creation(document.value, namespace)
+    request, document, reviewed = asked(document, namespace)
     corrected = _decided(engine, request, Phase.MUTATE, snapshot, now)
     decisions = [corrected]
     if corrected.patch:
@@ -68,7 +71,24 @@ def _case(document: Document, engine: Engine, snapshot: Snapshot, now: datetime,
     known = kind_of(request.kind.group, request.kind.version, request.kind.kind) is not None
     outcome = _outcome(decisions) if policies or reasons else Outcome.NOT_JUDGED
     refused = outcome in (Outcome.DENIED, Outcome.UNDETERMINED)
-    return Case(document, outcome, known, reasons, () if refused else corrected.patch, policies)
+    patch = () if refused else corrected.patch
+    return Case(document, outcome, known, reasons, patch, policies, request if reviewed else None)
+
+
+def asked(document: Document, namespace: str) -> tuple[Request, Document, bool]:
+    """What a document asks for, the document of the object that it is about, and whether it lay in a review.
+
+    An AdmissionReview that can't be read is an object like any other.
+    """
+    if not is_review(document.value):
+        return creation(document.value, namespace), document, False
+    try:
+        request = request_of(document.value)
+    except ReviewMalformed:
+        return creation(document.value, namespace), document, False
+    name = "object" if request.object is not None else "oldObject"
+    about = replace(document, value=request.subject, path=(*document.path, "request", name))
+    return request, about, True
 
 
 def creation(found: JsonObject, namespace: str, uid: str = "") -> Request:
@@ -93,16 +113,19 @@ def with_object(request: Request, found: Json) -> Request:
     """The same request about another version of the object; `review` is kept in step."""
     kind, resource = request.kind, request.resource
     review: dict[str, Json] = {
+        **request.review,
         "uid": request.uid,
         "kind": {"group": kind.group, "version": kind.version, "kind": kind.kind},
         "resource": {"group": resource.group, "version": resource.version, "resource": resource.plural},
         "name": request.name,
         "namespace": request.namespace,
         "operation": str(request.operation),
-        "userInfo": {},
+        "userInfo": request.user,
         "object": found,
         "dryRun": request.dry_run,
     }
+    if request.subresource:
+        review["subResource"] = request.subresource
     if request.old_object is not None:
         review["oldObject"] = request.old_object
     return replace(request, object=found, review=review)

@@ -40,6 +40,7 @@ class CompiledPolicy:
     mutations: tuple[Mutation, ...]
     annotations: tuple[tuple[str, Program], ...]
     fail_closed: bool
+    infrastructure: bool  # are infrastructure namespaces judged, too?
     actions: tuple[Action, ...]
     controls: tuple[str, ...]
     sees_uid: bool  # may an expression read `request.uid`?

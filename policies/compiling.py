@@ -75,6 +75,7 @@ class _OnePolicy:
                 (one.key, self._text_or_null(f"auditAnnotations[{index}].valueExpression", one.value_expression))
                 for index, one in enumerate(spec.audit_annotations)
             ),
+            infrastructure=spec.infrastructure_namespaces == "Judged",
             fail_closed=spec.failure_policy == "Fail",
             actions=tuple(Action(action) for action in spec.validation_actions),
             controls=tuple(spec.controls),

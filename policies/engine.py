@@ -77,8 +77,9 @@ class RuleEngine:
     def _decide(self, request: Request, key: Key, snapshot: Snapshot, now: datetime) -> Decision | Needs:
         phase = key[1]
         exempt = request.namespace in self._law.exempt
-        concerned = () if exempt else candidates(self._index, request, key_of(request))
-        found = [entry for entry in concerned if _behind(phase, entry[1])]
+        concerned = candidates(self._index, request, key_of(request))
+        judged = (entry for entry in concerned if entry[1].infrastructure or not exempt)
+        found = [entry for entry in judged if _behind(phase, entry[1], request)]
         admitted = self._admitted if phase is not Phase.MUTATE else None
         findings, consulted = Findings(self._codes), Consulted(snapshot)
         with Situation(self._law, request, consulted, now, admitted) as situation:
@@ -168,10 +169,12 @@ class RuleEngine:
         )
 
 
-def _behind(phase: Phase, policy: CompiledPolicy) -> bool:
-    """Each policy is evaluated behind exactly one of the two validating doors."""
+def _behind(phase: Phase, policy: CompiledPolicy, request: Request) -> bool:
+    """Each policy is evaluated behind exactly one of the two validating doors. What is connected to is never changed:
+    a patch of the options could put another command into somebody's mouth.
+    """
     if phase is Phase.MUTATE:
-        return bool(policy.mutations)
+        return bool(policy.mutations) and request.operation is not Operation.CONNECT
     return bool(policy.checks or policy.annotations) and policy.fail_closed is (phase is Phase.FAIL)
 
 

@@ -10,6 +10,7 @@ from policies.kinds import Kind, KindInvalid, Problem, parse
 from policies.loading import engine_for, rulebook_of
 from policies.manifests import Document, Unreadable
 from policies.packs import builtin
+from policies.reviews import ReviewMalformed, is_review, request_of
 from policies.rulebook import RulesInvalid
 from policies.snapshot import MemorySnapshot
 from policies.store import Loaded, load_kinds, load_openapi
@@ -52,10 +53,12 @@ def gather(
     snapshot = MemorySnapshot.of(
         found.value for loaded in (judged, ruled, held) for found in loaded.others if _is_object(found)
     )
-    unreadable = tuple(found for loaded in (held, judged) for found in loaded.unreadable)
+    malformed = tuple(found for document in judged.others if (found := _malformed(document)))
+    unreadable = (*(found for loaded in (held, judged) for found in loaded.unreadable), *malformed)
     doubts = doubts_of((judged, ruled, held), load_openapi(openapi))
     nothing = not (judged.others or judged.kinds or judged.unreadable)
-    return Given(engine, snapshot, tuple(judged.others), unreadable, doubts, nothing)
+    documents = tuple(document for document in judged.others if not _malformed(document))
+    return Given(engine, snapshot, documents, unreadable, doubts, nothing)
 
 
 def doubts_of(layers: Sequence[Loaded], documents: Sequence[JsonObject]) -> "tuple[Doubt, ...]":
@@ -117,6 +120,18 @@ def objects_of(paths: Sequence[str]) -> Iterator[JsonObject]:
 
 def _told(problem: Problem) -> str:
     return f"{problem} ({problem.hint})" if problem.hint else str(problem)
+
+
+def _malformed(found: Document) -> Unreadable | None:
+    """Why an AdmissionReview can't be judged; None for one that can, and for every other object."""
+    if not is_review(found.value):
+        return None
+    try:
+        request_of(found.value)
+    except ReviewMalformed as error:
+        hint = "give the whole AdmissionReview as the API server sent it"
+        return Unreadable(found.source, found.line, 0, error.message, hint)
+    return None
 
 
 def _group(found: Document) -> str:

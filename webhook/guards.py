@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
+from policies.facts.law import MACHINERY
 from policies.guards import Guarding, native
 from policies.json import Json, JsonObject
 from webhook.apiserver import ApiServer, ClusterUnavailable
-from webhook.registration import ALWAYS_EXEMPT_NAMESPACES
 
 _ROOT = "/apis/admissionregistration.k8s.io/v1"
 _PLURALS = {
@@ -16,7 +16,7 @@ _PLURALS = {
 
 def guards_of(profile: JsonObject) -> list[Json]:
     """The native policies and bindings for this ClusterProfile's `spec`."""
-    return native(Guarding.of(profile, ALWAYS_EXEMPT_NAMESPACES))
+    return native(Guarding.of(profile, MACHINERY))
 
 
 def differences(wanted: Sequence[Json], api: ApiServer) -> list[str]:

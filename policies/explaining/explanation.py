@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from policies.cel import EvaluationError
-from policies.checking import Case, check, creation
+from policies.checking import Case, asked, check
 from policies.engine import RuleEngine
 from policies.explaining.placement import PodExplained, Surroundings, explain_pod
 from policies.facts.context import Situation
@@ -60,14 +60,15 @@ class Explanation:
     pods: tuple[PodExplained, ...]
     found: tuple[Found, ...]
     case: Case
+    actor: Mapping[str, Json] | None = None  # where whoever asks acts from; None where nobody does, as in a manifest
 
 
 def explain(
     document: Document, engine: RuleEngine, snapshot: Snapshot, now: datetime, namespace: str = "default"
 ) -> Explanation:
     """`namespace` is for objects that name none."""
-    request = creation(document.value, namespace)
     (case,) = check((document,), engine, snapshot, now, namespace)
+    request, document, _ = asked(document, namespace)
     workload = extract(document.value)
     with Situation(engine.law, request, snapshot, now) as situation:
         bound = _bound(situation)
@@ -84,6 +85,7 @@ def explain(
             pods=tuple(explain_pod(pod, document, around) for pod in workload["pods"]),
             found=tuple(_found(workload, document, situation)),
             case=case,
+            actor=situation.actor if case.review is not None else None,
         )
 
 

@@ -164,7 +164,7 @@ def _missing(one: Unknown | Pending) -> str:
 
 def _rows(written: PlaceSet, after: PlaceSet | None, around: Surroundings) -> Iterator[PlaceRow]:
     named = [set(places.codes) for places in (written, after) if places is not None]
-    declared = [place.code for place in around.geography.declared()]
+    declared = [place.code for place in around.geography.inhabited()]
     codes = dict.fromkeys([*declared, *sorted(set().union(*named) - {UNPLACED, ""})])
     for code in codes:
         place = around.geography.by_code(code)

@@ -19,7 +19,7 @@ from policies.json import Json, JsonObject
 from policies.kinds.words import moment
 from policies.request import Operation
 from policies.snapshot import Ref
-from policies.workloads import isolation_constraint, rebase, runtime_level
+from policies.workloads import debuggers_of, is_changed, isolation_constraint, rebase, runtime_level
 
 if TYPE_CHECKING:
     from policies.facts.context import Situation
@@ -75,6 +75,31 @@ class Cluster:
         node = fetch(self._situation.snapshot, Ref("", "Node", "", name))
         place = place_of_node(node, self._geography) if node is not None else UnknownPlace("no such node")
         return PlaceSet.of((UNPLACED if isinstance(place, UnknownPlace) else place.code,))
+
+    def jurisdictions(self, node: str) -> list[JurisdictionFact]:
+        """Those whose workloads could run on a node; on any node of the cluster, for no name.
+
+        A node that nobody can place could be any. One that is proxied may be named with a scheme and a port.
+        """
+        law, on = self._situation.law, self._situation.today
+        places = self.place_of_node(_node_name(node)) if node else PlaceSet.of((UNPLACED,))
+        anywhere = UNPLACED in places
+        facts = (JurisdictionFact(name, rule, on) for name, rule in sorted(law.rules.items()))
+        return [fact for fact in facts if _codes(fact) and (anywhere or _admits(fact, places))]
+
+    def is_infrastructure(self, namespace: str) -> bool:
+        """Whether a namespace is the cluster's own machinery, whose workloads are never judged."""
+        return namespace in self._situation.law.exempt
+
+    def changed(self, found: Json, before: Json) -> bool:
+        """Whether the object boils down to something else than it did before the request."""
+        return is_changed(found, before)
+
+    def debuggers(self, pod: JsonObject) -> list[JsonObject]:
+        """The debug containers that the request adds to the pod, and the devices that they would see into."""
+        before = self._situation.request.old_object
+        spec = before.get("spec") if isinstance(before, dict) else None
+        return debuggers_of(pod["spec"], spec, pod["devices"])
 
     def runtime(self, pod: JsonObject) -> str:
         """The level of runtime isolation that the pod's RuntimeClass gives."""
@@ -154,6 +179,16 @@ class Cluster:
 
 def _codes(jurisdiction: JurisdictionFact) -> frozenset[str]:
     return jurisdiction.rule.codes() if jurisdiction.rule is not None else _NONE
+
+
+def _admits(jurisdiction: JurisdictionFact, places: PlaceSet) -> bool:
+    return jurisdiction.rule is not None and jurisdiction.rule.admits(places)
+
+
+def _node_name(named: str) -> str:
+    """The node of `<scheme>:<node>:<port>`, where scheme and port may be missing, as the API server splits it."""
+    parts = named.split(":")
+    return parts[1] if len(parts) == 3 else parts[0]  # scheme, node, port
 
 
 def _whereabouts(located: Located) -> JsonObject:

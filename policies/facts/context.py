@@ -5,17 +5,18 @@ mutated object gets new `Facts` over the same situation.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from functools import cached_property
 from typing import Any
 
 from policies.cel import EvaluationError, Program
 from policies.decision import Summary
+from policies.facts.actor import actor_fact
 from policies.facts.classification import CLASS_LABEL, JURISDICTION_LABEL, DataClassFact, JurisdictionFact
 from policies.facts.cluster import Cluster
 from policies.facts.law import Law
 from policies.facts.unknown import fetch
-from policies.json import Json
+from policies.json import Json, JsonObject
 from policies.matching import labels_of
 from policies.request import Request
 from policies.snapshot import Ref, Snapshot
@@ -100,7 +101,17 @@ class Situation:
 
     @cached_property
     def jurisdiction(self) -> JurisdictionFact:
-        return self.law.jurisdiction(_label(self.labelled, JURISDICTION_LABEL), self._now.date())
+        return self.law.jurisdiction(_label(self.labelled, JURISDICTION_LABEL), self.today)
+
+    @cached_property
+    def actor(self) -> JsonObject:
+        """Where whoever asks acts from. Raises Undetermined where nobody asks."""
+        return actor_fact(self.request.user, self.law.geography, self.cluster.place_of_node)
+
+    @property
+    def today(self) -> date:
+        """The day of the decision: a decision that looks at no more than that is good for the whole day."""
+        return self._now.date()
 
     @cached_property
     def cluster(self) -> Cluster:
@@ -160,6 +171,7 @@ FACTS: Mapping[str, Callable[[Facts], object]] = {
     "dataClass": lambda facts: facts.situation.data_class,
     "jurisdiction": lambda facts: facts.situation.jurisdiction,
     "cluster": lambda facts: facts.situation.cluster,
+    "actor": lambda facts: facts.situation.actor,
 }
 
 

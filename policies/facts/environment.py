@@ -6,12 +6,14 @@ from functools import cache
 from policies.cel import Environment, EvaluationError
 from policies.cel.functions import Function, free, method
 from policies.cel.library.patch import JSON_PATCH
-from policies.cel.types import BOOL, INT, STRING, CelType, list_of
+from policies.cel.types import BOOL, DYN, INT, STRING, CelType, list_of
 from policies.facts.classification import JurisdictionFact
 from policies.facts.cluster import Cluster
 from policies.facts.types import (
+    ACTOR,
     CLUSTER,
     DATA_CLASS,
+    DEBUGGER,
     DESTINATION,
     JURISDICTION,
     KEY,
@@ -40,6 +42,7 @@ def environment(kubernetes: tuple[int, int] = (1, 36)) -> Environment:
         "dataClass": DATA_CLASS,
         "jurisdiction": JURISDICTION,
         "cluster": CLUSTER,
+        "actor": ACTOR,
     }
     return Environment.admission(kubernetes, patches=True).extend(variables=facts, functions=_FUNCTIONS)
 
@@ -108,6 +111,10 @@ _FUNCTIONS = (
     _asks("constrain", [WORKLOAD, JURISDICTION], JSON_PATCHES, Cluster.constrain, _CORRECTION),
     _asks("isolate", [WORKLOAD, STRING], JSON_PATCHES, Cluster.isolate, _CORRECTION),
     _asks("placeOfNode", [STRING], PLACE_SET, Cluster.place_of_node, _PLACES),
+    _asks("jurisdictions", [STRING], list_of(JURISDICTION), Cluster.jurisdictions, _PLACES),
+    _asks("isInfrastructure", [STRING], BOOL, Cluster.is_infrastructure, 1),
+    _asks("changed", [DYN, DYN], BOOL, Cluster.changed, _PLACES),
+    _asks("debuggers", [POD], list_of(DEBUGGER), Cluster.debuggers, _LOOKUP),
     _asks("runtime", [POD], STRING, Cluster.runtime, _LOOKUP),
     _asks("keys", [WORKLOAD], list_of(KEY), Cluster.keys, _PLACES),
     _asks("whereIsKey", [STRING], WHEREABOUTS, Cluster.key, _LOOKUP),

@@ -12,6 +12,9 @@ from policies.json import JsonObject
 from policies.rulebook import Rulebook, RulesInvalid
 from policies.workloads import catalogue_digest
 
+# The cluster's own machinery in every cluster. A ClusterProfile names further namespaces.
+MACHINERY = ("kube-node-lease", "kube-public", "kube-system")
+
 
 @dataclass(frozen=True)
 class Law:
@@ -23,7 +26,7 @@ class Law:
     classes: Mapping[str, DataClassFact]
     default_class: str
     default_jurisdiction: str
-    exempt: frozenset[str] = frozenset()  # infrastructure namespaces: never judged, so that the cluster can start
+    exempt: frozenset[str] = frozenset()  # infrastructure: judged by those policies alone that say so
 
     @classmethod
     def of(cls, rulebook: Rulebook, regions: Regions | None = None) -> "Law":
@@ -42,7 +45,7 @@ class Law:
             {name: data_class_fact(name, spec) for name, spec in rulebook.specs("DataClass")},
             str(defaults.get("dataClass") or ""),
             str(defaults.get("jurisdiction") or ""),
-            frozenset(profile.get("infrastructureNamespaces") or ()),
+            frozenset((*MACHINERY, *(profile.get("infrastructureNamespaces") or ()))),
         )
 
     def data_class(self, name: str) -> DataClassFact:

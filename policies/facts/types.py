@@ -120,6 +120,10 @@ DATA_CLASS = ObjectType(
         "egress": BOOL,
     },
 )
+ACTOR = ObjectType("bailiwick.Actor", fields={"kind": STRING, "places": PLACE_SET, "unknown": STRING})
+DEBUGGER = ObjectType(
+    "bailiwick.Debugger", fields={"path": STRING, "name": STRING, "target": STRING, "sees": list_of(STRING)}
+)
 JURISDICTION = ObjectType("bailiwick.Jurisdiction", fields={"name": STRING, "known": BOOL})
 PLACE = ObjectType(
     "bailiwick.Place",

@@ -47,8 +47,13 @@ class Geography:
         return self._sites.get(code) or self.regions.places.get(code)
 
     def declared(self) -> tuple[Place, ...]:
-        """The places where this cluster has nodes, as its operator says: regions of its providers, and its sites."""
+        """The places of this cluster, as its operator says: regions of its providers, and its sites."""
         return self._declared
+
+    def inhabited(self) -> tuple[Place, ...]:
+        """Those of them where nodes can stand. A site that no node is known by (an office) is none of them."""
+        offices = {site.place.code for site in self.sites if not site.provable}
+        return tuple(place for place in self._declared if place.code not in offices)
 
     def is_declared(self, provider: str, place: Place | None = None) -> bool:
         """Does the profile declare this provider, and this place of it?"""
@@ -91,7 +96,7 @@ class Geography:
         return list(dict.fromkeys(place for place in found.values() if place))
 
     def _check_references(self, profile: JsonObject) -> None:
-        for group in ("hosts", "registries", "keys", "storageClasses", "actorGroups"):
+        for group in ("hosts", "registries", "keys", "storageClasses", "actorGroups", "actors"):
             for index, entry in enumerate(profile.get(group) or ()):
                 self._check_code(f"spec.{group}[{index}].place", entry.get("place"))
         self._check_code("spec.place", profile.get("place"))

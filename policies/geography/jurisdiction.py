@@ -98,7 +98,7 @@ class JurisdictionRule:
         known = (*geography.regions.places.values(), *(site.place for site in geography.sites))
         admitted = frozenset(place.code for place in known if rule.admits_place(place))
         object.__setattr__(rule, "admitted", admitted)
-        object.__setattr__(rule, "_codes", admitted & {place.code for place in geography.declared()})
+        object.__setattr__(rule, "_codes", admitted & {place.code for place in geography.inhabited()})
         return rule
 
     def admits_place(self, place: Place | None) -> bool:

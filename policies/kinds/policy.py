@@ -257,6 +257,11 @@ class SovereigntyPolicySpec(Part):
     audit_annotations: Annotated[Items[AuditAnnotation], Len(0, 20), Unique("key")] = listed(
         "Values written into the record."
     )
+    infrastructure_namespaces: Literal["Exempt", "Judged"] = Field(
+        default="Exempt",
+        description="Whether requests in infrastructure namespaces are validated too. While the webhook can't be "
+        "reached they pass in any case, so that a cluster can be mended.",
+    )
     failure_policy: Literal["Fail", "Ignore"] = Field(
         default="Fail",
         description="What happens when the policy can't be judged or the decision can't be recorded: "

@@ -56,6 +56,12 @@ AccountName = Annotated[
 ]
 
 
+ExtraKey = Annotated[
+    str,
+    Text("a key of a user's `extra`, without spaces", "example.org/site", pattern=r"^[^ \t\n\f\r]+$", most=253),
+]
+
+
 class Provider(Part):
     """A cloud that the cluster has nodes in."""
 
@@ -170,6 +176,32 @@ class Guards(Part):
     )
 
 
+class ActorExtra(Part):
+    """What an authenticator adds about a user, by its key."""
+
+    key: ExtraKey = required("The key in the `extra` of the user.")
+    values: Annotated[Items[Line], Len(1, 256), Unique()] = required("The values, of which the user has one.")
+
+
+class Actor(Part):
+    """Who acts from a place. What is given must all match; of a list, one item (of `extra`, every key)."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (some_of("users", "serviceAccounts", "groups", "extra"),)
+
+    name: DnsLabel = required("A name, unique in the profile.")
+    place: PlaceCode = required("Where they act from.")
+    users: Annotated[Items[Glob], Len(0, 1024), Unique()] = listed(
+        "Names of users as the API server sees them; `*` stands for anything."
+    )
+    service_accounts: Annotated[Items[Glob], Len(0, 1024), Unique()] = listed(
+        "Service accounts as `<namespace>/<name>`; `*` stands for anything."
+    )
+    groups: Annotated[Items[Line], Len(0, 256), Unique()] = listed("Groups, as the API server sees them.")
+    extra: Annotated[Items[ActorExtra], Len(0, 16), Unique("key")] = listed(
+        "What the authenticator must have added, such as the network or the country that somebody logged in from."
+    )
+
+
 class Defaults(Part):
     """What counts for namespaces without labels."""
 
@@ -192,7 +224,14 @@ class ClusterProfileSpec(Part):
     storage_classes: Annotated[Items[DeclaredStorageClass], Len(0, 256), Unique("name")] = listed(
         "Where volumes are, and under which key."
     )
-    actor_groups: Annotated[Items[ActorGroup], Len(0, 1024), Unique("group")] = listed("Where users act from.")
+    actor_groups: Annotated[Items[ActorGroup], Len(0, 1024), Unique("group")] = listed(
+        "Where users act from, by group. Who is in several groups acts from all of their places."
+    )
+    actors: Annotated[Items[Actor], Len(0, 1024), Unique("name")] = listed(
+        "Where users and service accounts act from, by all that the API server knows of them. Whoever several entries "
+        "fit acts from all of their places; whoever none fits acts from an unknown place, but for nodes and for "
+        "service accounts of pods, which act from where their node is."
+    )
     infrastructure_namespaces: Annotated[Items[DnsLabel], Len(0, 256), Unique()] = listed(
         "Namespaces of the cluster's own machinery, which the webhook leaves alone so that the cluster can start."
     )

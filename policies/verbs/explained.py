@@ -8,6 +8,7 @@ from policies.explaining import Bound, Explanation, Found, PlaceRow, PodExplaine
 from policies.manifests import Unreadable
 from policies.positions import line_of
 from policies.verbs.columns import columns
+from policies.verbs.rendering import resource
 from policies.verbs.written import written
 
 Values = Mapping[str, Any]
@@ -48,9 +49,13 @@ def render(found: Sequence[Explanation], unreadable: Sequence[Unreadable], outpu
 
 def _object(one: Explanation) -> Iterator[str]:
     name = f"{one.namespace}/{one.name}" if one.namespace else one.name
-    yield f"{one.kind or 'no kind'} {name}  {one.document.source}:{one.document.line}"
+    review = one.case.review
+    what = f"{review.operation} {resource(review)}" if review is not None else one.kind or "no kind"
+    yield f"{what} {name}  {one.document.source}:{one.document.line}"
     yield f"  kind          {one.api_version} {one.kind}, {_RECOGNISED[one.recognised]}"
     yield from _bound(one.bound)
+    if one.actor is not None:
+        yield f"  actor         a {one.actor['kind']}, {_whence(one.actor)}"
     yield f"  verdict       {one.case.outcome}"
     for reason in one.case.reasons:
         where = f"line {line_of(one.document, reason.path)}, {reason.path}: " if reason.path else ""
@@ -72,9 +77,13 @@ _RECOGNISED = {
 }
 
 
+def _whence(actor: Values) -> str:
+    return f"from {actor['places']}" if not actor["unknown"] else f"from an unknown place: {actor['unknown']}"
+
+
 def _bound(bound: Bound) -> Iterator[str]:
     if bound.exempt:
-        yield "  class         none: an infrastructure namespace of the ClusterProfile, where nothing is judged"
+        yield "  class         none: an infrastructure namespace, whose workloads aren't judged"
         return
     if bound.unknown:
         yield f"  class         {bound.unknown}: name the file that holds it with --cluster"
@@ -178,12 +187,22 @@ def _entry(one: Explanation) -> dict[str, Any]:
         "jurisdiction": one.bound.jurisdiction,
         "exempt": one.bound.exempt,
         "unknown": one.bound.unknown,
+        **_asked(one),
         "outcome": str(one.case.outcome),
         "reasons": [_reason(one, reason) for reason in one.case.reasons],
         "patch": list(one.case.patch),
         **found,
         "pods": [_pod_entry(pod) for pod in one.pods],
     }
+
+
+def _asked(one: Explanation) -> dict[str, Any]:
+    """What only a review has."""
+    review, actor = one.case.review, one.actor
+    if review is None or actor is None:
+        return {}
+    shown = {"kind": actor["kind"], "places": list(actor["places"].tokens), "unknown": actor["unknown"]}
+    return {"operation": str(review.operation), "resource": resource(review), "actor": shown}
 
 
 def _reason(one: Explanation, reason: Any) -> dict[str, Any]:

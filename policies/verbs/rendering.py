@@ -10,6 +10,7 @@ from policies.checking import Case, Outcome
 from policies.decision import Reason
 from policies.manifests import Unreadable
 from policies.positions import line_of
+from policies.request import Request
 from policies.verbs.written import written
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ def render(cases: Sequence[Case], unreadable: Sequence[Unreadable], output: str,
 def _case(case: Case) -> dict[str, Any]:
     found = case.document.value
     metadata = found["metadata"] if isinstance(found.get("metadata"), dict) else {}
+    if case.review is not None:  # what is connected to has options and no name of its own
+        metadata = {"namespace": case.review.namespace, "name": case.review.name}
     return {
         "source": case.document.source,
         "line": case.document.line,
@@ -48,12 +51,18 @@ def _case(case: Case) -> dict[str, Any]:
         "kind": found.get("kind"),
         "namespace": metadata.get("namespace") or "",
         "name": metadata.get("name") or metadata.get("generateName") or "",
+        **({"operation": str(case.review.operation), "resource": resource(case.review)} if case.review else {}),
         "outcome": str(case.outcome),
         "known": case.known,
         "policies": list(case.policies),
         "reasons": [_reason(case, reason) for reason in case.reasons],
         "patch": list(case.patch),
     }
+
+
+def resource(request: Request) -> str:
+    """A request's resource with its subresource, for example `pods/exec`."""
+    return "/".join(filter(None, (request.resource.plural, request.subresource)))
 
 
 def _reason(case: Case, reason: Reason) -> dict[str, Any]:
@@ -124,7 +133,8 @@ def _headline(case: Case) -> Any:
     shown = _case(case)
     name = f"{shown['namespace']}/{shown['name']}" if shown["namespace"] else shown["name"]
     text = Text(f"{case.outcome:<13} ", style=STYLES[case.outcome])
-    text.append(f"{shown['kind']} {name}", style="bold")
+    what = f"{shown['operation']} {shown['resource']}" if case.review else shown["kind"]
+    text.append(f"{what} {name}", style="bold")
     text.append(f"  {shown['source']}:{shown['line']}", style="dim")
     if case.patch:
         text.append(f"  corrected in {len(case.patch)} place{'s' if len(case.patch) > 1 else ''}", style="cyan")

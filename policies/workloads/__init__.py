@@ -2,6 +2,8 @@
 
 from policies.workloads.affinity import AffinityMalformed, require, require_all
 from policies.workloads.catalogue import Catalogue, Entry, catalogue_digest, kind_of, resource_of
+from policies.workloads.changes import is_changed
+from policies.workloads.debugging import debuggers_of
 from policies.workloads.dra import devices_of_claim
 from policies.workloads.extract import Workload, extract, is_workload
 from policies.workloads.images import parse_image
@@ -18,8 +20,10 @@ __all__ = [
     "PodFact",
     "Workload",
     "catalogue_digest",
+    "debuggers_of",
     "devices_of_claim",
     "extract",
+    "is_changed",
     "is_workload",
     "isolation_constraint",
     "kind_of",

@@ -6,6 +6,7 @@ attempts: at least one must come out otherwise, or the rule guards nothing.
 """
 
 import copy
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -15,9 +16,9 @@ from typing import Any
 import pytest
 import yaml
 
-from policies.checking import creation
+from policies.checking import creation, with_object
 from policies.reasons import reason_codes
-from policies.request import Resource
+from policies.request import Operation, Request, Resource
 from webhook.demo.client import Asker, Told
 from webhook.demo.process import Process
 
@@ -36,19 +37,34 @@ class Attempt:
     refused: str = ""
     corrected: bool = False
     before: dict[str, Any] | None = None  # it changes this object
-    resource: str = ""  # other than the kind's own
+    resource: str = ""  # other than the kind's own; with its subresource, for example `pods/exec`
     subresource: str = ""
+    operation: str = ""  # other than CREATE, or UPDATE where there is a `before`
+    namespace: str = "clinic"  # of what is named and has no metadata: a connection, a token
+    named: str = ""
+    actor: dict[str, Any] | None = None  # userInfo, where it is somebody else's than the engineer's of the clinic
 
     def __str__(self) -> str:
         return self.name
 
     def made(self, webhook: Asker) -> Told:
+        return webhook.ask(self.request())
+
+    def request(self) -> Request:
+        """What the API server would ask."""
+        made = creation(self.object, "default", str(uuid.uuid4()))
+        plural, _, below = self.resource.partition("/")
+        if self.subresource:
+            plural, below = "pods", self.subresource
+        if plural:
+            made = replace(made, resource=Resource("", "v1", plural), subresource=below)
         if self.before is not None:
-            return webhook.update(self.before, self.object, self.subresource)
-        if self.resource:
-            request = creation(self.object, "default", self.name)
-            return webhook.ask(replace(request, resource=Resource("", "v1", self.resource)))
-        return webhook.create(self.object, self.subresource)
+            made = replace(made, operation=Operation.UPDATE, old_object=self.before)
+        if self.operation:
+            made = replace(made, operation=Operation(self.operation))
+        if self.named:
+            made = replace(made, name=self.named, namespace=self.namespace)
+        return with_object(replace(made, user=self.actor or {}), self.object)
 
 
 def _attempts() -> Iterator[Attempt]:

@@ -16,6 +16,7 @@ from audit.leaves.shapes import check_leaf
 from audit.ports import Envelope, Position
 from audit.sealed.inputs import Origin
 from policies.engine import RuleEngine
+from policies.facts.law import MACHINERY
 from policies.gathering import engine_of, parsed
 from webhook.lifecycle import FromThreads, Lifecycle
 
@@ -66,11 +67,11 @@ def _kind(kind: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:
 async def test_rules_are_archived_and_recorded_when_they_come_into_force() -> None:
     """The record names every policy, the digests, and the namespaces that nothing is enforced in."""
     kept = Kept()
-    engine = rules(["kube-system"], placement=["Deny"], other=["Warn"])
+    engine = rules(["network"], placement=["Deny"], other=["Warn"])
     await lifecycle(kept).loaded(engine)
     (leaf,) = kept.leaves
     assert (leaf["outcome"], leaf["policies"], leaf["count"]) == ("loaded", ["other", "placement"], 2)
-    assert (leaf["policies_digest"], leaf["exempt"]) == (engine.digest.hex(), ["kube-system"])
+    assert (leaf["policies_digest"], leaf["exempt"]) == (engine.digest.hex(), [*MACHINERY, "network"])
     assert [one.digest for one in kept.archived] == [engine.digest]
 
 

@@ -56,7 +56,7 @@ class Asker:
         return self.ask(_below(with_object(made, found), subresource))
 
     def ask(self, request: Request) -> Told:
-        """Ask whatever is to be asked, through all three doors."""
+        """Ask whatever is to be asked, through all three doors. Without a user of its own it is `USER` who asks."""
         answers = [self._ask("/mutate", request)]
         patch = _patch(answers[0])
         request = with_object(request, apply(request.object, patch))
@@ -80,7 +80,7 @@ class Asker:
         return answer.status, answer.read()
 
     def _ask(self, door: str, request: Request) -> dict[str, Any]:
-        asked = {**request.review, "uid": request.uid, "userInfo": USER, "dryRun": False}
+        asked = {**request.review, "uid": request.uid, "userInfo": request.user or USER, "dryRun": False}
         asked["subResource"] = request.subresource
         review = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": asked}
         headers = {"Content-Type": "application/json"}
