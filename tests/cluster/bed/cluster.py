@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import httpx
 
@@ -44,6 +45,8 @@ class User:
 
     name: str
     groups: tuple[str, ...] = ()
+    extra: tuple[tuple[str, str], ...] = ()  # key and value; only for somebody who is impersonated
+    token: str = ""  # a bearer token of their own, for instance a service account's
 
 
 class Reply(NamedTuple):
@@ -138,7 +141,11 @@ class Cluster:
         admin = list(self.access.headers.items())
         if user is None:
             return admin
-        return [*admin, ("Impersonate-User", user.name), *(("Impersonate-Group", group) for group in user.groups)]
+        if user.token:
+            return [("Authorization", f"Bearer {user.token}")]
+        groups = [("Impersonate-Group", group) for group in user.groups]
+        extra = [(f"Impersonate-Extra-{quote(key, safe='')}", value) for key, value in user.extra]
+        return [*admin, ("Impersonate-User", user.name), *groups, *extra]
 
     def kubectl(
         self, *arguments: str | Path, stdin: str | None = None, as_user: User | None = None, check: bool = True
