@@ -50,6 +50,7 @@ class Summary:
     models: tuple[str, ...] = ()
     images: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
+    actor_places: tuple[str, ...] = ()  # where whoever asks acts from, where a rule asked for it
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,6 +138,7 @@ def _summary(summary: Summary) -> dict[str, object]:
         "data_class": summary.data_class,
         "jurisdiction": summary.jurisdiction,
         "places": summary.places,
+        "actor_places": summary.actor_places,
         "isolation": summary.isolation,
         "models": summary.models,
         "images": summary.images,

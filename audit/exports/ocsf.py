@@ -28,6 +28,7 @@ _OUTCOMES = {
 }
 _UNKNOWN = ((0, "Unknown"), (0, "Unknown"), (0, "Unknown"), (0, "Unknown"))
 _UNMAPPED = (
+    "actor_places",
     "data_class",
     "digests",
     "images",

@@ -13,6 +13,7 @@ from policies.checking import Case, asked, check
 from policies.engine import RuleEngine
 from policies.explaining.placement import PodExplained, Surroundings, explain_pod
 from policies.facts.context import Situation
+from policies.geography import UNPLACED, PlaceSet
 from policies.json import Json
 from policies.manifests import Document
 from policies.positions import line_of
@@ -85,8 +86,15 @@ def explain(
             pods=tuple(explain_pod(pod, document, around) for pod in workload["pods"]),
             found=tuple(_found(workload, document, situation)),
             case=case,
-            actor=situation.actor if case.review is not None else None,
+            actor=_actor(situation) if case.review is not None else None,
         )
+
+
+def _actor(situation: Situation) -> Mapping[str, Json]:
+    try:
+        return situation.actor
+    except EvaluationError as missing:
+        return {"kind": "somebody", "places": PlaceSet.of((UNPLACED,)), "unknown": str(missing)}
 
 
 def _recognised(value: Json, workload: Workload) -> str:

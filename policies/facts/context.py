@@ -109,6 +109,11 @@ class Situation:
         return actor_fact(self.request.user, self.law.geography, self.cluster.place_of_node)
 
     @property
+    def actor_places(self) -> tuple[str, ...]:
+        """Where whoever asks acts from, as far as a rule asked for it: else it is nobody's business."""
+        return self.actor["places"].tokens if "actor" in self.__dict__ else ()
+
+    @property
     def today(self) -> date:
         """The day of the decision: a decision that looks at no more than that is good for the whole day."""
         return self._now.date()
@@ -157,6 +162,7 @@ class Facts(dict[str, object]):
                 models=_references(workload["models"]),
                 images=_references(workload["images"]),
                 keys=_references(workload["keys"]),
+                actor_places=self.situation.actor_places,
             )
         except EvaluationError:
             return Summary()

@@ -55,7 +55,7 @@ def _object(one: Explanation) -> Iterator[str]:
     yield f"  kind          {one.api_version} {one.kind}, {_RECOGNISED[one.recognised]}"
     yield from _bound(one.bound)
     if one.actor is not None:
-        yield f"  actor         a {one.actor['kind']}, {_whence(one.actor)}"
+        yield f"  actor         {one.actor['kind']}, {_whence(one.actor)}"
     yield f"  verdict       {one.case.outcome}"
     for reason in one.case.reasons:
         where = f"line {line_of(one.document, reason.path)}, {reason.path}: " if reason.path else ""

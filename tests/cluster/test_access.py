@@ -1,4 +1,4 @@
-"""Who gets into a workload on a real API server: shells, ports, proxies, debug containers, tokens; status and resize."""
+"""Who gets into a workload on a real API server: shells, ports, proxies, debug containers, tokens."""
 
 from __future__ import annotations
 

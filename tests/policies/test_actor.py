@@ -1,0 +1,192 @@
+"""Where whoever asks acts from: declared, proven by the API server, or unknown; and what that opens."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from policies.decision import Decision
+from policies.engine import RuleEngine
+from policies.facts.actor import ANONYMOUS, NODE_OF_POD, NODES, actor_fact
+from policies.facts.unknown import Undetermined
+from policies.geography import Geography, PlaceSet, Regions
+from policies.geography.placeset import UNPLACED
+from policies.kinds import parse
+from policies.loading import engine_for, rulebook_of
+from policies.packs import builtin
+from policies.request import GroupKind, Operation, Phase, Request, Resource
+from policies.snapshot import MemorySnapshot
+
+NOW = datetime(2026, 11, 1, tzinfo=UTC)
+SITES = [{"name": name, "country": country} for name, country in (("munich", "DE"), ("boston", "US"))]
+NODE_PLACES = {"frankfurt": "aws.eu-central-1", "virginia": "aws.us-east-1"}
+USERS = ("ada", "bob", "system:node:frankfurt", "system:serviceaccount:ci:bot", "system:serviceaccount:clinic:x")
+GROUPS = ("ops-eu", "ops-us", NODES, ANONYMOUS)
+
+
+def where_is_node(name: str) -> PlaceSet:
+    return PlaceSet.of((NODE_PLACES.get(name, UNPLACED),))
+
+
+def geography(groups: list[Any] = [], actors: list[Any] = []) -> Geography:  # noqa: B006  # never changed
+    return Geography(Regions.builtin(), {"sites": SITES, "actorGroups": groups, "actors": actors})
+
+
+def places(user: dict[str, Any], **declared: list[Any]) -> PlaceSet:
+    found: PlaceSet = actor_fact(user, geography(**declared), where_is_node)["places"]
+    return found
+
+
+entries = st.fixed_dictionaries(
+    {"name": st.just("x"), "place": st.sampled_from(["munich", "boston"])},
+    optional={
+        "users": st.lists(st.sampled_from([*USERS, "*"]), min_size=1, max_size=2),
+        "serviceAccounts": st.lists(st.sampled_from(["ci/*", "*/x"]), min_size=1, max_size=2),
+        "groups": st.lists(st.sampled_from(GROUPS), min_size=1, max_size=2),
+        "extra": st.just([{"key": "office", "values": ["munich"]}]),
+    },
+).filter(lambda entry: len(entry) > 2)
+users = st.fixed_dictionaries(
+    {"username": st.sampled_from(USERS), "groups": st.lists(st.sampled_from(GROUPS), max_size=3)},
+    optional={
+        "extra": st.dictionaries(
+            st.sampled_from(["office", NODE_OF_POD]), st.lists(st.sampled_from(["munich", "virginia"]), max_size=2)
+        )
+    },
+)
+of_groups = st.lists(
+    st.builds(dict, group=st.sampled_from(GROUPS), place=st.sampled_from(["munich", "boston"])),
+    max_size=2,
+    unique_by=lambda entry: str(entry["group"]),
+)
+
+
+@given(users, of_groups, st.lists(entries, max_size=3), entries)
+def test_declaring_more_never_takes_a_place_away(
+    user: dict[str, Any], groups: list[Any], actors: list[Any], more: dict[str, Any]
+) -> None:
+    """Whoever is declared once more acts from the places of before too; only the unknown may become known."""
+    before = places(user, groups=groups, actors=actors)
+    after = places(user, groups=groups, actors=[*actors, more])
+    assert before == PlaceSet.of((UNPLACED,)) or before <= after
+
+
+@given(users, of_groups, st.lists(entries, max_size=3))
+def test_nobody_is_nowhere(user: dict[str, Any], groups: list[Any], actors: list[Any]) -> None:
+    """There is always a place, finite and at worst unknown; and what isn't known is said in words."""
+    fact = actor_fact(user, geography(groups, actors), where_is_node)
+    assert fact["places"].codes
+    assert not fact["places"].cofinite
+    assert bool(fact["unknown"]) is (UNPLACED in fact["places"])
+
+
+@given(users)
+def test_undeclared_users_are_unknown_but_for_what_a_node_proves(user: dict[str, Any]) -> None:
+    """Without any declaration only nodes, and service accounts with a node in their token, are anywhere known."""
+    proven = user["username"].startswith("system:serviceaccount:") and user.get("extra", {}).get(NODE_OF_POD)
+    node = user["username"].startswith("system:node:") and NODES in user["groups"]
+    if ANONYMOUS in user["groups"] or not (proven or node):
+        assert places(user) == PlaceSet.of((UNPLACED,))
+    else:
+        assert UNPLACED not in places(user) or "munich" in proven  # which is no node
+
+
+@pytest.mark.parametrize("extra", ["x", {"office": "munich"}, {"office": None}, {"office": [{}]}, [], None])
+def test_a_strange_extra_opens_nothing(extra: Any) -> None:
+    """Whatever stands in `extra` in another form than the API server's fits no declaration."""
+    declared = [{"name": "a", "place": "munich", "extra": [{"key": "office", "values": ["munich"]}]}]
+    assert places({"username": "ada", "extra": extra}, actors=declared) == PlaceSet.of((UNPLACED,))
+
+
+def test_a_manifest_has_no_actor() -> None:
+    """Where nobody asks, nobody can tell: a policy that wants to know is undetermined."""
+    with pytest.raises(Undetermined, match="AdmissionReview"):
+        actor_fact({}, geography(), where_is_node)
+
+
+LAW = """
+apiVersion: bailiwick.dev/v1alpha1
+kind: Jurisdiction
+metadata: {name: eu}
+spec:
+  locatedIn: {sets: [EU]}
+  transfers:
+  - {name: support, to: {countries: [US]}, what: [access], basis: GDPR 46, expires: "2026-11-30"}
+  - {name: traces, to: {countries: [CH]}, what: [telemetry], basis: GDPR 45}
+---
+apiVersion: bailiwick.dev/v1alpha1
+kind: ClusterProfile
+metadata: {name: cluster}
+spec:
+  cluster: test
+  providers: [{name: aws, regions: [eu-central-1]}]
+  sites:
+  - {name: boston, country: US}
+  - {name: zurich, country: CH}
+  actorGroups: [{group: support, place: boston}, {group: tracing, place: zurich}]
+"""
+MEDDLING = {
+    "apiVersion": "bailiwick.dev/v1alpha1",
+    "kind": "SovereigntyPolicy",
+    "metadata": {"name": "meddling"},
+    "spec": {
+        "matchConstraints": {
+            "resourceRules": [{"apiGroups": ["*"], "apiVersions": ["*"], "operations": ["*"], "resources": ["*/*"]}]
+        },
+        "mutations": [
+            {
+                "name": "command",
+                "patchType": "JSONPatch",
+                "jsonPatch": {"expression": "[JSONPatch{op: 'add', path: '/command', value: ['rm', '-rf', '/']}]"},
+            }
+        ],
+    },
+}
+LABELS = {"bailiwick.dev/data-class": "confidential", "bailiwick.dev/jurisdiction": "eu"}
+NAMESPACE = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "clinic", "labels": LABELS}}
+
+
+def engine(*more: dict[str, Any]) -> RuleEngine:
+    law = [parse(found) for found in yaml.safe_load_all(LAW)]
+    return engine_for(rulebook_of(builtin(), law, [parse(found) for found in more]), "test")
+
+
+def shell(group: str) -> Request:
+    user = {"username": "u", "groups": [group]}
+    found = {"apiVersion": "v1", "kind": "PodExecOptions", "command": ["sh"]}
+    review = {"namespace": "clinic", "name": "p", "operation": "CONNECT", "userInfo": user, "object": found}
+    review |= {"resource": {"group": "", "version": "v1", "resource": "pods"}, "subResource": "exec"}
+    made = Request("1", Operation.CONNECT, GroupKind("", "v1", "PodExecOptions"), Resource("", "v1", "pods"), "exec")
+    return replace(made, namespace="clinic", name="p", object=found, user=user, review=review)
+
+
+def decide(group: str, at: datetime = NOW, phase: Phase = Phase.FAIL, *more: dict[str, Any]) -> Decision:
+    decision = engine(*more).decide(shell(group), phase, MemorySnapshot.of([NAMESPACE]), at)
+    assert isinstance(decision, Decision)
+    return decision
+
+
+def test_a_transfer_of_access_lets_people_in_until_it_ends() -> None:
+    """On its last day it does, on the next it doesn't; and a transfer of something else never did."""
+    assert decide("support", datetime(2026, 11, 30, 23, 59, tzinfo=UTC)).allowed
+    assert not decide("support", datetime(2026, 12, 1, tzinfo=UTC)).allowed
+    assert not decide("tracing").allowed
+
+
+def test_the_summary_says_where_somebody_acts_from_and_not_who() -> None:
+    """The record's place is the declared one; an unknown place shows as such."""
+    assert decide("support").summary.actor_places == ("boston",)
+    assert decide("nobody").summary.actor_places == (UNPLACED,)
+    assert [reason.code for reason in decide("nobody").reasons] == ["actor-outside-jurisdiction"]
+
+
+def test_what_is_connected_to_is_never_changed() -> None:
+    """A policy that would put another command into somebody's shell is not asked behind the mutating door."""
+    decision = decide("support", NOW, Phase.MUTATE, MEDDLING)
+    assert (decision.allowed, decision.patch, decision.policies) == (True, (), ())
