@@ -17,13 +17,25 @@ def conditions() -> list[str]:
     return [one["expression"] for one in found["webhooks"][0]["matchConditions"]]
 
 
-def sent(resource: tuple[str, str], user: str, groups: list[str] | None, found: Any = None) -> bool:
+def sent(
+    resource: tuple[str, str],
+    user: str,
+    groups: list[str] | None,
+    found: Any = None,
+    old: Any = None,
+    **asked: str,
+) -> bool:
     """Whether every condition holds."""
     info: dict[str, Any] = {"username": user} if groups is None else {"username": user, "groups": groups}
     names = {
-        "request": {"resource": {"group": resource[0], "version": "v1", "resource": resource[1]}, "userInfo": info},
+        "request": {
+            "resource": {"group": resource[0], "version": "v1", "resource": resource[1]},
+            "userInfo": info,
+            "operation": "CREATE",
+            **asked,
+        },
         "object": found,
-        "oldObject": None,
+        "oldObject": old,
     }
     environment = Environment.admission((1, 36))
     return all(
@@ -72,3 +84,30 @@ def test_what_is_sent(resource: tuple[str, str], user: str, groups: list[str] | 
 def test_volumes_of_infrastructure(spec: dict[str, Any], wanted: bool) -> None:
     """The volumes that infrastructure waits for don't wait for us; every other one is sent."""
     assert sent(VOLUMES, "ada", [], {"spec": spec}) is wanted
+
+
+@pytest.mark.parametrize(
+    ("metadata", "wanted"),
+    [({}, False), ({"labels": {"a": "b"}}, True), ({"annotations": {"a": "b"}}, True), ({"generation": 2}, False)],
+)
+def test_a_status_is_sent_for_its_labels_and_annotations(metadata: dict[str, Any], wanted: bool) -> None:
+    """They travel through an update of a status; what the status itself says is reported without us."""
+    before, after = {"metadata": {}, "status": {}}, {"metadata": metadata, "status": {"phase": "Running"}}
+    asked = {"operation": "UPDATE", "subResource": "status"}
+    assert sent(("", "pods"), "kubelet", [], after, before, **asked) is wanted
+
+
+@pytest.mark.parametrize(
+    ("resource", "subresource", "groups", "wanted"),
+    [
+        ("nodes", "proxy", [], True),
+        ("pods", "exec", ["system:nodes"], True),
+        ("serviceaccounts", "token", ["system:nodes"], False),
+        ("serviceaccounts", "token", ["system:authenticated"], True),
+        ("serviceaccounts", "token", None, True),
+    ],
+)
+def test_access_is_sent(resource: str, subresource: str, groups: list[str] | None, wanted: bool) -> None:
+    """Whoever connects to a node isn't the node; the token that a kubelet gets for its pod doesn't wait."""
+    operation = "CREATE" if subresource == "token" else "CONNECT"
+    assert sent(("", resource), "x", groups, {}, operation=operation, subResource=subresource) is wanted
