@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING
 from policies.facts.classification import KEY_ANNOTATION, JurisdictionFact
 from policies.facts.destinations import reached
 from policies.facts.unknown import decided, fetch
-from policies.geography import NOWHERE, UNPLACED, PlaceSet, UnknownPlace, conflict, constrain, place_of_node, possible
+from policies.geography import (
+    NOWHERE,
+    UNPLACED,
+    PlaceSet,
+    Possible,
+    UnknownPlace,
+    conflict,
+    constrain,
+    place_of_node,
+    possible,
+)
 from policies.geography.keys import place_of_key
 from policies.geography.located import Located
 from policies.geography.storage import key_of_storage_class
@@ -35,21 +45,26 @@ class Cluster:
         self._situation = situation
         self._geography = situation.law.geography
         self._places: dict[int, tuple[JsonObject, PlaceSet]] = {}  # by identity; the pod is kept, so ids stay its own
+        self._found: dict[int, tuple[JsonObject, Possible]] = {}  # likewise
         self._conflicts: dict[tuple[int, str], tuple[JsonObject, str]] = {}  # likewise, and by the jurisdiction's name
 
     def places(self, pod: JsonObject) -> PlaceSet:
         """Where the pod could run: an upper bound, also for nodes that don't exist yet."""
         remembered = self._places.get(id(pod))
         if remembered is None:
-            remembered = self._places[id(pod)] = (pod, self._possible(pod))
+            found, rule = self._possible(pod), self._situation.jurisdiction.rule
+            remembered = self._places[id(pod)] = (pod, found.places if rule is None else decided(found.under(rule)))
         return remembered[1]
 
     def conflict(self, pod: JsonObject, jurisdiction: JurisdictionFact) -> str:
-        """Why the pod, kept inside, could be nowhere; empty when it could be somewhere."""
+        """Why the pod, kept inside, could be nowhere: all sides of it. Empty when it could be somewhere.
+
+        What its volumes and its RuntimeClass say counts as far as it is known here.
+        """
         key = (id(pod), jurisdiction["name"])
         remembered = self._conflicts.get(key)
         if remembered is None:
-            remembered = self._conflicts[key] = (pod, conflict(pod, _codes(jurisdiction)) or "")
+            remembered = self._conflicts[key] = (pod, self._contradiction(pod, jurisdiction))
         return remembered[1]
 
     def constrain(self, workload: JsonObject, jurisdiction: JurisdictionFact) -> Operations:
@@ -58,7 +73,7 @@ class Cluster:
         return [
             operation
             for pod in self._corrected_here(workload)
-            if not self.conflict(pod, jurisdiction)
+            if conflict(pod, codes) is None
             for operation in rebase(pod, constrain(pod, codes))
         ]
 
@@ -140,10 +155,16 @@ class Cluster:
         new = self._situation.request.operation == Operation.CREATE
         return (pod for pod in workload["pods"] if (pod["path"] == "" and new) or pod["planned"])
 
-    def _possible(self, pod: JsonObject) -> PlaceSet:
-        found = possible(pod, self._situation.snapshot, self._geography, self._situation.request.namespace)
-        rule = self._situation.jurisdiction.rule
-        return found.places if rule is None else decided(found.under(rule))
+    def _possible(self, pod: JsonObject) -> Possible:
+        remembered = self._found.get(id(pod))
+        if remembered is None:
+            situation = self._situation
+            found = possible(pod, situation.snapshot, self._geography, situation.request.namespace)
+            remembered = self._found[id(pod)] = (pod, found)
+        return remembered[1]
+
+    def _contradiction(self, pod: JsonObject, jurisdiction: JurisdictionFact) -> str:
+        return conflict(pod, _codes(jurisdiction)) or self._possible(pod).contradiction()
 
     def _unattested(self, key: Located) -> str:
         """Why no attestation of the key counts now; empty when one does, or none is asked for."""

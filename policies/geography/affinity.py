@@ -16,6 +16,7 @@ REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 REQUIRED_PATH = f"spec.affinity.nodeAffinity.{REQUIRED}"
 
 _UNLABELLED = PlaceSet(frozenset((UNPLACED,)))
+_TOLD = 3  # terms of a contradiction that are told: who writes a hundred reads no hundred lines
 NodePlaces = Callable[[str], PlaceSet]  # from a node's name to the label it may have
 
 
@@ -43,9 +44,17 @@ def own_constraints(spec: JsonObject, nodes: NodePlaces = anywhere) -> Iterator[
         yield Constraint(f"spec.nodeSelector[{PLACE_LABEL}]", f"asks for {code}", PlaceSet.of((code,)))
     required = required_affinity(spec)
     if isinstance(required, dict):
-        places = terms_places(required.get("nodeSelectorTerms"), nodes)
+        terms = required.get("nodeSelectorTerms")
+        places = terms_places(terms, nodes)
         if not (places.cofinite and not places.codes):
-            yield Constraint(REQUIRED_PATH, "allows", places)
+            yield Constraint(REQUIRED_PATH, _contradictory(terms, nodes) if places.empty else "allows", places)
+
+
+def _contradictory(terms: Json, nodes: NodePlaces) -> str:
+    """What terms that leave nothing say: the sides of each, as far as a person reads them."""
+    told = [" and ".join(map(str, _narrowing(term, nodes))) for term in _mappings(terms)[:_TOLD]]
+    asked = [f"{one} at once" for one in told if one]
+    return f"asks for {', or '.join(asked)}" if asked else "allows"
 
 
 def required_affinity(spec: JsonObject) -> Json:
@@ -83,16 +92,22 @@ def term_places(term: Json, nodes: NodePlaces = anywhere, within: PlaceSet = ANY
         return NOWHERE
     if not isinstance(term, dict):
         return within
-    expressions, fields = term.get("matchExpressions"), term.get("matchFields")
-    if not expressions and not fields:
+    if not term.get("matchExpressions") and not term.get("matchFields"):
         return NOWHERE
-    narrowing = [_expression(each) for each in _mappings(expressions) if each.get("key") == PLACE_LABEL]
-    if fields:
-        narrowing.extend(_named(each, nodes) for each in _mappings(fields))
+    narrowing = _narrowing(term, nodes)
     if not narrowing:
         return within
     places = within & narrowing[0] if len(narrowing) == 1 else PlaceSet.intersection((within, *narrowing))
-    return _compared(places, expressions) if places.codes else places
+    return _compared(places, term.get("matchExpressions")) if places.codes else places
+
+
+def _narrowing(term: JsonObject, nodes: NodePlaces) -> list[PlaceSet]:
+    """What the expressions and fields of one term leave, each for itself."""
+    expressions, fields = term.get("matchExpressions"), term.get("matchFields")
+    found = [_expression(each) for each in _mappings(expressions) if each.get("key") == PLACE_LABEL]
+    if fields:
+        found.extend(_named(each, nodes) for each in _mappings(fields))
+    return found
 
 
 def _mappings(entries: Json) -> list[JsonObject]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 UNPLACED = "?"  # not a legal label value, so never the code of a place
+_NAMED = 16  # codes that a person is told: who asks for a thousand reads no thousand lines
 _EMPTY = '""'  # how the empty label value is written: legal, and the code of no place
 
 
@@ -101,7 +102,9 @@ class PlaceSet:
 
     def __str__(self) -> str:
         codes = sorted(code or _EMPTY for code in self.codes)
-        names = ", ".join("a node without a place" if code == UNPLACED else code for code in codes)
+        names = ", ".join("a node without a place" if code == UNPLACED else code for code in codes[:_NAMED])
+        if len(codes) > _NAMED:
+            names += f" and {len(codes) - _NAMED} more"
         if self.cofinite:
             return f"anywhere but {names}" if names else "anywhere"
         return names or "nowhere"

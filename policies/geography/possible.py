@@ -44,6 +44,15 @@ class Possible:
     constraints: tuple[Constraint, ...]
     unresolved: tuple[Unknown | Pending, ...]
 
+    def contradiction(self) -> str:
+        """Why no place is left: everything that narrows, in one sentence. Empty where one is left.
+
+        What isn't resolved could only narrow further, so it changes nothing here.
+        """
+        if not self.places.empty:
+            return ""
+        return f"{' and '.join(map(str, self.constraints))}; together they allow no place"
+
     def under(self, rule: Rule) -> PlaceSet | Unknown | Pending:
         """The set, when it decides the matter; otherwise what has to be known first.
 

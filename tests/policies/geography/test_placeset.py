@@ -63,3 +63,4 @@ def test_words_for_people() -> None:
     assert str(PLACED) == "anywhere but a node without a place"
     assert str(PlaceSet.of(["b", "a"])) == "a, b"
     assert ANYWHERE.tokens == ("!",)
+    assert str(PlaceSet.excluding(map(str, range(1000)))).endswith("108, 109, 11, 110, 111 and 984 more")
