@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +12,9 @@ from random import Random
 from typing import TypeVar
 
 from policies.geography import PLACE_LABEL
-from tests.cluster.bed.cluster import Cluster, Json, Reply
+from tests.cluster.bed.cluster import Json, Reply
+from tests.cluster.bed.control_plane import ControlPlane
+from tests.cluster.bed.layout import SCHEDULER
 from tests.cluster.bed.processes import BedError
 from tests.cluster.placing.attached import Attached
 from tests.cluster.placing.fleet import ROUND, Fleet, Machine, side
@@ -62,9 +65,10 @@ class Played:
 class Stage:
     """A cluster with one namespace for each realm, and one that nobody guards."""
 
-    def __init__(self, cluster: Cluster, spaces: dict[str, str], free: str) -> None:
+    def __init__(self, cluster: ControlPlane, spaces: dict[str, str], free: str) -> None:
         self._cluster, self.spaces, self.free = cluster, spaces, free
         self._pool = ThreadPoolExecutor(AT_ONCE)
+        self._heard = 0  # bytes of the audit log
 
     def close(self) -> None:
         self._pool.shutdown()
@@ -93,6 +97,23 @@ class Stage:
         self._settle()
         self._collect(played, self.spaces.values(), fleet)
         return played
+
+    def refused_bindings(self) -> list[tuple[str, str]]:
+        """Pod and node of each binding by the scheduler that was refused since somebody asked."""
+        with self._cluster.audit_log.open("rb") as log:
+            log.seek(self._heard)
+            written = log.read().rpartition(b"\n")[0]
+        self._heard += len(written)
+        events = (json.loads(line) for line in written.splitlines() if b'"subresource":"binding"' in line)
+        return [
+            (event["objectRef"]["name"], event["requestObject"]["target"]["name"])
+            for event in events
+            if event["responseStatus"]["code"] == 403 and event["user"]["username"] == SCHEDULER.name
+        ]
+
+    def leave(self, number: int) -> None:
+        """Take away what was played, so that those who are judged find what the others found."""
+        self._all(lambda space: self._clear_space(space, number), self.spaces.values())
 
     def judge(self, cases: Iterable[Case], fleet: Fleet, *, where: str) -> set[int]:
         """The cases whose pods the scheduler binds on that side of the border, where nobody corrects them."""
@@ -205,7 +226,7 @@ class Stage:
         return list(self._pool.map(do, each))
 
 
-def namespaces(cluster: Cluster, data_class: str) -> tuple[dict[str, str], str]:
+def namespaces(cluster: ControlPlane, data_class: str) -> tuple[dict[str, str], str]:
     """A namespace for each realm, and one without residency."""
     made: dict[str, str] = {}
     for realm in REALMS:
