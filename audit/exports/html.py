@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from audit.exports import completeness, exceptions, parts
+from audit.exports import completeness, exceptions, key_uses, parts
 from audit.exports.chains import Chains
 from audit.exports.controls import Tally
 from audit.exports.markup import data_block, page, table_section
@@ -88,6 +88,7 @@ class HtmlReport:
         yield exceptions.break_glass(summary)
         yield completeness.section(summary, sections, claimed, self._chains)
         yield parts.keys_and_checkpoint(summary, sections.keys, note)
+        yield key_uses.section(summary.key_uses)
         yield from (table_section(one.title, one.columns, one.rows, one.note) for one in sections.tables)
         holds = sections.verification is not None and sections.verification.ok
         yield parts.controls_section(self._tally, is_verified=holds)

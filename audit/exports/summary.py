@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from audit.exports.key_uses import SCHEMA as KEY_USE
+from audit.exports.key_uses import KeyUses
 from audit.reading import LoggedRecord
 
 VERDICTS = ("allowed", "mutated", "warned", "denied", "undetermined")
@@ -20,7 +22,7 @@ Counts = dict[str, Counter[str]]  # of what: verdict: how many
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A record that is no decision: a start, a policy load, an erasure."""
+    """A record that is no decision, nor a count of uses: a start, a policy load, an erasure."""
 
     index: int
     time: str
@@ -79,6 +81,7 @@ class Summary:
     tag_keys: Counter[str] = field(default_factory=Counter)
     sealed_keys: Counter[str] = field(default_factory=Counter)
     engines: Counter[str] = field(default_factory=Counter)
+    key_uses: KeyUses = field(default_factory=KeyUses)
 
     @property
     def first(self) -> int:
@@ -104,10 +107,13 @@ class Summary:
         self.engines[str(fields.get("engine", NONE))] += 1
         for part in fields.get("written", {}).get("sealed", ()):
             self.sealed_keys[part["key"] or "(not named)"] += 1
-        if str(fields.get("schema", "")).startswith("bailiwick.decision/"):
+        schema = str(fields.get("schema", ""))
+        if schema.startswith("bailiwick.decision/"):
             self._decision(record.index, time, fields)
+        elif schema.startswith(KEY_USE):
+            self.key_uses.add(fields)
         else:
-            self.events.append(Event(record.index, time, str(fields.get("schema", "")), fields))
+            self.events.append(Event(record.index, time, schema, fields))
 
     def _heard(self, time: str) -> None:
         if self.end and time > self.end:

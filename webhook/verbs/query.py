@@ -130,12 +130,21 @@ def _line(shard: int, row: "LoggedRecord") -> str:
     number = f"{shard}/{row.index}" if shard else f"{row.index}"
     schema = str(leaf["schema"]).removeprefix("bailiwick.").partition("/")[0]
     if schema != "decision":
+        if schema == "key-use":
+            return f"{number:>9}  {leaf['time'][:19]}Z  {schema}  {_used(leaf)}"
         told = leaf.get("outcome") or leaf.get("state") or leaf.get("reason") or leaf.get("what") or ""
         return f"{number:>9}  {leaf['time'][:19]}Z  {schema}  {told}"
     why = _codes(leaf)
     place = leaf.get("namespace", "-")
     what = f"{leaf['operation'].lower()} {leaf['gvk'].rpartition('/')[2]}"
     return f"{number:>9}  {leaf['time'][:19]}Z  {leaf['verdict']:<12}  {place:<20}  {what}{why}"
+
+
+def _used(leaf: Mapping[str, Any]) -> str:
+    """How often which key was used for what."""
+    key = leaf.get("service_key") or leaf.get("purpose") or ""
+    named = " ".join(str(one) for one in (leaf["key_operation"], key, leaf.get("task", "")) if one)
+    return f"{leaf['count']} x {named}: {leaf['outcome']}"
 
 
 def _codes(leaf: Mapping[str, Any]) -> str:
