@@ -46,17 +46,21 @@ def written(kind: str, name: str, spec: Json) -> Json:
 
 
 @contextmanager
-def guarded_cluster(cluster: Cluster, host: str, state: Path, rules: Sequence[Json]) -> Iterator[Guard]:
+def guarded_cluster(
+    cluster: Cluster, host: str, state: Path, rules: Sequence[Json], arguments: Sequence[str] = ()
+) -> Iterator[Guard]:
     """Guard the cluster by the built-in packs and these rules for the length of a `with` block.
 
-    `host` is this machine's address as the API server sees it; `state` is the webhook's folder, which stays.
+    `host` is this machine's address as the API server sees it; `state` is the webhook's folder, which stays;
+    `arguments` are added to its command line.
     """
     cluster.kubectl("apply", "-f", str(CRDS))
     for kind in {rule["kind"] for rule in rules}:
         cluster.wait_for(f"`{kind}` to be served", partial(_is_served, cluster, kind))
     for rule in rules:
         cluster.request("POST", f"{GROUP}/{_PLURALS[rule['kind']]}", rule).ok()
-    process = Process(state, ["--kubeconfig", str(cluster.kubeconfig), "--name", host, "--linger", "0"])
+    given = ["--kubeconfig", str(cluster.kubeconfig), "--name", host, "--linger", "0", *arguments]
+    process = Process(state, given)
     try:
         process.ready()
         endpoint = Endpoint(process.ca.read_bytes(), url=f"https://{host}:{process.port}")
