@@ -146,7 +146,11 @@ def completion(shell: str) -> None:
     help="The Lease that decides which.",
 )
 @click.option(
-    "--label-lease-seconds", default=15.0, show_default=True, help="Until another takes over from one that is gone."
+    "--label-lease-seconds",
+    type=click.FloatRange(min=1),
+    default=15.0,
+    show_default=True,
+    help="Until another takes over from one that is gone.",
 )
 @click.option("--linger", default=5.0, show_default=True, help="Seconds of answering on after SIGTERM.")
 def serve(**options: Any) -> None:

@@ -193,13 +193,26 @@ def registration(api: ApiServer, names: Sequence[str] = ("bailiwick",)) -> Itera
             yield Finding(kind, Health.GOOD, f"`{found['metadata']['name']}`{detail}")
 
 
+def guards(api: ApiServer, wanted: Callable[[], Sequence[Json]]) -> Iterator[Finding]:
+    """Does the API server itself keep who may change places and classes?"""
+    from webhook.guards import differences
+
+    found = differences(list(wanted()), api)
+    for line in found:
+        yield Finding(
+            "guards", Health.WARNING, line, "`bailiwick guards` prints what should be there, for kubectl apply"
+        )
+    if not found:
+        yield Finding("guards", Health.GOOD, "places and classes are kept by native policies, as declared")
+
+
 def places(api: ApiServer, label: str) -> Iterator[Finding]:
     """Do the nodes say where they are?"""
     nodes = api.get("/api/v1/nodes", {"limit": "500"}).get("items") or ()
     silent = [node["metadata"]["name"] for node in nodes if label not in (node["metadata"].get("labels") or {})]
     if silent:
         shown = ", ".join(silent[:5]) + (" ..." if len(silent) > 5 else "")
-        hint = f"label them with `{label}`; pods of classes with residency can't run there"
+        hint = f"`bailiwick nodes label` writes `{label}` and says why not; no pod of a class with residency runs there"
         yield Finding("node places", Health.WARNING, f"{len(silent)} of {len(nodes)} without a place: {shown}", hint)
     else:
         yield Finding("node places", Health.GOOD, f"{len(nodes)} nodes, all with a place")

@@ -18,11 +18,16 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bailiwick import command
+from policies.guards import Guarding
 from policies.guards.native import NAMESPACES, NODES
 from tests.cluster.bed import layout
 from tests.cluster.bed.cluster import Cluster, Json, Reply, User
 from tests.cluster.bed.control_plane import ControlPlane
 from tests.policies.guards.attempts import ATTEMPTS, KEYS, PROFILE, Attempt
+from webhook.apiserver import ApiServer
+from webhook.doctor import guards
+from webhook.guards import guards_of
+from webhook.registration import ALWAYS_EXEMPT_NAMESPACES
 
 pytestmark = pytest.mark.cluster
 
@@ -188,6 +193,27 @@ def test_what_is_installed_is_compared(guarded: Guarded) -> None:
         guarded.cluster.request("DELETE", path)
         again: Json = {"metadata": {"name": "bailiwick-classes"}, "spec": binding["spec"]}
         guarded.cluster.request("POST", path.rpartition("/")[0], again).ok()
+
+
+def test_the_doctor_compares_them(guarded: Guarded) -> None:
+    """What `guards --check` finds, `doctor` finds, too, and says what to do."""
+    api = ApiServer.connect(str(guarded.cluster.kubeconfig))
+    (good,) = guards(api, lambda: guards_of(PROFILE))
+    assert good.health == "good"
+    (first, *_) = guards(api, lambda: guards_of({"cluster": "another"}))
+    assert (first.health, first.detail) == ("warning", "ValidatingAdmissionPolicy `bailiwick-places` has been changed")
+    assert "bailiwick guards" in first.hint
+
+
+def test_the_api_server_makes_its_own_namespaces_as_one_who_may(guarded: Guarded, local_control_plane: Any) -> None:
+    """kube-system and its like are made by a user whom every guard of infrastructure lets through."""
+    made = {
+        event["objectRef"]["name"]: event["user"]["username"]
+        for event in local_control_plane.audit_events()
+        if event["verb"] == "create" and event.get("objectRef", {}).get("resource") == "namespaces"
+    }
+    assert {made[name] for name in ALWAYS_EXEMPT_NAMESPACES} == {"system:apiserver"}
+    assert "system:apiserver" in Guarding.of(PROFILE).infrastructure.users
 
 
 def test_a_kubelet_works_on_and_cannot_place_itself(guarded: Guarded, local_control_plane: ControlPlane) -> None:

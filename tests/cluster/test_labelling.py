@@ -11,9 +11,11 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 from click.testing import CliRunner, Result
@@ -22,6 +24,7 @@ from bailiwick import command
 from tests.cluster.bed import layout
 from tests.cluster.bed.cluster import Json, write_kubeconfig
 from tests.cluster.bed.control_plane import ControlPlane
+from tests.cluster.bed.processes import Port
 from webhook.guards import guards_of
 
 pytestmark = pytest.mark.cluster
@@ -45,6 +48,7 @@ class Replica:
     process: subprocess.Popen[bytes]
     written: Path
     credential: str  # the id of its token, which stands in every audit event
+    metrics: int = 0  # the port
 
     @property
     def identity(self) -> str:
@@ -53,7 +57,7 @@ class Replica:
         return lines[0].split("bailiwick.nodes ")[1].split()[0] if lines else ""
 
 
-def start(plane: ControlPlane, folder: Path, name: str) -> Replica:
+def start(plane: ControlPlane, folder: Path, name: str, *more: str) -> Replica:
     asked = {"spec": {"expirationSeconds": 3600}}
     path = "/api/v1/namespaces/bailiwick-system/serviceaccounts/bailiwick/token"
     token = plane.request("POST", path, asked).ok()["status"]["token"]
@@ -62,7 +66,7 @@ def start(plane: ControlPlane, folder: Path, name: str) -> Replica:
     config = folder / f"{name}.kubeconfig"
     write_kubeconfig(config, url=plane.url, ca_bundle=plane.ca_bundle, user=name, token=token)
     written = folder / f"{name}.log"
-    line = ["nodes", "--kubeconfig", str(config), "label", "--watch", "--lease-seconds", str(SECONDS)]
+    line = ["nodes", "--kubeconfig", str(config), "label", "--watch", "--lease-seconds", str(SECONDS), *more]
     with written.open("wb") as output:
         process = subprocess.Popen([sys.executable, "-m", "bailiwick", *line], stdout=output, stderr=output, cwd=ROOT)
     return Replica(process, written, f"JTI={claims['jti']}")
@@ -93,7 +97,9 @@ def plane(local_control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFa
 def replicas(plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Replica]]:
     """Two, the first of which leads."""
     folder = tmp_path_factory.mktemp("replicas")
-    found = [start(plane, folder, "first")]
+    with closing(Port()) as free:
+        port = free.number
+    found = [replace(start(plane, folder, "first", "--metrics-port", str(port)), metrics=port)]
     try:
         plane.wait_for("the first to lead", lambda: holder(plane) != "")
         found.append(start(plane, folder, "second"))
@@ -157,6 +163,10 @@ def test_nodes_get_their_places(plane: ControlPlane, replicas: list[Replica], ad
     touched = {name for _, name in writers(plane)}
     assert touched & set(wanted) == {"frankfurt", "preset-wrong", "preset-groundless"}
     fields = plane.request("GET", "/api/v1/nodes/frankfurt").ok()["metadata"]["managedFields"]
+    with urlopen(f"http://127.0.0.1:{replicas[0].metrics}/metrics") as shown:
+        text = shown.read().decode()
+    assert 'bailiwick_node_labels_total{change="replaced"} 1.0' in text
+    assert "bailiwick_node_labels_leading 1.0" in text
     (ours,) = [entry for entry in fields if entry["manager"] == "bailiwick-labeller"]
     assert list(ours["fieldsV1"]["f:metadata"]["f:labels"]) == [f"f:{PLACE}"]
 

@@ -37,6 +37,8 @@ def _checks(rules: Sequence[str], kubeconfig: str | None, state: Path, certifica
     from policies.geography import PLACE_LABEL
     from webhook import doctor as look
     from webhook.apiserver import ApiServer
+    from webhook.declared import declared, profile_of
+    from webhook.guards import guards_of
 
     shown = certificate or state / "tls" / "tls.crt"
     checks = [
@@ -52,6 +54,9 @@ def _checks(rules: Sequence[str], kubeconfig: str | None, state: Path, certifica
         checks.append(look.Check("cluster", partial(look.cluster, api)))
         checks.append(look.Check("registration", partial(look.registration, api)))
         checks.append(look.Check("places", partial(look.places, api, PLACE_LABEL)))
+        checks.append(
+            look.Check("guards", partial(look.guards, api, lambda: guards_of(profile_of(declared(rules, api)))))
+        )
     return checks
 
 

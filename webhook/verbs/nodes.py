@@ -57,7 +57,9 @@ def nodes(
 @click.option(
     "--lease-seconds", default=15.0, show_default=True, help="Until another takes over from one that is gone."
 )
-@click.option("--rate", default=20.0, show_default=True, help="Labels written a second, at most.")
+@click.option(
+    "--rate", type=click.FloatRange(min=0.1), default=20.0, show_default=True, help="Labels written a second, at most."
+)
 @click.option("--metrics-port", type=int, metavar="PORT", help="Serve /metrics here, with --watch.")
 @click.option("-o", "--output", type=OUTPUT, default="table", show_default=True, help="Of what has to change.")
 @click.pass_obj
