@@ -21,7 +21,7 @@ from keymgmt.keys import Algorithm, KeyFacts
 from keymgmt.notes import NoteInvalid, VerifierKey, open_note, sign_note
 from keymgmt.ports import Signer
 from keymgmt.public import Assurance
-from keymgmt.states import State
+from keymgmt.states import MAY, State
 from keymgmt.transit.site import REGION_URN
 from keymgmt.written import Encoded, Purpose, Region, Stamp, Strict, VersionDoc, fault, version_fields
 
@@ -84,6 +84,37 @@ class ServerClaim(Strict):
     permissions: dict[Text, list[Text]]  # what they may do to each path that could move or end a key
 
 
+class AttributesClaim(Strict):
+    """What a module says of one private key, in the words of PKCS#11."""
+
+    sensitive: Annotated[bool, Field(strict=True)]
+    always_sensitive: Annotated[bool, Field(strict=True)]
+    extractable: Annotated[bool, Field(strict=True)]
+    never_extractable: Annotated[bool, Field(strict=True)]
+    local: Annotated[bool, Field(strict=True)]
+    modifiable: Annotated[bool, Field(strict=True)]
+
+    @property
+    def stayed(self) -> bool:
+        """Whether the key was made there, cannot leave, and never could."""
+        kept = self.sensitive and self.always_sensitive and self.never_extractable and self.local
+        return kept and not self.extractable
+
+
+class ModuleClaim(Strict):
+    """A hardware module's token, as it describes itself."""
+
+    library: Text
+    library_version: Text
+    manufacturer: Text
+    model: Text
+    serial: Annotated[str, Field(pattern="^(?:[0-9a-f]{2})*$", max_length=64)]
+    token: Text
+    firmware: Text
+    hardware_slot: Annotated[bool, Field(strict=True)]  # the slot says that it is a device
+    keys: dict[str, AttributesClaim]  # by key id; what was destroyed has none
+
+
 class ApproversClaim(Strict):
     """Who must agree before a key is revoked or destroyed."""
 
@@ -101,7 +132,8 @@ class Statement(Strict):
     generation: Annotated[int, Field(ge=1, strict=True)]
     keys: Annotated[list[KeyClaim], Field(min_length=1)]
     approvals: ApproversClaim | None  # None: nobody can, or the key service decides
-    server: ServerClaim | None  # None: no key service, the keys lie in a file
+    server: ServerClaim | None  # None: no key service
+    module: ModuleClaim | None  # None: no module; neither: the keys lie in a file
     nonce: Nonce
     issued: Stamp
 
@@ -225,9 +257,16 @@ def _check_assurance(statement: Statement) -> None:
         if not is_software and loose:
             raise AttestationInvalid(f"key `{key.purpose}` could leave or be deleted, and says it is no software key")
         if is_software and not key.exportable:
-            raise AttestationInvalid(f"key `{key.purpose}` lies in a file and says it cannot be copied")
+            raise AttestationInvalid(f"key `{key.purpose}` lies in software and says it cannot be copied")
+    _check_service(statement)
+    if statement.module is not None:
+        _check_module(statement, statement.module)
+
+
+def _check_service(statement: Statement) -> None:
     server = statement.server
-    if (server is None) != is_software and statement.assurance != "hardware":
+    place = "service" if server else "hardware" if statement.module and statement.module.hardware_slot else "software"
+    if statement.assurance != place or (server and statement.module):
         raise AttestationInvalid(f"assurance `{statement.assurance}` does not fit the place that is named")
     if server and _lineage(statement.region, server) != statement.lineage:
         raise AttestationInvalid("the keys' lineage is not that of the key service that is named")
@@ -235,6 +274,18 @@ def _check_assurance(statement: Statement) -> None:
         raise AttestationInvalid("the server was recognised as another region's")
     if server and (server.replicates and not server.local_mount):
         raise AttestationInvalid("the key service replicates, and the mount is not local to the region")
+
+
+def _check_module(statement: Statement, module: ModuleClaim) -> None:
+    parts = (statement.region.encode(), bytes.fromhex(module.serial), module.token.encode())
+    lineage = hashlib.sha256(fields(b"bailiwick/pkcs11/v1", *parts)).digest()[:LINEAGE_SIZE]
+    if to_base64url(lineage) != statement.lineage:
+        raise AttestationInvalid("the keys' lineage is not that of the token that is named")
+    used = {key.key_id for key in statement.facts() if MAY[key.state]}
+    if not used <= module.keys.keys() or not all(module.keys[key_id].stayed for key_id in used):
+        raise AttestationInvalid("a key was not made in the token, could leave it or once could, or is not described")
+    if not module.keys.keys() <= {key.key_id for key in statement.facts()}:
+        raise AttestationInvalid("the token describes a key that is not in the statement")
 
 
 def _lineage(region: str, server: ServerClaim) -> str:

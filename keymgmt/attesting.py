@@ -1,23 +1,29 @@
-"""What a file keyring and a Transit keyring say of themselves, as one statement. The rim of `keymgmt.attestation`.
+"""What a keyring of any kind says of itself, as one statement. The rim of `keymgmt.attestation`.
 
 A key service is asked anew: nothing that was remembered is attested.
 """
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from datetime import datetime
 from typing import Protocol
 
+from keymgmt.approvals import ApprovalPolicy
 from keymgmt.attestation import (
     PURPOSE,
     ApproversClaim,
+    AttributesClaim,
     KeyClaim,
+    ModuleClaim,
     Statement,
     attester_name,
     sign_statement,
     version_claims,
 )
 from keymgmt.canonical import stamp, to_base64url
+from keymgmt.choosing import AnyKeyring
 from keymgmt.errors import NoSuchKey
+from keymgmt.hardware.keyring import Pkcs11Keyring
 from keymgmt.keyring import FileKeyring
 from keymgmt.keys import Algorithm, KeyFacts
 from keymgmt.ports import Signer
@@ -43,12 +49,14 @@ def attester(keyring: Attesting) -> Signer:
         raise NoSuchKey(f"region `{keyring.region}` has no active key to attest with; {NONE}") from error
 
 
-def attest(keyring: FileKeyring | TransitKeyring, *, nonce: str, now: datetime, jurisdiction: str = "") -> bytes:
+def attest(keyring: AnyKeyring, *, nonce: str, now: datetime, jurisdiction: str = "") -> bytes:
     """The signed statement. Raises NoSuchKey, KeyServiceError, KeyUnfit, SignerUnavailable, AttestationInvalid."""
     if isinstance(keyring, FileKeyring):
         statement = file_statement(keyring, nonce, now)
-    else:
+    elif isinstance(keyring, TransitKeyring):
         statement = transit_statement(keyring, nonce, now, jurisdiction)
+    else:
+        statement = module_statement(keyring, nonce, now, jurisdiction)
     return sign_statement(statement, attester(keyring))
 
 
@@ -63,13 +71,10 @@ def file_statement(keyring: FileKeyring, nonce: str, now: datetime) -> Statement
         assurance=keyring.assurance,
         lineage=to_base64url(keys[0].lineage),
         generation=keyring.generation,
-        keys=[_file_claim(purpose, versions) for purpose, versions in _by_purpose(keys).items()],
-        approvals=ApproversClaim(
-            needed=policy.needed, approvers={name: to_base64url(key) for name, key in policy.approvers.items()}
-        )
-        if policy
-        else None,
+        keys=[_copyable(purpose, purpose, versions) for purpose, versions in _by_purpose(keys).items()],
+        approvals=_approvers(policy),
         server=None,
+        module=None,
         nonce=nonce,
         issued=stamp(now),
     )
@@ -102,15 +107,52 @@ def transit_statement(keyring: TransitKeyring, nonce: str, now: datetime, jurisd
         keys=claims,
         approvals=None,
         server=server,
+        module=None,
         nonce=nonce,
         issued=stamp(now),
     )
 
 
-def _file_claim(purpose: str, versions: list[KeyFacts]) -> KeyClaim:
+def module_statement(keyring: Pkcs11Keyring, nonce: str, now: datetime, jurisdiction: str) -> Statement:
+    """What the module says, now. One that does not say that it is a device is software: its keys can be copied."""
+    about, attributes = keyring.described()
+    keys = keyring.keys()
+    labels = keyring.labels
+    make = _kept if about.hardware_slot else _copyable
+    described = {key_id: AttributesClaim(**asdict(said)) for key_id, said in attributes.items()}
+    return Statement(
+        region=keyring.region,
+        jurisdiction=jurisdiction,
+        assurance=keyring.assurance,
+        lineage=to_base64url(keys[0].lineage),
+        generation=keyring.generation,
+        keys=[make(purpose, labels[purpose], versions) for purpose, versions in _by_purpose(keys).items()],
+        approvals=_approvers(keyring.approvals),
+        server=None,
+        module=ModuleClaim(**asdict(about), keys=described),
+        nonce=nonce,
+        issued=stamp(now),
+    )
+
+
+def _approvers(policy: ApprovalPolicy | None) -> ApproversClaim | None:
+    if policy is None:
+        return None
+    approvers = {name: to_base64url(key) for name, key in policy.approvers.items()}
+    return ApproversClaim(needed=policy.needed, approvers=approvers)
+
+
+def _kept(purpose: str, name: str, versions: list[KeyFacts]) -> KeyClaim:
+    """A key that stays where it was made; whoever has the PIN can end it, and the token says so by itself."""
+    return _copyable(purpose, name, versions).model_copy(
+        update={"exportable": False, "plaintext_backup": False, "deletion_allowed": False}
+    )
+
+
+def _copyable(purpose: str, name: str, versions: list[KeyFacts]) -> KeyClaim:
     return KeyClaim(
         purpose=purpose,
-        name=purpose,
+        name=name,
         algorithm=Algorithm(versions[-1].algorithm),
         exportable=True,
         plaintext_backup=True,

@@ -121,13 +121,28 @@ def action_bytes(document: KeyringDoc, key_id: str, change: Change) -> bytes:
     )
 
 
-def approved_by(document: KeyringDoc, key_id: str, change: Change, votes: Sequence[Approval], now: datetime) -> Quorum:
-    """The quorum for a change, by the keyring's own approvers, never used before. Raises NotApproved."""
+def approvers_of(document: KeyringDoc) -> ApprovalPolicy | None:
+    """Who the keyring itself says may approve; None when nobody was declared."""
+    declared = document.approvals
+    if declared is None:
+        return None
+    approvers = {name: from_base64url(key) for name, key in declared.approvers.items()}
+    return ApprovalPolicy(approvers, declared.needed)
+
+
+def approved_by(
+    document: KeyringDoc,
+    key_id: str,
+    change: Change,
+    votes: Sequence[Approval],
+    policy: ApprovalPolicy | None,
+    now: datetime,
+) -> Quorum:
+    """The quorum for a change, never used before. Raises NotApproved, NoSuchKey."""
     action = action_bytes(document, key_id, change)
-    if document.approvals is None:
+    if policy is None:
         raise NotApproved(f"the keyring of `{document.region}` has no approvers, so nobody can {change} its keys")
-    approvers = {name: from_base64url(key) for name, key in document.approvals.approvers.items()}
-    quorum = ApprovalPolicy(approvers, document.approvals.needed).verify(action, votes, now)
+    quorum = policy.verify(action, votes, now)
     if to_base64url(quorum.nonce) in document.spent:
         raise NotApproved("these approvals were used already; ask for new ones")
     return quorum

@@ -15,6 +15,8 @@ from pydantic import Field, ValidationError, model_validator
 from keymgmt.approvals import ApprovalPolicy
 from keymgmt.book import uses_beside
 from keymgmt.errors import KeyManagementError
+from keymgmt.hardware.keyring import Pkcs11Keyring
+from keymgmt.hardware.token import TokenSite
 from keymgmt.keyring import FileKeyring
 from keymgmt.kms.settings import FileSettings
 from keymgmt.regular import open_regular
@@ -24,6 +26,7 @@ from keymgmt.unlock import Credential, KeyFile, Unlock
 from keymgmt.uses import BothUses, FileUses, KeyUses
 from keymgmt.written import Purpose, Region, fault
 
+AnyKeyring = FileKeyring | TransitKeyring | Pkcs11Keyring
 LARGEST = 1 << 20  # bytes
 
 
@@ -38,6 +41,15 @@ class ServiceSettings(TransitSettings):
 
     keys: Annotated[dict[Purpose, str], Field(min_length=1)]
     uses: Path | None = None  # where every use of a private key is recorded, for `reconcile`
+
+
+class TokenSettings(Door):
+    """A hardware module's token, and which of its key pairs serves what."""
+
+    module: Path
+    token: Annotated[str, Field(min_length=1)]
+    pin_file: Path
+    keys: Annotated[dict[Purpose, str], Field(min_length=1)]  # purpose to label
 
 
 class ApprovalSettings(Door):
@@ -56,19 +68,20 @@ class KeyringFile(Door):
     jurisdiction: str = ""
     file: FileSettings | None = None
     transit: ServiceSettings | None = None
+    pkcs11: TokenSettings | None = None
     approvals: ApprovalSettings | None = None
     book: Path | None = None  # where uses are written down until a log takes them up; beside the keyring otherwise
 
     @model_validator(mode="after")
     def _is_one(self) -> "KeyringFile":
-        if (self.file is None) == (self.transit is None):
-            raise ValueError("name exactly one of file, transit")
+        if sum(one is not None for one in (self.file, self.transit, self.pkcs11)) != 1:
+            raise ValueError("name exactly one of file, transit, pkcs11")
         if self.file and self.approvals:
             raise ValueError("a file keyring has approvers of its own")
         return self
 
     def policy(self) -> ApprovalPolicy | None:
-        """Who must agree to transfers out of a key service's region. Raises KeyringSettingsInvalid."""
+        """Who must agree, where the keyring does not say itself. Raises KeyringSettingsInvalid."""
         if self.approvals is None:
             return None
         try:
@@ -81,12 +94,19 @@ class KeyringFile(Door):
         """Where the book of uses lies; for a key service without one, beside these settings, in that folder."""
         return self.book or uses_beside(self.file.directory if self.file else beside, self.region)
 
-    def connect(self, environment: Mapping[str, str], uses: KeyUses | None = None) -> FileKeyring | TransitKeyring:
+    def connect(self, environment: Mapping[str, str], uses: KeyUses | None = None) -> AnyKeyring:
         """The keyring; `uses` gets every use of a private key. Raises KeyManagementError by kind."""
         if self.file:
             key_file = self.file.key_file
             unlock: Unlock = KeyFile(key_file) if key_file else Credential(self.file.credential, environment)
             return FileKeyring.open(self.file.directory, self.region, unlock=unlock, uses=uses)
+        if self.pkcs11:
+            module = self.pkcs11
+            site = TokenSite(self.region, module.module, module.token, module.pin_file, module.keys)
+            return Pkcs11Keyring.connect(site, uses=uses, approvals=self.policy())
+        return self._service(uses)
+
+    def _service(self, uses: KeyUses | None) -> TransitKeyring:
         assert self.transit is not None  # exactly one is there
         try:
             site = self.transit.site(self.region, self.transit.keys)

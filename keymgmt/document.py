@@ -60,7 +60,7 @@ class KeyringDoc(Strict):
     """The whole file."""
 
     schema_: Literal["bailiwick.dev/keyring/v1"] = Field(alias="schema")
-    assurance: Literal["software"]
+    assurance: Literal["software", "hardware"]
     region: Region
     jurisdiction: str
     lineage: Encoded

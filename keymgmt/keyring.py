@@ -174,11 +174,7 @@ class FileKeyring:
     @property
     def approvals(self) -> ApprovalPolicy | None:
         """Who must agree to what can't be taken back; None when nobody was declared."""
-        declared = self._document.approvals
-        if declared is None:
-            return None
-        approvers = {name: from_base64url(key) for name, key in declared.approvers.items()}
-        return ApprovalPolicy(approvers, declared.needed)
+        return changes.approvers_of(self._document)
 
     @property
     def head(self) -> Head:
@@ -198,6 +194,10 @@ class FileKeyring:
     def keys(self) -> tuple[KeyFacts, ...]:
         """Every version of every key, oldest first."""
         return tuple(facts(self._document, entry) for entry in self._document.keys)
+
+    def public_document(self) -> bytes:
+        """What `<region>.public.json` holds: enough for `PublicKeyring` to seal without any secret."""
+        return _public(self._document)
 
     def signer(self, purpose: str, name: str) -> material.KeyringSigner:
         """Signs with the active version of now, under a note name. Raises NoSuchKey."""
@@ -299,7 +299,7 @@ class FileKeyring:
         given: list[Quorum] = []
 
         def apply(document: KeyringDoc) -> tuple[KeyringDoc, str]:
-            given.append(changes.approved_by(document, key_id, change, votes, now))
+            given.append(changes.approved_by(document, key_id, change, votes, changes.approvers_of(document), now))
             return changes.with_spent(changes.changed(document, key_id, change), given[0]), key_id
 
         self._change(change, apply)

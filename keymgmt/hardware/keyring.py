@@ -1,45 +1,72 @@
-"""A region's keys in a hardware module: they sign and open there, and seal here. It declares `assurance: hardware`.
+"""A region's keys in a hardware module: they sign and open there, and seal here.
 
 Guarantees, before the first use and at every refresh: the keys were made in the module, cannot leave it and never
-could; a token that lost versions or has others under their numbers is refused; sealing needs no module; a signature
-is verified before it is handed out. That the module itself lies in the region is the operator's to say.
+could; a token that lost versions, has others under their numbers, or whose register went back is refused; sealing needs
+no module; a signature is verified before it is handed out. It declares `assurance: hardware` where the module's slot
+says that it is a device, `software` where it does not. That the module stands in the region is the operator's to say.
 """
 
 import hashlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from datetime import datetime
-from typing import Literal
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from keymgmt import changes
+from keymgmt.approvals import ApprovalPolicy
 from keymgmt.canonical import fields
+from keymgmt.document import EntryDoc, Head, KeyringDoc, entry_of, extends, facts, head_of
 from keymgmt.envelope import UnverifiedEnvelope, Wrap
-from keymgmt.errors import EnvelopeInvalid, KeyRevoked, KeyServiceError, NoSuchKey, SignerUnavailable
-from keymgmt.hardware.token import FoundKey, Token, TokenSite
+from keymgmt.errors import (
+    EnvelopeInvalid,
+    KeyDestroyed,
+    KeyRevoked,
+    KeyringRolledBack,
+    KeyServiceError,
+    NoSuchKey,
+    SignerUnavailable,
+)
+from keymgmt.hardware.objects import FoundKey, KeyAttributes, ModuleFacts
+from keymgmt.hardware.register import implied, load_register, store_register
+from keymgmt.hardware.token import Token, TokenSite
 from keymgmt.keys import Algorithm, KeyFacts
 from keymgmt.opening import RegionOpener
-from keymgmt.public import encode_public
+from keymgmt.ports import Approval, Quorum
+from keymgmt.public import Assurance, encode_public
 from keymgmt.sealing import RegionSealer
 from keymgmt.secret import Secret
 from keymgmt.signing import RingSigner
-from keymgmt.states import MAY, State, Use
+from keymgmt.states import MAY, Change, State, Use
 from keymgmt.transit.errors import KeyUnfit
 from keymgmt.transit.facts import generation_of, merged
+from keymgmt.uses import KeyUses, recorded, recorded_change
 from keymgmt.wrapping import Recipient, checked_data_key, recipient_of
 
 
 class Pkcs11Keyring:
     """One region's keys, as its token shows them."""
 
-    assurance: Literal["hardware"] = "hardware"
-
-    def __init__(self, token: Token, known: Sequence[KeyFacts] = ()) -> None:
+    def __init__(
+        self,
+        token: Token,
+        known: Sequence[KeyFacts] = (),
+        *,
+        seen: Head | None = None,
+        uses: KeyUses | None = None,
+        approvals: ApprovalPolicy | None = None,
+    ) -> None:
         self._token = token
         self._site = token.site
+        self._uses = uses
+        self.approvals = approvals
         self._lineage = lineage_of(token)
-        self._keys = merged(self.region, known, self._found())
+        self._register: KeyringDoc | None = None
+        self._head = seen
+        self._keys = self._read(known)
         self._generation = generation_of(self._keys)
         self._lock = threading.Lock()
 
@@ -47,12 +74,22 @@ class Pkcs11Keyring:
         return f"Pkcs11Keyring({self._token!r}, {self.region})"
 
     @classmethod
-    def connect(cls, site: TokenSite, *, known: Sequence[KeyFacts] = ()) -> "Pkcs11Keyring":
-        """Log in and read the keys. `known` are facts seen earlier, to notice a restored token.
+    def connect(
+        cls,
+        site: TokenSite,
+        *,
+        known: Sequence[KeyFacts] = (),
+        seen: Head | None = None,
+        uses: KeyUses | None = None,
+        approvals: ApprovalPolicy | None = None,
+    ) -> "Pkcs11Keyring":
+        """Log in and read the keys. `known` and `seen` are what was seen earlier, to notice a restored token.
 
-        Raises KeyServiceError by kind, KeyUnfit, KeyringRolledBack, ExtraMissing.
+        `uses` gets a record of every use and change of a key, before its result leaves. Without `approvals` keys can
+        be rotated and never be revoked or destroyed from here. Raises KeyServiceError by kind, KeyUnfit,
+        KeyringRolledBack, KeyringInvalid, ExtraMissing.
         """
-        return cls(Token(site), known)
+        return cls(Token(site), known, seen=seen, uses=uses, approvals=approvals)
 
     @property
     def region(self) -> str:
@@ -60,9 +97,24 @@ class Pkcs11Keyring:
         return self._site.region
 
     @property
+    def assurance(self) -> Assurance:
+        """`hardware`, if the module says that its slot is a device."""
+        return "hardware" if self._token.about().hardware_slot else "software"
+
+    @property
     def generation(self) -> int:
-        """Grows when a key is rotated, or a version of it withdrawn."""
+        """Grows with every change of a key."""
         return self._generation
+
+    @property
+    def head(self) -> Head | None:
+        """Of the token's register: remember it elsewhere and give it as `seen`. None while there is no register."""
+        return self._head
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """What the key of each purpose is called in the token."""
+        return self._site.keys
 
     def keys(self) -> tuple[KeyFacts, ...]:
         """Every version known of every key, as of the last refresh."""
@@ -71,11 +123,21 @@ class Pkcs11Keyring:
     def refresh(self) -> bool:
         """Read the keys again; True when they changed. Raises as `connect` does, and then nothing has changed."""
         with self._lock:
-            found = merged(self.region, self._keys, self._found())
-            if found == self._keys:
-                return False
-            self._keys, self._generation = found, max(generation_of(found), self._generation + 1)
-            return True
+            return self._refreshed()
+
+    def _refreshed(self) -> bool:
+        found = self._read(self._keys)
+        if found == self._keys:
+            return False
+        self._keys, self._generation = found, max(generation_of(found), self._generation + 1)
+        return True
+
+    def described(self) -> tuple[ModuleFacts, dict[str, KeyAttributes]]:
+        """What the module says of itself, and of each private key by its id, now. Raises as `refresh` does."""
+        self.refresh()
+        found = {(key.label, key.version): key.attributes for key in self._token.find()}
+        named = {key.key_id: found.get((self._site.keys[key.purpose], key.version)) for key in self._keys}
+        return self._token.about(), {key_id: said for key_id, said in named.items() if said is not None}
 
     def public_document(self) -> bytes:
         """What `<region>.public.json` holds: enough for `PublicKeyring` to seal without the module."""
@@ -101,15 +163,30 @@ class Pkcs11Keyring:
         return found
 
     def unwrap(self, envelope: UnverifiedEnvelope, purpose: str, info: bytes) -> Secret:  # noqa: ARG002  # OAEP has none
-        """The data key, opened in the module. Raises EnvelopeInvalid, KeyRevoked, KeyServiceError."""
+        """The data key, opened in the module. Raises EnvelopeInvalid, KeyRevoked, KeyDestroyed, KeyServiceError."""
+        key = self._sealed_under(envelope, purpose)
+        with self._used("decrypt", key):
+            _allow_opening(key)
+            return self._opened(key, envelope)
+
+    def unwrap_in_emergency(self, envelope: UnverifiedEnvelope, purpose: str, info: bytes) -> Secret:  # noqa: ARG002
+        """As `unwrap`, by a revoked version too: for `emergency.EmergencyDesk` alone."""
+        key = self._sealed_under(envelope, purpose)
+        with self._used("decrypt", key):
+            if key.state is not State.REVOKED:
+                _allow_opening(key)
+            return self._opened(key, envelope)
+
+    def _sealed_under(self, envelope: UnverifiedEnvelope, purpose: str) -> KeyFacts:
         key = next((one for one in self._keys if one.id_bytes == envelope.key_id), None)
         if key is None:
             raise EnvelopeInvalid(f"region `{self.region}` never had the key that this envelope names")
         if key.purpose != purpose or key.algorithm != Algorithm.RSA_OAEP or envelope.wrap != Wrap.RSA_OAEP_4096:
             raise EnvelopeInvalid(f"key `{key.key_id}` is for `{key.purpose}`, not for `{purpose}`")
-        if Use.OPEN not in MAY[key.state]:
-            raise KeyRevoked(f"key `{key.key_id}` is {key.state} and opens nothing")
-        data_key = self._token.open(self._site.keys[purpose], key.version, envelope.wrapped)
+        return key
+
+    def _opened(self, key: KeyFacts, envelope: UnverifiedEnvelope) -> Secret:
+        data_key = self._token.open(self._site.keys[key.purpose], key.version, envelope.wrapped)
         if data_key is None:
             raise EnvelopeInvalid("the data key does not open: changed, or sealed for something else")
         return checked_data_key(data_key)
@@ -119,7 +196,8 @@ class Pkcs11Keyring:
         if not any(one.key_id == key.key_id and one.state is State.ACTIVE for one in self._keys):
             raise SignerUnavailable(f"key `{key.key_id}` is no longer active; ask the keyring for the active one")
         try:
-            signature = self._token.sign(self._site.keys[key.purpose], key.version, message)
+            with self._used("sign", key):
+                signature = self._token.sign(self._site.keys[key.purpose], key.version, message)
             Ed25519PublicKey.from_public_bytes(key.public).verify(signature, message)
         except KeyServiceError as error:
             raise SignerUnavailable(f"key `{key.key_id}` signed nothing: {error}") from error
@@ -129,14 +207,73 @@ class Pkcs11Keyring:
 
     def rotate(self, purpose: str, now: datetime, algorithm: Algorithm | None = None) -> KeyFacts:
         """A new active version, made in the module; `algorithm` for the first. Raises NoSuchKey, KeyServiceError."""
+
+        def apply(document: KeyringDoc) -> tuple[KeyringDoc, str]:
+            grown, key_id = self._staged(document, purpose, now, algorithm)
+            return changes.activated(grown, key_id), key_id
+
+        return self._change("rotate", apply)
+
+    def stage(self, purpose: str, now: datetime, algorithm: Algorithm | None = None) -> KeyFacts:
+        """A new version that others can learn of before it is used. Raises as `rotate` does."""
+        return self._change("stage", lambda document: self._staged(document, purpose, now, algorithm))
+
+    def activate(self, key_id: str) -> KeyFacts:
+        """Make a staged version the active one; the one before is retired. Raises NoSuchKey, TransitionRefused."""
+        return self._change("activate", lambda document: (changes.activated(document, key_id), key_id))
+
+    def action(self, change: Change, key_id: str) -> bytes:
+        """What approvers sign to have a key revoked or destroyed: canonical JSON. Raises NoSuchKey."""
+        return changes.action_bytes(self._registered(), key_id, change)
+
+    def revoke(self, key_id: str, votes: Sequence[Approval], now: datetime) -> Quorum:
+        """Never use a key again; it stays in the token. Raises NotApproved, NoSuchKey, TransitionRefused."""
+        return self._approved(Change.REVOKE, key_id, votes, now)
+
+    def destroy(self, key_id: str, votes: Sequence[Approval], now: datetime) -> Quorum:
+        """Remove a key from the token, and with it all that was sealed to it. Raises as `revoke` does."""
+        return self._approved(Change.DESTROY, key_id, votes, now)
+
+    def _approved(self, change: Change, key_id: str, votes: Sequence[Approval], now: datetime) -> Quorum:
+        given: list[Quorum] = []
+
+        def apply(document: KeyringDoc) -> tuple[KeyringDoc, str]:
+            given.append(changes.approved_by(document, key_id, change, votes, self.approvals, now))
+            return changes.with_spent(changes.changed(document, key_id, change), given[0]), key_id
+
+        self._change(change, apply)
+        return given[0]
+
+    def _change(self, operation: str, apply: Callable[[KeyringDoc], tuple[KeyringDoc, str]]) -> KeyFacts:
+        """Apply a change to what the token says now. A key that is destroyed is gone before the register says so."""
+        with self._lock:
+            self._refreshed()
+            before = self._registered()
+            wanted, key_id = apply(before)
+            grown = changes.next_generation(before, wanted)
+            key = facts(grown, changes.entry_by_id(grown, key_id))
+            with self._changing(operation, key):
+                if key.state is State.DESTROYED:
+                    self._token.destroy(self._site.keys[key.purpose], key.version)
+                store_register(self._token, grown)
+            self._refreshed()
+        return key
+
+    def _staged(
+        self, document: KeyringDoc, purpose: str, now: datetime, algorithm: Algorithm | None
+    ) -> tuple[KeyringDoc, str]:
         label = self._site.keys.get(purpose)
-        versions = [key for key in self._keys if key.purpose == purpose]
-        kind = Algorithm(versions[-1].algorithm) if versions else algorithm
+        versions = [entry for entry in document.keys if entry.purpose == purpose]
+        kind = versions[-1].algorithm if versions else algorithm
         if label is None or kind is None:
             raise NoSuchKey(f"region `{self.region}` has no key for `{purpose}` in `{self._site.token}`")
-        self._token.generate(label, kind, versions[-1].version + 1 if versions else 1, now)
-        self.refresh()
-        return self._active(purpose, kind)
+        # what lies there and was never registered, since a crash came in between, keeps its number
+        there = [key.version for key in self._token.find() if key.label == label]
+        version = max([*there, *(entry.version for entry in versions)], default=0) + 1
+        self._token.generate(label, kind, version, now)
+        made = next(key for key in self._token.find() if (key.label, key.version) == (label, version))
+        key = self._facts(made, purpose, State.STAGED)
+        return changes.with_entry(document, entry_of(key, None)), key.key_id
 
     def _active(self, purpose: str, algorithm: Algorithm) -> KeyFacts:
         for key in self._keys:
@@ -147,27 +284,81 @@ class Pkcs11Keyring:
         known = ", ".join(sorted(self._site.keys))
         raise NoSuchKey(f"region `{self.region}` has no active key for `{purpose}`; it has keys for: {known}")
 
-    def _found(self) -> tuple[KeyFacts, ...]:
+    def _read(self, known: Sequence[KeyFacts]) -> tuple[KeyFacts, ...]:
+        """Every version, as token and register say. Raises KeyUnfit, KeyringRolledBack, KeyringInvalid."""
         purposes = {label: purpose for purpose, label in self._site.keys.items()}
-        found = self._token.find()
-        latest = {key.label: key.version for key in found}  # oldest first, so the last one stays
-        return tuple(self._facts(key, purposes[key.label], is_latest=latest[key.label] == key.version) for key in found)
+        there = [(purposes[key.label], key) for key in self._token.find()]
+        register = load_register(self._token)
+        if self._head is not None and (register is None or not extends(register, self._head)):
+            raise KeyringRolledBack(
+                f"the register of `{self._site.token}` does not follow from what was seen; find out who restored it"
+            )
+        if register is None:
+            return self._unregistered(there, known)
+        states = {(entry.purpose, entry.version): entry for entry in register.keys}
+        found = {
+            (purpose, key.version): self._facts(key, purpose, states[purpose, key.version].state)
+            for purpose, key in there
+            if (purpose, key.version) in states
+        }
+        mine = [entry for entry in register.keys if entry.purpose in self._site.keys]
+        keys = merged(self.region, known, [self._entry(register, entry, found) for entry in mine])
+        self._register, self._head = register, head_of(register)
+        return keys
 
-    def _facts(self, key: FoundKey, purpose: str, *, is_latest: bool) -> KeyFacts:
+    def _unregistered(self, there: Sequence[tuple[str, FoundKey]], known: Sequence[KeyFacts]) -> tuple[KeyFacts, ...]:
+        newest = {purpose: key.version for purpose, key in there}  # oldest first, so the last one stays
+        found = [
+            self._facts(key, purpose, State.ACTIVE if newest[purpose] == key.version else State.RETIRED)
+            for purpose, key in there
+        ]
+        return merged(self.region, known, found)
+
+    def _entry(self, register: KeyringDoc, entry: EntryDoc, found: dict[tuple[str, int], KeyFacts]) -> KeyFacts:
+        """A registered version, as it is: without its key it opens nothing, and the newest one cannot just be gone."""
+        written = facts(register, entry)
+        key = found.get((entry.purpose, entry.version))
+        if key is not None and key.key_id == written.key_id:
+            return written
+        newest = max(one.version for one in register.keys if one.purpose == entry.purpose)
+        may_go = entry.state in {State.DESTROYED, State.REVOKED} or entry.version < newest
+        if key is not None or not may_go:
+            raise KeyringRolledBack(
+                f"key {written.address} of `{self.region}` is not the one in the token's register: "
+                "an older state was restored or the key was replaced; find out who did it"
+            )
+        return written if entry.state is State.DESTROYED else replace(written, state=State.REVOKED)
+
+    def _registered(self) -> KeyringDoc:
+        return self._register or implied(self.region, self._lineage, self._keys)
+
+    def _used(self, operation: str, key: KeyFacts) -> AbstractContextManager[None]:
+        return nullcontext() if self._uses is None else recorded(self._uses, operation, key)
+
+    def _changing(self, operation: str, key: KeyFacts) -> AbstractContextManager[None]:
+        return nullcontext() if self._uses is None else recorded_change(self._uses, operation, key)
+
+    def _facts(self, key: FoundKey, purpose: str, state: State) -> KeyFacts:
         name = f"`{key.label}` version {key.version} of `{self.region}`"
-        if key.broken:
-            raise KeyUnfit(f"key {name} is wrong in {', '.join(key.broken)}: it could have left; make a new one")
+        if broken := key.attributes.broken:
+            raise KeyUnfit(f"key {name} is wrong in {', '.join(broken)}: it could have left; make a new one")
         if key.algorithm is None or not key.public:
             raise KeyUnfit(f"key {name} is neither RSA nor Ed25519; make a new one")
-        state = State.ACTIVE if is_latest else State.RETIRED
-        facts = KeyFacts(
+        found = KeyFacts(
             self._lineage, self.region, purpose, key.algorithm, key.version, key.created, state, key.public
         )
         try:
-            recipient_of(facts)
+            recipient_of(found)
         except ValueError as error:
             raise KeyUnfit(f"key {name} is not RSA-4096; make a new one") from error
-        return facts
+        return found
+
+
+def _allow_opening(key: KeyFacts) -> None:
+    if key.state is State.DESTROYED:
+        raise KeyDestroyed(f"key `{key.key_id}` was destroyed; what was sealed to it is gone")
+    if Use.OPEN not in MAY[key.state]:
+        raise KeyRevoked(f"key `{key.key_id}` is {key.state} and opens nothing")
 
 
 def lineage_of(token: Token) -> bytes:

@@ -1,30 +1,37 @@
 """One token of a PKCS#11 module: finds keys, makes them so that they cannot leave, uses them where they are.
 
 Guarantees: one call at a time; a session that broke is opened once more; a PIN that was refused is never tried again
-while the file still holds it; foreign exceptions end here, with their kind and without their data. Private keys are
-made sensitive, unextractable and unmodifiable. A version is told by its id: `bwk1 ‖ u32 version ‖ u64 seconds`.
+while the file still holds it; foreign exceptions end here, with their kind and without their data. What lies in a token
+is `hardware.objects`' business.
 """
 
 import hashlib
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 from keymgmt.errors import KeyManagementError
 from keymgmt.hardware.errors import ExtraMissing, ModuleUnavailable, PinRefused, TokenMissing
 from keymgmt.hardware.oaep import unpadded
+from keymgmt.hardware.objects import (
+    FoundKey,
+    ModuleFacts,
+    described,
+    generate,
+    id_bytes,
+    module_facts,
+    notes,
+    objects,
+    replace_note,
+    version_of,
+)
 from keymgmt.keys import REGION_NAME, Algorithm
 from keymgmt.regular import open_regular
 from keymgmt.secret import Secret
 
-MAGIC = b"bwk1"
-ID_SIZE = 16
-ED25519_OID = bytes.fromhex("06032b6570")  # 1.3.101.112 as DER
-ED25519_NAMES = {ED25519_OID, b"\x13\x0cedwards25519"}  # PKCS#11 3.0 has both spellings
-PROMISES = ("SENSITIVE", "ALWAYS_SENSITIVE", "NEVER_EXTRACTABLE", "LOCAL")  # must be true
 Result = TypeVar("Result")
 
 
@@ -43,23 +50,6 @@ class TokenSite:
             raise ValueError("a token needs a region name and at least one key")
 
 
-@dataclass(frozen=True, slots=True)
-class FoundKey:
-    """A private key as the token describes it."""
-
-    label: str
-    version: int
-    created: datetime
-    algorithm: Algorithm | None  # None: of a kind that is not used here
-    public: bytes  # raw, or SPKI as DER
-    broken: tuple[str, ...]  # promises that it does not keep
-
-
-def id_bytes(version: int, created: datetime) -> bytes:
-    """The id that tells a version."""
-    return MAGIC + version.to_bytes(4, "big") + int(created.timestamp()).to_bytes(8, "big")
-
-
 class Token:
     """A way to one token, opened when it is needed."""
 
@@ -68,6 +58,7 @@ class Token:
         self._lock = threading.Lock()
         self._session: Any = None
         self._serial = b""
+        self._facts: ModuleFacts | None = None
         self._refused = b""  # digest of a PIN that was refused
         self._oaep_here: bool | None = None  # whether the padding is taken off here; None: not known yet
 
@@ -90,17 +81,31 @@ class Token:
     def generate(self, label: str, algorithm: Algorithm, version: int, created: datetime) -> None:
         """A new key pair that cannot leave. Raises KeyServiceError."""
         name = id_bytes(version, created)
-        self._call(lambda session: _generated(session, label, algorithm, name))
+        self._call(lambda session: generate(session, label, algorithm, name))
 
     def destroy(self, label: str, version: int) -> None:
         """Remove a version, both halves. Raises KeyServiceError."""
 
         def remove(session: Any) -> None:
-            for one in (*_objects(session, label, private=True), *_objects(session, label, private=False)):
-                if _version(one) == version:
+            for one in (*objects(session, label, private=True), *objects(session, label, private=False)):
+                if version_of(one) == version:
                     one.destroy()
 
         self._call(remove)
+
+    def about(self) -> ModuleFacts:
+        """What module and token say of themselves, as of the login."""
+        found = self._call(lambda _session: self._facts)
+        assert found is not None  # there is a session
+        return found
+
+    def notes(self, label: str) -> list[bytes]:
+        """The contents of data objects under a label. Raises KeyServiceError."""
+        return self._call(lambda session: notes(session, label))
+
+    def note(self, label: str, content: bytes) -> None:
+        """Keep this one instead; after a crash the old one may lie beside it. Raises KeyServiceError."""
+        self._call(lambda session: replace_note(session, label, content))
 
     def open(self, label: str, version: int, wrapped: bytes) -> Secret | None:
         """RSA-OAEP with SHA-256 by the private key of a version; None when it does not open."""
@@ -157,7 +162,7 @@ class Token:
             raise PinRefused(
                 f"token `{self.site.token}` refuses the PIN in `{self.site.pin_file}`; correct it"
             ) from None
-        self._serial = bytes(token.serial)
+        self._serial, self._facts = bytes(token.serial), module_facts(library, token)
         return self._session
 
     def _pin(self) -> Secret:
@@ -180,10 +185,10 @@ class Token:
 
     def _found(self, session: Any) -> list[FoundKey]:
         return [
-            _described(session, one, label)
+            described(session, one, label)
             for label in self.site.keys.values()
-            for one in _objects(session, label, private=True)
-            if _version(one)
+            for one in objects(session, label, private=True)
+            if version_of(one)
         ]
 
     def _opened(self, key: Any, wrapped: bytes) -> Secret | None:
@@ -218,71 +223,8 @@ def _library() -> Any:
     return pkcs11
 
 
-def _objects(session: Any, label: str, *, private: bool) -> list[Any]:
-    from pkcs11 import Attribute, ObjectClass
-
-    kind = ObjectClass.PRIVATE_KEY if private else ObjectClass.PUBLIC_KEY
-    return list(session.get_objects({Attribute.CLASS: kind, Attribute.LABEL: label}))
-
-
 def _private(session: Any, label: str, version: int) -> Any:
-    for one in _objects(session, label, private=True):
-        if _version(one) == version:
+    for one in objects(session, label, private=True):
+        if version_of(one) == version:
             return one
     raise ModuleUnavailable(f"the token has no version {version} of `{label}` any more; look at its keys")
-
-
-def _id(one: Any) -> bytes:
-    from pkcs11 import Attribute
-
-    return bytes(one[Attribute.ID])
-
-
-def _version(one: Any) -> int:
-    """The version that an object's id tells, or 0 for what is none of ours."""
-    name = _id(one)
-    return int.from_bytes(name[4:8], "big") if len(name) == ID_SIZE and name.startswith(MAGIC) else 0
-
-
-def _described(session: Any, key: Any, label: str) -> FoundKey:
-    from pkcs11 import Attribute, KeyType
-
-    name = _id(key)
-    broken = [word.lower() for word in PROMISES if not key[getattr(Attribute, word)]]
-    broken += ["extractable"] if key[Attribute.EXTRACTABLE] else []
-    kind = key[Attribute.KEY_TYPE]
-    algorithm, public = None, b""
-    if kind is KeyType.RSA:
-        algorithm, public = Algorithm.RSA_OAEP, _rsa(key)
-    elif kind is KeyType.EC_EDWARDS and bytes(key[Attribute.EC_PARAMS]) in ED25519_NAMES:
-        halves = [one for one in _objects(session, label, private=False) if _id(one) == name]
-        point = bytes(halves[0][Attribute.EC_POINT]) if len(halves) == 1 else b""
-        algorithm, public = Algorithm.ED25519, point[-32:]  # an octet string around it, or not
-    created = datetime.fromtimestamp(int.from_bytes(name[8:], "big"), UTC)
-    return FoundKey(label, _version(key), created, algorithm, public, tuple(broken))
-
-
-def _rsa(key: Any) -> bytes:
-    """The public key as the private object has it: a public object could be exchanged."""
-    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
-    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-    from pkcs11 import Attribute
-
-    numbers = [int.from_bytes(key[name], "big") for name in (Attribute.PUBLIC_EXPONENT, Attribute.MODULUS)]
-    public = RSAPublicNumbers(*numbers).public_key()
-    return public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-
-
-def _generated(session: Any, label: str, algorithm: Algorithm, name: bytes) -> None:
-    from pkcs11 import Attribute, KeyType, Mechanism
-
-    signs = algorithm is Algorithm.ED25519
-    kept = {Attribute.SENSITIVE: True, Attribute.EXTRACTABLE: False, Attribute.MODIFIABLE: False}
-    uses = {Attribute.SIGN: signs, Attribute.DECRYPT: not signs, Attribute.UNWRAP: False}
-    public = {Attribute.MODIFIABLE: False, Attribute.WRAP: False}
-    settings = {"id": name, "label": label, "store": True, "public_template": public, "private_template": kept | uses}
-    if signs:
-        domain = session.create_domain_parameters(KeyType.EC_EDWARDS, {Attribute.EC_PARAMS: ED25519_OID}, local=True)
-        domain.generate_keypair(mechanism=Mechanism.EC_EDWARDS_KEY_PAIR_GEN, **settings)
-    else:
-        session.generate_keypair(KeyType.RSA, 4096, **settings)

@@ -57,7 +57,7 @@ def backend_of(settings: KmsSettings, environment: Mapping[str, str] = os.enviro
         found = _transit_backend(settings.region, chosen.transit)
     else:
         assert chosen.pkcs11 is not None  # exactly one is there
-        found = _module_backend(settings.region, chosen.pkcs11)
+        found = _module_backend(settings, chosen.pkcs11)
     if STRENGTH[found.assurance] < STRENGTH[settings.least_assurance]:
         raise AssuranceTooLow(
             f"the keyring declares `{found.assurance}`, and `{settings.least_assurance}` is asked for"
@@ -111,16 +111,23 @@ class _LastRequest:
         return str(found)
 
 
-def _module_backend(region: str, settings: ModuleSettings) -> Backend:
+def _module_backend(whole: KmsSettings, settings: ModuleSettings) -> Backend:
     from keymgmt.hardware.keyring import Pkcs11Keyring
     from keymgmt.hardware.token import TokenSite
+    from keymgmt.transit.errors import KeyUnfit
 
-    site = TokenSite(region, settings.module, settings.token, settings.pin_file, {PURPOSE: settings.label})
+    site = TokenSite(whole.region, settings.module, settings.token, settings.pin_file, {PURPOSE: settings.label})
 
     def connect(seen: Seen) -> Keyring:
-        return Pkcs11Keyring.connect(site, known=seen.keys)
+        ring = Pkcs11Keyring.connect(site, known=seen.keys, seen=seen.head)
+        if STRENGTH[ring.assurance] < STRENGTH[whole.least_assurance]:  # which it says when it is asked
+            raise KeyUnfit(f"token `{settings.token}` is no device, and `{whole.least_assurance}` is asked for")
+        return ring
 
-    return Backend(connect, lambda _keyring: None, waits=True, assurance=Pkcs11Keyring.assurance)
+    def head(keyring: Keyring) -> Head | None:
+        return keyring.head if isinstance(keyring, Pkcs11Keyring) else None
+
+    return Backend(connect, head, waits=True, assurance="hardware")
 
 
 def watch_of(settings: KmsSettings, backend: Backend) -> Watch:

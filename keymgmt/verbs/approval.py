@@ -31,12 +31,9 @@ VOTE = "bailiwick.dev/approval/v1"
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="The request's file.")
 def request(directory: Path, region: str, unlock: "Unlock", change: str, key_id: str, out: Path) -> None:
     """Write down that KEY_ID shall be revoked or destroyed, for approvers to sign."""
-    from keymgmt.canonical import to_base64url
     from keymgmt.states import Change
 
-    action = opened(directory, region, unlock).action(Change(change), key_id)
-    write_file(out, {"schema": REQUEST, "action": action.decode(), "nonce": to_base64url(os.urandom(16))})
-    click.echo(action.decode())
+    write_request(out, opened(directory, region, unlock).action(Change(change), key_id))
 
 
 @click.command("approve")
@@ -70,7 +67,7 @@ def approve_request(path: Path, name: str, key_path: Path, hours: int | None, ou
 def revoke(directory: Path, region: str, unlock: "Unlock", key_id: str, votes: Sequence[Path]) -> None:
     """Never use the version KEY_ID again: it neither seals nor opens, nor does it verify."""
     ring = opened(directory, region, unlock)
-    _done("revoked", key_id, ring.revoke(key_id, [vote_of(path) for path in votes], datetime.now(UTC)))
+    done("revoked", key_id, ring.revoke(key_id, [vote_of(path) for path in votes], datetime.now(UTC)))
 
 
 @click.command()
@@ -80,10 +77,18 @@ def revoke(directory: Path, region: str, unlock: "Unlock", key_id: str, votes: S
 def destroy(directory: Path, region: str, unlock: "Unlock", key_id: str, votes: Sequence[Path]) -> None:
     """Drop the secret part of the version KEY_ID, and with it all that was sealed to it. There is no way back."""
     ring = opened(directory, region, unlock)
-    _done("destroyed", key_id, ring.destroy(key_id, [vote_of(path) for path in votes], datetime.now(UTC)))
+    done("destroyed", key_id, ring.destroy(key_id, [vote_of(path) for path in votes], datetime.now(UTC)))
 
 
-def _done(what: str, key_id: str, quorum: "Quorum") -> None:
+def write_request(out: Path, action: bytes) -> None:
+    """A request for approvals of this action, shown too."""
+    from keymgmt.canonical import to_base64url
+
+    write_file(out, {"schema": REQUEST, "action": action.decode(), "nonce": to_base64url(os.urandom(16))})
+    click.echo(action.decode())
+
+
+def done(what: str, key_id: str, quorum: "Quorum") -> None:
     click.echo(f"{key_id} {what}, approved by {', '.join(quorum.approvers)}")
 
 

@@ -101,6 +101,11 @@ def _shown(statement: "Statement", output: str) -> str:
         return str(yaml.safe_dump(statement.model_dump(mode="json"), sort_keys=False))
     from keymgmt.verbs.listing import described, rendered
 
-    where = "in a file" if statement.server is None else f"{statement.server.url}, {statement.server.cluster_id}"
+    where = "in a file"
+    if statement.server is not None:
+        where = f"{statement.server.url}, {statement.server.cluster_id}"
+    elif statement.module is not None:
+        device = "a device, as it says" if statement.module.hardware_slot else "no device"
+        where = f"token {statement.module.token} of {statement.module.manufacturer}, {device}"
     head = f"holds: {statement.region}, assurance {statement.assurance}, {where}, issued {statement.issued}\n"
     return head + rendered([described(key, statement.assurance) for key in statement.facts()], "table")

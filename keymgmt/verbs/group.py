@@ -8,6 +8,7 @@ import click
 VERBS = {
     "init": ("keymgmt.verbs.lifecycle:init", "make a region's file keyring"),
     "list": ("keymgmt.verbs.listing:listing", "show every version of every key, without any secret"),
+    "publish": ("keymgmt.verbs.publishing:publish", "write the public part of any keyring, for whoever seals"),
     "rotate": ("keymgmt.verbs.lifecycle:rotate", "make a new active version; the one before still opens"),
     "stage": ("keymgmt.verbs.lifecycle:stage", "make a new version that is not used yet"),
     "activate": ("keymgmt.verbs.lifecycle:activate", "use a staged version from now on"),

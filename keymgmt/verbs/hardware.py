@@ -1,16 +1,23 @@
-"""`bailiwick keys hardware`: keys in a PKCS#11 module, made so that they cannot leave it."""
+"""`bailiwick keys hardware`: keys in a PKCS#11 module, made so that they cannot leave it, and their life there."""
 
 import functools
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from keymgmt.verbs.ring import told
+from keymgmt.verbs.approval import done, vote_of, write_request
+from keymgmt.verbs.ring import Mistake, book_of, told
 
 if TYPE_CHECKING:
     from keymgmt.hardware.keyring import Pkcs11Keyring
+    from keymgmt.keys import KeyFacts
+
+_FORMATS = click.Choice(["table", "json", "yaml"])
+_VOTE = click.option("--vote", "votes", multiple=True, type=click.Path(exists=True, path_type=Path), help="Repeatable.")
+_SIGNING = click.option("--signing", is_flag=True, help="The first version is to sign (Ed25519), not seal (RSA-4096).")
 
 
 @click.group()
@@ -19,47 +26,133 @@ def hardware() -> None:
 
 
 def token_options(call: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that name a key in a token; the verb gets its keyring."""
+    """The options that name a token, and a key in it; the verb gets its keyring, and the purpose."""
 
-    @click.option("--region", required=True, help="Whose token.")
-    @click.option("--module", type=click.Path(exists=True, path_type=Path), required=True, help="The module's library.")
-    @click.option("--token", required=True, help="The token's label.")
-    @click.option("--pin-file", type=click.Path(path_type=Path), required=True, help="Holds the user's PIN.")
+    @click.option("--keyring", type=click.Path(path_type=Path), metavar="FILE", help="Settings, `kind: Keyring`; or:")
+    @click.option("--region", help="Whose token.")
+    @click.option("--module", type=click.Path(exists=True, path_type=Path), help="The module's library.")
+    @click.option("--token", help="The token's label.")
+    @click.option("--pin-file", type=click.Path(path_type=Path), help="Holds the user's PIN.")
     @click.option("--purpose", default="etcd", show_default=True, help="What the key is for.")
     @click.option("--label", help="The key pairs' label; as the purpose by default.")
     @functools.wraps(call)
-    def wrapped(
-        region: str, module: Path, token: str, pin_file: Path, purpose: str, label: str | None, **more: Any
-    ) -> Any:
-        from keymgmt.hardware.keyring import Pkcs11Keyring
-        from keymgmt.hardware.token import TokenSite
-
+    def wrapped(purpose: str, **named: Any) -> Any:
+        more = {name: named.pop(name) for name in list(named) if name not in _NAMES}
         with told():
-            site = TokenSite(region, module, token, pin_file, {purpose: label or purpose})
-            return call(Pkcs11Keyring.connect(site), purpose, **more)
+            return call(_chosen(purpose=purpose, **named), purpose, **more)
 
     return wrapped
 
 
+_NAMES = {"keyring", "region", "module", "token", "pin_file", "label"}
+
+
+def _chosen(
+    keyring: Path | None,
+    region: str | None,
+    module: Path | None,
+    token: str | None,
+    pin_file: Path | None,
+    label: str | None,
+    purpose: str,
+) -> "Pkcs11Keyring":
+    from keymgmt.hardware.keyring import Pkcs11Keyring
+    from keymgmt.hardware.token import TokenSite
+
+    if keyring is not None:
+        return _by_settings(keyring)
+    if region is None or module is None or token is None or pin_file is None:
+        raise Mistake("no token is named", "give --keyring FILE, or --region, --module, --token and --pin-file")
+    return Pkcs11Keyring.connect(TokenSite(region, module, token, pin_file, {purpose: label or purpose}))
+
+
+def _by_settings(path: Path) -> "Pkcs11Keyring":
+    from keymgmt.choosing import load_keyring_file
+    from keymgmt.hardware.keyring import Pkcs11Keyring
+
+    settings = load_keyring_file(path)
+    ring = settings.connect(os.environ, book_of(settings.book_folder(path.parent)))
+    if not isinstance(ring, Pkcs11Keyring):
+        raise Mistake(f"`{path}` names no module", "write its settings under `pkcs11`")
+    return ring
+
+
 @hardware.command()
 @token_options
-@click.option("--signing", is_flag=True, help="The first version is to sign (Ed25519), not to seal (RSA-4096).")
+@_SIGNING
 def rotate(ring: "Pkcs11Keyring", purpose: str, signing: bool) -> None:
     """Make a new version, the first one too: from now on the active one. Older versions still open."""
     from datetime import UTC, datetime
 
     from keymgmt.keys import Algorithm
 
-    key = ring.rotate(purpose, datetime.now(UTC), Algorithm.ED25519 if signing else Algorithm.RSA_OAEP)
-    click.echo(f"{key.key_id} {key.purpose} version {key.version} {key.state.value}")
+    _show(ring.rotate(purpose, datetime.now(UTC), Algorithm.ED25519 if signing else Algorithm.RSA_OAEP))
+
+
+@hardware.command()
+@token_options
+@_SIGNING
+def stage(ring: "Pkcs11Keyring", purpose: str, signing: bool) -> None:
+    """Make a new version that others can learn of before it is used."""
+    from datetime import UTC, datetime
+
+    from keymgmt.keys import Algorithm
+
+    _show(ring.stage(purpose, datetime.now(UTC), Algorithm.ED25519 if signing else Algorithm.RSA_OAEP))
+
+
+@hardware.command()
+@token_options
+@click.argument("key_id")
+def activate(ring: "Pkcs11Keyring", purpose: str, key_id: str) -> None:  # noqa: ARG001  # the key is named by its id
+    """Use the staged version KEY_ID from now on; the one before is retired."""
+    _show(ring.activate(key_id))
+
+
+@hardware.command()
+@token_options
+@click.argument("change", type=click.Choice(["revoke", "destroy"]))
+@click.argument("key_id")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="The request's file.")
+def request(ring: "Pkcs11Keyring", purpose: str, change: str, key_id: str, out: Path) -> None:  # noqa: ARG001  # as above
+    """Write down that KEY_ID shall be revoked or destroyed, for approvers to sign with `bailiwick keys approve`."""
+    from keymgmt.states import Change
+
+    write_request(out, ring.action(Change(change), key_id))
+
+
+@hardware.command()
+@token_options
+@click.argument("key_id")
+@_VOTE
+def revoke(ring: "Pkcs11Keyring", purpose: str, key_id: str, votes: Sequence[Path]) -> None:  # noqa: ARG001  # as above
+    """Never use the version KEY_ID again. It stays in the token; the register there says that it is revoked."""
+    from datetime import UTC, datetime
+
+    done("revoked", key_id, ring.revoke(key_id, [vote_of(path) for path in votes], datetime.now(UTC)))
+
+
+@hardware.command()
+@token_options
+@click.argument("key_id")
+@_VOTE
+def destroy(ring: "Pkcs11Keyring", purpose: str, key_id: str, votes: Sequence[Path]) -> None:  # noqa: ARG001  # as above
+    """Remove the version KEY_ID from the token, and with it all that was sealed to it. There is no way back."""
+    from datetime import UTC, datetime
+
+    done("destroyed", key_id, ring.destroy(key_id, [vote_of(path) for path in votes], datetime.now(UTC)))
 
 
 @hardware.command("list")
 @token_options
-@click.option("-o", "--output", type=click.Choice(["table", "json", "yaml"]), default="table", show_default=True)
+@click.option("-o", "--output", type=_FORMATS, default="table", show_default=True)
 def listing(ring: "Pkcs11Keyring", purpose: str, output: str) -> None:  # noqa: ARG001  # every version is of it
     """Show every version of a key in the token, each of them checked: made there, and never able to leave."""
     from keymgmt.verbs.listing import described, rendered
 
     known = ring.keys()
     click.echo(rendered([described(key, ring.assurance) for key in known], output), nl=False)
+
+
+def _show(key: "KeyFacts") -> None:
+    click.echo(f"{key.key_id} {key.purpose} version {key.version} {key.state.value}")

@@ -15,9 +15,9 @@ from keymgmt.errors import KeyManagementError
 if TYPE_CHECKING:
     from keymgmt.approvals import ApprovalPolicy
     from keymgmt.book import UseBook
+    from keymgmt.choosing import AnyKeyring
     from keymgmt.keyring import FileKeyring
     from keymgmt.keys import KeyFacts
-    from keymgmt.transit.keyring import TransitKeyring
     from keymgmt.unlock import Unlock
     from keymgmt.uses import KeyUses
 
@@ -104,7 +104,7 @@ def book_of(folder: Path) -> "UseBook":
 class Chosen:
     """A keyring, and what its settings say beside it."""
 
-    ring: "FileKeyring | TransitKeyring"
+    ring: "AnyKeyring"
     jurisdiction: str
     approvals: "ApprovalPolicy | None"
     uses: "KeyUses"  # where uses are recorded; those of its private keys it records itself

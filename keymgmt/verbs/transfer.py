@@ -1,6 +1,5 @@
 """`bailiwick keys grant`, `transfer`: sealed data goes to another region, if enough people want exactly that."""
 
-import os
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from keymgmt.verbs.approval import REQUEST, read_file, vote_of, write_file
+from keymgmt.verbs.approval import REQUEST, read_file, vote_of, write_request
 from keymgmt.verbs.ring import Mistake, keyring_options, told
 
 if TYPE_CHECKING:
@@ -62,8 +61,7 @@ def grant(
             begins=now,
             expires=now + timedelta(hours=hours),
         ).action()
-    write_file(out, {"schema": REQUEST, "action": action.decode(), "nonce": to_base64url(os.urandom(16))})
-    click.echo(action.decode())
+    write_request(out, action)
 
 
 @click.command()

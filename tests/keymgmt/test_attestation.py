@@ -97,6 +97,7 @@ def service(region: str = "eu-de") -> tuple[Statement, Fixed]:
         keys=[claim],
         approvals=None,
         server=server,
+        module=None,
         nonce=NONCE,
         issued=stamp(NOW),
     )

@@ -320,7 +320,9 @@ class VaultDouble:
                 return self._renewed(name, token)
             case ["auth", "token", "lookup-self"]:
                 left = 0 if token.ends == float("inf") else int(token.ends - self._clock())
-                return data(id=name, ttl=left, renewable=token.renewable)
+                return data(id=name, ttl=left, renewable=token.renewable, policies=["bailiwick", "default"])
+            case ["sys", "capabilities-self"]:
+                return data(**{path: ["read"] for path in request.json()["paths"]})
             case ["transit", action, key]:
                 return self._transit(action, key, request)
         return errors(404, f'no handler for route "{"/".join(parts)}". route entry not found.')

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from audit.verbs.places import log_directory
-from keymgmt.verbs.approval import REQUEST, read_file, vote_fields, vote_of, write_file
+from keymgmt.verbs.approval import REQUEST, read_file, vote_fields, vote_of, write_request
 from keymgmt.verbs.ring import Mistake, keyring_options, told
 from keymgmt.verbs.transfer import PLACE, bound_of
 
@@ -51,8 +51,7 @@ def ask(source: Path, key_id: str, bound: str, reason: str, uses: int, hours: in
         until = now + timedelta(hours=hours)
         meant = bound_of(ring.region, key.purpose, bound)
         action = BreakGlass(meant, to_base64url(key.lineage), key_id, reason, uses, now, until).action()
-    write_file(out, {"schema": REQUEST, "action": action.decode(), "nonce": to_base64url(os.urandom(16))})
-    click.echo(action.decode())
+    write_request(out, action)
 
 
 @break_glass.command("open")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from keymgmt.hardware.token import TokenSite
 MODULE = Path("/usr/lib/softhsm/libsofthsm2.so")
 KEYS = {"etcd": "etcd", "audit-checkpoint": "checkpoint"}
 # made before the module is loaded: it doesn't see later ones
-TOKENS = ("eu-de", "eu-fr", "bad-keys", "short-keys", "pin-trouble", "process")
+TOKENS = ("eu-de", "eu-fr", "bad-keys", "short-keys", "pin-trouble", "process", "device", "contract-de", "contract-fr")
 
 
 @dataclass(frozen=True)
@@ -29,12 +29,33 @@ class SoftHsm:
     def configuration(self) -> Path:
         return self.folder / "softhsm2.conf"
 
-    def site(self, token: str, *, region: str | None = None, pin: str = "987654") -> TokenSite:
+    def site(
+        self,
+        token: str,
+        *,
+        region: str | None = None,
+        pin: str = "987654",
+        module: Path = MODULE,
+        keys: Mapping[str, str] = KEYS,
+    ) -> TokenSite:
         """One of them."""
         path = self.folder / f"{token}-{len(list(self.folder.glob('*.pin')))}.pin"
         path.touch(mode=0o600)
         path.write_text(pin + "\n")
-        return TokenSite(region or token, MODULE, token, path, KEYS)
+        return TokenSite(region or token, module, token, path, keys)
+
+
+@pytest.fixture(scope="session")
+def device(softhsm: SoftHsm) -> Path:
+    """A module over SoftHSM that says of its slots that they are devices."""
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("needs a C compiler (cc)")
+    library = softhsm.folder / "device.so"
+    source = Path(__file__).with_name("device.c")
+    words = ["-shared", "-fPIC", "-O1", f'-DBEHIND="{MODULE}"', "-o", library, source, "-ldl"]
+    subprocess.run([compiler, *words], check=True)
+    return library
 
 
 @pytest.fixture(scope="session")

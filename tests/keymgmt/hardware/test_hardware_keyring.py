@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -9,25 +10,36 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from click.testing import CliRunner
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from bailiwick import command
+from keymgmt.approvals import ApprovalPolicy
+from keymgmt.attestation import FORMAT, AttestationInvalid, Expected, verify_attestation
+from keymgmt.attesting import attest, attester
+from keymgmt.canonical import json_bytes
 from keymgmt.errors import EnvelopeInvalid, ForeignRegion, KeyRevoked, KeyringRolledBack, NoSuchKey, SignerUnavailable
 from keymgmt.hardware.errors import ModuleUnavailable, PinRefused, TokenMissing
 from keymgmt.hardware.keyring import Pkcs11Keyring
-from keymgmt.hardware.token import Token, id_bytes
+from keymgmt.hardware.objects import id_bytes
+from keymgmt.hardware.register import label_of
+from keymgmt.hardware.token import Token
 from keymgmt.keys import Algorithm
+from keymgmt.notes import VerifierKey, open_note, sign_note
 from keymgmt.ports import Binding
 from keymgmt.public import PublicKeyring
 from keymgmt.states import State
 from keymgmt.transit.errors import KeyUnfit
-from tests.cluster.bed.processes import Household
+from tests.cluster.bed.processes import Household, wait_until
 from tests.keymgmt.canaries import Canaries
 from tests.keymgmt.hardware.conftest import MODULE, SoftHsm
 from tests.keymgmt.kms.plugin import Plugin
 
 NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
+PEOPLE = {name: Ed25519PrivateKey.from_private_bytes(name.encode().ljust(32)) for name in ("alice", "bob")}
+POLICY = ApprovalPolicy({name: key.public_key().public_bytes_raw() for name, key in PEOPLE.items()}, needed=2)
 
 
 def bound(region: str = "eu-de") -> Binding:
@@ -58,7 +70,7 @@ def test_seal_here_open_there(ring: Pkcs11Keyring, tmp_path: Path) -> None:
     path = tmp_path / "eu-de.public.json"
     path.write_bytes(ring.public_document())
     public = PublicKeyring.load(path)
-    assert public.assurance == ring.assurance == "hardware"
+    assert public.assurance == ring.assurance == "software"  # as SoftHSM is, and says by what it does not say
     envelope = public.sealer().seal(b"seed", bound()).to_bytes()
     assert ring.opener().open(envelope, bound()) == b"seed"
     with pytest.raises(EnvelopeInvalid):
@@ -204,19 +216,173 @@ def household(tmp_path: Path) -> Iterator[Household]:
     found.stop_all()
 
 
-def test_the_plugin_on_a_token(softhsm: SoftHsm, tmp_path: Path, household: Household) -> None:
-    """A key made by the command line, the plugin's process on it: the probe is opened in the module, Status is ok."""
+def test_the_plugin_on_a_token(softhsm: SoftHsm, device: Path, tmp_path: Path, household: Household) -> None:
+    """A key made by the command line serves the plugin's process; where hardware is asked for, a device must say so."""
     site = softhsm.site("process")
     words = ["--region", "eu-de", "--module", MODULE, "--token", "process", "--pin-file", site.pin_file]
     made = CliRunner().invoke(command, ["keys", "hardware", "rotate", *map(str, words)])
     assert made.exit_code == 0, made.output
     shown = CliRunner().invoke(command, ["keys", "hardware", "list", *map(str, words)])
     assert made.output.split()[0] in shown.output
-    assert "hardware" in shown.output
+    assert "software" in shown.output
     home = tmp_path / ".config" / "softhsm2"
     home.mkdir(parents=True)
     (home / "softhsm2.conf").write_text(softhsm.configuration.read_text())
     keyring = {"pkcs11": {"module": str(MODULE), "token": "process", "pinFile": str(site.pin_file)}}
-    plugin = Plugin("kms", tmp_path / "kms", household, keyring, more={"leastAssurance": "hardware"}).start()
+    plugin = Plugin("kms", tmp_path / "kms", household, keyring).start()
     assert made.output.split()[0] in plugin.log()
     assert "987654" not in plugin.log()
+    plugin.stop()
+    asking = Plugin("asking", tmp_path / "kms", household, keyring, more={"leastAssurance": "hardware"}).start(ok=False)
+    wait_until(lambda: "no device" in asking.log(), seconds=20, what="a refusal", check=household["asking"].check)
+    assert "is in order" not in asking.log()
+    asking.stop()
+    keyring = {"pkcs11": {**keyring["pkcs11"], "module": str(device)}}
+    Plugin("device", tmp_path / "kms", household, keyring, more={"leastAssurance": "hardware"}).start()
+
+
+@pytest.fixture(scope="module")
+def stood(softhsm: SoftHsm, device: Path) -> Pkcs11Keyring:
+    """A token of a module that says that it is a device, with a key to attest with."""
+    site = softhsm.site("device", region="eu-de", module=device, keys={"attestation": "attest"})
+    ring = Pkcs11Keyring.connect(site, approvals=POLICY)
+    ring.rotate("attestation", NOW, Algorithm.ED25519)
+    return ring
+
+
+def statement_of(ring: Pkcs11Keyring) -> tuple[dict[str, Any], Any, VerifierKey]:
+    """What it says, its signer, and the key to verify with."""
+    signer = attester(ring)
+    key = VerifierKey(signer.name, signer.public_key)
+    text = open_note(attest(ring, nonce="asked-just-now", now=NOW), key)
+    return json.loads(text.split("\n")[1]), signer, key
+
+
+def test_g2_a_device_attests(stood: Pkcs11Keyring) -> None:
+    """A module that says it is a device attests hardware, with PKCS#11's own words about each key."""
+    content, _, key = statement_of(stood)
+    found = verify_attestation(attest(stood, nonce="n" * 8, now=NOW), key, Expected(least_assurance="hardware"), NOW)
+    assert found.assurance == stood.assurance == "hardware"
+    assert found.module is not None
+    assert (found.module.manufacturer, found.module.token) == ("SoftHSM project", "device")
+    assert [said.stayed for said in found.module.keys.values()] == [True]
+    assert not found.keys[0].exportable
+    assert found.approvals is not None
+    assert content["module"]["hardware_slot"] is True
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("module.hardware_slot", False),
+        ("module.serial", "00"),
+        ("module.token", "other"),
+        ("module.keys.*.sensitive", False),
+        ("module.keys.*.always_sensitive", False),
+        ("module.keys.*.never_extractable", False),
+        ("module.keys.*.extractable", True),
+        ("module.keys.*.local", False),
+        ("module.keys", {}),
+        ("module", None),
+        ("assurance", "software"),
+        ("assurance", "service"),
+        ("keys.0.exportable", True),
+        ("keys.0.imported", True),
+        ("lineage", "AAAAAAAAAAAAAAAAAAAAAA"),
+    ],
+)
+def test_g2_a_module_cannot_contradict_itself(stood: Pkcs11Keyring, path: str, value: object) -> None:
+    """Signed by the right key, and yet: not a device, a key that could leave or came from elsewhere, another token."""
+    content, signer, key = statement_of(stood)
+    *way, last = path.split(".")
+    holder: Any = content
+    for name in way:
+        holder = holder[int(name)] if name.isdigit() else next(iter(holder.values())) if name == "*" else holder[name]
+    holder[last] = value
+    forged = sign_note(f"{FORMAT}\n{json_bytes(content).decode()}\n", signer)
+    with pytest.raises(AttestationInvalid):
+        verify_attestation(forged, key, Expected(least_assurance="hardware"), NOW)
+
+
+def test_a_register_that_went_back_is_refused(softhsm: SoftHsm, rings: dict[str, Pkcs11Keyring]) -> None:
+    """An older register put back, two histories, or none where there was one: whoever remembers the head refuses."""
+    ring = rings["eu-de"]
+    site, label = softhsm.site("eu-de"), label_of("eu-de")
+    token, head = Token(site), ring.head
+    (before,) = token.notes(label)
+    ring.rotate("audit-checkpoint", NOW + timedelta(days=2))
+    (after,) = token.notes(label)
+    assert head is not None
+    assert Pkcs11Keyring.connect(site, seen=head).keys() == ring.keys()
+    token.note(label, before)
+    with pytest.raises(KeyringRolledBack):
+        ring.refresh()
+    with pytest.raises(KeyringRolledBack):
+        Pkcs11Keyring.connect(site, seen=ring.head)
+    token.note(label, after)
+    assert not ring.refresh()
+
+
+def test_a_crash_between_key_and_register(softhsm: SoftHsm, rings: dict[str, Pkcs11Keyring]) -> None:
+    """A key that the register never got is not used, and its number is not given again."""
+    ring = rings["eu-de"]
+    before = ring.keys()
+    last = max(key.version for key in before if key.purpose == "audit-checkpoint")
+    Token(softhsm.site("eu-de")).generate("checkpoint", Algorithm.ED25519, last + 1, NOW)
+    assert not ring.refresh()
+    assert Pkcs11Keyring.connect(softhsm.site("eu-de")).keys() == before
+    assert ring.rotate("audit-checkpoint", NOW + timedelta(days=3)).version == last + 2
+
+
+def test_the_life_of_a_key_from_the_command_line(softhsm: SoftHsm, tmp_path: Path) -> None:
+    """Settings name the token; staged, activated, revoked and destroyed by verbs with votes; attested and published."""
+    site = softhsm.site("eu-fr", region="eu-fr")
+    settings = tmp_path / "keyring.yaml"
+    approvers = {}
+    for name, person in PEOPLE.items():
+        pem = person.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        (tmp_path / f"{name}.pem").write_bytes(pem)
+        shown = person.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        (tmp_path / f"{name}.pub").write_bytes(shown)
+        approvers[name] = str(tmp_path / f"{name}.pub")
+    keys = {"attestation": "attest"}
+    module = {"module": str(MODULE), "token": "eu-fr", "pinFile": str(site.pin_file), "keys": keys}
+    about = {"apiVersion": "bailiwick.dev/v1alpha1", "kind": "Keyring", "region": "eu-fr", "jurisdiction": "FR"}
+    settings.write_text(yaml.safe_dump({**about, "pkcs11": module, "approvals": {"needed": 2, "approvers": approvers}}))
+
+    def run(*words: object, code: int = 0) -> str:
+        done = CliRunner().invoke(command, ["keys", *map(str, words)])
+        assert done.exit_code == code, done.output
+        return done.output
+
+    chosen = ["--keyring", settings, "--purpose", "attestation"]
+    first = run("hardware", "rotate", *chosen, "--signing").split()[0]
+    second = run("hardware", "stage", *chosen).split()[0]
+    run("hardware", "activate", *chosen, second)
+
+    def approved(change: str, key_id: str) -> list[object]:
+        request = tmp_path / f"{change}.json"
+        run("hardware", "request", *chosen, change, key_id, "--out", request)
+        votes: list[object] = []
+        for name in PEOPLE:
+            vote = tmp_path / f"{change}.{name}"
+            run("approve", request, "--as", name, "--key", tmp_path / f"{name}.pem", "--out", vote)
+            votes += ["--vote", vote]
+        return votes
+
+    votes = approved("revoke", first)
+    assert "1 of 2 needed" in run("hardware", "revoke", *chosen, first, *votes[:2], code=2)
+    assert "approved by alice, bob" in run("hardware", "revoke", *chosen, first, *votes)
+    run("hardware", "destroy", *chosen, first, *approved("destroy", first))
+    shown = json.loads(run("hardware", "list", *chosen, "-o", "json"))
+    assert {row["keyId"]: row["state"] for row in shown} == {first: "destroyed", second: "active"}
+    statement = tmp_path / "statement"
+    key = run("attest", "--keyring", settings, "--nonce", "asked-just-now", "--out", statement)
+    vkey = key.split("key: ")[1].strip()
+    told = run("verify-attestation", statement, "--key", vkey, "--nonce", "asked-just-now", "--region", "eu-fr")
+    assert "assurance software" in told
+    assert "no device" in told
+    run("verify-attestation", statement, "--key", vkey, "--least", "hardware", code=1)
+    run("publish", "--keyring", settings, "--out", tmp_path / "eu-fr.public.json")
+    known = PublicKeyring.load(tmp_path / "eu-fr.public.json").keys()
+    assert {key.key_id: key.state.value for key in known} == {first: "destroyed", second: "active"}
