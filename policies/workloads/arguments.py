@@ -31,11 +31,12 @@ class Variables:
     Later ones are built from earlier ones as the kubelet does. Read when something is to be filled in.
     """
 
-    __slots__ = ("_budget", "_environment", "_known", "used")
+    __slots__ = ("_budget", "_environment", "_known", "_told", "used")
 
     def __init__(self, environment: Json = None) -> None:
         self._environment = environment
         self._known: dict[str, str] | None = None
+        self._told: dict[str, str] = {}
         self.used = False  # whether some value was filled in somewhere
         self._budget = _GROWTH
 
@@ -50,7 +51,15 @@ class Variables:
                         self._known[name] = self.expand(value)
                     else:
                         self._known.pop(name, None)
+            self._known |= self._told
         return self._known
+
+    def tell(self, name: str, value: str) -> None:
+        """What a variable is, though its value doesn't stand in the object."""
+        if self._known is None:
+            self._told[name] = value
+        else:
+            self._known[name] = value
 
     def expand(self, text: str) -> str:
         """`$(NAME)` filled in as Kubernetes does; unknown names stay as they are written."""

@@ -7,7 +7,7 @@ that leads anywhere. Where a host lies is geography's business.
 
 import re
 from collections.abc import Iterable, Iterator
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from policies.json import Json, JsonObject
@@ -35,6 +35,7 @@ _HOST = re.compile(r"(?:[\w.-]+@)?((?:[a-z0-9-]+\.)+[a-z][a-z0-9-]+)(?::[^\s]*)?
 _WRITES = ("-o", "--output", "-O", "-T", "--upload-file", "-i", "--cacert", "--cert", "--key", "-out", "-in")  # files
 _CAMEL = re.compile("(?<=[a-z0-9])(?=[A-Z])")  # `redisHost`: attributes of drivers and components are written so
 _LISTENS = re.compile("listen|bind", re.IGNORECASE)  # where a server waits, not where it calls
+_OTHER_ACTIONS = ("exec", "tcpSocket", "postStart", "preStop")
 _HANDLERS = ("livenessProbe", "readinessProbe", "startupProbe", "lifecycle")
 
 
@@ -75,8 +76,14 @@ def container_destinations(container: JsonObject, where: str) -> Iterator[Destin
     if container.get("args") or container.get("command"):
         yield from _words(words_of(container, where, variables))
     for field in _HANDLERS:
-        if field in container:
+        if field in container and not _asks_the_pod(container[field]):
             yield from _hooks(container[field], f"{where}{field}", variables)
+
+
+def _asks_the_pod(probe: Json) -> bool:
+    """Whether all that a probe does is to ask the pod itself: the usual case."""
+    asked = probe.get("httpGet") if isinstance(probe, dict) else None
+    return isinstance(asked, dict) and "host" not in asked and probe.keys().isdisjoint(_OTHER_ACTIONS)
 
 
 def _know_own(environment: list[Json], variables: Variables) -> None:
@@ -86,7 +93,7 @@ def _know_own(environment: list[Json], variables: Variables) -> None:
         field = source.get("fieldRef") if isinstance(source, dict) else None
         own = _OWN.get(field.get("fieldPath", "")) if isinstance(field, dict) else None
         if own and isinstance(variable, dict) and isinstance(name := variable.get("name"), str):
-            variables.known[name] = own
+            variables.tell(name, own)
 
 
 def _environment(environment: list[Json], variables: Variables, where: str) -> Iterator[Destination]:
@@ -100,7 +107,7 @@ def _environment(environment: list[Json], variables: Variables, where: str) -> I
         if isinstance(value, str):
             if "." in value or "$" in value or "://" in value:
                 yield from _told(name, variables.expand(value), f"{where}env[{index}]")
-        elif name not in variables.known and _leads_anywhere(name, variable.get("valueFrom")):
+        elif _leads_anywhere(name, variable.get("valueFrom")) and name not in variables.known:
             yield destination(f"{where}env[{index}]", kind="host", host=f"$({name})", what=purpose_of(name))
     for key, row in table("facts")["implied"].items():
         if key in told and told.isdisjoint(row["unless"]):
@@ -109,7 +116,7 @@ def _environment(environment: list[Json], variables: Variables, where: str) -> I
 
 def _leads_anywhere(name: str, source: Json) -> bool:
     """Whether a variable that is filled in elsewhere says where something goes that must not go anywhere."""
-    told = bool(source) and _hosts().search(name) is not None and _LISTENS.search(name) is None
+    told = bool(source) and _says_host(name) and _LISTENS.search(name) is None
     return told and purpose_of(name) in _HIDDEN
 
 
@@ -196,6 +203,13 @@ def _purposes() -> tuple[tuple[re.Pattern[str], str], ...]:
     return tuple((re.compile(row["match"], re.IGNORECASE), row["what"]) for row in table("facts")["purposes"])
 
 
+@lru_cache(maxsize=2048)  # programs have few flags and variables
+def _says_host(name: str) -> bool:
+    """Whether a variable or flag of this name holds a host."""
+    return _hosts().search(name) is not None
+
+
+@lru_cache(maxsize=2048)
 def purpose_of(name: str) -> str:
     """What would go to an address, by the name of the variable or flag that holds it."""
     return next((what for pattern, what in _purposes() if pattern.search(name)), "data")
@@ -206,27 +220,33 @@ def _told(name: str, value: str, path: str) -> Iterator[Destination]:
         for address in dict.fromkeys(match[0] for match in _ADDRESS.finditer(value)):
             if is_outside(address) and address.partition(":")[0].lower() not in table("facts")["hubs"]:
                 yield destination(path, kind="host", host=address, what=purpose_of(name))
-    elif ("." in value or ":" in value) and _hosts().search(name) and name.upper() != "NO_PROXY":
+    elif ("." in value or ":" in value) and _says_host(name) and name.upper() != "NO_PROXY":
         for host in value.split(","):
             if _reads_like_host(host := host.strip()) and is_outside(host):
                 yield destination(path, kind="host", host=host, what=purpose_of(name))
 
 
 def _reads_like_host(text: str) -> bool:
-    return "." in text and " " not in text and not text.startswith((".", "/", ":")) and not is_open(text)
+    return "." in text and " " not in text and text[:1] not in ("", ".", "/", ":") and not is_open(text)
 
 
 def _words(words: list[Word]) -> Iterator[Destination]:
     seen: set[tuple[str, str]] = set()
-    before, sends = "", False
+    before, sends, senders = "", False, _senders()
     for text, path in words:
-        found = _word(text, path, before, sends=sends)
-        for one in found:
-            if (path, one["host"]) not in seen:
-                seen.add((path, one["host"]))
-                yield one
-        sends = text != END and (sends or program(text) in table("facts")["senders"])
+        if "." in text or "://" in text:
+            for one in _word(text, path, before, sends=sends):
+                if (path, one["host"]) not in seen:
+                    seen.add((path, one["host"]))
+                    yield one
+        sends = text != END and (sends or (program(text) if "/" in text else text) in senders)
         before = text
+
+
+@cache
+def _senders() -> frozenset[str]:
+    """Programs that send something to the host that they are given."""
+    return frozenset(table("facts")["senders"])
 
 
 def _word(text: str, path: str, before: str, *, sends: bool) -> Iterable[Destination]:
@@ -234,8 +254,6 @@ def _word(text: str, path: str, before: str, *, sends: bool) -> Iterable[Destina
     flagged = text[:1] == "-"
     if "://" in text:
         return _told(text.partition("=")[0] if flagged else before, text, path)
-    if "." not in text:
-        return ()
     if sends and not flagged and (match := _HOST.fullmatch(text)) and before not in _WRITES:
         return [destination(path, kind="host", host=match[1], what="data")] if is_outside(match[1]) else ()
     name, _, value = text.partition("=") if flagged else (before, "", text)
@@ -246,6 +264,8 @@ def _word(text: str, path: str, before: str, *, sends: bool) -> Iterable[Destina
 
 def volume_destinations(volume: JsonObject, where: str) -> Iterator[Destination]:
     """Where a volume of a pod lies that is not the node's, a claim's or the cluster's own."""
+    if volume.keys().isdisjoint(_remote()):
+        return
     for source, field in table("facts")["network_volumes"].items():
         held = volume.get(source)
         if held is None:
@@ -262,6 +282,13 @@ def volume_destinations(volume: JsonObject, where: str) -> Iterator[Destination]
     csi = volume.get("csi")
     if isinstance(csi, dict):
         yield from csi_destinations(csi, f"{where}.csi")
+
+
+@cache
+def _remote() -> frozenset[str]:
+    """The sources of volumes that lie elsewhere."""
+    facts = table("facts")
+    return frozenset((*facts["network_volumes"], *facts["cloud_volumes"], "csi"))
 
 
 def csi_destinations(csi: JsonObject, where: str) -> Iterator[Destination]:
