@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from policies.engine import RuleEngine
@@ -16,6 +17,7 @@ from policies.snapshot import MemorySnapshot
 from policies.store import Loaded, load_kinds, load_openapi
 
 if TYPE_CHECKING:
+    from policies.geography import Regions
     from policies.typecheck import Doubt
 
 _OURS = "SovereigntyPolicy"
@@ -41,6 +43,7 @@ def gather(
     version: str,
     packs: bool = True,
     openapi: Sequence[str] = (),
+    regions: str | None = None,
 ) -> Given:
     """Rules and cluster objects among the documents count as such, and are judged all the same.
 
@@ -48,7 +51,7 @@ def gather(
 
     Raises RulesInvalid with every problem of every rule, and OpenapiUnreadable.
     """
-    judged, ruled, held = load_kinds(paths), load_rules(rules), load_kinds(cluster)
+    judged, ruled, held = load_kinds(paths), load_rules(rules, regions), load_kinds(cluster)
     engine = engine_of((ruled, held, judged), version, packs=packs)
     snapshot = MemorySnapshot.of(
         found.value for loaded in (judged, ruled, held) for found in loaded.others if _is_object(found)
@@ -81,7 +84,8 @@ def engine_of(layers: Sequence[Loaded], version: str, *, packs: bool = True) -> 
     refuse(layers)
     places = {identity: place for loaded in layers for identity, place in loaded.places.items()}
     rulebook = rulebook_of(builtin() if packs else (), *(loaded.kinds for loaded in layers))
-    return engine_for(rulebook, version, places=places)
+    regions = next((loaded.regions for loaded in layers if loaded.regions is not None), None)
+    return engine_for(rulebook, version, regions, places=places)
 
 
 def refuse(layers: Iterable[Loaded]) -> None:
@@ -91,12 +95,26 @@ def refuse(layers: Iterable[Loaded]) -> None:
         raise RulesInvalid(problems)
 
 
-def load_rules(paths: Sequence[str]) -> Loaded:
-    """As `load_kinds`, where nothing may be left out: what can't be read can't be enforced. Raises RulesInvalid."""
+def load_rules(paths: Sequence[str], regions: str | None = None) -> Loaded:
+    """As `load_kinds`, where nothing may be left out: what can't be read can't be enforced. Raises RulesInvalid.
+
+    `regions` names a file with a deployer's own regions.
+    """
     loaded = load_kinds(paths)
     if loaded.unreadable:
         raise RulesInvalid(f"{found} ({found.hint})" if found.hint else str(found) for found in loaded.unreadable)
-    return loaded
+    return loaded if regions is None else replace(loaded, regions=read_regions(regions))
+
+
+def read_regions(file: str) -> "Regions":
+    """The built-in regions with a deployer's file laid over. Raises RulesInvalid with every fault, file and line."""
+    from policies.geography.compile import load_regions
+    from policies.geography.reading import RegionsInvalid
+
+    try:
+        return load_regions(Path(file))
+    except RegionsInvalid as invalid:
+        raise RulesInvalid(str(invalid).splitlines()) from invalid
 
 
 def parsed(objects: Iterable[JsonObject]) -> Loaded:

@@ -32,7 +32,7 @@ def engine_for(
     from policies.cel import Compiler
     from policies.facts.environment import environment
 
-    compilation = Compilation(environment(kubernetes), [], Compiler(), places or {})
+    compilation = Compilation(environment(kubernetes, regions), [], Compiler(), places or {})
     compiled = [compilation.policy(policy) for policy in rulebook.policies]
     problems = compilation.problems
     try:

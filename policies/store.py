@@ -11,12 +11,15 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import orjson
 
 from policies.kinds import Kind, KindInvalid, Problem, is_ours, parse
 from policies.manifests import Document, Unreadable, read_documents
+
+if TYPE_CHECKING:
+    from policies.geography import Regions
 
 MOST_BYTES = 64 * 2**20  # of one file; kubectl's largest request is a twentieth of it
 STDIN = "-"
@@ -37,6 +40,7 @@ class Loaded:
     problems: tuple[Problem, ...]
     unreadable: tuple[Unreadable, ...]
     places: Mapping[Identity, Document] = field(default_factory=dict)  # where each of our kinds is written
+    regions: "Regions | None" = None  # a deployer's own, laid over the built-in ones
 
 
 def load_documents(paths: Sequence[str], stdin: BinaryIO | None = None) -> Iterator[Document | Unreadable]:

@@ -29,16 +29,11 @@ def rules_digest(inputs: Inputs) -> bytes:
 
 def written_rules(law: "Law") -> dict[str, Any]:
     """The document, as JSON values."""
-    from policies.geography.regions import COMPILED
-
     objects = law.rulebook.objects
-    regions = COMPILED.read_bytes()
-    document: dict[str, Any] = {
-        "rules": [objects[key].model_dump(mode="json", by_alias=True, exclude_none=True) for key in sorted(objects)]
+    return {
+        "rules": [objects[key].model_dump(mode="json", by_alias=True, exclude_none=True) for key in sorted(objects)],
+        "regions": law.geography.regions.written.decode(),
     }
-    if sha256(regions).digest() == law.geography.regions.digest:
-        document["regions"] = regions.decode()
-    return document
 
 
 def engine_of_document(document: Mapping[str, Any], inputs: Inputs) -> "RuleEngine":

@@ -12,18 +12,18 @@ if TYPE_CHECKING:
 _PROFILE = next(served for served in RULES if served.kind == "ClusterProfile")
 
 
-def declared(rules: Sequence[str], api: ApiServer | None = None) -> "Law":
+def declared(rules: Sequence[str], api: ApiServer | None = None, regions: str | None = None) -> "Law":
     """By the ClusterProfile in files, or where none are named by the cluster's own.
 
     Raises RulesInvalid, and ClusterUnavailable. A cluster without our definitions declares nothing.
     """
     from policies.facts.law import Law
-    from policies.gathering import load_rules, parsed, refuse
+    from policies.gathering import load_rules, parsed, read_regions, refuse
     from policies.loading import rulebook_of
 
     loaded = load_rules(rules) if rules or api is None else parsed(_stored(api))
     refuse((loaded,))
-    return Law.of(rulebook_of(loaded.kinds))
+    return Law.of(rulebook_of(loaded.kinds), None if regions is None else read_regions(regions))
 
 
 def profile_of(law: "Law") -> dict[str, object]:

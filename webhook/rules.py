@@ -1,15 +1,20 @@
 """The rules in force: built-in packs, files, and the cluster's own objects, compiled anew when one changes.
 
+Files of rules are read once; the file with the deployer's own regions is followed, as the cluster's objects are.
+
 What can't be put in force whole leaves the rules of before in force, and is said in readiness, metrics and the log.
 """
 
 import logging
 import threading
+import time
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from audit.errors import LogUnavailable
-from policies.gathering import engine_of, load_rules, parsed
+from policies.gathering import engine_of, load_rules, parsed, read_regions
 from policies.json import JsonObject
 from policies.rulebook import RulesInvalid
 from policies.snapshot import Ref
@@ -21,6 +26,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("bailiwick.webhook")
 _SETTLE = 0.3  # seconds after a change: a `kubectl apply` of ten objects compiles once
+_LOOK = 2.0  # seconds between looks at the file of regions
 _RETRY = 2.0  # seconds until rules that had no record are tried again
 
 
@@ -32,6 +38,9 @@ class Asked(Protocol):
 
     @property
     def rules(self) -> Sequence[str]: ...
+
+    @property
+    def regions(self) -> str | None: ...
 
     @property
     def packs(self) -> bool: ...
@@ -48,19 +57,22 @@ class Records(Protocol):
 
 
 class Rules:
-    """Holds the engine in force. Files are read once; the cluster's objects are followed."""
+    """Holds the engine in force."""
 
-    def __init__(self, asked: Asked, view: View, records: Records | None = None) -> None:
+    def __init__(self, asked: Asked, view: View, records: Records | None = None, look: float = _LOOK) -> None:
         """Raises RulesInvalid where the first rules of all can't be put in force, LogUnavailable without a record."""
         self._asked = asked
         self._view = view
         self._records = records
-        self._files = load_rules(asked.rules)
+        self._stamp = _stamp(asked.regions)
+        self._files = load_rules(asked.rules, asked.regions)
         self._engine: RuleEngine = self._recorded(self._compiled(()), whole=view.rules is None)
         self._pending: threading.Timer | None = None
         self._lock = threading.Lock()
         self._seen = view.rules is None  # have the cluster's own rules been put in force once?
         self.refused = ""
+        if asked.regions is not None:
+            threading.Thread(target=self._follow, args=(asked.regions, look), name="regions", daemon=True).start()
         if view.rules is not None:
             view.rules.on_change(self._changed)
             self._changed()  # what was listed before anybody listened
@@ -85,6 +97,15 @@ class Rules:
     def _changed(self, _: Served | None = None, __: Sequence[Ref] = ()) -> None:
         self._again(_SETTLE)
 
+    def _follow(self, file: str, look: float) -> None:
+        """Compile anew whenever the file of regions is another one. Runs as long as the process."""
+        while True:
+            time.sleep(look)
+            stamp = _stamp(file)
+            if stamp != self._stamp:
+                self._stamp = stamp
+                self._again(0)
+
     def _again(self, seconds: float) -> None:
         with self._lock:
             if self._pending is not None:
@@ -95,11 +116,12 @@ class Rules:
 
     def _renew(self) -> None:
         followed = self._view.rules
-        assert followed is not None  # only a live view tells of changes
-        if followed.missing():
+        if followed is not None and followed.missing():
             return  # the rest is still being listed, and will tell
-        held = followed.snapshot().objects
+        held = followed.snapshot().objects if followed is not None else {}
         try:
+            if self._asked.regions is not None:
+                self._files = replace(self._files, regions=read_regions(self._asked.regions))
             compiled = self._compiled([found for kind in held.values() for found in kind.values()])
             self._engine = self._recorded(compiled, whole=True)
         except RulesInvalid as invalid:
@@ -118,3 +140,12 @@ class Rules:
 
     def _compiled(self, objects: Sequence[JsonObject]) -> "RuleEngine":
         return engine_of((self._files, parsed(objects)), self._asked.version, packs=self._asked.packs)
+
+
+def _stamp(file: str | None) -> tuple[int, ...]:
+    """Tells one content of a file from the next; empty while there is none."""
+    try:
+        found = Path(file).stat() if file is not None else None
+    except OSError:
+        return ()
+    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns) if found is not None else ()

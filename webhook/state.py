@@ -39,6 +39,7 @@ class Options:
 
     version: str
     rules: Sequence[str] = ()
+    regions: str | None = None  # a file with the deployer's own, followed
     snapshot: Sequence[str] = ()
     kubeconfig: str | None = None
     in_cluster: bool = False

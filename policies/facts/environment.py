@@ -34,9 +34,17 @@ JSON_PATCHES = list_of(JSON_PATCH)
 _PLACES, _CORRECTION, _LOOKUP = 200, 500, 20
 
 
+def environment(kubernetes: tuple[int, int] = (1, 36), regions: Regions | None = None) -> Environment:
+    """The admission environment of that Kubernetes version, with our facts; the places are those of `regions`."""
+    return _builtin(kubernetes) if regions is None else _made(kubernetes, regions)
+
+
 @cache
-def environment(kubernetes: tuple[int, int] = (1, 36)) -> Environment:
-    """The admission environment of that Kubernetes version, with our facts."""
+def _builtin(kubernetes: tuple[int, int]) -> Environment:
+    return _made(kubernetes, None)
+
+
+def _made(kubernetes: tuple[int, int], regions: Regions | None) -> Environment:
     facts: dict[str, CelType] = {
         "workload": WORKLOAD,
         "dataClass": DATA_CLASS,
@@ -44,7 +52,9 @@ def environment(kubernetes: tuple[int, int] = (1, 36)) -> Environment:
         "cluster": CLUSTER,
         "actor": ACTOR,
     }
-    return Environment.admission(kubernetes, patches=True).extend(variables=facts, functions=_FUNCTIONS)
+    return Environment.admission(kubernetes, patches=True).extend(
+        variables=facts, functions=[*_FUNCTIONS, _place(regions)]
+    )
 
 
 def _admits(jurisdiction: JurisdictionFact, places: PlaceSet) -> bool:
@@ -65,9 +75,13 @@ def _transfers(jurisdiction: JurisdictionFact, places: PlaceSet, what: str) -> b
     return all(rule.transfer(rule.geography.by_code(code), what, jurisdiction.on) for code in places.codes)
 
 
-def _place(provider: str, region: str) -> JsonObject:
-    found = Regions.builtin().place(provider, region)
-    return _shown(found, f"{provider}.{region}")
+def _place(regions: Regions | None) -> Function:
+    """`place('aws', 'eu-west-2')`; the built-in regions are read when it is first asked."""
+
+    def place(provider: str, region: str) -> JsonObject:
+        return _shown((regions or Regions.builtin()).place(provider, region), f"{provider}.{region}")
+
+    return Function("place", [free([STRING, STRING], PLACE, place)], cost=_LOOKUP)
 
 
 def _shown(place: Place | None, code: str) -> JsonObject:
@@ -103,7 +117,6 @@ _FUNCTIONS = (
     Function("admits", [method([JURISDICTION, PLACE_SET], BOOL, _admits)], cost=_LOOKUP),
     Function("refusals", [method([JURISDICTION, PLACE_SET], list_of(STRING), _refusals)], cost=_LOOKUP),
     Function("transfers", [method([JURISDICTION, PLACE_SET, STRING], BOOL, _transfers)], cost=_LOOKUP),
-    Function("place", [free([STRING, STRING], PLACE, _place)], cost=_LOOKUP),
     Function("isolation", [free([STRING], INT, _rank(device_rank, "device"))]),
     Function("runtimeIsolation", [free([STRING], INT, _rank(runtime_rank, "runtime"))]),
     _asks("places", [POD], PLACE_SET, Cluster.places, _PLACES),

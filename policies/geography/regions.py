@@ -72,6 +72,7 @@ class Regions:
     registries: tuple[Mapping[str, Any], ...]
     keys: tuple[Mapping[str, Any], ...]
     csi_drivers: Mapping[str, Mapping[str, Any]]
+    written: bytes = field(repr=False)  # the compiled data themselves
     _names: Mapping[tuple[str, str], Place]
     _zones: Mapping[tuple[str, str], Place]
 
@@ -99,6 +100,7 @@ class Regions:
             registries=tuple(data["registries"]),
             keys=tuple(data["keys"]),
             csi_drivers=data["csiDrivers"],
+            written=compiled,
             _names=names,
             _zones=zones,
         )

@@ -19,6 +19,7 @@ SLOW = 200  # objects: more take over a second with the start, and then progress
 @click.argument("paths", nargs=-1, required=True)
 @click.option("--rules", "rules", multiple=True, metavar="PATH", help="Policies, jurisdictions, classes, profile.")
 @click.option("--cluster", "cluster", multiple=True, metavar="PATH", help="Objects of the cluster: namespaces, nodes.")
+@click.option("--regions", metavar="FILE", help="Regions of your own, laid over the built-in ones.")
 @click.option("--namespace", "-n", default="default", show_default=True, help="For objects that name none.")
 @click.option(
     "--openapi",
@@ -32,6 +33,7 @@ def check(
     paths: Sequence[str],
     rules: Sequence[str],
     cluster: Sequence[str],
+    regions: str | None,
     namespace: str,
     openapi: Sequence[str],
     packs: bool,
@@ -53,7 +55,7 @@ def check(
     from policies.verbs.rendering import render
     from policies.version import version
 
-    given = gather(paths, rules, cluster, version(), packs=packs, openapi=openapi)
+    given = gather(paths, rules, cluster, version(), packs=packs, openapi=openapi, regions=regions)
     if given.nothing:
         read = ", ".join("standard input" if path == "-" else f"`{path}`" for path in paths)
         raise click.UsageError(f"nothing to judge in {read}: did what should have written it fail?")

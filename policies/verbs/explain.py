@@ -11,11 +11,18 @@ import click
 @click.argument("paths", nargs=-1, required=True, metavar="FILE...")
 @click.option("--rules", multiple=True, metavar="PATH", help="Policies, jurisdictions, classes, profile.")
 @click.option("--cluster", multiple=True, metavar="PATH", help="Objects of the cluster: namespaces, nodes, volumes.")
+@click.option("--regions", metavar="FILE", help="Regions of your own, laid over the built-in ones.")
 @click.option("--namespace", "-n", default="default", show_default=True, help="For objects that name none.")
 @click.option("--packs/--no-packs", default=True, show_default=True, help="The built-in policies.")
 @click.option("-o", "--output", type=click.Choice(["table", "json", "yaml"]), default="table", show_default=True)
 def explain(
-    paths: Sequence[str], rules: Sequence[str], cluster: Sequence[str], namespace: str, packs: bool, output: str
+    paths: Sequence[str],
+    rules: Sequence[str],
+    cluster: Sequence[str],
+    regions: str | None,
+    namespace: str,
+    packs: bool,
+    output: str,
 ) -> None:
     """Show what each object boils down to, where its pods could run, and why not elsewhere.
 
@@ -31,7 +38,7 @@ def explain(
     from policies.verbs.explained import render
     from policies.version import version
 
-    given = gather(paths, rules, cluster, version(), packs=packs)
+    given = gather(paths, rules, cluster, version(), packs=packs, regions=regions)
     if given.nothing:
         raise click.UsageError("nothing to explain: did what should have written it fail?")
     now = datetime.now(UTC)

@@ -15,10 +15,13 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("words", nargs=-1)
 @click.option("--rules", multiple=True, metavar="PATH", help="A ClusterProfile and jurisdictions; repeatable.")
+@click.option("--regions", "own", metavar="FILE", help="Regions of your own, laid over the built-in ones.")
 @click.option("--jurisdiction", metavar="NAME", help="Say which places this Jurisdiction of --rules admits.")
 @click.option("--declared", is_flag=True, help="Only the places that the ClusterProfile of --rules declares.")
 @click.option("-o", "--output", type=click.Choice(["table", "json", "yaml"]), default="table", show_default=True)
-def regions(words: Sequence[str], rules: Sequence[str], jurisdiction: str | None, declared: bool, output: str) -> None:
+def regions(
+    words: Sequence[str], rules: Sequence[str], own: str | None, jurisdiction: str | None, declared: bool, output: str
+) -> None:
     """Look at the places that are known: where they are, who operates them, who has power over the operator.
 
     WORDS are names: of a provider, a country (ISO alpha-2), a set of countries (EU, EEA, EU_ADEQUACY), a region, a
@@ -37,7 +40,7 @@ def regions(words: Sequence[str], rules: Sequence[str], jurisdiction: str | None
     if (jurisdiction or declared) and not rules:
         raise click.UsageError("nothing is declared without `--rules PATH`: name the files with your rules")
     today = datetime.now(UTC).date()
-    geography, rule = _declared(rules, jurisdiction) if rules else _builtin()
+    geography, rule = _declared(rules, own, jurisdiction) if rules else _known(own)
     found = [listed(match, geography, today, rule) for match in find(words, geography, today)]
     if declared:
         found = [one for one in found if one.declared]
@@ -48,22 +51,26 @@ def regions(words: Sequence[str], rules: Sequence[str], jurisdiction: str | None
         click.echo(_report(found, geography, name, output), nl=False)
 
 
-def _builtin() -> "tuple[Geography, JurisdictionRule | None]":
-    """What everybody knows: without rules nothing else has to be imported."""
+def _known(own: str | None) -> "tuple[Geography, JurisdictionRule | None]":
+    """What everybody knows: without rules nothing else has to be imported. Raises RulesInvalid."""
     from policies.geography.geography import Geography
 
-    return Geography(), None
+    if own is None:
+        return Geography(), None
+    from policies.gathering import read_regions
+
+    return Geography(read_regions(own)), None
 
 
-def _declared(rules: Sequence[str], name: str | None) -> "tuple[Geography, JurisdictionRule | None]":
+def _declared(rules: Sequence[str], own: str | None, name: str | None) -> "tuple[Geography, JurisdictionRule | None]":
     """Raises RulesInvalid, where a hint stands in each problem."""
     from policies.facts.law import Law
     from policies.gathering import load_rules, refuse
     from policies.loading import rulebook_of
 
-    loaded = load_rules(rules)
+    loaded = load_rules(rules, own)
     refuse((loaded,))
-    law = Law.of(rulebook_of(loaded.kinds))
+    law = Law.of(rulebook_of(loaded.kinds), loaded.regions)
     return law.geography, _rule(law, name) if name is not None else None
 
 

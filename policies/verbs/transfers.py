@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 @click.argument("paths", nargs=-1, metavar="[FILE]...")
 @click.option("--rules", multiple=True, required=True, metavar="PATH", help="Jurisdictions, profile, policies.")
 @click.option("--cluster", multiple=True, metavar="PATH", help="Objects of the cluster: namespaces, nodes.")
+@click.option("--regions", metavar="FILE", help="Regions of your own, laid over the built-in ones.")
 @click.option("--namespace", "-n", default="default", show_default=True, help="For objects that name none.")
 @click.option(
     "--on", "day", metavar="DATE", type=click.DateTime(["%Y-%m-%d"]), help="As of this day; today if left out."
@@ -26,6 +27,7 @@ def transfers(
     paths: Sequence[str],
     rules: Sequence[str],
     cluster: Sequence[str],
+    regions: str | None,
     namespace: str,
     day: datetime | None,
     output: str,
@@ -43,7 +45,7 @@ def transfers(
     from policies.reliance import reliances
     from policies.version import version
 
-    given = gather(paths, rules, cluster, version())
+    given = gather(paths, rules, cluster, version(), regions=regions)
     on = (day or datetime.now(UTC)).date()
     found = list(reliances(given.documents, given.engine, given.snapshot, on, namespace))
     for broken in given.unreadable:

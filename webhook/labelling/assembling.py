@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry
 
-from policies.geography import Geography
+from policies.geography import Geography, Regions
 from policies.rulebook import RulesInvalid
 from policies.snapshot import Ref
 from webhook.cluster import LiveCluster
@@ -90,9 +90,10 @@ def running(labeller: Labeller) -> Iterator[None]:
 class Followed:
     """The geography by the cluster's own ClusterProfile, as it changes. One that doesn't fit leaves the one before."""
 
-    def __init__(self, cluster: LiveCluster) -> None:
-        """`cluster` watches ClusterProfiles."""
+    def __init__(self, cluster: LiveCluster, regions: Regions | None = None) -> None:
+        """`cluster` watches ClusterProfiles; `regions` are the built-in ones if left out."""
         self._cluster = cluster
+        self._regions = regions
         self._stale = threading.Event()
         self._geography: Geography | None = None
         self._stale.set()
@@ -119,7 +120,7 @@ class Followed:
         try:
             loaded = parsed(found)
             refuse((loaded,))
-            self._geography = geography_of(Law.of(rulebook_of(loaded.kinds)))
+            self._geography = geography_of(Law.of(rulebook_of(loaded.kinds), self._regions))
         except RulesInvalid as invalid:
             logger.error("a newer ClusterProfile is refused, the one before goes on: %s", invalid)  # noqa: TRY400
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from prometheus_client import CollectorRegistry, start_http_server
 
+from policies.gathering import read_regions
 from webhook.apiserver import ApiServer
 from webhook.cluster import LiveCluster
 from webhook.declared import declared
@@ -31,11 +32,13 @@ class NotOurTurn(Exception):
         self.hint = "leave it to that replica, or stop it first; `bailiwick nodes label` shows what is to be changed"
 
 
-def watch(api: ApiServer, rules: Sequence[str], how: Labelling, metrics_port: int | None) -> None:
+def watch(
+    api: ApiServer, rules: Sequence[str], how: Labelling, metrics_port: int | None, regions: str | None = None
+) -> None:
     """Label nodes until SIGTERM or SIGINT. Raises RulesInvalid for files that can't be read."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     registry = CollectorRegistry()
-    cluster, labeller = _parts(api, rules, how, registry)
+    cluster, labeller = _parts(api, rules, regions, how, registry)
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
@@ -48,9 +51,9 @@ def watch(api: ApiServer, rules: Sequence[str], how: Labelling, metrics_port: in
     cluster.stop()
 
 
-def label_once(api: ApiServer, rules: Sequence[str], how: Labelling) -> int:
+def label_once(api: ApiServer, rules: Sequence[str], how: Labelling, regions: str | None = None) -> int:
     """Change what has to be changed now; how many could not be. Raises NotOurTurn, RulesInvalid."""
-    cluster, labeller = _parts(api, rules, how, CollectorRegistry())
+    cluster, labeller = _parts(api, rules, regions, how, CollectorRegistry())
     cluster.start()
     try:
         _wait_for_turn(labeller, how)
@@ -62,14 +65,16 @@ def label_once(api: ApiServer, rules: Sequence[str], how: Labelling) -> int:
 
 
 def _parts(
-    api: ApiServer, rules: Sequence[str], how: Labelling, registry: CollectorRegistry
+    api: ApiServer, rules: Sequence[str], regions: str | None, how: Labelling, registry: CollectorRegistry
 ) -> tuple[LiveCluster, Labeller]:
     if rules:
-        held = geography_of(declared(rules))
+        held = geography_of(declared(rules, regions=regions))
         cluster = LiveCluster(api, (_NODE,))
         return cluster, labeller_over(api, cluster, lambda: held, registry, how)
     cluster = LiveCluster(api, (_NODE, _PROFILE))
-    return cluster, labeller_over(api, cluster, Followed(cluster), registry, how)
+    return cluster, labeller_over(
+        api, cluster, Followed(cluster, None if regions is None else read_regions(regions)), registry, how
+    )
 
 
 def _wait_for_turn(labeller: Labeller, how: Labelling) -> None:

@@ -16,23 +16,33 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--rules", multiple=True, metavar="PATH", help="Policies, jurisdictions, classes, profile.")
+@click.option("--regions", metavar="FILE", help="Regions of your own, laid over the built-in ones.")
 @click.option("--kubeconfig", metavar="FILE", help="Look at this cluster too.")
 @click.option("--state", default="state", show_default=True, type=click.Path(path_type=Path))
 @click.option("--certificate", type=click.Path(path_type=Path), help="The serving certificate.")
 @click.option("-o", "--output", type=click.Choice(["table", "json", "yaml"]), default="table", show_default=True)
-def doctor(rules: Sequence[str], kubeconfig: str | None, state: Path, certificate: Path | None, output: str) -> None:
+def doctor(
+    rules: Sequence[str],
+    regions: str | None,
+    kubeconfig: str | None,
+    state: Path,
+    certificate: Path | None,
+    output: str,
+) -> None:
     """Look for what would keep the webhook from working, and say what to do.
 
     Exits with 1 when something is broken.
     """
     from webhook.doctor import Health, examine
 
-    findings = list(examine(list(_checks(rules, kubeconfig, state, certificate))))
+    findings = list(examine(list(_checks(rules, regions, kubeconfig, state, certificate))))
     click.echo(_rendered(findings, output), nl=False)
     sys.exit(int(any(finding.health is Health.BROKEN for finding in findings)))
 
 
-def _checks(rules: Sequence[str], kubeconfig: str | None, state: Path, certificate: Path | None) -> "Sequence[Check]":
+def _checks(
+    rules: Sequence[str], regions: str | None, kubeconfig: str | None, state: Path, certificate: Path | None
+) -> "Sequence[Check]":
     from policies.gathering import load_rules
     from policies.geography import PLACE_LABEL
     from webhook import doctor as look
@@ -44,7 +54,7 @@ def _checks(rules: Sequence[str], kubeconfig: str | None, state: Path, certifica
     checks = [
         look.Check("tls", look.tls),
         look.Check("state", partial(look.state_directory, state)),
-        look.Check("rules", partial(look.rules, partial(_compiled, rules))),
+        look.Check("rules", partial(look.rules, partial(_compiled, rules, regions))),
     ]
     api = ApiServer.connect(kubeconfig) if kubeconfig is not None else None
     checks.append(look.Check("types", partial(look.types, lambda: look.policy_types(load_rules(rules), api))))
@@ -60,11 +70,11 @@ def _checks(rules: Sequence[str], kubeconfig: str | None, state: Path, certifica
     return checks
 
 
-def _compiled(paths: Sequence[str]) -> "RuleEngine":
+def _compiled(paths: Sequence[str], regions: str | None) -> "RuleEngine":
     from policies.gathering import engine_of, load_rules
     from policies.version import version
 
-    return engine_of((load_rules(paths),), version())
+    return engine_of((load_rules(paths, regions),), version())
 
 
 def _rendered(findings: "Sequence[Finding]", output: str) -> str:

@@ -17,6 +17,7 @@ OUTPUT = click.Choice(["table", "json", "yaml"])
 
 @click.group(invoke_without_command=True)
 @click.option("--rules", multiple=True, metavar="PATH", help="The ClusterProfile; the cluster's own by default.")
+@click.option("--regions", metavar="FILE", help="Regions of your own, laid over the built-in ones.")
 @click.option("--cluster", multiple=True, metavar="PATH", help="Nodes in files, instead of a cluster's.")
 @click.option("--kubeconfig", metavar="FILE", help="The nodes of this cluster.")
 @click.option("--in-cluster", is_flag=True, help="The nodes of the cluster that this pod runs in.")
@@ -25,6 +26,7 @@ OUTPUT = click.Choice(["table", "json", "yaml"])
 def nodes(
     ctx: click.Context,
     rules: Sequence[str],
+    regions: str | None,
     cluster: Sequence[str],
     kubeconfig: str | None,
     in_cluster: bool,
@@ -40,7 +42,7 @@ def nodes(
 
     `bailiwick nodes label` writes and takes back the label that the scheduler sees.
     """
-    asked = Asked(rules, cluster, kubeconfig, in_cluster)
+    asked = Asked(rules, cluster, kubeconfig, in_cluster, regions)
     if ctx.invoked_subcommand is not None:
         ctx.obj = asked
         return
@@ -99,7 +101,7 @@ def label(
         from webhook.labelling.watching import watch as keep_watching
 
         how = Labelling(name, Terms(lease_seconds), rate=rate)
-        keep_watching(asked.api(retries=False), asked.rules, how, metrics_port)
+        keep_watching(asked.api(retries=False), asked.rules, how, metrics_port, asked.regions)
         return
     changing = [one for one in asked.judged() if one.change is not None]
     click.echo(_shown(changing, output), nl=False)
@@ -107,7 +109,8 @@ def label(
         sys.exit(int(bool(changing)))
     from webhook.labelling.watching import label_once
 
-    left = label_once(asked.api(retries=False), asked.rules, Labelling(name, Terms(lease_seconds), rate=rate))
+    how = Labelling(name, Terms(lease_seconds), rate=rate)
+    left = label_once(asked.api(retries=False), asked.rules, how, asked.regions)
     if left:
         click.echo(f"{left} could not be changed: the warnings say why", err=True)
     sys.exit(int(left > 0))
@@ -121,6 +124,7 @@ class Asked:
     cluster: Sequence[str]
     kubeconfig: str | None
     in_cluster: bool
+    regions: str | None = None
 
     @property
     def live(self) -> bool:
@@ -143,7 +147,7 @@ class Asked:
         if not self.live and not (self.cluster and self.rules):
             raise click.UsageError("whose nodes? add `--kubeconfig FILE`, or `--rules PATH` and `--cluster PATH`")
         api = self.api() if self.live else None
-        geography = declared(self.rules, api).geography
+        geography = declared(self.rules, api, self.regions).geography
         if not geography.profile:
             raise click.UsageError("no ClusterProfile says where nodes may be: name one with `--rules PATH`")
         return list(survey(self._nodes(api), geography))
