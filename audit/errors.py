@@ -29,6 +29,10 @@ class LogClosed(LogUnavailable):
     """The log has been closed."""
 
 
+class LogEnded(LogUnavailable):
+    """This shard has ended, and another goes on: append there."""
+
+
 class LogGone(LogUnavailable):
     """The log's process has ended: it is started again, and recovers what is durable."""
 

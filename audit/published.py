@@ -8,10 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from audit.errors import AuditError
+from audit.errors import AuditError, ProofInvalid
 from audit.files.layout import CHECKPOINT
 from audit.files.store import Disk, FileSystem, write_file
-from audit.tlog.tiles import ENTRIES, TILE_WIDTH, bundle_bytes, parse_bundle, tile_path
+from audit.tlog.checkpoints import Checkpoint
+from audit.tlog.notes import parse_note
+from audit.tlog.proofs import inclusion_proof
+from audit.tlog.tiles import ENTRIES, TILE_WIDTH, bundle_bytes, parse_bundle, subtrees_in, tile_path
+from audit.tlog.tlog_proof import TlogProof
 
 WITNESSED = "checkpoint.witnessed"  # the newest checkpoint with a quorum of cosignatures
 NOTES = (CHECKPOINT, WITNESSED)
@@ -68,6 +72,19 @@ class PublishedFiles:
             return self._files.read(self._directory / path)
         except (FileNotFoundError, NotADirectoryError):
             raise NotPublished(f"the log has no `{path}`") from None
+
+
+def proof_of(log: Published, index: int) -> TlogProof:
+    """The proof that record `index` lies under the log's checkpoint. Raises ProofInvalid when it isn't under it yet."""
+    note = log.note()
+    size = Checkpoint.parse(parse_note(note).text).size
+    if index >= size:
+        raise ProofInvalid(f"record {index} is not under the checkpoint of {size} records: wait for the next")
+
+    def tile(level: int, number: int, width: int) -> bytes:
+        return whole_tile(log, level, number, width)
+
+    return TlogProof(index, inclusion_proof(index, size, subtrees_in(tile, size)), note)
 
 
 def whole_tile(log: Published, level: int | str, index: int, width: int) -> bytes:

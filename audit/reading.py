@@ -11,16 +11,16 @@ from typing import Any
 
 import orjson
 
-from audit.errors import AuditError, LogCorrupt, ProofInvalid
+from audit.errors import AuditError, LogCorrupt
 from audit.files.layout import CHECKPOINT, archive_of, wal_of
 from audit.files.recovery import load_segment, segment_paths
 from audit.files.segments import frames, parse_header, scan
 from audit.files.store import Disk, FileSystem
+from audit.published import NotPublished, PublishedFiles, proof_of
 from audit.tlog.checkpoints import Checkpoint
 from audit.tlog.merkle import leaf_hash
 from audit.tlog.notes import parse_note
-from audit.tlog.proofs import inclusion_proof
-from audit.tlog.tiles import ENTRIES, TILE_WIDTH, parse_bundle, subtrees_in, tile_path
+from audit.tlog.tiles import ENTRIES, TILE_WIDTH, parse_bundle, tile_path
 from audit.tlog.tlog_proof import TlogProof
 
 
@@ -67,19 +67,11 @@ def checkpoint_bytes(directory: Path, files: FileSystem | None = None) -> bytes:
 
 
 def prove(directory: Path, index: int, files: FileSystem | None = None) -> TlogProof:
-    """The proof that record `index` lies under the checkpoint. Raises ProofInvalid when it isn't under it yet."""
-    files = files or Disk()
-    checkpoint = read_checkpoint(directory, files)
-    if index >= checkpoint.size:
-        raise ProofInvalid(
-            f"record {index} is not under the checkpoint of {checkpoint.size} records: wait for the next"
-        )
-
-    def tile(level: int, number: int, width: int) -> bytes:
-        return read_tile(files, directory, level, number, width)
-
-    hashes = inclusion_proof(index, checkpoint.size, subtrees_in(tile, checkpoint.size))
-    return TlogProof(index, hashes, checkpoint_bytes(directory, files))
+    """The proof that record `index` lies under the checkpoint. Raises ProofInvalid, LogCorrupt."""
+    try:
+        return proof_of(PublishedFiles(directory, files), index)
+    except NotPublished as error:
+        raise LogCorrupt(f"`{directory}` can't be proved from: {error}; is it the directory of a log?") from None
 
 
 def sealed_parts(directory: Path, files: FileSystem | None = None) -> Iterator[tuple[bytes, bytes]]:

@@ -29,7 +29,7 @@ from keymgmt.book import UseBook
 
 if TYPE_CHECKING:
     from audit.files.sharded_log import ShardedLog
-    from audit.postgres.log import PostgresLog
+    from audit.postgres.sharded_log import SharedShards
     from webhook.state import Options
 
 logger = logging.getLogger("bailiwick.webhook")
@@ -155,7 +155,7 @@ def main(descriptor: int) -> None:
             log.close_now()  # and then the witnesses get its last checkpoint
 
 
-def _attended(log: "ShardedLog | PostgresLog", options: "Options") -> AbstractContextManager[None]:
+def _attended(log: "ShardedLog | SharedShards", options: "Options") -> AbstractContextManager[None]:
     """Orders are for a log on files: what is sealed beside a shared one is its database's business."""
     from audit.files.sharded_log import ShardedLog
     from webhook.orders import attended
@@ -163,7 +163,7 @@ def _attended(log: "ShardedLog | PostgresLog", options: "Options") -> AbstractCo
     return attended(log, options) if isinstance(log, ShardedLog) else nullcontext()
 
 
-def _books(log: "ShardedLog | PostgresLog", options: "Options", own: UseBook) -> AbstractContextManager[None]:
+def _books(log: "ShardedLog | SharedShards", options: "Options", own: UseBook) -> AbstractContextManager[None]:
     """Uses of keys become records: our own signatures, and what commands on the same keyring did."""
     from audit.sealed.inputs import Origin
     from webhook.key_uses import Bookkeeper, kept
@@ -175,7 +175,7 @@ def _books(log: "ShardedLog | PostgresLog", options: "Options", own: UseBook) ->
     return kept(Bookkeeper(log, origin, folders, directory=directory), [own])
 
 
-def _opened(options: "Options", uses: UseBook) -> "tuple[ShardedLog | PostgresLog, AbstractContextManager[None]]":
+def _opened(options: "Options", uses: UseBook) -> "tuple[ShardedLog | SharedShards, AbstractContextManager[None]]":
     """The log, and the following of its keys; a process before us may need a moment to let go of it.
 
     A shared log's keys are its owner's to change: replicas go on with those that they began with.

@@ -23,9 +23,10 @@ from audit.files.store import Disk, put_files
 from audit.leaves.record import Record, event_record
 from audit.leaves.shapes import time_text
 from audit.ports import Envelope, Position
-from audit.sealed.erasure import Approved, Eraser
+from audit.sealed.erasure import Approved, Eraser, Whole
 from audit.sealed.erasure_plan import ErasureRefused, Scope
 from audit.sealed.inputs import Origin
+from audit.whole import WholeFiles
 from keymgmt.approvals import ApprovalPolicy
 from keymgmt.canonical import from_base64url, moment
 from keymgmt.errors import KeyManagementError, NotApproved
@@ -33,6 +34,8 @@ from keymgmt.ports import Approval
 
 if TYPE_CHECKING:
     from audit.files.sharded_log import ShardedLog
+    from audit.postgres.pruning import SharedPruning
+    from audit.postgres.sharded_log import SharedShards
     from keymgmt.keyring import FileKeyring
     from webhook.state import Options
 
@@ -47,12 +50,23 @@ SHARED_FOR = 2  # days that a shared input may be older than a record that names
 class Log(Protocol):
     """The open log."""
 
-    @property
-    def origin(self) -> str: ...
-
     def append_now(self, record: Record, sealed: Sequence[Envelope] = ()) -> Position: ...
 
     def prune(self, number: int, *, older_than: int, basis: str) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """A shared log with what prunes it."""
+
+    log: "SharedShards"
+    pruning: "SharedPruning"
+
+    def append_now(self, record: Record, sealed: Sequence[Envelope] = ()) -> Position:
+        return self.log.append_now(record, sealed)
+
+    def prune(self, number: int, *, older_than: int, basis: str) -> int:
+        return self.pruning.prune(number, older_than=older_than, basis=basis)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +121,7 @@ class Clerk:
     def __init__(
         self,
         log: Log,
-        directory: Path,
+        whole: Whole,
         origin: Origin,
         keyring: "FileKeyring",
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -120,13 +134,13 @@ class Clerk:
         self._keyring = keyring
         self._clock = clock
         self._keep_days = keep_days
-        self._eraser = Eraser(log, directory, origin, clock)
+        self._eraser = Eraser(log, whole, origin, clock)
 
     def attend(self, orders: Orders) -> None:
         """Answer everything that waits. Never raises for what an order asks."""
         for name in orders.waiting():
             try:
-                said = self._done(orders.order(name))
+                said = self.carry_out(orders.order(name))
             except (AuditError, KeyManagementError) as refusal:
                 said = {"error": str(refusal), "hint": getattr(refusal, "hint", "")}
             except Exception as fault:
@@ -134,7 +148,8 @@ class Clerk:
                 said = {"error": f"{type(fault).__name__}: {fault}", "hint": "look into the webhook's own log"}
             orders.answer(name, said)
 
-    def _done(self, order: Mapping[str, Any]) -> dict[str, Any]:
+    def carry_out(self, order: Mapping[str, Any]) -> dict[str, Any]:
+        """Do what an order says. Raises AuditError, KeyManagementError, OSError."""
         match order.get("do"):
             case "erase":
                 votes = [vote_of(vote) for vote in order["votes"]]
@@ -217,7 +232,8 @@ def attended(log: "ShardedLog", options: "Options") -> Iterator[None]:
             if orders.waiting():
                 try:
                     keyring = open_keyring(options)
-                    Clerk(log, options.directory / "log", origin, keyring, keep_days=options.keep_days).attend(orders)
+                    whole = WholeFiles(options.directory / "log")
+                    Clerk(log, whole, origin, keyring, keep_days=options.keep_days).attend(orders)
                 except Exception:
                     logger.exception("orders can't be attended to; trying again")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audit.errors import LogRefused, PolicyMalformed
-from audit.files.shards import shard_directory, shard_numbers
+from audit.files.shards import ShardSettings, shard_directory, shard_numbers
 from audit.process.serving import Served
 from audit.settings import LogStatus
 from keymgmt.keyring import FileKeyring
@@ -16,28 +16,29 @@ from webhook.state import Options, origin_of, sealing, show_signer, writer_of
 
 if TYPE_CHECKING:
     from audit.postgres.address import Address
-    from audit.postgres.log import PostgresLog
+    from audit.postgres.sharded_log import SharedShards
     from audit.tlog.policy import Policy
     from audit.witness.collecting import Collector, WitnessedLog
 
 
-def open_shared(options: Options, keyring: FileKeyring) -> "PostgresLog":
+def open_shared(options: Options, keyring: FileKeyring) -> "SharedShards":
     """The log in the database that the options name, signed by the region's key under the cluster's name.
 
     Raises LogRefused, also where the extra is not installed.
     """
     address = _address(options)
-    from audit.postgres.log import PostgresLog
+    from audit.postgres.sharded_log import SharedShards
 
     origin = origin_of(options)
     signer = show_signer(options, keyring)
-    return PostgresLog.open(
+    return SharedShards.open(
         address,
         origin=origin,
         signer=signer,
         clock=lambda: datetime.now(UTC),
         writer=writer_of(options),
         seal=sealing(options, keyring),
+        shards=ShardSettings(options.shard_records, options.shard_days, options.keep_days),
     )
 
 
@@ -101,7 +102,7 @@ def _published(options: Options) -> "WitnessedLog":
     if options.log is not None:
         from audit.postgres.published import PublishedTables
 
-        return PublishedTables(_address(options), origin_of(options))
+        return PublishedTables(_address(options), origin_of(options), newest=True)
     from audit.published import PublishedFiles
 
     directory = options.directory / "log"

@@ -15,7 +15,7 @@ from pathlib import Path
 import orjson
 
 from audit.files.layout import CHECKPOINT, archive_of, wal_of
-from audit.files.shards import GENESIS, TOMBSTONE, Shard, is_pruned, last_leaf
+from audit.files.shards import GENESIS, TOMBSTONE, Shard, is_pruned, last_leaf, too_young
 from audit.files.store import FileSystem, write_file
 from audit.reading import prove, read_records
 from audit.tlog.checkpoints import Checkpoint
@@ -37,10 +37,7 @@ class Pruning:
 
     def too_young(self, now: datetime, keep: timedelta) -> str:
         """Why the shard is too young, by its last record; empty when it isn't."""
-        age = now - self.last_time()
-        if age >= keep:
-            return ""
-        return f"`{self.shard.origin}` is {age.days} days old by its last record, and is kept for {keep.days}"
+        return too_young(self.shard.origin, self.last_time(), now, keep)
 
     def said(self) -> Mapping[str, object]:
         """What the record of the pruning says of the shard."""

@@ -33,6 +33,7 @@ from audit.files.shards import (
     ShardSigner,
     commitment,
     finish,
+    is_due,
     is_pruned,
     last_leaf,
     shard_directory,
@@ -256,14 +257,9 @@ class ShardedLog:
             keep_holds(self._files, self._directory, holds)
 
     def _is_due(self) -> bool:
-        shards, log = self._shards, self._log
-        if log is None or not log.healthy():
+        if self._log is None or not self._log.healthy():
             return False
-        status = log.status()
-        if status.trouble or status.unsigned_seconds > 5 * self._settings.publish_seconds + 5:
-            return False  # it couldn't be finished now
-        is_old = shards.days and self._begun and self._clock() - self._begun >= timedelta(days=shards.days)
-        return bool(is_old) or 0 < shards.records <= status.size
+        return is_due(self._shards, self._log.status(), self._begun, self._clock(), self._settings)
 
     def _rotate(self) -> None:
         log = self._current()

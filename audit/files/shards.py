@@ -14,6 +14,7 @@ point is gone on from. Counters of writers and tenants begin anew in each shard.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from audit.files.publisher import Publisher, Source
 from audit.files.recovery import load_segment, recover_segments, segment_paths
 from audit.files.segments import Frame, batch_pairs, parse_header
 from audit.files.store import Disk, FileSystem
+from audit.settings import LogSettings, LogStatus
 from audit.tlog.checkpoints import Checkpoint
 from audit.tlog.notes import ED25519, NoteSigner, VerifierKey, parse_note
 
@@ -40,6 +42,20 @@ class ShardSettings:
     records: int = 0  # the next shard is begun when it has so many; 0: never
     days: float = 0  # the same by its age
     keep_days: int = 180  # no shard is pruned before it is so old, whatever is asked
+
+
+def is_due(shards: ShardSettings, log: LogStatus, begun: datetime | None, now: datetime, rhythm: LogSettings) -> bool:
+    """Whether the shard that is written should end: it is long or old enough, and could be signed to its end now."""
+    if log.trouble or log.unsigned_seconds > 5 * rhythm.publish_seconds + 5:
+        return False
+    is_old = shards.days and begun is not None and now - begun >= timedelta(days=shards.days)
+    return bool(is_old) or 0 < shards.records <= log.size
+
+
+def too_young(origin: str, last: datetime, now: datetime, keep: timedelta) -> str:
+    """Why a shard whose last record is of that time is too young to be pruned; empty when it isn't."""
+    age = now - last
+    return "" if age >= keep else f"`{origin}` is {age.days} days old by its last record, and is kept for {keep.days}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,9 @@ from contextlib import contextmanager
 
 from psycopg import Error, errors
 
-from audit.errors import AuditError, LogBusy, LogFull, LogUnavailable
+from audit.errors import AuditError, LogBusy, LogEnded, LogFull, LogUnavailable
+
+ENDED = "BW001"  # what the tables say to who writes to a shard that has ended
 
 
 class Unreachable(AuditError):
@@ -17,6 +19,8 @@ class Unreachable(AuditError):
 def refusal(error: Error) -> LogUnavailable:
     """What a caller is told about a transaction that the server rolled back."""
     told = str(error).split("\n", maxsplit=1)[0]
+    if error.sqlstate == ENDED:
+        return LogEnded(told)
     if isinstance(error, errors.DiskFull):
         return LogFull(f"the database's disk is full: {told}")
     if isinstance(error, errors.LockNotAvailable):

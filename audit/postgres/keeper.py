@@ -4,7 +4,6 @@ Guarantees that its failures touch no acknowledged record: what can't be publish
 database that holds another history than was seen stops the replica.
 """
 
-import contextlib
 import threading
 import time
 from typing import Any, Protocol
@@ -12,7 +11,7 @@ from typing import Any, Protocol
 from psycopg import Connection, Error
 
 from audit.errors import HeadMoved, LogBusy, LogCorrupt, LogRolledBack, LogUnavailable
-from audit.postgres.address import Address, cut_off
+from audit.postgres.address import Address, cut_off, let_go
 from audit.postgres.publisher import SharedPublisher
 from audit.postgres.safety import check_server
 from audit.postgres.sureness import Sureness
@@ -163,5 +162,4 @@ class SharedKeeper:
     def _let_go(self) -> None:
         session, self._session, self._leads = self._session, None, False
         if session is not None:
-            with contextlib.suppress(Error):
-                session.close()
+            let_go(session)

@@ -8,11 +8,11 @@ appends does the writing, and a keeper (`audit.postgres.keeper`) publishes and b
 
 import contextlib
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from audit.errors import LogBusy, LogClosed, LogFull, LogPoisoned, LogRefused, LogUnavailable
+from audit.errors import LogBusy, LogClosed, LogEnded, LogFull, LogPoisoned, LogRefused, LogUnavailable
 from audit.files.committer import Committed, Item, Late, nobody
 from audit.leaves.drafts import Seal, made
 from audit.leaves.leaf import table_digest
@@ -28,7 +28,6 @@ from audit.tlog.notes import VerifierKey
 PATIENCE = 3.0  # seconds for a commit, a lost connection included; less than an admission's deadline
 Clock = Callable[[], datetime]
 _ROUND = 30.0  # seconds for a round of the keeper; its statements have ten each
-_PROBE = object()
 
 
 class PostgresLog:
@@ -46,13 +45,17 @@ class PostgresLog:
         settings: LogSettings | None = None,
         patience: float = PATIENCE,
         seal: Seal | None = None,
+        genesis: Mapping[str, object] | None = None,
+        holds: Sequence[Mapping[str, object]] = (),
     ) -> "PostgresLog":
         """Connect, check and start; a start record is durable when this returns, in a new log after a genesis record.
 
-        Blocks on the network. Raises LogUnsafe, LogLocked and LogRefused, LogUnavailable.
+        `genesis`: what else that says, for example which shard it follows; `holds`: what held there, said again in a
+        new log. Blocks on the network. Raises LogUnsafe, LogLocked and LogRefused, LogUnavailable.
         """
         writer.check()
         log = cls(address, origin, signer, clock, writer, settings or LogSettings(), patience, seal)
+        log._genesis, log._holds = genesis or {}, holds
         log._start()
         return log
 
@@ -75,6 +78,8 @@ class PostgresLog:
         self._settings = settings
         self._patience = patience
         self._seal = seal
+        self._genesis: Mapping[str, object] = {}
+        self._holds: Sequence[Mapping[str, object]] = ()
         self._writing = threading.Lock()  # one turn at a time
         self._vkey = str(VerifierKey.ed25519(signer.name, signer.public_key))
         self._turns = Turns(address, origin, self._vkey, writer, patience)
@@ -119,6 +124,10 @@ class PostgresLog:
     def tend(self) -> None:
         """Nothing to do here: the keeper does."""
 
+    def has_ended(self) -> bool:
+        """Whether a replica has ended this shard, as far as was seen: another one goes on."""
+        return isinstance(self._refusal, LogEnded)
+
     def healthy(self) -> bool:
         """Whether an append may succeed now."""
         return self._hindrance() is None
@@ -136,14 +145,20 @@ class PostgresLog:
             trouble=str(self._refusal or self._down or (keeper and (keeper.refuses or keeper.trouble)) or ""),
         )
 
-    def close_now(self) -> None:
-        """Write a stop record, publish, sign, let go; appends from here on are LogClosed."""
+    def close_now(self, *, successor: str = "") -> None:
+        """Write a stop record, publish, sign, let go; appends from here on are LogClosed.
+
+        With a `successor` this log has ended, for all replicas: that shard goes on.
+        """
         with self._writing:
             if isinstance(self._refusal, LogClosed):
                 return
+            said: dict[str, Any] = {"refused": self._refused, "reason": "closed"}
+            if successor:
+                said |= {"reason": "the next shard goes on", "next": successor}
             if self._refusal is None and self._down is None:
                 with contextlib.suppress(LogUnavailable):
-                    self._committed(lambda _size: [(self._event("stop", self._account("closed")), ())])
+                    self._committed(lambda _size: [(self._event("stop", said), ())])
             self._refusal = LogClosed("the log is closed")
         if self._keeper is not None:
             self._keeper.stop()
@@ -198,17 +213,16 @@ class PostgresLog:
         """The first records of this run: in a new log, what it is comes first."""
         items: list[Item] = []
         if size == 0:
-            genesis = {"origin": self.origin, "log_key": self._vkey, "table": table_digest().hex()}
+            genesis = {"origin": self.origin, "log_key": self._vkey, "table": table_digest().hex(), **self._genesis}
             items.append((self._event("genesis", genesis), ()))
         items.append((self._event("start", {"found": size, "clean": clean}), ()))
+        if size == 0:
+            items += [(self._event("hold", {**hold}), ()) for hold in self._holds]
         return items
 
     def _event(self, schema: str, fields: dict[str, Any]) -> Record:
         who = {"cluster": self._writer.cluster, "region": self._writer.region, "engine": self._writer.engine}
         return event_record(schema, {"time": self._clock(), **who, **fields})
-
-    def _account(self, reason: str) -> dict[str, Any]:
-        return {"refused": self._refused, "reason": reason}
 
     # — writing —
 
@@ -229,6 +243,9 @@ class PostgresLog:
         except LogPoisoned as error:
             self.poison(error)
             raise self._refusal or error from error
+        except LogEnded as error:
+            self._refusal = error
+            raise
         except LogUnavailable as error:
             self._down = error
             raise

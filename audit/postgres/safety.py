@@ -9,8 +9,11 @@ from psycopg import Connection
 
 from audit.errors import LogRefused, LogUnsafe
 
-VERSION = 1
-APPEND_ONLY = ("batch", "part", "counters", "settled", "tile", "head", "note", "log", "log_key")
+VERSION = 2
+APPEND_ONLY = (
+    *("batch", "part", "counters", "settled", "tile", "head", "note", "log", "log_key"),
+    *("ended", "hold", "declared", "buried"),
+)
 DURABLE = ("on", "remote_apply", "remote_write", "local")
 _SETTINGS = """
 SELECT current_setting('fsync'), current_setting('full_page_writes'), current_setting('synchronous_commit'),
@@ -51,7 +54,9 @@ def check_server(session: "Connection[tuple[Any, ...]]") -> None:
 def _check_tables(session: "Connection[tuple[Any, ...]]", user: str) -> None:
     version = session.execute("SELECT max(version) FROM bailiwick.version").fetchone()
     if version is None or version[0] != VERSION:
-        raise LogRefused(f"the log's tables are of version {version and version[0]}, this software needs {VERSION}")
+        found = version[0] if version and version[0] else 0
+        hint = f"run `bailiwick audit sql --from {found}` as their owner" if found < VERSION else "use a newer release"
+        raise LogRefused(f"the log's tables are of version {found}, this software needs {VERSION}: {hint}")
     loose = [name for (name,) in session.execute(_RIGHTS, [list(APPEND_ONLY)])]
     if loose:
         raise LogUnsafe(

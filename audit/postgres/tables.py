@@ -1,5 +1,6 @@
 """What the tables of one log hold, read by whoever needs it. Raises psycopg.Error and LogCorrupt; never writes."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from psycopg import Connection
@@ -11,12 +12,33 @@ from audit.postgres.bodies import checked_pairs
 from audit.tlog.tiles import TILE_WIDTH
 
 
+@dataclass(frozen=True, slots=True)
+class Buried:
+    """Proofs of a pruned shard's first record and of the record of its pruning; hashes of its unfinished tile."""
+
+    genesis: bytes
+    tombstone: bytes
+    edge: bytes
+
+
 class Tables:
     """A log's tables, over a session."""
 
     def __init__(self, session: "Connection[tuple[Any, ...]]", log: int) -> None:
         self._session = session
         self._log = log
+
+    def size(self) -> int:
+        """Records in the log."""
+        query = "SELECT first + count FROM bailiwick.batch WHERE log = %s ORDER BY first DESC LIMIT 1"
+        row = self._session.execute(query, [self._log]).fetchone()
+        return int(row[0]) if row else 0
+
+    def buried(self) -> "Buried | None":
+        """What lies in the place of a pruned shard's records."""
+        query = "SELECT genesis, tombstone, edge FROM bailiwick.buried WHERE log = %s"
+        row = self._session.execute(query, [self._log], binary=True).fetchone()
+        return Buried(*map(bytes, row)) if row else None
 
     def head(self) -> TreeHead | None:
         """The newest published head."""
@@ -93,8 +115,9 @@ class Tables:
             level, count = level + 1, count // TILE_WIDTH
         return edges
 
-    def part(self, digest: bytes) -> bytes | None:
-        """The sealed part with this SHA-256."""
-        query = "SELECT data FROM bailiwick.part WHERE log = %s AND sha256 = %s"
-        row = self._session.execute(query, [self._log, digest], binary=True).fetchone()
-        return bytes(row[0]) if row else None
+
+def part_of(session: "Connection[tuple[Any, ...]]", logs: list[int], digest: bytes) -> bytes | None:
+    """The sealed part with this SHA-256 in any of these logs."""
+    query = "SELECT data FROM bailiwick.part WHERE log = ANY(%s) AND sha256 = %s LIMIT 1"
+    row = session.execute(query, [logs, digest], binary=True).fetchone()
+    return bytes(row[0]) if row else None

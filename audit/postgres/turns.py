@@ -18,16 +18,18 @@ import orjson
 from psycopg import Connection, Error
 from psycopg import errors as server
 
-from audit.errors import LogBusy, LogLocked, LogPoisoned, LogRefused
+from audit.errors import LogBusy, LogEnded, LogLocked, LogPoisoned, LogRefused
 from audit.files.committer import Committed, Item
 from audit.files.segments import archive_hash, frames_body
 from audit.leaves.counters import Counters, Pair, SealedName
 from audit.leaves.record import LEAF_LIMIT
-from audit.postgres.address import Address, cut_off
+from audit.postgres.address import Address, cut_off, let_go
 from audit.postgres.errors import refusal
 from audit.postgres.registry import joined
 from audit.postgres.safety import check_server
 from audit.postgres.sureness import Sureness, Unsure
+from audit.postgres.tables import Tables
+from audit.postgres.told import rows_of
 from audit.settings import Writer
 
 WRITER_LOCK = 1112822596  # advisory lock class of writers' names; turns have the one before
@@ -126,8 +128,7 @@ class Turns:
         with self._guard:
             session, self._session = self._session, None
         if session is not None:
-            with contextlib.suppress(Error):
-                session.close()
+            let_go(session)
 
     def cut(self, seconds: float) -> bool:
         """Break off a commit that has been under way for longer than this; from another thread."""
@@ -222,6 +223,8 @@ class Turns:
                 session.execute(_PARTS, [self.log, [name for name, _ in parts], [data for _, data in parts]])
             if state is not None:
                 session.execute("INSERT INTO bailiwick.counters VALUES (%s, %s, %s)", [self.log, first, state])
+            for statement, values in rows_of(self.log, first, items):
+                session.execute(statement, values)
             body = frames_body(pairs)
             session.execute(_BATCH, [self.log, first, len(pairs), self._writer.name, seq, digest, chains, body])
             self._doubt = Doubt(seq, digest, committed)
@@ -245,6 +248,8 @@ class Turns:
             turn = session.execute("SELECT * FROM bailiwick.turn(%b, %b)", [self.log, known], binary=True)
         rows = turn.fetchall()
         if self._tip is not None and (not rows or Tip(rows[0][0], rows[0][1], rows[0][4]) != self._tip):
+            if not rows and Tables(session, self.log).buried() is not None:
+                raise LogEnded("the shard has ended and is pruned")
             raise LogPoisoned(
                 f"the database no longer holds the {self._tip.size} records that were acknowledged "
                 "(a standby that lagged behind, or a restored copy?): bring the newer server back"

@@ -9,17 +9,14 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Protocol
 
-from audit.files.store import Disk, FileSystem
 from audit.leaves.record import Record, event_record
 from audit.ports import Envelope, Position
-from audit.reading import read_records
-from audit.sealed.erasing import erase_parts
+from audit.reading import LoggedRecord
 from audit.sealed.erasure_plan import Chosen, ErasureRefused, Scope, Survey, action_bytes, parse_action, parts_of
 from audit.sealed.inputs import Origin
-from audit.whole import Place, name_of_log, present_shards, whole_log
+from audit.whole import Place
 
 _FOREVER: Place = (1 << 62, 0)
 AT_ONCE = 500  # parts that one erasure record names
@@ -28,10 +25,19 @@ AT_ONCE = 500  # parts that one erasure record names
 class Log(Protocol):
     """The open log: appends in the caller's thread."""
 
-    @property
-    def origin(self) -> str: ...
-
     def append_now(self, record: Record, sealed: Sequence[Envelope] = ()) -> Position: ...
+
+
+class Whole(Protocol):
+    """A log's records and sealed parts, wherever they lie: `audit.whole.WholeFiles`, `audit.postgres.whole`."""
+
+    def name(self) -> str: ...
+
+    def records(self) -> Iterator[tuple[int, LoggedRecord]]: ...
+
+    def end(self) -> Place: ...
+
+    def erase(self, parts: Sequence[bytes]) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,39 +73,33 @@ class Plan:
     held: dict[str, int]  # holds against it
 
 
-def plan(directory: Path, name: str, scope: Scope, basis: str, *, progress: Progress = lambda _done: None) -> Plan:
-    """What erasing would take now; `name` is the log's. Raises ErasureRefused where the scope is empty."""
-    scope = with_siblings(directory, scope)
-    end = max(scope.records, default=(0, -1)) if scope.kind == "records" else _last(directory)
-    end = (end[0], end[1] + 1)
-    survey = surveyed(directory, scope, end, progress)
+def plan(whole: Whole, scope: Scope, basis: str, *, progress: Progress = lambda _done: None) -> Plan:
+    """What erasing would take now. Raises ErasureRefused where the scope is empty."""
+    scope = with_siblings(whole, scope)
+    shard, index = max(scope.records, default=(0, -1))
+    end = (shard, index + 1) if scope.kind == "records" else whole.end()
+    survey = surveyed(whole, scope, end, progress)
     if not survey.chosen:
         raise ErasureRefused("no record with a sealed part lies in this scope", "look for them with `audit query`")
-    action = action_bytes(name, end, scope, basis, survey.chosen)
+    action = action_bytes(whole.name(), end, scope, basis, survey.chosen)
     return Plan(action, len(survey.chosen), len(parts_of(survey.chosen)), survey.held())
 
 
-def surveyed(
-    directory: Path,
-    scope: Scope,
-    end: Place,
-    progress: Progress = lambda _done: None,
-    files: FileSystem | None = None,
-) -> Survey:
+def surveyed(whole: Whole, scope: Scope, end: Place, progress: Progress = lambda _done: None) -> Survey:
     """Read the whole log for a scope."""
     survey = Survey(scope, end)
-    for done, (shard, record) in enumerate(whole_log(directory, files)):
+    for done, (shard, record) in enumerate(whole.records()):
         survey.take(shard, record)
         progress(done)
     return survey
 
 
-def with_siblings(directory: Path, scope: Scope, files: FileSystem | None = None) -> Scope:
+def with_siblings(whole: Whole, scope: Scope) -> Scope:
     """Records of the same request behind the other validating door hold the same object: they go along."""
     if scope.kind != "records":
         return scope
     tagged: dict[Place, str] = {}
-    for shard, record in whole_log(directory, files):
+    for shard, record in whole.records():
         tag = (record.fields.get("tags") or {}).get("object")
         if tag:
             tagged[shard, record.index] = tag
@@ -107,28 +107,20 @@ def with_siblings(directory: Path, scope: Scope, files: FileSystem | None = None
     return Scope("records", records=scope.records | {place for place, tag in tagged.items() if tag in tags})
 
 
-def _last(directory: Path) -> Place:
-    """The last record there is."""
-    number, place = present_shards(directory)[-1]
-    return number, max((record.index for record in read_records(place)), default=-1)
-
-
 @dataclass(frozen=True, slots=True)
 class Eraser:
     """Erases in one log, for the process that holds it."""
 
     log: Log
-    directory: Path
+    whole: Whole
     origin: Origin
     clock: Callable[[], datetime]
-    files: FileSystem | None = None
 
     def erase(self, action: bytes, approve: Approve) -> Done:
         """Do what was approved. Raises ErasureRefused, what `approve` raises, LogUnavailable, OSError."""
         end, scope, basis = parse_action(action)
-        survey = surveyed(self.directory, scope, end, files=self.files)
-        name_now = name_of_log(self.directory, self.log.origin, self.files)
-        if action_bytes(name_now, end, scope, basis, survey.chosen) != action:
+        survey = surveyed(self.whole, scope, end)
+        if action_bytes(self.whole.name(), end, scope, basis, survey.chosen) != action:
             raise ErasureRefused("what was approved is not what this log holds", "make a new request for this log")
         approved = approve(action)
         name = hashlib.sha256(action).hexdigest()
@@ -143,21 +135,17 @@ class Eraser:
         parts = parts_of(survey.chosen)
         left = [part for part in parts if part not in survey.actions.get(name, ())]
         leaves = tuple(self._record({**said, **scope.fields()}, left, approved.evidence))
-        self._erase(parts)
+        self.whole.erase(parts)
         return Done(len(survey.chosen), len(parts), leaves)
 
     def expire(self, scope: Scope, basis: str) -> Done:
         """Erase what a retention time has ended for; what a hold covers stays. Raises LogUnavailable, OSError."""
-        survey = surveyed(self.directory, scope, _FOREVER, files=self.files)
+        survey = surveyed(self.whole, scope, _FOREVER)
         chosen: list[Chosen] = survey.free()
         parts = [part for part in parts_of(chosen) if part not in survey.erased]
         leaves = tuple(self._record({"basis": basis, **scope.fields()}, parts, ()))
-        self._erase(parts_of(chosen))
+        self.whole.erase(parts_of(chosen))
         return Done(sum(not survey.erased.issuperset(one.parts) for one in chosen), len(parts), leaves)
-
-    def _erase(self, parts: Sequence[bytes]) -> None:
-        for _, place in present_shards(self.directory, self.files):
-            erase_parts(self.files or Disk(), place, parts)
 
     def _check(self, survey: Survey, approved: Approved, name: str) -> None:
         held = survey.held()

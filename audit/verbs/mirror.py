@@ -5,7 +5,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import click
 
@@ -15,9 +15,18 @@ from audit.verbs.said import FORMATS, said
 from audit.verbs.secrets import is_http, is_postgres, published_in, secret_of
 
 if TYPE_CHECKING:
-    from audit.mirror import Copied, Mirror
-    from audit.published import Published
+    from audit.mirror import Copied, Progress
     from audit.tlog.notes import VerifierKey
+
+
+class Copy(Protocol):
+    """A copy that follows its log: of one shard, or of all of a shared log's."""
+
+    def open(self) -> int: ...
+
+    def round(self, progress: "Progress") -> "Copied": ...
+
+    def close(self) -> None: ...
 
 
 @click.command()
@@ -52,10 +61,8 @@ def mirror(
     DIR is laid out like a log, for `audit verify`. A log that signed two histories ends the mirror with exit code 1;
     both checkpoints then lie in DIR/evidence. What passes by itself is told and tried again, unless --once.
     """
-    from audit.mirror import Mirror
-
     known = _keys(directory, keys, policy)
-    copy = Mirror(source_of(source, origin, token_file, ca), directory, known, origin=origin)
+    copy = copy_of(source, origin, token_file, ca, directory, known)
     try:
         copy.open()
         if once:
@@ -79,19 +86,33 @@ def _keys(directory: Path, keys: Sequence[str], policy: Path | None) -> "tuple[V
     return verifier_keys(directory, keys)
 
 
-def source_of(source: str, origin: str | None, token_file: Path | None, ca: Path | None) -> "Published":
-    """The public side of the log at an address."""
+def copy_of(
+    source: str,
+    origin: str | None,
+    secret: Path | None,
+    authority: Path | None,
+    directory: Path,
+    keys: "Sequence[VerifierKey]",
+) -> "Copy":
+    """A copy in a directory of the log at an address; with its shards, where a database has them."""
     if is_postgres(source):
-        return published_in(source, origin, token_file)
+        published = published_in(source, origin, secret)
+        published.close()
+        from audit.postgres.address import Address
+        from audit.postgres.mirroring import SharedMirror
+
+        return SharedMirror(Address.parse(source, secret_of(secret)), published.origin, directory, keys)
     if not is_http(source):
         raise click.UsageError(f"`{source}` is no address: expected http://, https:// or postgres://")
+    from audit.mirror import Mirror
     from audit.web.client import Access, HttpClient
     from audit.web.far_log import FarLog
 
-    return FarLog(HttpClient(source, Access(token=secret_of(token_file), authority=ca)))
+    far = FarLog(HttpClient(source, Access(token=secret_of(secret), authority=authority)))
+    return Mirror(far, directory, keys, origin=origin)
 
 
-def _follow(copy: "Mirror", interval: float, output: str) -> None:
+def _follow(copy: "Copy", interval: float, output: str) -> None:
     """Rounds until SIGTERM or SIGINT. What a later round may put right is told, once."""
     from audit.errors import AuditError, LogCorrupt, LogForked
 
@@ -115,7 +136,7 @@ def _follow(copy: "Mirror", interval: float, output: str) -> None:
         ended.wait(interval)
 
 
-def _round(copy: "Mirror") -> "Copied":
+def _round(copy: "Copy") -> "Copied":
     with progress_bar("copying", patience=0.0) as progress:
         return copy.round(progress)
 

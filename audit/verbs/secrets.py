@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from audit.published import Published
+    from audit.postgres.published import PublishedTables
 
 _SCHEMES = ("postgres://", "postgresql://")
 
@@ -31,7 +31,7 @@ def secret_of(path: Path | None) -> str:
     return lines[0]
 
 
-def published_in(database: str, origin: str | None, password: Path | None) -> "Published":
+def published_in(database: str, origin: str | None, password: Path | None) -> "PublishedTables":
     """The public side of a log in a database."""
     try:
         from audit.postgres.published import PublishedTables

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from audit.verbs.mirror import source_of
+from audit.verbs.mirror import copy_of
 from audit.verbs.places import log_directory, verifier_keys
 from audit.verbs.progress import progress_bar
 from audit.verbs.secrets import is_http, is_postgres
@@ -61,11 +61,9 @@ def _copied(
         return
     if not keys:
         raise click.UsageError(f"no key to check the log at `{place}` with: give --log-key")
-    from audit.mirror import Mirror
-
     with tempfile.TemporaryDirectory(prefix="bailiwick-") as folder:
         vkeys = verifier_keys(Path(folder), keys)
-        copy = Mirror(source_of(place, None, token_file, authority), Path(folder) / "log", vkeys)
+        copy = copy_of(place, None, token_file, authority, Path(folder) / "log", vkeys)
         try:
             copy.open()
             with progress_bar("copying") as progress:

@@ -59,7 +59,8 @@ class Collector:
         self._log = log
         self._policy = policy
         self._submit = submit
-        self._sizes: dict[str, int] = {}  # what each witness cosigned last, as far as known
+        self._sizes: dict[str, int] = {}  # what each witness cosigned last of this shard, as far as known
+        self._shard = ""
         self._done = ""  # the newest text with a quorum
         self._size = 0
         self._since: float | None = None
@@ -103,6 +104,8 @@ class Collector:
 
     def _cosigned(self, note: Note) -> list[NoteSignature]:
         """The lines of all witnesses that gave one; why others didn't becomes `trouble`."""
+        if (origin := Checkpoint.parse(note.text).origin) != self._shard:
+            self._shard, self._sizes = origin, {}
         witnesses = [witness for witness in self._policy.witnesses if witness.url]
         trouble: dict[str, str] = {}
         lines: list[NoteSignature] = []

@@ -10,13 +10,13 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from importlib.resources import files
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from audit.postgres.address import Address
+from audit.verbs.sql import tables_since
 
 BINARIES = Path("/usr/lib/postgresql/15/bin")
 PORT = 5432  # names the socket only
@@ -99,10 +99,12 @@ class Server:
         """A database with our tables, and the role `replica` that may write."""
         self.execute(f"CREATE DATABASE {database}", database="postgres")
         with psycopg.connect(self.url("owner", database)) as session:
-            session.execute((files("audit.postgres") / "schema.sql").read_text())  # type: ignore[call-overload]
+            session.execute(tables_since(0))  # type: ignore[call-overload]
         if not self.execute("SELECT rolname FROM pg_roles WHERE rolname = 'replica'", database="postgres"):
             self.execute("CREATE ROLE replica LOGIN", database="postgres")
             self.execute("GRANT bailiwick_writer TO replica", database="postgres")
+            for role in ("reader", "eraser", "pruner"):
+                self.execute(f"CREATE ROLE {role} LOGIN IN ROLE bailiwick_{role}", database="postgres")
 
     def remove(self) -> None:
         """Stop it, whatever its state, and remove everything."""

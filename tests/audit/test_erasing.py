@@ -8,14 +8,11 @@ from pathlib import Path
 import pytest
 
 from audit import AuditError, SealedPart
-from audit.checks.chain_check import verify_chain
 from audit.checks.verify import verify_log
 from audit.errors import LogCorrupt
 from audit.files.layout import archive_of
 from audit.files.log import FileLog
 from audit.files.segments import archive_hash
-from audit.files.sharded_log import ShardedLog
-from audit.files.shards import ShardSettings
 from audit.leaves.record import event_record
 from audit.reading import prove, read_records, sealed_parts
 from audit.sealed.archive import Archive, PartChanged, PartErased, PartMissing
@@ -23,9 +20,10 @@ from audit.sealed.erasing import NOTE, erase_parts
 from audit.sealed.erasure import Approved, Eraser, plan, surveyed, with_siblings
 from audit.sealed.erasure_plan import ErasureRefused, Scope, action_bytes
 from audit.sealed.inputs import Origin
+from audit.whole import WholeFiles
 from tests.audit.disks import Fault, SimulatedDisk
 from tests.audit.test_log import HOME, open_log
-from tests.audit.worlds import NOON, ORIGIN, SMALL, TAGGER, WRITER, Clock, NoteKey, decision, sealed
+from tests.audit.worlds import NOON, ORIGIN, TAGGER, Clock, NoteKey, decision, sealed
 
 KEY = NoteKey().verifier()
 ORIGIN_FIELDS = Origin("prod-7", "eu-de", "0.1.0")
@@ -50,7 +48,7 @@ def parts_by_record(disk: SimulatedDisk) -> dict[int, bytes]:
 
 
 def eraser(log: FileLog, disk: SimulatedDisk) -> Eraser:
-    return Eraser(log, HOME, ORIGIN_FIELDS, Clock(), disk)
+    return Eraser(log, WholeFiles(HOME, disk), ORIGIN_FIELDS, Clock())
 
 
 def approved(nonce: bytes = b"n" * 16) -> Approved:
@@ -107,7 +105,7 @@ def _proof(log: FileLog, disk: SimulatedDisk, index: int) -> int:
 
 def _plan(disk: SimulatedDisk, scope: Scope, basis: str = "GDPR 17(1)(b)") -> bytes:
     end = 0, sum(1 for _ in read_records(HOME, files=disk))
-    return action_bytes(ORIGIN, end, scope, basis, surveyed(HOME, scope, end, files=disk).chosen)
+    return action_bytes(ORIGIN, end, scope, basis, surveyed(WholeFiles(HOME, disk), scope, end).chosen)
 
 
 def test_the_erasure_is_recorded_first(disk: SimulatedDisk) -> None:
@@ -154,7 +152,7 @@ def test_a_crash_at_any_call_leaves_a_whole_archive(kind: str) -> None:
         hit = _erase_on(disk, at, kind)
         after = disk.after_power_loss(chance) if kind == "power" else disk.copy()
         log = open_log(HOME, files=after, boot="boot-2")
-        survey = surveyed(HOME, TEAM_1, (0, 14), files=after)
+        survey = surveyed(WholeFiles(HOME, after), TEAM_1, (0, 14))
         action = action_bytes(ORIGIN, (0, 14), TEAM_1, "again", survey.chosen)
         eraser(log, after).erase(action, lambda _: approved(b"a" * 16))
         log.close_now()
@@ -197,81 +195,16 @@ def test_a_declared_part_that_is_still_there_is_noted(disk: SimulatedDisk) -> No
     assert any("still holds 1 sealed parts that are declared erased" in note.message for note in report.notes)
 
 
-def test_what_was_approved_is_what_goes(disk: SimulatedDisk) -> None:
-    """Another log, another scope, records that came later: not what was approved, so nothing happens."""
-    log = filled(disk)
-    action = _plan(disk, TEAM_1)
-    log.append_now(decision(1), sealed(200))
-    later = eraser(log, disk).erase(action, lambda _: approved())
-    assert later.parts == 10, "records that came after the request aren't touched"
-    for broken in (action.replace(b"prod-7", b"prod-8"), action.replace(b"team-1", b"team-2"), b"{}", b"x"):
-        with pytest.raises(ErasureRefused):
-            eraser(log, disk).erase(broken, lambda _: approved(b"m" * 16))
-    log.close_now()
-
-
-def test_approvals_count_once(disk: SimulatedDisk) -> None:
-    """The same votes can't be used for another erasure; repeating the same one changes nothing."""
-    log = filled(disk)
-    first = _plan(disk, TEAM_1)
-    eraser(log, disk).erase(first, lambda _: approved())
-    again = eraser(log, disk).erase(first, lambda _: approved())
-    assert again.leaves == ()
-    other = _plan(disk, Scope("namespace", namespace="team-2"))
-    with pytest.raises(ErasureRefused, match="used already"):
-        eraser(log, disk).erase(other, lambda _: approved())
-    log.close_now()
-
-
-@pytest.mark.parametrize(
-    "held",
-    [
-        {"scope": "all"},
-        {"scope": "namespace", "namespace": "team-1"},
-        {"scope": "user", "tags": {"user": TAGGER.tag("user", "user-4"), "key": TAGGER.key_id}},
-        {"scope": "records", "first": 0, "end": 10},
-    ],
-)
-def test_a_hold_stops_it_until_it_is_lifted(disk: SimulatedDisk, held: dict[str, object]) -> None:
-    """A hold on anything in the scope forbids the whole erasure; one on something else doesn't."""
-    log = filled(disk)
-    common = {**ORIGIN_FIELDS.fields(NOON), "hold": "case 7", "basis": "GDPR 17(3)(e)"}
-    log.append_now(event_record("hold", {**common, "state": "placed", **held}))
-    elsewhere = {"hold": "case 8", "scope": "namespace", "namespace": "elsewhere", "state": "placed"}
-    log.append_now(event_record("hold", {**common, **elsewhere}))
-    action = _plan(disk, TEAM_1)
-    with pytest.raises(ErasureRefused, match="`case 7`"):
-        eraser(log, disk).erase(action, lambda _: approved())
-    assert not any("erasure" in r.fields["schema"] for r in read_records(HOME, files=disk))
-    log.append_now(event_record("hold", {**common, "state": "lifted"}))
-    assert eraser(log, disk).erase(action, lambda _: approved()).parts == 10
-    log.close_now()
-
-
-def test_a_retention_time_takes_what_is_old_and_not_held(disk: SimulatedDisk) -> None:
-    """Records of a class older than its time lose their parts; younger, held and other ones keep them."""
-    log = open_log(HOME, files=disk)
-    for number in range(12):
-        log.append_now(decision(number, data_class="restricted" if number % 2 else "public"), sealed(number))
-    common = {**ORIGIN_FIELDS.fields(NOON), "hold": "case 7", "basis": "b", "state": "placed"}
-    log.append_now(event_record("hold", {**common, "scope": "records", "first": 0, "end": 4}))
-    before = "2026-11-21T12:00:08.000000Z"
-    done = eraser(log, disk).expire(Scope("retention", record_class="restricted", before=before), "retention time")
-    assert done.parts == 3  # 1, 3, 5, 7 are restricted and old; 1 is held: the log's own two records come first
-    rest = eraser(log, disk).expire(Scope("retention", before=before, keep=frozenset({"restricted"})), "retention time")
-    assert rest.parts == 3
-    assert eraser(log, disk).expire(Scope("retention", record_class="restricted", before=before), "again").parts == 0
-    log.close_now()
-    assert verify_log(HOME, [KEY], files=disk).ok
-
-
 def test_records_of_the_other_door_go_along(tmp_path: Path, disk: SimulatedDisk) -> None:
     """An object judged behind both doors lies in two parts; asking for one record takes both."""
     log = open_log(HOME, files=disk)
     for number in range(4):
         tags = TAGGER.of(tenant="team", user="u", object_digest=bytes([number // 2]) * 32)
         log.append_now(decision(number, tags=tags), sealed(number))
-    assert with_siblings(HOME, Scope("records", records=frozenset({(0, 2)})), disk).records == {(0, 2), (0, 3)}
+    assert with_siblings(WholeFiles(HOME, disk), Scope("records", records=frozenset({(0, 2)}))).records == {
+        (0, 2),
+        (0, 3),
+    }
     log.close_now()
 
 
@@ -294,8 +227,8 @@ def test_an_empty_scope_is_refused(tmp_path: Path) -> None:
     log = open_log(tmp_path)
     log.append_now(decision(1), sealed(1))
     with pytest.raises(ErasureRefused, match="no record"):
-        plan(tmp_path, ORIGIN, Scope("namespace", namespace="nobody"), "x")
-    assert plan(tmp_path, ORIGIN, Scope("namespace", namespace="team-1"), "x").parts == 1
+        plan(WholeFiles(tmp_path), Scope("namespace", namespace="nobody"), "x")
+    assert plan(WholeFiles(tmp_path), Scope("namespace", namespace="team-1"), "x").parts == 1
     log.close_now()
 
 
@@ -315,28 +248,3 @@ def test_the_archive_says_what_became_of_a_part(disk: SimulatedDisk) -> None:
     with pytest.raises(PartChanged):
         damaged.get(parts[3][0])
     assert all(damaged.get(digest) == data for digest, data in parts[4:])
-
-
-def test_parts_of_a_shard_that_has_ended(tmp_path: Path) -> None:
-    """What a namespace has in several shards goes with one erasure, unless held in any; the whole chain verifies."""
-    log = ShardedLog.open(
-        tmp_path, origin=ORIGIN, signer=NoteKey(), clock=Clock(), writer=WRITER, settings=SMALL, shards=ShardSettings()
-    )
-    for number in range(12):
-        log.append_now(decision(number), sealed(number))
-        if number in (3, 7):
-            log.rotate()
-    end = (2, 1 << 20)
-    action = action_bytes(ORIGIN, end, TEAM_1, "b", surveyed(tmp_path, TEAM_1, end).chosen)
-    whole = Eraser(log, tmp_path, ORIGIN_FIELDS, Clock())
-    common = {**ORIGIN_FIELDS.fields(NOON), "hold": "case 7", "basis": "b"}
-    log.append_now(event_record("hold", {**common, "state": "placed", "scope": "namespace", "namespace": "team-1"}))
-    with pytest.raises(ErasureRefused, match="`case 7` on 4"):
-        whole.erase(action, lambda _: approved())
-    log.append_now(event_record("hold", {**common, "state": "lifted"}))
-    assert whole.erase(action, lambda _: approved()).parts == 4
-    log.close_now()
-    chain = verify_chain(tmp_path, [KEY])
-    assert chain.ok, [one.report.problems for one in chain.shards]
-    gone = [one.shard.number for one in chain.shards for _ in range(one.report.erased)]
-    assert gone == [0, 1, 1, 2]

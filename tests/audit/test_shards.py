@@ -2,18 +2,16 @@
 
 import os
 import random
-import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import timedelta
-from hashlib import sha256
 from pathlib import Path
 
 import orjson
 import pytest
 
-from audit import LogBusy, LogRefused, LogUnavailable
+from audit import LogBusy, LogRefused
 from audit.checks.chain_check import verify_chain
 from audit.errors import LogLocked, PruneRefused
 from audit.files.holds import standing_holds
@@ -62,56 +60,6 @@ def world() -> World:
 class TestRotation:
     """One shard ends, the next begins."""
 
-    def test_each_commits_to_the_one_before(self, world: World) -> None:
-        """The first leaf carries origin, size, root and checkpoint hash of the predecessor; the chain verifies."""
-        log = _filled(world)
-        assert log.origin == f"{ORIGIN}/2"
-        log.close_now()
-        report = world.verify()
-        assert report.ok, world.problems()
-        assert [one.shard.origin for one in report.shards] == [ORIGIN, f"{ORIGIN}/1", f"{ORIGIN}/2"]
-        assert [one.report.records for one in report.shards] == [9, 9, 9]
-        for before, after in zip(report.shards, report.shards[1:], strict=False):
-            genesis = next(iter(read_records(after.shard.directory, 0, 1, world.disk))).fields
-            checkpoint = before.report.checkpoint
-            assert checkpoint is not None
-            note = world.disk.read(before.shard.directory / CHECKPOINT)
-            assert genesis["previous_origin"] == before.shard.origin == checkpoint.origin
-            assert (genesis["previous_size"], genesis["previous_root"]) == (9, checkpoint.root.hex())
-            assert genesis["previous_checkpoint"] == sha256(note).hexdigest()
-            assert genesis["previous"].encode() == note
-            *_, last = read_records(before.shard.directory, files=world.disk)
-            assert last.fields["next"] == after.shard.origin
-
-    def test_by_size(self, world: World) -> None:
-        """A shard that has as many records as the setting says is followed by the next at the next turn."""
-        world.settings = ShardSettings(records=10)
-        log = world.open()
-        for number in range(30):
-            log.append_now(decision(number))
-            _settled(log)
-            log.tend()
-        log.close_now()
-        report = world.verify()
-        assert report.ok
-        assert [one.report.records for one in report.shards] == [11, 11, 11, 9]
-
-    def test_by_age(self, world: World) -> None:
-        """A shard that is as old as the setting says is followed by the next, also over restarts."""
-        world.settings = ShardSettings(days=90)
-        log = world.open()
-        world.time.now += timedelta(days=89)
-        log.tend()
-        assert log.origin == ORIGIN
-        log.close_now()
-        log = world.open()
-        world.time.now += timedelta(days=1)
-        _settled(log)
-        log.tend()
-        assert log.origin == f"{ORIGIN}/1"
-        log.close_now()
-        assert world.verify().ok
-
     def test_an_ended_shard_takes_no_more(self, world: World) -> None:
         """Nobody can append to a shard that has ended, and only one writes the whole."""
         log = _filled(world, 2)
@@ -125,25 +73,6 @@ class TestRotation:
         again.close_now()
         with pytest.raises(LogBusy):
             again.append_now(decision(1))
-
-    def test_a_signer_that_fails_between(self, world: World) -> None:
-        """While the ended shard can't be signed nothing is appended, with the reason; then it goes on by itself."""
-        log = _filled(world, 1)
-        world.key.down = True
-        with pytest.raises(LogBusy, match=r"has ended and can't be signed yet: the keyring is sealed"):
-            log.rotate()
-        with pytest.raises(LogUnavailable, match="no shard is open"):
-            log.append_now(decision(1))
-        assert not log.healthy()
-        assert "can't be signed yet" in log.status().trouble
-        log.tend()
-        world.key.down = False
-        log.tend()
-        assert log.origin == f"{ORIGIN}/1"
-        assert log.healthy()
-        log.append_now(decision(1))
-        log.close_now()
-        assert world.verify().ok
 
     def test_no_rotation_while_it_can_not_be_signed(self, world: World) -> None:
         """A shard that is due isn't ended while the signer is away: appends go on."""
@@ -229,40 +158,6 @@ class TestPruning:
         ]
         log.close_now()
 
-    def test_the_record_of_a_pruning_may_be_pruned_too(self, world: World) -> None:
-        """A shard that holds the record of an earlier pruning is pruned itself, and both still verify."""
-        log = _filled(world)
-        world.time.now += AGED
-        prune(log, 0)
-        log.rotate()
-        world.time.now += AGED
-        prune(log, 1)
-        prune(log, 2)
-        log.close_now()
-        assert world.verify().ok, world.problems()
-
-    @pytest.mark.parametrize(
-        ("number", "days", "message"),
-        [
-            (2, 90, "shard 2 is none that has ended"),
-            (7, 90, "shard 7 is none that has ended"),
-            (-1, 90, "shard -1 is none that has ended"),
-            (0, 90, f"`{ORIGIN}` is 1 days old by its last record, and is kept for 90"),
-            (0, 0, f"`{ORIGIN}` is 1 days old by its last record, and is kept for 30"),
-        ],
-    )
-    def test_what_is_refused(self, world: World, number: int, days: int, message: str) -> None:
-        """Young, written and unknown shards are not pruned, whatever is asked; nothing is recorded or removed then."""
-        log = _filled(world)
-        size = log.status().size
-        with pytest.raises(PruneRefused, match=re.escape(message)):
-            prune(log, number, days)
-        assert log.status().size == size
-        log.close_now()
-        report = world.verify()
-        assert report.ok
-        assert not any(one.pruned for one in report.shards)
-
     def test_a_hold_keeps_every_shard(self, world: World) -> None:
         """While a hold stands nothing is pruned, also after rotation and restart; once it is lifted, it goes on."""
         log = _filled(world, 2)
@@ -284,25 +179,6 @@ class TestPruning:
             prune(log, 0)
         log.close_now()
         assert world.verify().ok
-
-    def test_nothing_goes_before_its_record_is_signed(self, world: World) -> None:
-        """While the signer is away a pruning waits, and removes nothing."""
-        log = _filled(world, 2)
-        world.time.now += AGED
-        before = [path for path in world.disk.files(HOME) if path.parent.name in ("wal", "archive")]
-        world.key.down = True
-        pruner = threading.Thread(target=prune, args=(log, 0))
-        pruner.start()
-        _until(lambda: log.status().signed < log.status().size)
-        for _ in range(10):
-            breathe()
-        assert set(before) <= set(world.disk.files(HOME))
-        world.key.down = False
-        pruner.join()
-        log.close_now()
-        report = world.verify()
-        assert report.ok
-        assert report.shards[0].pruned
 
 
 class TestTampering:

@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 
 from audit.errors import LogCorrupt, LogLocked, NoteMalformed
 from audit.files.log import FileLog
+from audit.files.sharded_log import ShardedLog
+from audit.files.shards import ShardSettings, shard_directory, shard_numbers
 from audit.published import WITNESSED, PublishedFiles
 from audit.reading import read_records
 from audit.tlog import (
@@ -38,7 +40,7 @@ from audit.witness.rules import Answer, Witness
 from audit.witness.states import FileStates, folder_of
 from tests.audit.disks import Fault, SimulatedDisk
 from tests.audit.test_policy import vkey, witness
-from tests.audit.worlds import ORIGIN, NoteKey, decision, filled, open_log, until
+from tests.audit.worlds import ORIGIN, SMALL, WRITER, Clock, NoteKey, decision, filled, open_log, until
 
 LOG = NoteKey()
 NOW = 1_795_000_000
@@ -311,6 +313,25 @@ def test_a_quorum_over_http(tmp_path: Path) -> None:
     assert not collector.collect()
     assert collector.status().behind_seconds > 0
     assert collector.status().size == log.status().signed - 1
+    log.close_now()
+
+
+def test_a_log_that_goes_on_in_a_shard_is_witnessed_on(tmp_path: Path) -> None:
+    """A next shard, much shorter than the one before, is cosigned from its first checkpoint on, and no split view."""
+    log = ShardedLog.open(
+        tmp_path, origin=ORIGIN, signer=LOG, clock=Clock(), writer=WRITER, settings=SMALL, shards=ShardSettings()
+    )
+    rules = World().open()
+    published = PublishedFiles(lambda: shard_directory(tmp_path, shard_numbers(tmp_path)[-1]))
+    collector = Collector(published, policy_of(("X1", "http://w")), lambda _w, body: rules.add_checkpoint(body))
+    for records in (300, 3, 5):
+        for number in range(records):
+            log.append_now(decision(number))
+        until(lambda: log.status().signed == log.status().size)
+        assert collector.collect(), collector.status()
+        assert collector.status().size == log.status().size
+        log.rotate()
+    assert collector.status().split == ""
     log.close_now()
 
 

@@ -114,9 +114,9 @@ class LogAlarm:
         """As the port says."""
         from keymgmt.emergency import NotAnnounced
         from webhook.regional import Where
-        from webhook.verbs.erase import ordered
         from webhook.verbs.private import Refused
         from webhook.verbs.private import told as refusing
+        from webhook.verbs.stores import Store
 
         order = {
             "do": "break-glass",
@@ -125,7 +125,7 @@ class LogAlarm:
         }
         try:
             with refusing():  # whatever the log or its keyring fails with
-                said = ordered(self.directory, order, Where(None, None), self.wait)
+                said = Store(self.directory, None).ordered(order, Where(None, None), self.wait)
         except Refused as refusal:
             advice = refusal.hint or "look at the log"
             raise NotAnnounced(f"not in the audit log, so nothing was opened: {refusal.message}; {advice}") from refusal

@@ -7,18 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from audit.verbs.places import log_directory
 from webhook.verbs.private import Refused, keyring_options, moving
+from webhook.verbs.stores import Store, store_options
 
 if TYPE_CHECKING:
     from audit.sealed.erasure_plan import Scope
     from audit.whole import Place
     from webhook.regional import Where
-    from webhook.state import Options
 
 REQUEST = "bailiwick.dev/approval-request/v1"
 VOTE = "bailiwick.dev/approval/v1"
-_LOG = click.argument("log", type=click.Path(exists=True, file_okay=False, path_type=Path))
 _WAIT = click.option("--wait", default=60.0, show_default=True, help="Seconds for a webhook that holds the log.")
 _OUTPUT = click.option(
     "-o", "--output", type=click.Choice(["table", "json", "yaml"]), default="table", show_default=True
@@ -26,7 +24,7 @@ _OUTPUT = click.option(
 
 
 @click.command()
-@_LOG
+@store_options
 @click.option("--namespace", default="", help="Everything of this namespace.")
 @click.option("--user", default="", help="Everything that this user asked for; needs the region's keyring.")
 @click.option("--user-tag", default="", metavar="KEY:TAG", help="The same by the key's id and the user's tag.")
@@ -40,7 +38,7 @@ _OUTPUT = click.option(
 @_WAIT
 @_OUTPUT
 def erase(
-    log: Path,
+    store: Store,
     namespace: str,
     user: str,
     user_tag: str,
@@ -60,27 +58,27 @@ def erase(
     `bailiwick keys approve`. Then with --approved and their votes: it is done. The records themselves stay and verify;
     `audit replay` says that they are erased. A legal hold stops it.
     """
-    directory = log_directory(log)
     if approved is not None:
         asked = _read(approved, REQUEST)
         given = [_read(path, VOTE) for path in votes]
         order = {"do": "erase", "action": asked["action"], "votes": given}
-        _tell(ordered(directory, order, where, wait), "erased", output)
+        _tell(store.ordered(order, where, wait), "erased", output)
         return
     if out is None or not basis:
         raise click.UsageError("give --basis and --request FILE to ask for approval, or --approved FILE with its votes")
-    _request(
-        directory, _scope(directory, namespace, user, user_tag, [(shard, one) for one in records], where), basis, out
-    )
+    scope = _scope(store, namespace, user, user_tag, [(shard, one) for one in records], where)
+    _request(store, scope, basis, out)
 
 
-def _scope(log: Path, namespace: str, user: str, user_tag: str, records: "Sequence[Place]", where: "Where") -> "Scope":
+def _scope(
+    store: Store, namespace: str, user: str, user_tag: str, records: "Sequence[Place]", where: "Where"
+) -> "Scope":
     from audit.sealed.erasure_plan import Scope
 
     if sum(map(bool, (namespace, user, user_tag, records))) != 1:
         raise click.UsageError("give one of --namespace, --user, --user-tag, --record")
     if user:
-        tag, key = tag_of(log, user, where)
+        tag, key = tag_of(store, user, where)
         return Scope("user", user=tag, key=key)
     if user_tag:
         key, _, tag = user_tag.rpartition(":")
@@ -88,27 +86,27 @@ def _scope(log: Path, namespace: str, user: str, user_tag: str, records: "Sequen
     return Scope("namespace", namespace=namespace) if namespace else Scope("records", records=frozenset(records))
 
 
-def tag_of(log: Path, user: str, where: "Where") -> tuple[str, str]:
+def tag_of(store: Store, user: str, where: "Where") -> tuple[str, str]:
     """A user's tag under the active key, and that key's id."""
     from audit.leaves.tags import Tagger
     from keymgmt.keyring import FileKeyring
     from webhook.regional import keyring_for
 
-    keyring = keyring_for(where, log, _options(log).region)
+    keyring = keyring_for(where, store.directory, store.options().region)
     if not isinstance(keyring, FileKeyring):
         raise Refused("a key service makes no tags", "give --user-tag, from a record of that user")
     tagger = Tagger(keyring.tagger("audit-tags"))
     return tagger.tag("user", user), tagger.key_id
 
 
-def _request(log: Path, scope: "Scope", basis: str, out: Path) -> None:
+def _request(store: Store, scope: "Scope", basis: str, out: Path) -> None:
     import orjson
 
     from audit.sealed.erasure import plan
     from keymgmt.canonical import to_base64url
 
     with moving("reading") as progress:
-        planned = plan(log, _name(log), scope, basis, progress=progress)
+        planned = plan(store.whole(), scope, basis, progress=progress)
     asked = {"schema": REQUEST, "action": planned.action.decode(), "nonce": to_base64url(os.urandom(16))}
     out.write_bytes(orjson.dumps(asked, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
     click.echo(f"{planned.parts} sealed parts of {planned.records} records would go; approvers sign `{out}`")
@@ -117,7 +115,7 @@ def _request(log: Path, scope: "Scope", basis: str, out: Path) -> None:
 
 
 @click.command()
-@_LOG
+@store_options
 @click.argument("name")
 @click.option("--lift", is_flag=True, help="Lift it.")
 @click.option("--basis", required=True, help="Why, for example `GDPR 17(3)(e)`.")
@@ -128,7 +126,7 @@ def _request(log: Path, scope: "Scope", basis: str, out: Path) -> None:
 @_WAIT
 @_OUTPUT
 def hold(
-    log: Path,
+    store: Store,
     name: str,
     lift: bool,
     basis: str,
@@ -143,30 +141,31 @@ def hold(
 
     Without a scope it holds everything. What is held is neither erased nor expired.
     """
-    directory = log_directory(log)
     fields: dict[str, Any] = {"hold": name, "state": "lifted" if lift else "placed", "basis": basis, "scope": "all"}
     if namespace:
         fields |= {"scope": "namespace", "namespace": namespace}
     elif user:
-        tag, key = tag_of(directory, user, where)
+        tag, key = tag_of(store, user, where)
         fields |= {"scope": "user", "tags": {"user": tag, "key": key}}
     elif records:
         first, _, last = records.partition("-")
         if not (first.isdecimal() and (last or first).isdecimal()):
             raise click.UsageError("--records takes FIRST-LAST, for example 100-250")
         fields |= {"scope": "records", "first": int(first), "end": int(last or first) + 1}
-    _tell(ordered(directory, {"do": "hold", "hold": fields}, where, wait), fields["state"], output)
+    _tell(store.ordered({"do": "hold", "hold": fields}, where, wait), fields["state"], output)
 
 
 @click.command()
-@_LOG
+@store_options
 @click.option("--days", type=click.IntRange(min=1), required=True, help="How long sealed parts are kept.")
 @click.option("--class", "classes", multiple=True, metavar="NAME=DAYS", help="Another time for a data class.")
 @click.option("--basis", default="retention time", show_default=True)
 @keyring_options
 @_WAIT
 @_OUTPUT
-def expire(log: Path, days: int, classes: Sequence[str], basis: str, where: "Where", wait: float, output: str) -> None:
+def expire(
+    store: Store, days: int, classes: Sequence[str], basis: str, where: "Where", wait: float, output: str
+) -> None:
     """Erase the sealed parts of decisions in the LOG that are older than their retention time, unless held.
 
     No time can be shorter than what the webhook was started with (`serve --keep-days`, 180 by default).
@@ -180,72 +179,7 @@ def expire(log: Path, days: int, classes: Sequence[str], basis: str, where: "Whe
             raise click.UsageError("--class takes NAME=DAYS, for example restricted=3650")
         times[name] = int(number)
     order = {"do": "expire", "days": days, "classes": times, "basis": basis}
-    _tell(ordered(log_directory(log), order, where, wait), "expired", output)
-
-
-def ordered(log: Path, order: Mapping[str, Any], where: "Where", wait: float) -> dict[str, Any]:
-    """Have the log's writer do it, or do it here where nobody writes the log."""
-    from audit.errors import LogLocked
-    from webhook.orders import FOLDER, Orders, wait_for
-
-    options = _options(log)
-    orders = Orders(options.directory / FOLDER)
-    name = orders.put(order)
-    try:
-        _attend(log, options, orders, where)
-    except LogLocked:
-        pass  # a webhook holds it, and looks into the folder
-    except BaseException:
-        orders.withdraw(name)
-        raise
-    said = wait_for(orders, name, wait)
-    if said is None:
-        orders.withdraw(name)
-        raise Refused("the process that holds the log did not answer", "look into its own log; --wait gives it longer")
-    if "error" in said:
-        raise Refused(said["error"], said["hint"] or None)
-    return said
-
-
-def _attend(log: Path, options: "Options", orders: Any, where: "Where") -> None:
-    from audit.sealed.inputs import Origin
-    from keymgmt.keyring import FileKeyring
-    from webhook.orders import Clerk
-    from webhook.regional import keyring_for
-    from webhook.state import open_log
-
-    keyring = keyring_for(where, log, options.region)
-    if not isinstance(keyring, FileKeyring):
-        raise Refused("nobody writes this log, and its keyring is not a file keyring", "start the webhook, then ask it")
-    opened = open_log(options, keyring)
-    try:
-        Clerk(opened, log, Origin(options.cluster_name, options.region, options.version), keyring).attend(orders)
-    finally:
-        opened.close_now()
-
-
-def _options(log: Path) -> "Options":
-    """Whose log it is, by what it says of itself."""
-    from audit.files.shards import shard_directories
-    from audit.reading import read_records
-    from policies.version import version
-    from webhook.state import Options
-
-    first = next(iter(read_records(shard_directories(log)[-1], 0, 1)), None)
-    if first is None:
-        raise Refused(f"`{log}` holds no records", "name the state directory of a webhook that has run")
-    leaf = first.fields
-    writer = leaf["written"]["by"]
-    return Options(version(), state=str(log.parent), region=leaf["region"], cluster_name=leaf["cluster"], writer=writer)
-
-
-def _name(log: Path) -> str:
-    """The log's own name."""
-    from audit.reading import read_records
-    from audit.whole import name_of_log, present_shards
-
-    place = present_shards(log)[-1][1]
-    return name_of_log(log, str(next(iter(read_records(place, 0, 1))).fields.get("origin", "")))
+    _tell(store.ordered(order, where, wait), "expired", output)
 
 
 def _read(path: Path, schema: str) -> dict[str, Any]:

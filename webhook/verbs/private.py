@@ -36,8 +36,8 @@ def keyring_options(call: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @contextmanager
-def told() -> Iterator[None]:
-    """Our packages' errors for people."""
+def told(*kept: type[Exception]) -> Iterator[None]:
+    """Our packages' errors for people, but for those that are `kept` as they are."""
     from audit.errors import AuditError
     from keymgmt.errors import KeyManagementError
 
@@ -46,6 +46,8 @@ def told() -> Iterator[None]:
     except KeyManagementError as error:
         said, _, advice = str(error).rpartition("; ")
         raise Refused(said or advice, getattr(error, "hint", None) or (advice if said else None)) from error
+    except kept:
+        raise
     except AuditError as error:
         raise Refused(str(error), getattr(error, "hint", None) or None) from error
 

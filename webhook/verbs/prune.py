@@ -2,17 +2,16 @@
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from audit.verbs.places import log_directory
 from audit.verbs.said import FORMATS, said
-from webhook.verbs.erase import ordered
 from webhook.verbs.private import Refused, keyring_options
+from webhook.verbs.stores import Database, Store, store_options
 
 if TYPE_CHECKING:
     from webhook.regional import Where
@@ -31,7 +30,7 @@ class Seen:
 
 
 @click.command()
-@click.argument("log", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@store_options
 @click.option("--older-than", default=365, show_default=True, type=click.IntRange(min=0), help="Days.")
 @click.option("--shard", "only", type=click.IntRange(min=0), help="This shard alone.")
 @click.option("--basis", default="retention time", show_default=True, help="Why they may go: stands in the record.")
@@ -40,15 +39,15 @@ class Seen:
 @click.option("--wait", default=60.0, show_default=True, help="Seconds for a webhook that holds the log.")
 @click.option("-o", "--output", type=FORMATS, default="table", show_default=True)
 def prune(
-    log: Path, older_than: int, only: int | None, basis: str, yes: bool, where: "Where", wait: float, output: str
+    store: Store, older_than: int, only: int | None, basis: str, yes: bool, where: "Where", wait: float, output: str
 ) -> None:
     """Show which shards of the LOG are old enough to go; with --yes remove their records.
 
     Hashes, checkpoints and the record of the pruning stay: proofs hold, and the chain of shards verifies. Exits with 1
     when a shard that was named, or that seemed to be prunable, is refused.
     """
-    directory = log_directory(log)
-    seen = [one for one in _shards(directory, older_than) if only is None or one.number == only]
+    found = _shared_shards(store.database, older_than) if store.database else _shards(store.directory, older_than)
+    seen = [one for one in found if only is None or one.number == only]
     if not seen:
         raise click.UsageError(f"there is no shard {only}")
     wanted = [one for one in seen if one.state == "prunable"]
@@ -56,7 +55,7 @@ def prune(
     for one in wanted if yes else ():
         order = {"do": "prune", "shard": one.number, "older_than": older_than, "basis": basis}
         try:
-            ordered(directory, order, where, wait)
+            store.ordered(order, where, wait)
         except Refused as refusal:
             results[one.number] = str(refusal)
         else:
@@ -90,12 +89,42 @@ def _shards(directory: Path, older_than: int) -> Iterator[Seen]:
         last = pruning.last_time()
         if number == numbers[-1]:
             yield Seen(number, shard.origin, records, last, "written")
-        elif holds:
-            yield Seen(number, shard.origin, records, last, "held", f"by {', '.join(holds)}")
-        elif young := pruning.too_young(now, timedelta(days=older_than)):
-            yield Seen(number, shard.origin, records, last, "young", young)
         else:
-            yield Seen(number, shard.origin, records, last, "prunable")
+            young = pruning.too_young(now, timedelta(days=older_than))
+            yield _judged(Seen(number, shard.origin, records, last, ""), holds, young)
+
+
+def _shared_shards(database: Database, older_than: int) -> Iterator[Seen]:
+    from audit.files.shards import too_young
+    from audit.postgres.errors import reading
+    from audit.postgres.pruning import last_time
+    from audit.postgres.published import PublishedTables
+    from audit.postgres.registry import shards_of
+    from audit.postgres.shards import standing_in
+    from audit.postgres.tables import Tables
+
+    address, now = database.address(), datetime.now(UTC)
+    published = PublishedTables(address, database.origin)
+    published.close()
+    with reading("the log's shards"), address.connect("bailiwick", write=False) as session:
+        shards = shards_of(session, published.origin)
+        holds = sorted(standing_in(session, shards[-1].log))
+        for shard in shards:
+            if not shard.ended:
+                yield Seen(shard.number, shard.origin, Tables(session, shard.log).size(), None, "written")
+            elif shard.pruned:
+                yield Seen(shard.number, shard.origin, shard.ended, None, "pruned")
+            else:
+                last = last_time(session, shard)
+                young = too_young(shard.origin, last, now, timedelta(days=older_than))
+                yield _judged(Seen(shard.number, shard.origin, shard.ended, last, ""), holds, young)
+
+
+def _judged(seen: Seen, holds: Sequence[str], young: str) -> Seen:
+    """A shard that has ended: whether it may go."""
+    if holds:
+        return replace(seen, state="held", why=f"by {', '.join(holds)}")
+    return replace(seen, state="young", why=young) if young else replace(seen, state="prunable")
 
 
 def _records(directory: Path) -> int:

@@ -154,8 +154,9 @@ def _codes(leaf: Mapping[str, Any]) -> str:
 
 def _tag(log: Path, user: str, where: "Where") -> str:
     from webhook.verbs.erase import tag_of
+    from webhook.verbs.stores import Store
 
-    return tag_of(log, user, where)[0]
+    return tag_of(Store(log, None), user, where)[0]
 
 
 def _moment(text: str) -> int | None:

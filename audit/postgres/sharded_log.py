@@ -1,0 +1,246 @@
+"""A shared log as one replica's writer sees it: one shard is written, the next is begun when it is due.
+
+Guarantees those of `audit.postgres.log`; that whichever replica ends a shard, all go on in the same next one, which
+commits to all that was in it, published and signed; and that nobody's record is refused because of that, or lies in
+both. For any threads; while a shard is changed whoever appends waits. Pruning is `audit.postgres.pruning`'s.
+"""
+
+import logging
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from psycopg import Error
+
+from audit.errors import LogBusy, LogEnded, LogRefused, LogUnavailable
+from audit.files.committer import Committed, Item, Late, nobody
+from audit.files.shards import ShardSettings, ShardSigner, commitment, is_due, shard_origin
+from audit.leaves.drafts import Seal, made
+from audit.leaves.record import Draft, Record, Unsealed
+from audit.ports import Envelope, Position, Signer
+from audit.postgres.address import Address
+from audit.postgres.errors import reading
+from audit.postgres.log import PATIENCE, Clock, PostgresLog
+from audit.postgres.registry import SharedShard, shards_of
+from audit.postgres.safety import check_server
+from audit.postgres.shards import finished, is_begun, standing_in
+from audit.postgres.tables import Tables
+from audit.reading import record_of
+from audit.settings import LogSettings, LogStatus, Writer
+
+logger = logging.getLogger("bailiwick.audit")
+
+
+class SharedShards:
+    """One replica's side of a shared log and its shards. Made by `open`."""
+
+    @classmethod
+    def open(
+        cls,
+        address: Address,
+        *,
+        origin: str,
+        signer: Signer,
+        clock: Clock,
+        writer: Writer,
+        settings: LogSettings | None = None,
+        shards: ShardSettings | None = None,
+        patience: float = PATIENCE,
+        seal: Seal | None = None,
+    ) -> "SharedShards":
+        """Open the shard that is written. Raises as `PostgresLog.open` does, LogBusy when one can't be ended."""
+        log = cls(
+            address, origin, signer, clock, writer, settings or LogSettings(), shards or ShardSettings(), patience, seal
+        )
+        log._enter()
+        return log
+
+    def __init__(
+        self,
+        address: Address,
+        origin: str,
+        signer: Signer,
+        clock: Clock,
+        writer: Writer,
+        settings: LogSettings,
+        shards: ShardSettings,
+        patience: float,
+        seal: Seal | None,
+    ) -> None:
+        self._address = address
+        self._origin = origin
+        self._signer = signer
+        self._clock = clock
+        self._writer = writer
+        self._settings = settings
+        self._shards = shards
+        self._patience = patience
+        self._seal = seal
+        self._switch = threading.RLock()  # held while a shard is changed, and by whoever appends
+        self._log: PostgresLog | None = None
+        self._number = 0
+        self._begun: datetime | None = None
+        self._between = ""  # why there is no shard to write to
+        self._status: LogStatus | None = None
+
+    # — appending —
+
+    @property
+    def origin(self) -> str:
+        """The name of the shard that is written, as far as this replica knows."""
+        return shard_origin(self._origin, self._number)
+
+    def append_batch(self, items: Sequence[Item], late: Late = nobody) -> Committed:
+        """As `PostgresLog.append_batch`; in the next shard where another replica has ended this one."""
+        batch = list(items)
+
+        def more() -> Sequence[Item]:
+            came = late()
+            batch.extend(came)
+            return came
+
+        with self._switch:
+            while True:
+                try:
+                    return self._current().append_batch(batch, more)
+                except LogEnded:
+                    self._move_on()
+
+    def append_now(self, record: Record | Draft, sealed: Sequence[Envelope | Unsealed] = ()) -> Position:
+        """As `PostgresLog.append_now`. Raises LogUnavailable."""
+        with self._switch:
+            committed = self.append_batch([self.made(record, sealed)])
+            return Position(self.origin, committed.first, committed.pairs[0][0])
+
+    def made(self, record: Record | Draft, sealed: Sequence[Envelope | Unsealed]) -> Item:
+        """As `PostgresLog.made`. Raises RecordInvalid."""
+        return made(record, sealed, self._seal)
+
+    def healthy(self) -> bool:
+        """Whether an append may succeed now."""
+        return self._log is not None and self._log.healthy()
+
+    def status(self) -> LogStatus:
+        """Of the shard that is written; between two shards, of the last one, with the reason."""
+        if self._log is not None:
+            self._status = self._log.status()
+            return self._status
+        return replace(self._status or LogStatus(0, 0, 0, 0.0, 0, 0, ""), trouble=self._between)
+
+    def close_now(self) -> None:
+        """Close in good order."""
+        with self._switch:
+            if self._log is not None:
+                self._log.close_now()
+                self._log, self._between = None, "the log is closed"
+
+    # — from time to time —
+
+    def tend(self) -> None:
+        """Begin the next shard when it is due; to be called about once a second. Never raises."""
+        try:
+            with self._switch:
+                if self._log is None:
+                    self._enter()
+                elif self._log.has_ended():
+                    self._move_on()
+                elif is_due(self._shards, self._log.status(), self._begun, self._clock(), self._settings):
+                    self.rotate()
+        except Exception as error:  # noqa: BLE001 — a signer may raise anything; the next turn tries again
+            if self._log is None:
+                self._between = str(error)
+            logger.warning("the log's shards: %s: %s", type(error).__name__, error)
+
+    def rotate(self) -> None:
+        """End this shard, for all replicas, and begin the next one now. Raises AuditError."""
+        with self._switch:
+            log = self._current()
+            self._leave(log, shard_origin(self._origin, self._number + 1))
+            self._enter()
+
+    # — shards —
+
+    def _current(self) -> PostgresLog:
+        if self._log is None:
+            raise LogBusy(f"no shard is open: {self._between}")
+        return self._log
+
+    def _move_on(self) -> None:
+        """This shard was ended by another replica."""
+        self._leave(self._current(), "")
+        try:
+            self._enter()
+        except LogUnavailable as error:
+            self._between = str(error)
+            raise
+        except Exception as error:  # whatever a signer or a database says: nobody may be left without an answer
+            self._between = str(error)
+            raise LogBusy(f"the next shard can't be opened: {error}") from error
+
+    def _leave(self, log: PostgresLog, successor: str) -> None:
+        self._status = log.status()
+        self._log, self._between = None, "the next shard is begun"
+        log.close_now(successor=successor)
+
+    def _enter(self) -> None:
+        """Open the last shard; when it has ended, see it signed to its end and begin the next."""
+        while self._log is None:
+            ended, is_new, holds = self._looked()
+            said = self._commitment(ended[-1]) if is_new else {}
+            try:
+                self._open(len(ended), said, holds)
+            except LogEnded:
+                continue  # another replica was quicker
+
+    def _looked(self) -> tuple[list[SharedShard], bool, list[dict[str, Any]]]:
+        """The shards that have ended, whether the next is still to be begun, and what holds then."""
+        try:
+            with self._address.connect("bailiwick", write=True) as session:
+                check_server(session)
+                ended = [shard for shard in shards_of(session, self._origin) if shard.ended]
+                is_new = bool(ended) and not is_begun(session, shard_origin(self._origin, len(ended)))
+                holds = list(standing_in(session, ended[-1].log).values()) if is_new else []
+        except Error as error:
+            told = str(error).split("\n", maxsplit=1)[0]
+            raise LogRefused(f"the log in `{self._address.shown}` can't be opened: {told}") from error
+        return ended, is_new, holds
+
+    def _commitment(self, before: SharedShard) -> Mapping[str, object]:
+        try:
+            note = finished(self._address, before, self._named(before.origin))
+        except Exception as error:
+            self._between = f"shard `{before.origin}` has ended and can't be signed yet: {error}"
+            raise LogBusy(self._between) from error
+        return commitment(before.number + 1, note)
+
+    def _open(self, number: int, said: Mapping[str, object], holds: Sequence[Mapping[str, object]]) -> None:
+        origin = shard_origin(self._origin, number)
+        log = PostgresLog.open(
+            self._address,
+            origin=origin,
+            signer=self._named(origin),
+            clock=self._clock,
+            writer=self._writer,
+            settings=self._settings,
+            patience=self._patience,
+            seal=self._seal,
+            genesis=said,
+            holds=holds,
+        )
+        try:
+            self._begun = self._first_time(origin)
+        except BaseException:
+            log.close_now()
+            raise
+        self._log, self._number, self._between = log, number, ""
+
+    def _first_time(self, origin: str) -> datetime:
+        with reading("the shard's first record"), self._address.connect("bailiwick", write=True) as session:
+            shard = next(one for one in shards_of(session, self._origin) if one.origin == origin)
+            ((_, leaf),) = Tables(session, shard.log).records(0, 1)
+        return datetime.fromisoformat(record_of(0, leaf).fields["time"])
+
+    def _named(self, origin: str) -> Signer:
+        return self._signer if origin == self._origin else ShardSigner(origin, self._signer)
