@@ -36,7 +36,7 @@ PLACE = "bailiwick.node-restriction.kubernetes.io/place"
 REGION, ZONE = "topology.kubernetes.io/region", "topology.kubernetes.io/zone"
 PROFILE = "/apis/bailiwick.dev/v1alpha1/clusterprofiles/bed"
 LEASE = "/apis/coordination.k8s.io/v1/namespaces/bailiwick-system/leases/bailiwick-labeller"
-SECONDS = 4.0  # the lease's length
+SECONDS = 6.0  # the lease's length
 AWS = [{"name": "aws", "regions": ["eu-central-1", "us-east-1"]}]
 AddNode = Callable[..., Json]
 
@@ -222,25 +222,42 @@ def test_the_table_says_what_and_why(plane: ControlPlane, replicas: list[Replica
     assert (planned.exit_code, planned.stdout) == (0, "nothing has to change\n")
 
 
-def test_a_killed_leader_is_followed(plane: ControlPlane, replicas: list[Replica], add_node: AddNode) -> None:
-    """Only the leader wrote; killed outright, it is followed by the other once its lease is over, by nobody else."""
+def test_a_frozen_leader_writes_nothing_when_it_wakes(
+    plane: ControlPlane, replicas: list[Replica], add_node: AddNode
+) -> None:
+    """Only the leader wrote; stopped, it is followed by the other, and when it goes on, it stands back."""
     first, second = replicas
     assert holder(plane) == first.identity
     assert {credential for credential, _ in writers(plane)} == {first.credential}
-    first.process.send_signal(signal.SIGKILL)
-    first.process.wait()
+    first.process.send_signal(signal.SIGSTOP)
     before = len(writers(plane))
-    add_node("after", **machine("eu-central-1"))
-    plane.wait_for("the other to label", lambda: place(plane, "after") == "aws.eu-central-1")
+    add_node("meanwhile", **machine("eu-central-1"))
+    plane.wait_for("the other to label", lambda: place(plane, "meanwhile") == "aws.eu-central-1")
+    first.process.send_signal(signal.SIGCONT)
+    plane.wait_for("it to see who leads", lambda: f"{second.identity} labels" in first.written.read_text())
+    add_node("afterwards", **machine("us-east-1"))
+    plane.wait_for("the label", lambda: place(plane, "afterwards") == "aws.us-east-1")
     assert holder(plane) == second.identity
     assert {credential for credential, _ in writers(plane)[before:]} == {second.credential}
 
 
+def test_a_killed_leader_is_followed(plane: ControlPlane, replicas: list[Replica], add_node: AddNode) -> None:
+    """Killed outright, the leader is followed by the other once its lease is over, and by nobody else."""
+    first, second = replicas
+    second.process.send_signal(signal.SIGKILL)
+    second.process.wait()
+    before = len(writers(plane))
+    add_node("after", **machine("eu-central-1"))
+    plane.wait_for("the other to label", lambda: place(plane, "after") == "aws.eu-central-1")
+    assert holder(plane) == first.identity
+    assert {credential for credential, _ in writers(plane)[before:]} == {first.credential}
+
+
 def test_one_that_is_told_to_stop_lets_go(plane: ControlPlane, replicas: list[Replica]) -> None:
     """SIGTERM: exit code 0, and the lease is free for the next at once."""
-    second = replicas[1]
-    second.process.send_signal(signal.SIGTERM)
-    assert second.process.wait(20) == 0
+    first = replicas[0]
+    first.process.send_signal(signal.SIGTERM)
+    assert first.process.wait(20) == 0
     assert holder(plane) == ""
 
 

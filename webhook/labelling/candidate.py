@@ -56,7 +56,7 @@ class Candidate:
         self._clock = clock
         self._wall = wall
         self._due = NEVER
-        self._led = False
+        self._told = ""
         self.trouble = ""  # why the last look at the lease failed; empty when it didn't
 
     @property
@@ -81,9 +81,9 @@ class Candidate:
             self.trouble = ""
         except ClusterUnavailable as error:
             self._election.failed(conflict=error.status == 409)
-            if error.status != 409:
+            if error.status != 409 and str(error) != self.trouble:
                 self.trouble = str(error)
-                logger.warning("the lease `%s`: %s", self._lease.name, error)
+                logger.warning("the lease `%s`: %s; trying on", self._lease.name, error)
         self._tell()
 
     def release(self) -> None:
@@ -122,7 +122,8 @@ class Candidate:
             raise
 
     def _tell(self) -> None:
-        leading = self.leading()
-        if leading != self._led:
-            self._led = leading
-            logger.info("%s labels the nodes", self._election.identity if leading else (self.holder or "nobody"))
+        """Who leads, whenever that is another than the last time."""
+        leader = self.holder if self.leading() or self.holder != self._election.identity else ""
+        if leader != self._told:
+            self._told = leader
+            logger.info("%s labels the nodes", leader or "nobody")

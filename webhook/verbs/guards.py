@@ -35,7 +35,10 @@ def guards(rules: Sequence[str], kubeconfig: str | None, check: bool, output: st
     if not rules and kubeconfig is None:
         raise click.UsageError("whose guards? name your ClusterProfile with `--rules PATH` or `--kubeconfig FILE`")
     api = ApiServer.connect(kubeconfig) if kubeconfig is not None else None
-    wanted = guards_of(profile_of(declared(rules, api)))
+    profile = profile_of(declared(rules, api))
+    if not profile:
+        click.echo("no ClusterProfile says who may: the group `system:masters` alone", err=True)
+    wanted = guards_of(profile)
     if not check or api is None:
         click.echo(_written(wanted, output), nl=False)
         return
