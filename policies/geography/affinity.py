@@ -17,6 +17,7 @@ REQUIRED_PATH = f"spec.affinity.nodeAffinity.{REQUIRED}"
 
 _UNLABELLED = PlaceSet(frozenset((UNPLACED,)))
 _TOLD = 3  # terms of a contradiction that are told: who writes a hundred reads no hundred lines
+_TYPES = {str: "text", bool: "a truth value", list: "a list", dict: "an object"}
 NodePlaces = Callable[[str], PlaceSet]  # from a node's name to the label it may have
 
 
@@ -65,6 +66,39 @@ def required_affinity(spec: JsonObject) -> Json:
         if found is None:
             return None
     return found
+
+
+def unreadable(spec: JsonObject) -> str:
+    """Which part of the required node affinity is of the wrong type, in words. Empty where all can be read.
+
+    The API server refuses such a Pod; the fields of custom resources may hold anything.
+    """
+    found: Json = spec
+    path = "spec"
+    for name in ("affinity", "nodeAffinity", REQUIRED):
+        found, path = found.get(name), f"{path}.{name}"
+        if found is None:
+            return ""
+        if not isinstance(found, dict):
+            return _mistyped(path, found, "an object")
+    terms, path = found.get("nodeSelectorTerms"), f"{path}.nodeSelectorTerms"
+    if terms is not None and not isinstance(terms, list):
+        return _mistyped(path, terms, "a list")
+    return next(filter(None, (_unreadable_term(f"{path}[{at}]", term) for at, term in enumerate(terms or ()))), "")
+
+
+def _unreadable_term(path: str, term: Json) -> str:
+    if term is not None and not isinstance(term, dict):
+        return _mistyped(path, term, "an object")
+    for name in ("matchExpressions", "matchFields"):
+        found = term.get(name) if term else None
+        if found is not None and not isinstance(found, list):
+            return _mistyped(f"{path}.{name}", found, "a list")
+    return ""
+
+
+def _mistyped(path: str, found: Json, wanted: str) -> str:
+    return f"`{path}` is {_TYPES.get(type(found), 'a number')}: {wanted} must stand there"
 
 
 def reachable(spec: JsonObject, within: PlaceSet) -> PlaceSet:

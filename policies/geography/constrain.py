@@ -12,6 +12,7 @@ from policies.geography.affinity import (
     reachable,
     required_affinity,
     term_places,
+    unreadable,
 )
 from policies.geography.place import PLACE_LABEL
 from policies.geography.placeset import ANYWHERE, UNPLACED, PlaceSet
@@ -51,11 +52,14 @@ def constrain(pod: JsonObject, codes: frozenset[str]) -> list[Operation]:
 def conflict(pod: JsonObject, codes: frozenset[str]) -> str | None:
     """Why the pod, kept inside `codes`, could be nowhere: both sides in one sentence. None when it could be somewhere.
 
+    A node affinity that can't be read, for it is of the wrong type, is none that anybody could keep.
     Only what its own terms say is weighed; a pod with `nodeName` has no conflict here (see `possible`).
     """
     spec = pod.get("spec")
     if not isinstance(spec, dict) or spec.get("nodeName"):
         return None
+    if mistyped := unreadable(spec):
+        return mistyped
     if not codes - {UNPLACED}:
         return "no place of this cluster is admitted"
     if not reachable(spec, PlaceSet(codes)).empty:

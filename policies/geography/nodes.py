@@ -7,6 +7,7 @@ list few. `PLACE_LABEL` is what the scheduler sees; it is worth something becaus
 and a labeller keeps it equal to what is believed.
 """
 
+from policies.geography.fields import at, text_at
 from policies.geography.geography import Geography
 from policies.geography.place import PLACE_LABEL, REGION_LABEL, ZONE_LABEL, Place, UnknownPlace
 from policies.geography.placeset import UNPLACED, PlaceSet
@@ -33,8 +34,7 @@ def believed_place(node: JsonObject, geography: Geography) -> Place | UnknownPla
 
 def labelled_place(node: JsonObject) -> str | None:
     """The place code the scheduler sees; None for a node without the label."""
-    labels = (node.get("metadata") or {}).get("labels") or {}
-    code = labels.get(PLACE_LABEL)
+    code = at(node, "metadata", "labels", PLACE_LABEL)
     return code if isinstance(code, str) else None
 
 
@@ -76,9 +76,8 @@ def _by_providers(node: JsonObject, geography: Geography) -> tuple[list[Place], 
 
 def _by_provider(node: JsonObject, provider: Provider, geography: Geography) -> Place | str:
     """The place by one declared provider, or what doesn't fit."""
-    labels = (node.get("metadata") or {}).get("labels") or {}
-    identity = (node.get("spec") or {}).get("providerID") or ""
-    region, zone = labels.get(REGION_LABEL) or "", labels.get(ZONE_LABEL) or ""
+    identity = text_at(node, "spec", "providerID")
+    region, zone = (text_at(node, "metadata", "labels", key) for key in (REGION_LABEL, ZONE_LABEL))
     says: dict[str, str | None] = {}
     if provider.provider_id:
         match = pattern(provider.provider_id).match(identity)
@@ -114,7 +113,7 @@ def _provider_of(identity: str, geography: Geography) -> str | None:
 
 def _stranger(node: JsonObject, geography: Geography) -> UnknownPlace | None:
     """A node whose provider id names a cloud's zone stands in no private site that doesn't say so itself."""
-    identity = (node.get("spec") or {}).get("providerID") or ""
+    identity = text_at(node, "spec", "providerID")
     for provider in geography.regions.providers.values() if identity else ():
         match = pattern(provider.provider_id).match(identity) if provider.provider_id else None
         if match and match.groupdict().get("zone"):

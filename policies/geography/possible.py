@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from policies.geography.affinity import Constraint, own_constraints
+from policies.geography.fields import at
 from policies.geography.geography import Geography
 from policies.geography.nodes import labelled_place, node_places
 from policies.geography.place import PLACE_LABEL
@@ -122,7 +123,7 @@ class _Search:
         if not isinstance(name, str) or not name:
             return
         found = self.get(Ref("node.k8s.io", "RuntimeClass", "", name))
-        code = _at(found, "scheduling", "nodeSelector", PLACE_LABEL)
+        code = at(found, "scheduling", "nodeSelector", PLACE_LABEL)
         if isinstance(code, str):
             yield Constraint("spec.runtimeClassName", f"`{name}` asks for {code}", PlaceSet.of((code,)))
 
@@ -148,9 +149,3 @@ class _Search:
 def _label(node: JsonObject) -> str:
     code = labelled_place(node)
     return UNPLACED if code is None else code
-
-
-def _at(value: Json, *path: str) -> Json:
-    for name in path:
-        value = value.get(name) if isinstance(value, dict) else None
-    return value

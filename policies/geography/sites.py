@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from policies.geography.fields import object_at, text_at
 from policies.geography.globs import glob_fits
 from policies.geography.place import DECLARED, Place
 from policies.json import JsonObject
@@ -50,12 +51,11 @@ class Site:
 
     def matches(self, node: JsonObject) -> bool:
         """Does every given matcher fit this Node?"""
-        metadata, spec = node.get("metadata") or {}, node.get("spec") or {}
-        labels = metadata.get("labels") or {}
+        labels = object_at(node, "metadata", "labels")
         return (
             self.provable
-            and _fits(self.node_names, metadata.get("name") or "")
-            and _fits(self.provider_ids, spec.get("providerID") or "")
+            and _fits(self.node_names, text_at(node, "metadata", "name"))
+            and _fits(self.provider_ids, text_at(node, "spec", "providerID"))
             and all(labels.get(key) == value for key, value in (self.labels or {}).items())
             and (not self.serials or _serial(node) in self.serials)
         )
@@ -72,5 +72,4 @@ def _fits(globs: Sequence[str], text: str) -> bool:
 
 
 def _serial(node: JsonObject) -> str:
-    info = (node.get("status") or {}).get("nodeInfo") or {}
-    return str(info.get("systemUUID") or "").lower()
+    return text_at(node, "status", "nodeInfo", "systemUUID").lower()

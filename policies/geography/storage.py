@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
+from policies.geography.fields import at, listed, text_at
 from policies.geography.geography import Geography
 from policies.geography.hosts import declared_host, place_of_host
 from policies.geography.located import Located
@@ -28,11 +29,11 @@ _KEY_PARAMETERS = (  # in lower case: drivers such as EBS's take any
 
 def place_of_storage_class(storage_class: JsonObject, geography: Geography) -> Located:
     """Declared in the profile's `storageClasses`, or the one place that all its `allowedTopologies` lie in."""
-    name = _text(storage_class, "metadata", "name")
+    name = text_at(storage_class, "metadata", "name")
     if declared := _declared(name, geography):
         return declared
-    terms = [_at(term, "matchLabelExpressions") for term in _list(storage_class.get("allowedTopologies"))]
-    found = _one_place(_text(storage_class, "provisioner"), terms, geography)
+    terms = [at(term, "matchLabelExpressions") for term in listed(storage_class.get("allowedTopologies"))]
+    found = _one_place(text_at(storage_class, "provisioner"), terms, geography)
     if found is not None:
         return Located(found, f"its `allowedTopologies` all lie in `{found}`")
     return Located(None, f"class `{name}` may provision in several places: {_declare_class(name)}")
@@ -44,9 +45,9 @@ def key_of_storage_class(storage_class: JsonObject, geography: Geography) -> str
     if isinstance(parameters, dict):
         said = {str(name).lower(): name for name in reversed(list(parameters))}
         for name in _KEY_PARAMETERS:
-            if name in said and (reference := _text(parameters, said[name])):
+            if name in said and (reference := text_at(parameters, said[name])):
                 return reference
-    entry = _class_entry(_text(storage_class, "metadata", "name"), geography)
+    entry = _class_entry(text_at(storage_class, "metadata", "name"), geography)
     return (entry.get("key") or "") if entry else ""
 
 
@@ -57,7 +58,7 @@ def place_of_volume(volume: JsonObject, geography: Geography) -> Located:
     """
     spec = volume.get("spec") or {}
     found = _volume_itself(spec, geography)
-    declared = _declared(_text(spec, "storageClassName"), geography)
+    declared = _declared(text_at(spec, "storageClassName"), geography)
     if found.place and declared and declared.place != found.place:
         return Located(None, f"{found.because}, but its class is declared in `{declared.code}`")
     return found if found.place or declared is None else declared
@@ -86,11 +87,11 @@ def place_of_bucket(
 def place_of_backup_location(location: JsonObject, geography: Geography) -> Located:
     """A Velero BackupStorageLocation: its plugin, `config.region` and `config.s3Url`."""
     spec = location.get("spec") or {}
-    plugin = _text(spec, "provider").removeprefix("velero.io/")
+    plugin = text_at(spec, "provider").removeprefix("velero.io/")
     scheme = {"aws": "s3", "gcp": "gs", "azure": "azure"}.get(plugin, plugin)
-    bucket = _text(spec, "objectStorage", "bucket")
-    endpoint = _text(spec, "config", "s3Url") or _text(spec, "config", "storageAccountURI")
-    region = _text(spec, "config", "region")
+    bucket = text_at(spec, "objectStorage", "bucket")
+    endpoint = text_at(spec, "config", "s3Url") or text_at(spec, "config", "storageAccountURI")
+    region = text_at(spec, "config", "region")
     return place_of_bucket(
         geography, reference=f"{scheme}://{bucket}", provider=plugin, region=region, endpoint=endpoint
     )
@@ -99,8 +100,8 @@ def place_of_backup_location(location: JsonObject, geography: Geography) -> Loca
 def place_of_snapshot_location(location: JsonObject, geography: Geography) -> Located:
     """A Velero VolumeSnapshotLocation: its plugin and the region that it names. A multi-region is no one place."""
     spec = location.get("spec") or {}
-    region = _text(spec, "config", "snapshotLocation") or _text(spec, "config", "region")
-    return place_of_bucket(geography, provider=_text(spec, "provider").removeprefix("velero.io/"), region=region)
+    region = text_at(spec, "config", "snapshotLocation") or text_at(spec, "config", "region")
+    return place_of_bucket(geography, provider=text_at(spec, "provider").removeprefix("velero.io/"), region=region)
 
 
 def _by_endpoint(endpoint: str, region: str, geography: Geography) -> Located:
@@ -113,15 +114,13 @@ def _by_endpoint(endpoint: str, region: str, geography: Geography) -> Located:
 
 
 def _volume_itself(spec: JsonObject, geography: Geography) -> Located:
-    name = _text(spec, "storageClassName")
-    driver = _LOCAL[0] if "local" in spec or "hostPath" in spec else _text(spec, "csi", "driver")
-    terms = [
-        _at(term, "matchExpressions") for term in _list(_at(spec, "nodeAffinity", "required", "nodeSelectorTerms"))
-    ]
+    name = text_at(spec, "storageClassName")
+    driver = _LOCAL[0] if "local" in spec or "hostPath" in spec else text_at(spec, "csi", "driver")
+    terms = [at(term, "matchExpressions") for term in listed(at(spec, "nodeAffinity", "required", "nodeSelectorTerms"))]
     place = _one_place(driver, terms, geography)
     if place is not None:
         return Located(place, f"its node affinity ties it to `{place}`")
-    if server := _text(spec, "nfs", "server") or _text(spec, "csi", "volumeAttributes", "server"):
+    if server := text_at(spec, "nfs", "server") or text_at(spec, "csi", "volumeAttributes", "server"):
         return place_of_host(server, geography)
     what = f"driver `{driver}`" if driver else "it"
     return Located(None, f"{what} does not tie the volume to one place: {_declare_class(name)}")
@@ -136,10 +135,10 @@ def _one_place(driver: str, terms: Iterable[Json], geography: Geography) -> Plac
 def _term_places(driver: str, expressions: Json, geography: Geography) -> set[Place | None]:
     """The places of one term: expressions are ANDed, so each that speaks of places must speak of the same."""
     found: set[Place | None] = set()
-    for expression in _list(expressions):
-        if _text(expression, "operator") in ("", "In"):  # a TopologySelectorTerm has no operator
-            values = [value for value in _list(_at(expression, "values")) if isinstance(value, str)]
-            found.update(_values_places(driver, _text(expression, "key"), values, geography))
+    for expression in listed(expressions):
+        if text_at(expression, "operator") in ("", "In"):  # a TopologySelectorTerm has no operator
+            values = [value for value in listed(at(expression, "values")) if isinstance(value, str)]
+            found.update(_values_places(driver, text_at(expression, "key"), values, geography))
     return found
 
 
@@ -177,18 +176,3 @@ def _declare_class(name: str) -> str:
 
 def _declare_bucket(reference: str, why: str) -> str:
     return f"{why}: state it, or declare `{reference or 'the bucket'}` in `spec.hosts` of the ClusterProfile"
-
-
-def _at(value: Json, *path: str) -> Json:
-    for name in path:
-        value = value.get(name) if isinstance(value, dict) else None
-    return value
-
-
-def _text(value: Json, *path: str) -> str:
-    found = _at(value, *path)
-    return found if isinstance(found, str) else ""
-
-
-def _list(value: Json) -> list[Json]:
-    return value if isinstance(value, list) else []

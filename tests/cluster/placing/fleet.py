@@ -107,7 +107,9 @@ def _evidence(rng: Random, spot: Spot) -> tuple[Spot, str, bool]:
     draw = rng.random()
     if draw < 0.72:
         return spot, identity, spot.declared
-    other = rng.choice([one for one in SPOTS if (one.region, one.zone) != (spot.region, spot.zone)])
+    others = [one for one in SPOTS if (one.region, one.zone) != (spot.region, spot.zone)]
+    near = [one for one in others if one.code.partition(".")[0] == spot.code.partition(".")[0]]
+    other = rng.choice(near if near and rng.random() < 0.6 else others)
     if draw < 0.87 and "hcloud" not in identity:  # Hetzner's ids name no region: labels alone would be believed
         return other, identity, False
     if draw < 0.93 and "hcloud" not in other.identity and other.identity:

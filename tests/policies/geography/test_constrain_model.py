@@ -1,6 +1,6 @@
 """The algebra against enumerated nodes: whatever pod, whatever fleet, nothing escapes and nothing is lost.
 
-`BAILIWICK_LONG=1` runs 100,000 cases of the two main properties instead of a few thousand, and 20,000 of the others.
+`BAILIWICK_LONG=1` runs 100,000 cases of the three main properties instead of a few thousand, and 20,000 of the others.
 """
 
 import os

@@ -411,6 +411,80 @@ def test_any_shape_gets_an_answer(junk: Any, path: list[str]) -> None:
     conflict(of, CODES)
 
 
+@pytest.mark.parametrize(
+    ("affinity", "told"),
+    [
+        ("fra", "`spec.affinity` is text: an object must stand there"),
+        ({"nodeAffinity": [1]}, "`spec.affinity.nodeAffinity` is a list: an object must stand there"),
+        ({"nodeAffinity": {REQUIRED: 7}}, f"`spec.affinity.nodeAffinity.{REQUIRED}` is a number: an object"),
+        ({"nodeAffinity": {REQUIRED: {"nodeSelectorTerms": {}}}}, "nodeSelectorTerms` is an object: a list must"),
+        ({"nodeAffinity": {REQUIRED: {"nodeSelectorTerms": [{}, True]}}}, "nodeSelectorTerms[1]` is a truth value: an"),
+        (
+            {"nodeAffinity": {REQUIRED: {"nodeSelectorTerms": [{"matchFields": "x"}]}}},
+            "nodeSelectorTerms[0].matchFields` is text: a list must stand there",
+        ),
+    ],
+)
+def test_an_affinity_of_the_wrong_type_is_told(affinity: Any, told: str) -> None:
+    """Fields of custom resources may hold anything: what can't be read is refused with its path."""
+    assert told in (conflict(pod(affinity=affinity), CODES) or "")
+
+
+OBJECTS = [
+    ("v1", "PersistentVolumeClaim", "weights", ["spec"]),
+    ("v1", "PersistentVolumeClaim", "weights", ["metadata", "annotations"]),
+    ("v1", "PersistentVolume", "pv-1", ["spec"]),
+    ("v1", "PersistentVolume", "pv-1", ["spec", "nodeAffinity", "required"]),
+    ("v1", "PersistentVolume", "pv-1", ["spec", "claimRef"]),
+    ("storage.k8s.io/v1", "StorageClass", "fast", ["allowedTopologies"]),
+    ("node.k8s.io/v1", "RuntimeClass", "kata", ["scheduling"]),
+    ("v1", "Node", "bm-1", ["metadata", "labels"]),
+    ("v1", "Node", "bm-1", ["spec"]),
+    ("v1", "Node", "bm-1", ["status"]),
+]
+
+
+@settings(max_examples=1_000)
+@given(JSON, st.sampled_from(OBJECTS))
+def test_any_shape_of_what_a_pod_names_gets_an_answer(junk: Any, where: tuple[str, str, str, list[str]]) -> None:
+    """Manifests may hold anything where a claim, a volume, a class or a node should say something."""
+    version, kind, name, path = where
+    found: Any = junk
+    for part in reversed(path):
+        found = {part: found}
+    metadata = {"name": name, "namespace": "team" if kind.endswith("Claim") else "", **found.get("metadata", {})}
+    broken = {"apiVersion": version, "kind": kind, **found, "metadata": metadata}
+    known = cluster(CLAIM, (*UNBOUND[:2], "other", *UNBOUND[3:]), CLASS, volume(named("bm-1")), NODE_AT_HOME)
+    claims = [*VOLUMES, {"name": "o", "persistentVolumeClaim": {"claimName": "other"}}]
+    snapshot = known.with_objects([broken])
+    ask(pod(volumes=claims, runtimeClassName="kata"), snapshot)
+    ask(pod(nodeName="bm-1"), snapshot)
+    ask(requiring(named("bm-1")), snapshot)
+
+
+def test_volumes_and_claims_that_name_each_other_in_a_circle() -> None:
+    """Each is looked at once, however they refer to one another."""
+    claims = [
+        ("v1", "PersistentVolumeClaim", name, {"spec": {"volumeName": f"pv-{name}", "dataSource": {"name": other}}})
+        for name, other in (("a", "b"), ("b", "a"))
+    ]
+    volumes = [
+        ("v1", "PersistentVolume", f"pv-{name}", {"spec": {"claimRef": {"namespace": "team", "name": other}, **ABROAD}})
+        for name, other in (("a", "b"), ("b", "a"))
+    ]
+    wanted = [{"name": name, "persistentVolumeClaim": {"claimName": name}} for name in ("a", "b", "a")]
+    found = ask(pod(volumes=wanted), cluster(*claims, *volumes))
+    assert (found.places, len(found.constraints)) == (PlaceSet.of([USA]), 3)
+
+
+def test_very_many_volumes() -> None:
+    """A thousand volumes of a class with a thousand free ones: what is asked of the snapshot is asked of it once."""
+    free = [free_volume(f"pv-{index}") for index in range(1_000)]
+    wanted = [{"name": f"v{index}", "persistentVolumeClaim": {"claimName": "weights"}} for index in range(1_000)]
+    found = ask(pod(volumes=wanted), cluster(UNBOUND, CLASS, *free))
+    assert found.places == PlaceSet.of([FRA, AWS, USA])
+
+
 def test_very_many_terms() -> None:
     """An affinity of tens of thousands of terms, as many as a request holds, is constrained in every one."""
     large = requiring(*[term(place("In", FRA, f"x{index}")) for index in range(30_000)])
