@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 from policies.facts.classification import KEY_ANNOTATION, JurisdictionFact
 from policies.facts.destinations import reached
+from policies.facts.governing import governing
 from policies.facts.unknown import decided, fetch
+from policies.facts.volumes import key_of_class, keys_of, place_of
 from policies.geography import (
     NOWHERE,
     UNPLACED,
@@ -24,12 +26,12 @@ from policies.geography import (
 )
 from policies.geography.keys import place_of_key
 from policies.geography.located import Located
-from policies.geography.storage import key_of_storage_class
 from policies.json import Json, JsonObject
 from policies.kinds.words import moment
 from policies.request import Operation
 from policies.snapshot import Ref
 from policies.workloads import debuggers_of, is_changed, isolation_constraint, rebase, runtime_level
+from policies.workloads.volumes import class_of
 
 if TYPE_CHECKING:
     from policies.facts.context import Situation
@@ -140,6 +142,27 @@ class Cluster:
         """
         return _whereabouts(reached(destination, self._situation, self._geography))
 
+    def volume(self, volume: JsonObject) -> JsonObject:
+        """Where a volume lies, or would; `inside` where that is where its pod runs, or nowhere yet."""
+        return _whereabouts(place_of(volume, self._situation, self._geography))
+
+    def keys_of(self, volume: JsonObject) -> list[JsonObject]:
+        """The key that a claim's volume will be under, if one is named."""
+        return list(keys_of(volume, self._situation, self._geography))
+
+    def governing(self, workload: JsonObject) -> list[JurisdictionFact]:
+        """The jurisdictions that bind what the object holds or moves, whosever it is."""
+        return governing(workload, self._situation)
+
+    def bound(self) -> bool:
+        """Whether any jurisdiction is in force here at all."""
+        return bool(self._situation.law.rules)
+
+    def declares(self, places: PlaceSet) -> bool:
+        """Whether all of these are places where the ClusterProfile says that this cluster has nodes."""
+        codes = {place.code for place in self._geography.declared()}
+        return not places.cofinite and bool(places.codes) and places.codes <= codes
+
     def summary(self, pods: Iterable[JsonObject]) -> tuple[str, ...]:
         """Places of all pods together as far as rules asked for them, for the record."""
         places = NOWHERE
@@ -188,13 +211,8 @@ class Cluster:
 
     def _key_of_claim(self, claim: Json) -> Iterator[JsonObject]:
         """The key of the claim's storage class. The default class is nobody's promise."""
-        name = ((claim or {}).get("spec") or {}).get("storageClassName")
-        if not isinstance(name, str) or not name:
-            return
-        declared = any(one["name"] == name for one in (self._geography.profile or {}).get("storageClasses") or ())
-        bare = {"metadata": {"name": name}}
-        found = bare if declared else fetch(self._situation.snapshot, Ref("storage.k8s.io", "StorageClass", "", name))
-        if reference := key_of_storage_class(found or bare, self._geography):
+        name = class_of(claim)
+        if name and (reference := key_of_class(name, self._situation, self._geography)):
             yield {"path": "spec.storageClassName", "reference": reference, "purpose": "volume"}
 
 

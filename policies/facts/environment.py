@@ -20,6 +20,7 @@ from policies.facts.types import (
     PLACE,
     PLACE_SET,
     POD,
+    VOLUME,
     WHEREABOUTS,
     WORKLOAD,
 )
@@ -131,5 +132,10 @@ _FUNCTIONS = (
     _asks("runtime", [POD], STRING, Cluster.runtime, _LOOKUP),
     _asks("keys", [WORKLOAD], list_of(KEY), Cluster.keys, _PLACES),
     _asks("whereIsKey", [STRING], WHEREABOUTS, Cluster.key, _LOOKUP),
+    _asks("whereIsVolume", [VOLUME], WHEREABOUTS, Cluster.volume, _LOOKUP),
+    _asks("keysOf", [VOLUME], list_of(KEY), Cluster.keys_of, _LOOKUP),
+    _asks("governing", [WORKLOAD], list_of(JURISDICTION), Cluster.governing, _PLACES),
+    _asks("bound", [], BOOL, Cluster.bound, 1),
+    _asks("declares", [PLACE_SET], BOOL, Cluster.declares, _LOOKUP),
     _asks("whereIs", [DESTINATION], WHEREABOUTS, Cluster.destination, _LOOKUP),
 )

@@ -67,6 +67,7 @@ WHEREABOUTS = ObjectType(
         "unattested": STRING,
     },
 )
+VOLUME = ObjectType("bailiwick.Volume", fields={"path": STRING, "kind": STRING, "storageClass": STRING, "object": DYN})
 IDENTITY = ObjectType("bailiwick.Identity", fields={"path": STRING, "serviceAccount": STRING, "audience": STRING})
 PLACEMENT = ObjectType(
     "bailiwick.Placement",
@@ -103,6 +104,8 @@ WORKLOAD = ObjectType(
         "keys": list_of(KEY),
         "identities": list_of(IDENTITY),
         "placement": list_of(PLACEMENT),
+        "volumes": list_of(VOLUME),
+        "namespaces": list_of(STRING),
     },
 )
 DATA_CLASS = ObjectType(

@@ -10,6 +10,7 @@ from policies.geography.geography import Geography
 from policies.geography.hosts import host_of, place_of_host, place_of_registry
 from policies.geography.keys import place_of_key
 from policies.geography.located import Located
+from policies.geography.place import Place
 from policies.geography.storage import place_of_bucket
 from policies.json import JsonObject
 
@@ -25,6 +26,7 @@ _BUCKETS |= {
 }
 _BUCKETS |= {"az": "azure", "wasb": "azure", "wasbs": "azure", "abfs": "azure", "abfss": "azure"}
 _HERE = ("pvc", "local", "file", "hostpath", "unix")  # a claim of the namespace, a disk of the node
+_VARIANTS = {"aws": ("aws", "aws-cn", "aws-us-gov", "aws-eusc"), "azure": ("azure", "azure-cn")}
 _HUBS = {"hf": "huggingface.co", "huggingface": "huggingface.co", "modelscope": "modelscope.cn", "ms": "modelscope.cn"}
 _HUBS |= {"ngc": "api.ngc.nvidia.com", "ollama": "registry.ollama.ai"}
 _NETWORK = re.compile(  # schemes whose authority is a host, so that a bare name is a service
@@ -42,8 +44,13 @@ def place_of_destination(destination: JsonObject, geography: Geography) -> Locat
         return Located(None, "it leads wherever its callers like: name the hosts that it may lead to")
     if kind == "cluster":
         return _cluster(host or destination["cluster"], geography)
+    if kind == "nodes":
+        return _nodes(destination["cluster"], provider, destination["region"], geography)
     if kind == "volume":
-        return Located(None, f"nothing says where volume `{destination['bucket']}` of {provider} is: use a claim")
+        return Located(
+            None,
+            f"nothing says where volume `{destination['bucket']}` of {provider} is: use a claim of a declared class",
+        )
     if kind == "store":
         return place_of_key(destination["bucket"], geography)
     if bucket := destination["bucket"]:
@@ -66,6 +73,24 @@ def _cluster(name: str, geography: Geography) -> Located:
     if found.place or "." in host_of(name):
         return found
     return Located(None, f"nothing says where cluster `{name}` is: declare it in `spec.hosts` of the ClusterProfile")
+
+
+def _nodes(code: str, provider: str, region: str, geography: Geography) -> Located:
+    """Where machines would be made: a place by its code, else a region or zone. No region name counts by itself."""
+    if not code and not region:
+        return Located(None, "it may make nodes in any zone: require `topology.kubernetes.io/region` or `/zone`")
+    if region.isdigit():
+        return Located(None, f"it is zone {region} of its cluster's region", inside=True)
+    names = _VARIANTS.get(provider, (provider,)) if provider else geography.providers()
+    found = {geography.by_code(code)} if code else {_of_provider(name, region, geography) for name in names}
+    found.discard(None)
+    if len(found) != 1:
+        return Located(None, f"`{code or region}` is no one place where this cluster may have nodes")
+    return Located(found.pop(), f"it would make nodes in `{code or region}`")
+
+
+def _of_provider(provider: str, region: str, geography: Geography) -> Place | None:
+    return geography.place(provider, region) or geography.regions.place_of_zone(provider, region)
 
 
 def _bucket(bucket: str, provider: str, region: str, endpoint: str, geography: Geography) -> Located:

@@ -1,5 +1,6 @@
 """Where volumes, storage classes, buckets and backups are: the place of the data, not of the pods that use it."""
 
+import re
 from collections.abc import Iterable, Iterator
 
 from policies.geography.fields import at, listed, text_at
@@ -12,6 +13,10 @@ from policies.json import Json, JsonObject
 # S3-compatible stores repeat region names of AWS, so a bare region is AWS's only where no endpoint is given
 _AWS = ("aws", "aws-cn", "aws-us-gov", "aws-eusc")
 _LOCAL = ("kubernetes.io/no-provisioner",)  # volumes that are part of a node
+_GOOGLE = re.compile(
+    r"(?:https://[a-z0-9.]+/compute/v1/)?projects/[^/]+/(?:zones|regions)/(?P<where>[a-z0-9-]+)/disks/"
+)
+_ARN = re.compile(r"arn:(?P<partition>aws[a-z-]*):[a-z0-9-]+:(?P<region>[a-z0-9-]+):")
 _KEY_PARAMETERS = (  # in lower case: drivers such as EBS's take any
     "kmskeyid",  # EBS, ESSD
     "encryptionkmskeyid",  # EFS and FSx
@@ -30,7 +35,7 @@ _KEY_PARAMETERS = (  # in lower case: drivers such as EBS's take any
 def place_of_storage_class(storage_class: JsonObject, geography: Geography) -> Located:
     """Declared in the profile's `storageClasses`, or the one place that all its `allowedTopologies` lie in."""
     name = text_at(storage_class, "metadata", "name")
-    if declared := _declared(name, geography):
+    if declared := declared_class(name, geography):
         return declared
     terms = [at(term, "matchLabelExpressions") for term in listed(storage_class.get("allowedTopologies"))]
     found = _one_place(text_at(storage_class, "provisioner"), terms, geography)
@@ -58,7 +63,7 @@ def place_of_volume(volume: JsonObject, geography: Geography) -> Located:
     """
     spec = volume.get("spec") or {}
     found = _volume_itself(spec, geography)
-    declared = _declared(text_at(spec, "storageClassName"), geography)
+    declared = declared_class(text_at(spec, "storageClassName"), geography)
     if found.place and declared and declared.place != found.place:
         return Located(None, f"{found.because}, but its class is declared in `{declared.code}`")
     return found if found.place or declared is None else declared
@@ -117,13 +122,25 @@ def _volume_itself(spec: JsonObject, geography: Geography) -> Located:
     name = text_at(spec, "storageClassName")
     driver = _LOCAL[0] if "local" in spec or "hostPath" in spec else text_at(spec, "csi", "driver")
     terms = [at(term, "matchExpressions") for term in listed(at(spec, "nodeAffinity", "required", "nodeSelectorTerms"))]
-    place = _one_place(driver, terms, geography)
+    place, named = _one_place(driver, terms, geography), _of_handle(text_at(spec, "csi", "volumeHandle"), geography)
+    if place is not None and named not in (None, place):
+        return Located(None, f"its node affinity says `{place}`, its handle `{named}`")
     if place is not None:
         return Located(place, f"its node affinity ties it to `{place}`")
+    if named is not None:
+        return Located(named, f"its handle names `{named}`")
     if server := text_at(spec, "nfs", "server") or text_at(spec, "csi", "volumeAttributes", "server"):
         return place_of_host(server, geography)
     what = f"driver `{driver}`" if driver else "it"
     return Located(None, f"{what} does not tie the volume to one place: {_declare_class(name)}")
+
+
+def _of_handle(handle: str, geography: Geography) -> Place | None:
+    """The place that a CSI volume's handle names, as Google's do and ARNs."""
+    if match := _GOOGLE.match(handle):
+        return geography.regions.place_of_zone("gcp", match["where"]) or geography.place("gcp", match["where"])
+    match = _ARN.match(handle)
+    return geography.place(match["partition"], match["region"]) if match else None
 
 
 def _one_place(driver: str, terms: Iterable[Json], geography: Geography) -> Place | None:
@@ -156,7 +173,8 @@ def _values_places(driver: str, key: str, values: list[str], geography: Geograph
         yield next(filter(None, (kind(provider, value) for provider in row["providers"])), None)
 
 
-def _declared(name: str, geography: Geography) -> Located | None:
+def declared_class(name: str, geography: Geography) -> Located | None:
+    """Where the ClusterProfile says that the volumes of a storage class are; None where it doesn't."""
     entry = _class_entry(name, geography)
     if entry is None or not entry.get("place"):
         return None

@@ -29,6 +29,8 @@ RUN_TIME = (
     "identities",
     "placement",
     "nested",
+    "volumes",
+    "namespaces",
 )
 _KEYED = ("group", "kind")
 _TEXT = ("system", "plural", "scope", "storage", "notes", "source", "commit", "verified")

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from policies.json import Json
 from policies.workloads.catalogue import Catalogue, builtin
 from policies.workloads.lazy import Lazy
-from policies.workloads.pods import Pod, PodFact
+from policies.workloads.pods import Pod, PodFact, joined
 from policies.workloads.structure import pod_specs
 from policies.workloads.subject import Mutate, Subject
 
@@ -54,13 +54,16 @@ class _Facts:
     def _subjects(self) -> list[Subject]:
         return [self._subject, *self._subject.inside]
 
+    def own(self, fact: str) -> list[Any]:
+        """Those that stand in the object's own fields."""
+        return self._subject.own(fact)
+
     def all(self, fact: str) -> list[Any]:
         """The facts of the object: its own, and those of its pods."""
-        own = self._subject.own(fact)
+        own = self.own(fact)
         if not own:
             return [one for pod in self.pods for one in pod.source.fact(fact)]
-        seen = {tuple(one.values()) for one in own}
-        return own + [one for pod in self.pods for one in pod.source.fact(fact) if tuple(one.values()) not in seen]
+        return joined(own, [one for pod in self.pods for one in pod.source.fact(fact)])
 
     def placement(self) -> list[Any]:
         """Each constraint once, by where it stands."""
@@ -84,4 +87,6 @@ class _WorkloadFact(Lazy):
         "keys": lambda facts: facts.all("keys"),
         "identities": lambda facts: facts.all("identities"),
         "placement": lambda facts: facts.placement(),
+        "volumes": lambda facts: facts.all("volumes"),
+        "namespaces": lambda facts: facts.own("namespaces"),
     }

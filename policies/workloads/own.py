@@ -18,7 +18,6 @@ from policies.workloads.destinations import (
     named_addresses,
     names_host,
     text_addresses,
-    volume_destinations,
 )
 from policies.workloads.devices import count_of, devices_of_container, devices_of_map
 from policies.workloads.dra import devices_of_claim
@@ -27,7 +26,7 @@ from policies.workloads.levels import Device, Holds, device
 from policies.workloads.models import models_of_container
 from policies.workloads.paths import member
 from policies.workloads.references import Model, parse_model
-from policies.workloads.rows import Row, as_text, rows_of, said, where
+from policies.workloads.rows import Row, as_text, below, rows_of, said, where
 from policies.workloads.tables import table
 from policies.workloads.text import loaded
 
@@ -87,6 +86,14 @@ def own_identities(subject: Json, entry: Entry, prefix: str = "") -> list[dict[s
         if any(fields.values()):
             found.append({"path": where(path, row, value, "serviceAccount", "audience", "role"), **fields})
     return found
+
+
+def own_namespaces(subject: Json, entry: Entry, prefix: str = "") -> list[str]:
+    """The namespaces whose data the object holds or moves, beside its own; `*` is all of them."""
+    found = (
+        said({"name": ".", **row}, value)["name"] for _, value, row in rows_of(subject, entry, "namespaces", prefix)
+    )
+    return list(dict.fromkeys(name for name in found if name))
 
 
 def _containers(subject: Json, entry: Entry, prefix: str) -> Iterator[tuple[str, JsonObject]]:
@@ -192,14 +199,36 @@ def _destinations(path: str, value: Json, row: Row) -> Iterator[Destination]:
             yield from named_addresses(value, path, row["what"])
         case "component" if isinstance(value, dict):
             yield from _component(value, path, row["what"])
-        case "volume" if isinstance(value, dict):
-            yield from volume_destinations(value, path)
+        case "environment" if isinstance(value, dict):
+            pairs = [{"name": name, "value": inner} for name, inner in value.items()]
+            yield from container_destinations({"env": pairs}, f"{path}.")
+        case "requirements" if isinstance(value, dict):
+            yield from _requirements(value, path, row["what"])
         case "":
             fields = said(row, value)
             told = ("bucket", "host", "cluster", "region", "provider")
             # a bucket of nobody's is the one that somebody else has set up
             if any(fields.get(name) for name in (told[:-1] if fields.get("kind") == "bucket" else told)):
                 yield destination(where(path, row, value, *told), **fields)
+
+
+def _requirements(template: JsonObject, path: str, what: str) -> Iterator[Destination]:
+    """Where a template of machines lets them be made: by its requirements, and by the place of its labels."""
+    rules, spec = table("facts")["machines"], template.get("spec")
+    spec = spec if isinstance(spec, dict) else {}
+    provider = rules["providers"].get(as_text(below(spec, ("nodeClassRef", "group"))), "")
+    at = f"{path}.spec.requirements" if path else "spec.requirements"
+    said = False
+    for index, one in enumerate(listed(spec.get("requirements"))):
+        if isinstance(one, dict) and one.get("operator") == "In" and one.get("key") in rules["keys"]:
+            for value in listed(one.get("values")):
+                said = True
+                yield destination(f"{at}[{index}]", kind="nodes", provider=provider, region=as_text(value), what=what)
+    if not said:
+        yield destination(at, kind="nodes", provider=provider, what=what)
+    code = below(template, ("metadata", "labels", rules["label"]))
+    if isinstance(code, str):
+        yield destination(member(f"{path}.metadata.labels", rules["label"]), kind="nodes", cluster=code, what=what)
 
 
 def _component(spec: JsonObject, path: str, what: str) -> Iterator[Destination]:

@@ -21,6 +21,7 @@ from policies.workloads.places import pointers_of, spec_path
 from policies.workloads.references import Model
 from policies.workloads.subject import Subject
 from policies.workloads.tables import table
+from policies.workloads.volumes import Volume, volumes_of_pod
 
 
 class MadePod(dict[str, Any]):
@@ -60,7 +61,7 @@ class Pod:
         """One of the lists that the pod adds to a workload's."""
         if name not in self._known:
             inner = self._subject.own_in(name, self._place.path) if name != "placement" else []
-            self._known[name] = _joined(self._read(name), inner) if inner else self._read(name)
+            self._known[name] = joined(self._read(name), inner) if inner else self._read(name)
         return self._known[name]
 
     def _read(self, name: str) -> list[Any]:
@@ -96,6 +97,9 @@ class Pod:
     def destinations(self) -> list[Destination]:
         return destinations_of_pod(self.part("metadata"), self._spec, self._meta_at, self._spec_at)
 
+    def volumes(self) -> list[Volume]:
+        return volumes_of_pod(self._spec, self._spec_at)
+
     def identities(self) -> list[Identity]:
         return list(identities_of_pod(self._spec, self._spec_at))
 
@@ -129,13 +133,14 @@ _READ: dict[str, Callable[[Pod], list[Any]]] = {
     "keys": Pod.keys,
     "identities": Pod.identities,
     "placement": Pod.placement,
+    "volumes": Pod.volumes,
 }
 
 
-def _joined(found: list[Any], inner: list[Any]) -> list[Any]:
+def joined(found: list[Any], inner: list[Any]) -> list[Any]:
     """Both, what is in both once."""
-    seen = {tuple(one.values()) for one in found}
-    return found + [one for one in inner if tuple(one.values()) not in seen]
+    seen = {repr(one) for one in found}
+    return found + [one for one in inner if repr(one) not in seen]
 
 
 def _dotted(path: str) -> str:

@@ -19,10 +19,12 @@ from policies.workloads.own import (
     own_images,
     own_keys,
     own_models,
+    own_namespaces,
 )
 from policies.workloads.placement import own_placement
 from policies.workloads.places import Place, catalogued, is_planned, metadata_of, shaped, spec_of
 from policies.workloads.tables import table
+from policies.workloads.volumes import own_volumes
 
 Mutate = Callable[[dict[str, Any]], JsonObject]  # a synthetic Pod to the Pod it will be
 
@@ -33,6 +35,8 @@ _OWN: dict[str, Callable[[JsonObject, Entry, str], list[Any]]] = {
     "keys": own_keys,
     "identities": own_identities,
     "placement": own_placement,
+    "volumes": lambda subject, entry, prefix: list(own_volumes(subject, entry, prefix)),
+    "namespaces": own_namespaces,
 }
 
 

@@ -1,0 +1,109 @@
+"""Where a volume lies, or would, that an object asks for, offers or is; and under which key.
+
+Guarantees: what the snapshot doesn't tell raises Undetermined or Awaiting. A claim that names no class yet lies
+nowhere yet: whoever gives it one changes its spec, and is judged then.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from policies.facts.classification import KEY_ANNOTATION
+from policies.facts.unknown import fetch
+from policies.geography import Geography, UnknownPlace, place_of_node
+from policies.geography.located import Located
+from policies.geography.provisioned import place_of_class, place_of_snapshot_class
+from policies.geography.reached import place_of_destination
+from policies.geography.storage import declared_class, key_of_storage_class, place_of_volume
+from policies.json import Json, JsonObject
+from policies.snapshot import Ref
+from policies.workloads.destinations import volume_destinations
+
+if TYPE_CHECKING:
+    from policies.facts.context import Situation
+
+_SELECTED = "volume.kubernetes.io/selected-node"
+_STORAGE = "storage.k8s.io"
+
+
+def place_of(volume: JsonObject, situation: "Situation", geography: Geography) -> Located:
+    """`volume` as `policies.workloads` gives it; `inside` where it lies where its pod runs, or nowhere yet."""
+    held = volume["object"]
+    match volume["kind"]:
+        case "claim":
+            return _claim(volume["storageClass"], held, situation, geography)
+        case "volume":
+            return _volume(held, geography)
+        case "class":
+            return place_of_class(held, geography)
+        case "snapshot-class":
+            return place_of_snapshot_class(held, geography)
+    return _snapshot(held, situation, geography)
+
+
+def keys_of(volume: JsonObject, situation: "Situation", geography: Geography) -> Iterator[JsonObject]:
+    """The key of a claim: the one that it is annotated with, else that of its class."""
+    said = _at(volume["object"], "metadata", "annotations", KEY_ANNOTATION)
+    reference = said if isinstance(said, str) else ""
+    if not reference and (name := volume["storageClass"]):
+        reference = key_of_class(name, situation, geography)
+    if reference:
+        yield {"path": volume["path"], "reference": reference, "purpose": "volume"}
+
+
+def key_of_class(name: str, situation: "Situation", geography: Geography) -> str:
+    """The key of a storage class by its name, as declared or as its parameters say; empty for none."""
+    declared = any(one["name"] == name for one in geography.declarations("storageClasses"))
+    bare = {"metadata": {"name": name}}
+    found = bare if declared else fetch(situation.snapshot, Ref(_STORAGE, "StorageClass", "", name))
+    return key_of_storage_class(found or bare, geography)
+
+
+def _claim(name: str, held: JsonObject, situation: "Situation", geography: Geography) -> Located:
+    if not name:
+        return Located(None, "it has no storage class yet", inside=True)
+    found = declared_class(name, geography)
+    if found is None:
+        storage_class = fetch(situation.snapshot, Ref(_STORAGE, "StorageClass", "", name))
+        if storage_class is None:
+            return Located(None, f"there is no storage class `{name}`")
+        found = place_of_class(storage_class, geography)
+    node = _at(held, "metadata", "annotations", _SELECTED)
+    if not found.inside or not isinstance(node, str) or not node:
+        return found
+    held_node = fetch(situation.snapshot, Ref("", "Node", "", node))
+    place = place_of_node(held_node, geography) if held_node is not None else UnknownPlace("no such node")
+    if isinstance(place, UnknownPlace):
+        return Located(None, f"it is to be made beside node `{node}`: {place.reason}")
+    return Located(place, f"it is to be made beside node `{node}`")
+
+
+def _volume(volume: JsonObject, geography: Geography) -> Located:
+    found = place_of_volume(volume, geography)
+    spec = volume.get("spec")
+    if found.place or not isinstance(spec, dict):
+        return found
+    if "local" in spec or "hostPath" in spec:
+        return Located(None, "it is a disk of the node that its pod runs on", inside=True)
+    reached = [place_of_destination(one, geography) for one in volume_destinations(spec, "spec")]
+    if reached and all(one.inside for one in reached):
+        return reached[0]
+    places = {one.place for one in reached}
+    if len(places) == 1 and None not in places:
+        return reached[0]
+    return next((one for one in reached if not one.place and not one.inside and "driver" not in one.because), found)
+
+
+def _snapshot(held: JsonObject, situation: "Situation", geography: Geography) -> Located:
+    name = _at(held, "spec", "volumeSnapshotClassName")
+    if not isinstance(name, str) or not name:
+        return Located(None, "it has no snapshot class yet", inside=True)
+    found = fetch(situation.snapshot, Ref("snapshot.storage.k8s.io", "VolumeSnapshotClass", "", name))
+    if found is None:
+        return Located(None, f"there is no snapshot class `{name}`")
+    return place_of_snapshot_class(found, geography)
+
+
+def _at(value: Json, *path: str) -> Json:
+    for name in path:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
