@@ -23,7 +23,7 @@ from policies.rulebook import RulesInvalid
 from policies.store import Loaded
 from policies.typecheck import Doubt, Schemas, doubts, group_versions
 from webhook.apiserver import ApiServer, ClusterUnavailable
-from webhook.resources import FACTS, RULES
+from webhook.resources import FACTS, RULES, Served
 
 SLOW_SYNC = 0.05  # seconds for one small fdatasync; every answer waits for one
 LOW_DISK = 1 << 30  # bytes free; the log stops taking records before its disk is full
@@ -167,14 +167,17 @@ def cluster(api: ApiServer) -> Iterator[Finding]:
     version = api.get("/version")
     yield Finding("api server", Health.GOOD, str(version.get("gitVersion")))
     for served in (*FACTS, *RULES):
-        yield from _readable(api, served.path(), served.plural)
+        yield from _readable(api, served)
 
 
-def _readable(api: ApiServer, path: str, plural: str) -> Iterator[Finding]:
+def _readable(api: ApiServer, served: Served) -> Iterator[Finding]:
+    plural = served.plural
     try:
-        api.get(path, {"limit": "1"})
+        api.get(served.path(), {"limit": "1"})
     except ClusterUnavailable as error:
         missing = error.status == 404
+        if missing and not served.watched:
+            return  # kinds of systems that aren't installed
         hint = "install the CRDs of the chart" if missing else f"grant get, list and watch on {plural}"
         yield Finding(f"read {plural}", Health.BROKEN, str(error), hint)
 
