@@ -114,7 +114,13 @@ def test_every_fact_has_a_row() -> None:
     facts = [one.name for one in vars(types).values() if isinstance(one, ObjectType) and one.fields]
     words = {"Workload": "workload", "Pod": "p.", "Image": "i.", "Model": "m.", "Device": "d.", "Destination": "d."}
     words |= {"Key": "k.", "Whereabouts": "whereIsKey", "Identity": "i.", "Placement": "c.", "DataClass": "dataClass"}
-    words |= {"Jurisdiction": "jurisdiction", "Place": "place(", "Actor": "actor.", "Debugger": "debuggers("}
+    words |= {
+        "Jurisdiction": "jurisdiction",
+        "Place": "place(",
+        "Actor": "actor.",
+        "Debugger": "debuggers(",
+        "Volume": "v.",
+    }
     assert {name.removeprefix("bailiwick.") for name in facts} == set(words)
     assert all(word in seen for word in words.values())
 

@@ -172,9 +172,20 @@ def test_a_lazy_fact_is_a_dict():
     assert "images" in workload
     assert "nothing" not in workload
     assert workload.get("nothing", 7) == 7
-    lists = {"pods", "images", "models", "devices", "destinations", "keys", "identities", "placement"}
+    lists = {
+        "pods",
+        "images",
+        "models",
+        "devices",
+        "destinations",
+        "keys",
+        "identities",
+        "placement",
+        "volumes",
+        "namespaces",
+    }
     assert set(workload) == {"group", "version", "kind", "known"} | lists
-    assert len(workload) == 12
+    assert len(workload) == 14
     assert dict(extract(deployment())) == workload
     assert extract(deployment()) == workload
     assert not extract(deployment()) != workload  # noqa: SIM202  `!=` is a method of its own
