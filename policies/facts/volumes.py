@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 from policies.facts.classification import KEY_ANNOTATION
 from policies.facts.unknown import fetch
 from policies.geography import Geography, UnknownPlace, place_of_node
+from policies.geography.fields import at
 from policies.geography.located import Located
 from policies.geography.provisioned import place_of_class, place_of_snapshot_class
 from policies.geography.reached import place_of_destination
 from policies.geography.storage import declared_class, key_of_storage_class, place_of_volume
-from policies.json import Json, JsonObject
+from policies.json import JsonObject
 from policies.snapshot import Ref
 from policies.workloads.destinations import volume_destinations
 
@@ -42,7 +43,7 @@ def place_of(volume: JsonObject, situation: "Situation", geography: Geography) -
 
 def keys_of(volume: JsonObject, situation: "Situation", geography: Geography) -> Iterator[JsonObject]:
     """The key of a claim: the one that it is annotated with, else that of its class."""
-    said = _at(volume["object"], "metadata", "annotations", KEY_ANNOTATION)
+    said = at(volume["object"], "metadata", "annotations", KEY_ANNOTATION)
     reference = said if isinstance(said, str) else ""
     if not reference and (name := volume["storageClass"]):
         reference = key_of_class(name, situation, geography)
@@ -67,7 +68,7 @@ def _claim(name: str, held: JsonObject, situation: "Situation", geography: Geogr
         if storage_class is None:
             return Located(None, f"there is no storage class `{name}`")
         found = place_of_class(storage_class, geography)
-    node = _at(held, "metadata", "annotations", _SELECTED)
+    node = at(held, "metadata", "annotations", _SELECTED)
     if not found.inside or not isinstance(node, str) or not node:
         return found
     held_node = fetch(situation.snapshot, Ref("", "Node", "", node))
@@ -94,16 +95,10 @@ def _volume(volume: JsonObject, geography: Geography) -> Located:
 
 
 def _snapshot(held: JsonObject, situation: "Situation", geography: Geography) -> Located:
-    name = _at(held, "spec", "volumeSnapshotClassName")
+    name = at(held, "spec", "volumeSnapshotClassName")
     if not isinstance(name, str) or not name:
         return Located(None, "it has no snapshot class yet", inside=True)
     found = fetch(situation.snapshot, Ref("snapshot.storage.k8s.io", "VolumeSnapshotClass", "", name))
     if found is None:
         return Located(None, f"there is no snapshot class `{name}`")
     return place_of_snapshot_class(found, geography)
-
-
-def _at(value: Json, *path: str) -> Json:
-    for name in path:
-        value = value.get(name) if isinstance(value, dict) else None
-    return value
