@@ -56,19 +56,32 @@ class UseBook:
                 self._page = _Page.begin(self.folder, self._room)
 
     def turn(self) -> None:
-        """Finish the page, so that it can be taken up. With `room` the next is begun first, and kept if it can't be."""
-        with self._guard:
-            if self._page is None or not self._page.size:
-                return
-            with suppress(OSError):  # no space for another: go on with what is left of this one
-                self._turn(_Page.begin(self.folder, self._room) if self._room else None)
+        """Finish the page, so that it can be taken up. With `room` the next is begun first, and kept if it can't be.
+
+        Nobody who records waits for the disk meanwhile. For one thread.
+        """
+        if not self.filled:
+            return
+        with suppress(OSError):  # no space for another: go on with what is left of this one
+            following = _Page.begin(self.folder, self._room) if self._room else None
+            with self._guard:
+                page, self._page = self._page, following
+            if page is not None:
+                page.finish()
+
+    @property
+    def filled(self) -> int:
+        """Bytes in the page."""
+        page = self._page
+        return page.size if page is not None else 0
 
     def sync(self) -> None:
         """What was written so far outlives a power loss. Raises UseUnrecorded."""
-        page = self._page
-        if page is not None:
-            with _written(self.folder), suppress(ValueError):  # finished meanwhile, and synced then
-                page.sync()
+        with self._guard, _written(self.folder):
+            handle = os.dup(self._page.handle) if self._page is not None else -1
+        if handle >= 0:
+            with os.fdopen(handle, "rb"), _written(self.folder):
+                os.fdatasync(handle)
 
     def close(self) -> None:
         """Finish the page; nothing is recorded afterwards."""
@@ -86,7 +99,7 @@ class _Page:
 
     def __init__(self, path: Path, handle: int, room: int) -> None:
         self._path = path
-        self._handle = handle
+        self.handle = handle
         self._room = room
         self.size = 0
 
@@ -115,26 +128,23 @@ class _Page:
 
     def write(self, line: bytes) -> None:
         """Raises OSError; what was half written is no line, and is written over by the next."""
-        if os.pwrite(self._handle, line, self.size) != len(line):
+        if os.pwrite(self.handle, line, self.size) != len(line):
             raise OSError(None, "it took half a line")
         self.size += len(line)
 
     def sync(self) -> None:
-        if self._handle < 0:
-            raise ValueError("finished")
-        os.fdatasync(self._handle)
+        os.fdatasync(self.handle)
 
     def finish(self) -> None:
         """Cut what was set aside, sync, and let go of the lock; an empty page goes."""
-        handle, self._handle = self._handle, -1
         try:
             if not self.size:
                 self._path.unlink(missing_ok=True)
                 return
-            os.ftruncate(handle, self.size)
-            os.fsync(handle)
+            os.ftruncate(self.handle, self.size)
+            os.fsync(self.handle)
         finally:
-            os.close(handle)
+            os.close(self.handle)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from audit.errors import AuditError
 from audit.files.sharded_log import ShardedLog
+from audit.leaves.shapes import shape
 from audit.sealed.inputs import Origin
 from keymgmt.book import UseBook, waiting
 from keymgmt.errors import KeyManagementError
@@ -66,6 +67,8 @@ class PluginLog:
             self._folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with suppress(UseUnrecorded):  # every use will say so itself
             self._book.prepare()
+        for kind in ("genesis", "start", "heartbeat", "key-use"):  # reading the table takes a while: not beside answers
+            shape(kind)
         self._thread.start()
 
     def stop(self) -> None:
@@ -79,6 +82,8 @@ class PluginLog:
         while not self._ended.wait(min(SYNC, self._interval)):
             with suppress(UseUnrecorded):
                 self._book.sync()
+            if self._book.filled > ROOM // 2:
+                self._book.turn()
             if self._log is not None:
                 self._log.tend()
             if time.monotonic() >= due:

@@ -9,7 +9,8 @@ best round of each: the others were disturbed. Three questions:
 - 100 callers that ask again as soon as they are answered: what is the plugin's own time, gRPC left out, and how many
   answers does it give for one of the constant server's.
 
-Run from the root of the checkout: `python tests/bench/bench_kms.py`. Exits 1 when a figure misses its target.
+Run from the root of the checkout: `python tests/bench/bench_kms.py`. Exits 1 when a figure misses its target. With
+`BAILIWICK_BENCH_LOG=1` the plugin keeps a log of its own.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ from keymgmt.unlock import KeyFile  # noqa: E402
 from tests.cluster.bed import build  # noqa: E402
 
 ROUNDS = int(os.environ.get("BAILIWICK_BENCH_ROUNDS", "8"))
+LOG = bool(os.environ.get("BAILIWICK_BENCH_LOG"))  # with a signed log of every use
 STATUS, ANSWER = 0.5, 2.0  # milliseconds: the targets
 SETTINGS = """
 apiVersion: bailiwick.dev/v1alpha1
@@ -158,6 +160,7 @@ def main() -> int:
         (folder / "kms.yaml").write_text(SETTINGS.format(folder=folder, port=port))
         plugin, baseline = folder / "run" / "kms.sock", folder / "constant.sock"
         command = ["-m", "bailiwick", "keys", "kms", "--config", str(folder / "kms.yaml")]
+        command += ["--log", str(folder / "log")] if LOG else []
         own = [str(Path(__file__)), "--constant", str(baseline)]
         with running(command, plugin), running(own, baseline):
             sides = Sides(client, plugin, baseline)
