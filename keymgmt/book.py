@@ -193,8 +193,7 @@ def taken(page: Path) -> Iterator[bytes | None]:
 
 def written_lines(data: bytes) -> bytes:
     """What was written of a page, without the space that was set aside and without a last line that never was whole."""
-    lines = data.rstrip(b"\0")
-    return lines[: lines.rfind(b"\n") + 1]
+    return data[: data.rfind(b"\n") + 1]
 
 
 def remove(page: Path) -> None:

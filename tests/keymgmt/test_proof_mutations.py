@@ -31,7 +31,7 @@ class Mutation:
 
 
 TRANSFER, ATTESTATION, RECONCILE = "test_transfer.py", "test_attestation.py", "test_reconcile.py"
-EMERGENCY = "test_emergency.py"
+EMERGENCY, BOOK = "test_emergency.py", "test_use_book.py"
 MUTATIONS = {
     "an opener opens other regions' envelopes": Mutation(
         "opening.py", "if unverified.region != self.region:", "if False:", "test_envelopes.py"
@@ -151,7 +151,7 @@ MUTATIONS = {
         "reconcile.py", "            if event.ok:\n", "            if False:\n", f"{RECONCILE}::test_g10_what"
     ),
     "records without a use are not told": Mutation(
-        "reconcile.py", "elif use.ok:", "elif False:", f"{RECONCILE}::test_g10_w"
+        "reconcile.py", "elif missing and (use.ok or missing < 0):", "elif False:", f"{RECONCILE}::test_g10_w"
     ),
     "an empty log explains everything": Mutation(
         "reconcile.py", "return True  # an empty", "return False  # an empty", f"{RECONCILE}::test_g10_what"
@@ -164,6 +164,37 @@ MUTATIONS = {
     ),
     "a refusal explains a use": Mutation(
         "reconcile.py", "(event.ok == use.ok or use.lost)", "True", f"{RECONCILE}::test_g10_a_ref"
+    ),
+    "a page taken up twice counts twice": Mutation(
+        "use_leaves.py", "if source and source in seen:", "if False:", f"{RECONCILE}::test_g10_records"
+    ),
+    "uses without an id are left out of a log's records": Mutation(
+        "use_leaves.py", 'counted.append(("", left))', "pass", f"{RECONCILE}::test_g10_records"
+    ),
+    "what nobody could read is not told": Mutation(
+        "use_leaves.py", 'if leaf.get("key_operation") == UNREADABLE:', "if False:", f"{RECONCILE}::test_g10_records"
+    ),
+    "a log has for ever to take a use up": Mutation(
+        "reconcile.py", "time + due.grace > max(due.until, end)", "True", f"{RECONCILE}::test_g10_a_log"
+    ),
+    "more ids than uses are taken": Mutation(
+        "reconcile.py", "(use.ok or missing < 0)", "use.ok and missing > 0", f"{RECONCILE}::test_g10_records"
+    ),
+    "a change is not recorded before it is made": Mutation(
+        "uses.py", "uses.record(use_of(key, operation, BEGUN))", "pass", f"{BOOK}::test_every_use", always=True
+    ),
+    "a use is not recorded": Mutation(
+        "uses.py", "uses.record(use_of(key, operation, outcome,", "(use_of(key, operation, outcome,", f"{BOOK}::test_w"
+    ),
+    "a page is taken while it is written": Mutation(
+        "book.py", "fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)", "pass", f"{BOOK}::test_a_page"
+    ),
+    "what was set aside is taken for lines": Mutation(
+        "book.py", 'data[: data.rfind(b"\\n") + 1]', "data", f"{BOOK}::test_what_was_set"
+    ),
+    "lines that can't be read are not counted": Mutation("tallies.py", "bad += 1", "pass", f"{BOOK}::test_every_line"),
+    "request ids are dropped": Mutation(
+        "tallies.py", "self.request_ids.append(use.request_id)", "pass", f"{BOOK}::test_every_line"
     ),
     "break-glass without votes": Mutation(
         "emergency.py",
@@ -244,7 +275,7 @@ MUTATIONS = {
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A copy of what the tests need."""
     copy = tmp_path_factory.mktemp("mutations")
-    for name in ("keymgmt", "tests/keymgmt"):
+    for name in ("keymgmt", "tests/keymgmt", "tests/audit"):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "bailiwick.py"):
         shutil.copy(ROOT / name, copy / name)
