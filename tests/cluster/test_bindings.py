@@ -6,6 +6,7 @@ The webhook labels the nodes itself here (`serve --label-nodes`), so places are 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import count
 from typing import Any
 
 import pytest
@@ -66,11 +67,14 @@ def clinic(guard: Guard) -> Iterator[str]:
     guard.cluster.request("DELETE", f"/api/v1/namespaces/{name}")
 
 
+MACHINES = count(0x10000000000000000)
+
+
 def machine(region: str, **labels: str) -> dict[str, Any]:
-    """A node as its provider describes it."""
+    """A node as its provider describes it, each time another one."""
     return {
         "labels": {REGION: region, ZONE: f"{region}a", **labels},
-        "provider_id": f"aws:///{region}a/i-0a1b2c3d4e5f60718",
+        "provider_id": f"aws:///{region}a/i-{next(MACHINES):x}",
     }
 
 

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
@@ -132,10 +133,13 @@ def writers(plane: ControlPlane) -> list[tuple[str, str]]:
     ]
 
 
+MACHINES = count(0x10000000000000000)
+
+
 def machine(region: str, zone: str = "a") -> dict[str, Any]:
-    """A node as its provider describes it."""
+    """A node as its provider describes it, each time another one."""
     labels = {REGION: region, ZONE: f"{region}{zone}"}
-    return {"labels": labels, "provider_id": f"aws:///{region}{zone}/i-0a1b2c3d4e5f60718"}
+    return {"labels": labels, "provider_id": f"aws:///{region}{zone}/i-{next(MACHINES):x}"}
 
 
 def bailiwick(plane: ControlPlane, *arguments: str) -> Result:
@@ -186,6 +190,29 @@ def test_it_is_taken_back_when_the_kubelet_claims_another_region(
     plane.wait_for("the label to go", lambda: place(plane, layout.KUBELET_NODE) is None)
     claim("us-east-1")
     plane.wait_for("the label to come", lambda: place(plane, layout.KUBELET_NODE) == "aws.us-east-1")
+
+
+def test_of_two_nodes_that_claim_one_machine_the_elder_is_believed(
+    plane: ControlPlane, replicas: list[Replica], add_node: AddNode
+) -> None:
+    """A node that registers with the provider id of one in Frankfurt has no place until that one is gone."""
+    found = machine("eu-central-1")
+    add_node("z-machine", **found)
+    plane.wait_for("the label", lambda: place(plane, "z-machine") == "aws.eu-central-1")
+    born = plane.request("GET", "/api/v1/nodes/z-machine").ok()["metadata"]["creationTimestamp"]
+
+    def younger() -> bool:  # the API server's clock has whole seconds
+        probe = {"metadata": {"name": "a-probe"}}
+        made = plane.request("POST", "/api/v1/nodes", probe, params={"dryRun": "All"}).ok()
+        return bool(made["metadata"]["creationTimestamp"] > born)
+
+    plane.wait_for("the next second", younger)
+    add_node("a-twin", **found)
+    add_node("sign", **machine("us-east-1"))
+    plane.wait_for("the labeller to have seen it", lambda: place(plane, "sign") == "aws.us-east-1")
+    assert (place(plane, "z-machine"), place(plane, "a-twin")) == ("aws.eu-central-1", None)
+    plane.request("DELETE", "/api/v1/nodes/z-machine").ok()
+    plane.wait_for("the place", lambda: place(plane, "a-twin") == "aws.eu-central-1")
 
 
 def test_what_is_declared_counts_at_once(plane: ControlPlane, replicas: list[Replica], add_node: AddNode) -> None:

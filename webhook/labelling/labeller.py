@@ -18,6 +18,7 @@ from policies.geography import Geography, UnknownPlace
 from policies.json import JsonObject
 from webhook.apiserver import ClusterUnavailable
 from webhook.labelling.candidate import Api, Candidate
+from webhook.labelling.claims import Claims
 from webhook.labelling.observed import Observed
 from webhook.labelling.plan import Change, judge
 from webhook.labelling.work import Pace, Work
@@ -88,6 +89,7 @@ class Labeller:
         self._clock = clock
         self._inbox: deque[str] = deque()
         self._work = Work()
+        self._claims = Claims()
         self._geography: Geography | None = None  # what all nodes were looked at by; None when they were not
         self._unplaced: set[str] = set()
         self._wake = threading.Event()
@@ -165,7 +167,9 @@ class Labeller:
 
     def _gather(self, geography: Geography) -> None:
         if not _alike(geography, self._geography):
-            self._work.add(self._nodes.names())
+            names = self._nodes.names()
+            self._claims = Claims.of(node for node in map(self._nodes.node, names) if node is not None)
+            self._work.add(names)
         self._geography = geography
         while self._inbox:
             self._work.add((self._inbox.popleft(),))
@@ -188,11 +192,12 @@ class Labeller:
 
     def _judged(self, name: str, geography: Geography) -> Change | None:
         node = self._nodes.node(name)
+        self._work.add(self._claims.note(name, node))
         self._unplaced.discard(name)
         if node is None:
             self._work.done(name)
             return None
-        found = judge(node, geography)
+        found = judge(node, geography, self._claims)
         if isinstance(found.believed, UnknownPlace):
             self._unplaced.add(name)
         if found.change is None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from policies.geography import PLACE_LABEL, Geography, Place, UnknownPlace, believed_place, labelled_place
 from policies.json import Json, JsonObject
+from webhook.labelling.claims import Claims
 
 WRITTEN, REPLACED, REMOVED = "written", "replaced", "removed"
 
@@ -52,10 +53,11 @@ class Judged:
     change: Change | None
 
 
-def judge(node: JsonObject, geography: Geography) -> Judged:
-    """A node without a believed place loses its label, and is right without one."""
+def judge(node: JsonObject, geography: Geography, claims: Claims) -> Judged:
+    """A node without a believed place loses its label, and is right without one. `claims` has noted it."""
     metadata = node.get("metadata") or {}
-    name, labelled, believed = str(metadata.get("name") or ""), labelled_place(node), believed_place(node, geography)
+    name, labelled = str(metadata.get("name") or ""), labelled_place(node)
+    believed = _believed(name, node, geography, claims)
     wanted, why = (None, believed.reason) if isinstance(believed, UnknownPlace) else (believed.code, "")
     if wanted == labelled:
         return Judged(name, labelled, believed, None)
@@ -65,4 +67,16 @@ def judge(node: JsonObject, geography: Geography) -> Judged:
 
 def survey(nodes: Iterable[JsonObject], geography: Geography) -> Iterator[Judged]:
     """All of them, by name."""
-    return iter(sorted((judge(node, geography) for node in nodes), key=lambda one: one.node))
+    found = list(nodes)
+    claims = Claims.of(found)
+    return iter(sorted((judge(node, geography, claims) for node in found), key=lambda one: one.node))
+
+
+def _believed(name: str, node: JsonObject, geography: Geography, claims: Claims) -> Place | UnknownPlace:
+    """As geography has it, unless another node is that machine."""
+    believed = believed_place(node, geography)
+    if isinstance(believed, UnknownPlace):
+        return believed
+    by_serial = any(site.serials and site.place == believed for site in geography.sites)
+    rival = claims.rival(name, by_serial=by_serial)
+    return UnknownPlace(rival) if rival else believed

@@ -49,8 +49,9 @@ class FakeApi:
 
     def put_node(self, name: str, **changes: Any) -> None:
         """As an administrator would; `labels` replaces all of them."""
-        found = self.nodes.get(name) or {"metadata": {"name": name, "uid": f"uid-{self.version}"}, "spec": {}}
-        found = copy.deepcopy(found)
+        born = f"{int(self.clock()):09d}"  # what matters is that it sorts, and that a second is its grain
+        metadata = {"name": name, "uid": f"uid-{self.version}", "creationTimestamp": born}
+        found = copy.deepcopy(self.nodes.get(name) or {"metadata": metadata, "spec": {}})
         if "labels" in changes:
             found["metadata"]["labels"] = dict(changes["labels"])
         found["spec"] |= changes.get("spec", {})

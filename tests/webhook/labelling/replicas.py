@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -29,12 +30,13 @@ def geography(profile: Json = AWS) -> Geography:
     return Geography(Regions.builtin(), profile)
 
 
+_NUMBERS = count(0x10000000000000000)
+
+
 def believable(region: str = "eu-central-1", **labels: str) -> Json:
-    """Labels and providerID of a node that is really there."""
-    return {
-        "labels": {REGION: region, **labels},
-        "spec": {"providerID": f"aws:///{region}a/i-0123456789abcdef0"},
-    }
+    """Labels and providerID of a node that is really there, each time another one."""
+    identity = f"aws:///{region}a/i-{next(_NUMBERS):x}"
+    return {"labels": {REGION: region, **labels}, "spec": {"providerID": identity}}
 
 
 @dataclass

@@ -22,7 +22,7 @@ from tests.webhook.labelling.replicas import (
     geography,
     labels,
 )
-from webhook.labelling.plan import judge
+from webhook.labelling.plan import survey
 
 Json = dict[str, Any]
 
@@ -117,7 +117,7 @@ def test_one_writes_and_in_the_end_all_is_right(actions: list[Json]) -> None:
         stage.api.clock.now += 1.0
         stage.check()
     assert len(stage.leaders) == 1
-    assert all(judge(node, geography()).change is None for node in stage.api.nodes.values()), labels(stage.api)
+    assert all(one.change is None for one in survey(stage.api.nodes.values(), geography())), labels(stage.api)
 
 
 def elected(stage: Stage) -> tuple[Replica, Replica]:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from policies.geography import labelled_place
+from policies.geography import UnknownPlace, labelled_place
 from tests.webhook.labelling.fake_api import Clock, FakeApi
 from tests.webhook.labelling.replicas import AWS, PLACE, REGION, TERMS, Declared, alone, believable, geography, labels
+from webhook.labelling.claims import Claims
 from webhook.labelling.plan import judge, survey
 from webhook.labelling.work import Pace, Work
 
@@ -125,6 +128,95 @@ def test_a_node_of_the_same_name_is_another_node() -> None:
     assert labels(api) == {"node": None}
 
 
+def test_of_two_nodes_that_claim_one_machine_the_elder_is_believed() -> None:
+    """Whoever registers with another's provider id gets no place, and takes none; it has one once the other is gone."""
+    api = fleet(machine=believable())
+    replica = alone(api)
+    replica.turns(3)
+    twin = {"labels": {REGION: "eu-central-1"}, "spec": api.nodes["machine"]["spec"]}
+    api.put_node("a-twin", **twin)
+    replica.turns(3)
+    assert labels(api) == {"a-twin": None, "machine": "aws.eu-central-1"}
+    api.put_node("a-twin", labels={REGION: "eu-central-1", PLACE: "aws.eu-central-1"})  # somebody else writes it
+    replica.turns(3)
+    assert labels(api)["a-twin"] is None
+    successor = alone(api)
+    successor.turns(TERMS.lease * 2)
+    assert labels(api) == {"a-twin": None, "machine": "aws.eu-central-1"}
+    api.delete_node("machine")
+    replica.turns(3)
+    assert labels(api) == {"a-twin": "aws.eu-central-1"}
+
+
+def test_twins_of_one_second_are_both_nobody() -> None:
+    """Where nobody can tell who came first, neither has a place, and what was there is taken back."""
+    node = believable()
+    api = fleet(one=node, other=node, third={**node, "labels": {**node["labels"], PLACE: "aws.eu-central-1"}})
+    alone(api).turns(3)
+    assert labels(api) == {"one": None, "other": None, "third": None}
+
+
+def test_serials_count_where_a_site_is_known_by_them() -> None:
+    """A cloud's machines may share a serial number without meaning; at a site that is known by it they may not."""
+    site = {"name": "basel", "country": "CH", "match": {"serials": ["s-1", "s-2"]}}
+    declared = geography({**AWS, "sites": [site]})
+    claims = Claims()
+    nodes = {
+        "first": ("2026-01-01T00:00:00Z", "S-1", {}),
+        "second": ("2026-01-01T00:00:01Z", "s-1", {}),
+        "third": ("2026-01-01T00:00:02Z", "s-2", {}),
+        "cloud": ("2026-01-01T00:00:03Z", "s-3", believable()),
+        "vapour": ("2026-01-01T00:00:04Z", "s-3", believable()),
+    }
+    made = {
+        name: {
+            "metadata": {"name": name, "creationTimestamp": born, "labels": more.get("labels", {})},
+            "spec": more.get("spec", {}),
+            "status": {"nodeInfo": {"systemUUID": serial}},
+        }
+        for name, (born, serial, more) in nodes.items()
+    }
+    for name, node in made.items():
+        claims.note(name, node)
+    believed = {name: judge(node, declared, claims).believed for name, node in made.items()}
+    assert {name: str(place) for name, place in believed.items() if name != "second"} == {
+        "first": "basel",
+        "third": "basel",
+        "cloud": "aws.eu-central-1",
+        "vapour": "aws.eu-central-1",
+    }
+    assert believed["second"] == UnknownPlace(
+        "`status.nodeInfo.systemUUID` `s-1` is node `first`'s, which is not younger"
+    )
+
+
+SAID = st.none() | st.fixed_dictionaries(
+    {"born": st.integers(1, 3), "id": st.sampled_from(["", "x", "y"]), "serial": st.sampled_from(["", "s", "t"])}
+)
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcd"), SAID), max_size=25))
+def test_claims_kept_up_to_date_are_those_of_all_nodes(said: list[tuple[str, Json | None]]) -> None:
+    """Noting what changes gives what looking at everything gives, and names everybody to whom it makes a difference."""
+    kept, nodes = Claims(), {}
+    for name, what in said:
+        before = rivals(kept, nodes)
+        node = None if what is None else {
+            "metadata": {"name": name, "creationTimestamp": str(what["born"])},
+            "spec": {"providerID": what["id"]},
+            "status": {"nodeInfo": {"systemUUID": what["serial"]}},
+        }  # fmt: skip
+        nodes = {key: value for key, value in {**nodes, name: node}.items() if value is not None}
+        concerned = kept.note(name, node)
+        now = rivals(kept, nodes)
+        assert now == rivals(Claims.of(nodes.values()), nodes)
+        assert {other for other in nodes if before.get(other) != now[other]} <= concerned | {name}
+
+
+def rivals(claims: Claims, nodes: Json) -> Json:
+    return {name: (claims.rival(name, by_serial=True), claims.rival(name, by_serial=False)) for name in nodes}
+
+
 def test_cost_follows_what_changes() -> None:
     """After the first look at 2,000 nodes one change costs one look and one write, and a quiet minute none."""
     api = fleet(**{f"n{number}": believable() for number in range(2000)})
@@ -204,10 +296,10 @@ def test_a_planned_label_is_the_end_of_planning() -> None:
     """What a change makes of a node needs no further change."""
     for node in (believable(), believable("us-east-1", **{PLACE: "x"}), {"labels": {PLACE: "x"}}):
         api = fleet(node=node)
-        change = judge(api.nodes["node"], geography()).change
+        change = judge(api.nodes["node"], geography(), Claims()).change
         assert change is not None
         api.patch_node("a", "node", change.patch(), 0, 0)
-        assert judge(api.nodes["node"], geography()).change is None
+        assert judge(api.nodes["node"], geography(), Claims()).change is None
         assert labelled_place(api.nodes["node"]) == change.after
 
 
