@@ -10,6 +10,7 @@ from datetime import datetime
 
 from policies.checking import creation
 from policies.decision import Decision
+from policies.explaining.devices import claims_told
 from policies.explaining.uncounted import Uncounted, uncounted
 from policies.geography import (
     ANYWHERE,
@@ -111,7 +112,7 @@ def explain_pod(pod: PodFact, document: Document, around: Surroundings) -> PodEx
         written=written.places,
         corrected=after,
         narrowings=tuple(_narrowings(written, base, document)),
-        uncounted=tuple(_uncounted(pod["spec"], base, document)),
+        uncounted=tuple(_uncounted(pod["spec"], base, document, around)),
         unresolved=tuple(_missing(one) for one in written.unresolved),
         rows=tuple(_rows(written.places, after, around)),
         additions=tuple(Addition(str(one["path"]), one.get("value")) for one in rebase(pod, operations or ())),
@@ -144,8 +145,8 @@ def _narrowings(found: Possible, base: str, document: Document) -> Iterator[Narr
         yield Narrowing(_dotted(where), line_at(document, where), each.says, left)
 
 
-def _uncounted(spec: JsonObject, base: str, document: Document) -> Iterator[Uncounted]:
-    for below, why in uncounted(spec):
+def _uncounted(spec: JsonObject, base: str, document: Document, around: Surroundings) -> Iterator[Uncounted]:
+    for below, why in (*uncounted(spec), *claims_told(spec, around.namespace, around.snapshot)):
         where = base + pointer(below)
         yield Uncounted(_dotted(where), line_at(document, where), why)
 

@@ -52,6 +52,7 @@ spec:
   volumes:
   - name: v
     persistentVolumeClaim: {claimName: nobody-saw-it}
+  resourceClaims: [{name: gpu, resourceClaimName: nobody-saw-it-either}]
 """
 
 
@@ -139,6 +140,7 @@ def test_each_constraint_has_its_line_and_what_it_leaves() -> None:
         13: "a",  # a preference
         20: "lets",
         21: "another",
+        25: "claim",  # its devices may come anywhere
     }
     assert any("nobody-saw-it" in missing for missing in pod.unresolved)
 

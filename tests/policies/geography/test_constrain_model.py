@@ -194,7 +194,7 @@ ALLOCATED = {  # to one node, until the last pod that uses it ends
 }
 
 
-@CASES
+@settings(CASES, max_examples=100_000 if LONG else 1_000)
 @given(
     PODS, st.lists(PERSISTENT, max_size=3), TOPOLOGIES, CLAIMS, CLAIMS, st.none() | EVERYWHERE, DEVICES, st.booleans()
 )
