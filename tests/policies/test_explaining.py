@@ -52,7 +52,6 @@ spec:
   volumes:
   - name: v
     persistentVolumeClaim: {claimName: nobody-saw-it}
-  resourceClaims: [{name: gpu, resourceClaimName: nobody-saw-it-either}]
 """
 
 
@@ -140,9 +139,17 @@ def test_each_constraint_has_its_line_and_what_it_leaves() -> None:
         13: "a",  # a preference
         20: "lets",
         21: "another",
-        25: "claim",  # its devices may come anywhere
     }
     assert any("nobody-saw-it" in missing for missing in pod.unresolved)
+
+
+def test_claims_for_devices_are_told_of_beside_what_counts() -> None:
+    """With their line, and that they keep the pod nowhere: its places are what they were."""
+    without, claiming = POD, POD + "  resourceClaims: [{name: gpu, resourceClaimName: nobody-saw-it-either}]\n"
+    pod = only_pod(written(claiming))
+    assert (pod.written, pod.unresolved) == (only_pod(written(without)).written, only_pod(written(without)).unresolved)
+    (told,) = [each for each in pod.uncounted if each.path == "spec.resourceClaims[0]"]
+    assert (told.line, told.why.split(";")[0]) == (25, "claim `nobody-saw-it-either` is not known here")
 
 
 def test_a_spec_that_stands_in_the_template_itself_has_its_own_path() -> None:

@@ -129,6 +129,7 @@ WANTED: Object = {"spec": {"devices": {"requests": [{"name": "r", "exactly": {"d
 ALLOCATED: Object = {"status": {"allocation": {"nodeSelector": {"nodeSelectorTerms": [
     {"matchExpressions": [{"key": PLACE_LABEL, "operator": "In", "values": ["nyc-dc1"]}]}
 ]}}}}  # fmt: skip
+BACK = "it is given back when the last pod that uses it ends"
 GOOD = "no place for good: devices come with new nodes"
 
 
@@ -140,8 +141,7 @@ GOOD = "no place for good: devices come with new nodes"
         ([WANTED, SLICE, CLASS, FLEET[0]], f"devices for `claim` are at fra-dc1 today, which means {GOOD}"),
         ([WANTED, SLICE, made("DeviceClass", "all", {"spec": {"selectors": selectors("false")}})],
          f"devices for `claim` are nowhere today, which means {GOOD}"),
-        ([WANTED | ALLOCATED, SLICE],
-         "claim `claim` is allocated to nodes at nyc-dc1 now, and it is given back when the last pod that uses it ends"),
+        ([WANTED | ALLOCATED, SLICE], f"claim `claim` is allocated to nodes at nyc-dc1 now, and {BACK}"),
     ],
 )  # fmt: skip
 def test_what_is_told_of_a_claim(objects: list[Object], told: str) -> None:
