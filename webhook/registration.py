@@ -35,11 +35,18 @@ BY_HAND: Mapping[str, tuple[str, ...]] = {
     "cluster.x-k8s.io": ("machines", "machinesets"),
 }
 _MACHINERY = ("system:apiserver", "system:kube-controller-manager", "system:kube-scheduler")
+
+
+def _listed(names: Sequence[str]) -> str:
+    return "[" + ", ".join(f"'{name}'" for name in names) + "]"
+
+
 # name -> what else is sent to us only where it holds
 CONDITIONS: Mapping[str, str] = {
-    # pods get their tokens from their kubelet; without them nothing starts
-    "not-for-a-pod": "!(has(request.subResource) && request.subResource == 'token'"
-    " && has(request.userInfo.groups) && 'system:nodes' in request.userInfo.groups)",
+    # pods get their tokens from their kubelet, controllers from their manager; without them nothing starts
+    "not-of-the-machinery": "!(has(request.subResource) && request.subResource == 'token'"
+    f" && (request.userInfo.username in {_listed(_MACHINERY)}"
+    " || has(request.userInfo.groups) && 'system:nodes' in request.userInfo.groups))",
     # labels and annotations travel through updates of a status; the status itself says nothing that is judged
     "not-status-alone": "!has(request.subResource) || request.subResource != 'status'"
     " || object.metadata.?labels.orValue({}) != oldObject.metadata.?labels.orValue({})"
@@ -212,7 +219,3 @@ def _foreign_volume(exempt: Sequence[str]) -> str:
     """A volume that a claim of an infrastructure namespace is bound to serves nobody else; ours may be one of them."""
     bound = f"has(object.spec.claimRef) && object.spec.claimRef.?namespace.orValue('') in {_listed(exempt)}"
     return f"request.resource.resource != 'persistentvolumes' || object == null || !({bound})"
-
-
-def _listed(names: Sequence[str]) -> str:
-    return "[" + ", ".join(f"'{name}'" for name in names) + "]"

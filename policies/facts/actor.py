@@ -41,6 +41,13 @@ def actor_fact(user: JsonObject, geography: Geography, where_is_node: WhereIsNod
     }
 
 
+def places_of_account(account: str, geography: Geography) -> PlaceSet:
+    """Where a token of `<namespace>/<name>` acts from that is bound to nothing: nowhere, where nobody declares it."""
+    namespace, _, name = account.partition("/")
+    groups = frozenset(("system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated"))
+    return PlaceSet.of(_declared(f"{_ACCOUNT}{namespace}:{name}", groups, {}, geography))
+
+
 def _kind(name: str, groups: frozenset[str]) -> str:
     if ANONYMOUS in groups:
         return "anonymous"

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from policies.facts.actor import places_of_account
 from policies.facts.classification import KEY_ANNOTATION, JurisdictionFact
 from policies.facts.destinations import reached
 from policies.facts.governing import governing
@@ -103,6 +104,14 @@ class Cluster:
         anywhere = UNPLACED in places
         facts = (JurisdictionFact(name, rule, on) for name, rule in sorted(law.rules.items()))
         return [fact for fact in facts if _codes(fact) and (anywhere or _admits(fact, places))]
+
+    def opened(self, account: str, bound: bool) -> list[JurisdictionFact]:
+        """Those that a token of a service account, as `<namespace>/<name>`, would let its bearer into.
+
+        One that is bound to a pod or a node acts from there, and that may be anywhere.
+        """
+        places = places_of_account(account, self._geography)
+        return [fact for fact in self.jurisdictions("") if bound or _admits(fact, places)]
 
     def is_infrastructure(self, namespace: str) -> bool:
         """Whether a namespace is the cluster's own machinery, whose workloads are never judged."""

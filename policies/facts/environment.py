@@ -126,6 +126,7 @@ _FUNCTIONS = (
     _asks("isolate", [WORKLOAD, STRING], JSON_PATCHES, Cluster.isolate, _CORRECTION),
     _asks("placeOfNode", [STRING], PLACE_SET, Cluster.place_of_node, _PLACES),
     _asks("jurisdictions", [STRING], list_of(JURISDICTION), Cluster.jurisdictions, _PLACES),
+    _asks("opened", [STRING, BOOL], list_of(JURISDICTION), Cluster.opened, _PLACES),
     _asks("isInfrastructure", [STRING], BOOL, Cluster.is_infrastructure, 1),
     _asks("changed", [DYN, DYN], BOOL, Cluster.changed, _PLACES),
     _asks("debuggers", [POD], list_of(DEBUGGER), Cluster.debuggers, _LOOKUP),

@@ -7,6 +7,7 @@ from policies.rulebook import Rulebook
 from webhook.registration import CONDITIONS, Endpoint, configurations, guarded
 
 ENDPOINT = Endpoint(b"ca", url="https://webhook.example")
+JUDGED_TOO = {"pods/ephemeralcontainers", "serviceaccounts/token"}
 ACCESS = {"pods/exec", "pods/attach", "pods/portforward", "pods/proxy", "services/proxy", "nodes/proxy"}
 
 
@@ -56,7 +57,7 @@ def test_the_machinery_is_sent_only_where_a_policy_says_so_and_passes_without_us
         "In",
         ["kube-node-lease", "kube-public", "kube-system", "network"],
     )
-    assert {name for rule in machinery["rules"] for name in rule["resources"]} == ACCESS | {"pods/ephemeralcontainers"}
+    assert {name for rule in machinery["rules"] for name in rule["resources"]} == ACCESS | JUDGED_TOO
     for name in ("mutate", "fail"):
         outside = found[name]["namespaceSelector"]["matchExpressions"][0]
         assert (outside["operator"], outside["values"]) == ("NotIn", inside["values"])

@@ -104,6 +104,7 @@ def test_a_status_is_sent_for_its_labels_and_annotations(metadata: dict[str, Any
         ("pods", "exec", ["system:nodes"], True),
         ("serviceaccounts", "token", ["system:nodes"], False),
         ("serviceaccounts", "token", ["system:authenticated"], True),
+        ("secrets", "", ["system:nodes"], True),
         ("serviceaccounts", "token", None, True),
     ],
 )
