@@ -111,6 +111,14 @@ def rules(compiled: Callable[[], RuleEngine]) -> Iterator[Finding]:
     for kind, lacking, hint in _NEEDED:
         if not any(engine.law.rulebook.specs(kind)):
             yield Finding(kind, Health.WARNING, f"none defined: {lacking}", hint)
+    geography = engine.law.geography
+    if engine.law.rules and not (geography.declarations("actorGroups") or geography.declarations("actors")):
+        detail = (
+            "nobody is declared: nobody gets into workloads of classes with residency, by `kubectl exec` or otherwise"
+        )
+        yield Finding(
+            "actors", Health.WARNING, detail, "declare in the ClusterProfile where users act from (`actorGroups`)"
+        )
 
 
 _NEEDED = (
