@@ -184,7 +184,7 @@ def test_connections_from_inside_go_on_to_the_kubelet(scene: Scene, name: str) -
     assert reply.status >= 400
     assert "admission webhook" not in reply.message, reply
     fresh = [found for found in scene.guard.records()[before:] if found.get("operation") == "CONNECT"]
-    assert [found["verdict"] for found in fresh] == ["allowed"]
+    assert [(found["verdict"], found["actor_places"]) for found in fresh] == [("allowed", ["munich"])]
 
 
 def test_kubectl_is_told_why(scene: Scene) -> None:

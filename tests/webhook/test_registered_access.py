@@ -38,6 +38,16 @@ def test_connections_are_sent_to_the_closed_door() -> None:
     assert fail["failurePolicy"] == "Fail"
 
 
+def test_only_statuses_through_which_something_travels_are_sent() -> None:
+    """Devices, images and pods within annotations; keys of claims; services of a mesh. The others pass on purpose."""
+    sent = {name for hook in hooks(*packs()).values() for rule in hook["rules"] for name in rule["resources"]}
+    assert {name for name in sent if name.endswith("/status")} == {
+        "pods/status",
+        "persistentvolumeclaims/status",
+        "services/status",
+    }
+
+
 def test_connections_are_never_sent_to_be_changed() -> None:
     """Whatever operations a mutating policy names, CONNECT is none of them; with nothing else it isn't registered."""
     mutations = [{"name": "m"}]
