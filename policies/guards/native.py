@@ -20,6 +20,8 @@ _LABELS = (
     ("now", "has(object.metadata.labels) ? object.metadata.labels : {}"),
     ("was", "oldObject == null || !has(oldObject.metadata.labels) ? {} : oldObject.metadata.labels"),
 )
+# Most updates are heartbeats and counters: they cost one comparison.
+_CONCERNED = "oldObject == null || object.metadata.?labels != oldObject.metadata.?labels"
 _NOT_MADE = 'request.operation != "CREATE"'
 
 
@@ -91,6 +93,7 @@ def _guard(what: str, resources: Sequence[str], about: str, may: Actors, more: S
             "objectSelector": {},
             "resourceRules": [_rule(resources)],
         },
+        "matchConditions": [{"name": "labels-change", "expression": _CONCERNED}],
         "variables": [{"name": key, "expression": expression} for key, expression in variables],
         "validations": [validation, *more],
         "auditAnnotations": [
