@@ -53,11 +53,18 @@ def nodes(
 @click.option("--once", is_flag=True, help="Write what has to change, and end.")
 @click.option("--watch", is_flag=True, help="Go on until SIGTERM, as one of several replicas.")
 @click.option(
-    "--lease", default="bailiwick-system/bailiwick-labeller", show_default=True, metavar="NAMESPACE/NAME",
+    "--lease",
+    default="bailiwick-system/bailiwick-labeller",
+    show_default=True,
+    metavar="NAMESPACE/NAME",
     help="The Lease that decides which replica writes.",
-)  # fmt: skip
+)
 @click.option(
-    "--lease-seconds", default=15.0, show_default=True, help="Until another takes over from one that is gone."
+    "--lease-seconds",
+    type=click.FloatRange(min=1),
+    default=15.0,
+    show_default=True,
+    help="Until another takes over from one that is gone.",
 )
 @click.option(
     "--rate", type=click.FloatRange(min=0.1), default=20.0, show_default=True, help="Labels written a second, at most."
