@@ -14,7 +14,7 @@ import pytest
 from tests.cluster.bed import layout
 from tests.cluster.bed.cluster import Json, Reply
 from tests.cluster.bed.control_plane import ControlPlane
-from tests.cluster.bed.guard import Guard, guarded_cluster, written
+from tests.cluster.bed.guard import GROUP, Guard, guarded_cluster, written
 
 pytestmark = pytest.mark.cluster
 
@@ -31,6 +31,7 @@ RULES = (
     ),
 )
 LEASE = "/apis/coordination.k8s.io/v1/namespaces/default/leases/bindings"
+BEFORE = "there-before"  # a node with a label that is right, from before the webhook ran
 LABELLING = ("--label-nodes", "--label-lease", "default/bindings", "--label-lease-seconds", "4")
 AddNode = Callable[..., Json]
 
@@ -41,10 +42,12 @@ def guard(
 ) -> Iterator[Guard]:
     """Two jurisdictions, a profile, and the webhook that labels nodes as well."""
     state = tmp_path_factory.mktemp("state")
+    local_control_plane.add_node(BEFORE, **machine("eu-central-1", **{PLACE: "aws.eu-central-1"}))
     with guarded_cluster(local_control_plane, webhook_host, state, RULES, LABELLING) as guard:
         yield guard
         assert guard.process.stop() == 0
-    assert not (local_control_plane.request("GET", LEASE).ok()["spec"].get("holderIdentity"))
+    assert not local_control_plane.request("GET", LEASE).ok()["spec"].get("holderIdentity")
+    local_control_plane.remove_node(BEFORE)
 
 
 def bindings(guard: Guard, namespace: str) -> list[Any]:
@@ -117,6 +120,29 @@ def test_the_webhook_labels_nodes(guard: Guard, add_node: AddNode) -> None:
     text = guard.process.ready().get("/metrics")[1]
     assert b"bailiwick_node_labels_leading 1.0" in text
     assert b'bailiwick_node_labels_total{change="written"}' in text
+
+
+def test_the_webhook_labels_by_the_profile_in_force(guard: Guard, add_node: AddNode) -> None:
+    """What was right before it started was not touched: it waited for the rules. A newer profile counts at once."""
+    fields = guard.cluster.request("GET", f"/api/v1/nodes/{BEFORE}").ok()["metadata"]["managedFields"]
+    assert place(guard, BEFORE) == "aws.eu-central-1"
+    assert "bailiwick-labeller" not in {entry["manager"] for entry in fields}
+    add_node("ohio", **machine("us-east-2"))
+    add_node("sign", **machine("us-east-1"))
+    guard.cluster.wait_for("a label", lambda: place(guard, "sign") == "aws.us-east-1")
+    assert place(guard, "ohio") is None
+    path, declared = f"{GROUP}/clusterprofiles/bed", ["eu-central-1", "us-east-1"]
+
+    def use(*regions: str) -> None:
+        spec = {"providers": [{"name": "aws", "regions": list(regions)}]}
+        guard.cluster.request("PATCH", path, {"spec": spec}).ok()
+
+    try:
+        use(*declared, "us-east-2")
+        guard.cluster.wait_for("the label", lambda: place(guard, "ohio") == "aws.us-east-2")
+    finally:
+        use(*declared)
+    guard.cluster.wait_for("the label to go", lambda: place(guard, "ohio") is None)
 
 
 def test_the_schedulers_binding_is_judged(guard: Guard, clinic: str, add_node: AddNode) -> None:
