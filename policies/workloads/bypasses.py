@@ -22,13 +22,34 @@ def container_bypasses(container: JsonObject, where: str) -> Iterator[Device]:
             continue
         if variable.get("valueFrom") or variable.get("value", "") not in variables[name]:
             yield device(f"{where}env[{index}]", "environment", SHARED, count=0)
+    if container.get("envFrom"):
+        yield from _filled_in(container, where)
     security = container.get("securityContext")
-    if isinstance(security, dict) and security.get("privileged") not in (None, False):
-        yield device(f"{where}securityContext.privileged", "privileged", SHARED, count=0)
+    if isinstance(security, dict):
+        yield from _privileges(security, f"{where}securityContext")
     for index, mount in enumerate(listed(container.get("volumeMounts"))):
         path = mount.get("mountPath") if isinstance(mount, dict) else None
         if isinstance(path, str) and "nvidia" in path and _below(path, bypasses["mount_paths"]):
             yield device(f"{where}volumeMounts[{index}]", "mount", SHARED, count=0)
+
+
+def _filled_in(container: JsonObject, where: str) -> Iterator[Device]:
+    """Variables that a ConfigMap or Secret may set, unless the container sets them itself, which outweighs it."""
+    own = {one.get("name") for one in listed(container.get("env")) if isinstance(one, dict)}
+    for index, source in enumerate(listed(container.get("envFrom"))):
+        prefix = source.get("prefix") if isinstance(source, dict) else None
+        prefix = prefix if isinstance(prefix, str) else ""
+        if any(name.startswith(prefix) and name not in own for name in table("devices")["bypasses"]["filled_in"]):
+            yield device(f"{where}envFrom[{index}]", "environment", SHARED, count=0)
+
+
+def _privileges(security: JsonObject, where: str) -> Iterator[Device]:
+    if security.get("privileged") not in (None, False):
+        yield device(f"{where}.privileged", "privileged", SHARED, count=0)
+    capabilities = security.get("capabilities")
+    for index, name in enumerate(listed(capabilities.get("add")) if isinstance(capabilities, dict) else ()):
+        if isinstance(name, str) and name.upper().removeprefix("CAP_") in table("devices")["bypasses"]["capabilities"]:
+            yield device(f"{where}.capabilities.add[{index}]", "capability", SHARED, count=0)
 
 
 def pod_bypasses(spec: JsonObject, spec_at: str) -> Iterator[Device]:

@@ -75,6 +75,9 @@ class Revisions:
         if self._said is None:
             self._said = self._read()
         said = [self._said[name] for name in names if name in self._said]
+        beside = [self._said[name] for name in table("models")["beside_revision"] if name in self._said]
+        if moving := next((value for value in beside if not is_commit(value)), ""):
+            return moving  # code or tokenizer that can change
         return next((value for value in said if not is_commit(value)), said[-1] if said else "")
 
     def _read(self) -> dict[str, str]:
@@ -98,6 +101,11 @@ def named(text: str, path: str, revision: str = "", scheme: str = "") -> Model:
     if is_open(text):
         return {**parse_model("", path, revision), "reference": text, "scheme": "unknown", "pinned": False}
     return parse_model(text, path, "" if is_open(revision) else revision, scheme=scheme)
+
+
+def unreadable(what: str, path: str) -> Model:
+    """What runs that nobody can read here: it may load any model."""
+    return {**parse_model("", path), "reference": what, "scheme": "unknown", "pinned": False}
 
 
 def is_model_address(text: str) -> bool:
@@ -124,7 +132,7 @@ def _commands() -> dict[str, list[Any]]:
 
 @cache
 def _revision_flags() -> tuple[str, ...]:
-    rows = [*table("models")["flags"], *table("models")["commands"]]
+    rows = [*table("models")["flags"], *table("models")["commands"], {"revision": table("models")["beside_revision"]}]
     return tuple(dict.fromkeys(name for row in rows for name in row.get("revision", ())))
 
 

@@ -36,7 +36,7 @@ _WRITES = ("-o", "--output", "-O", "-T", "--upload-file", "-i", "--cacert", "--c
 _CAMEL = re.compile("(?<=[a-z0-9])(?=[A-Z])")  # `redisHost`: attributes of drivers and components are written so
 _LISTENS = re.compile("listen|bind", re.IGNORECASE)  # where a server waits, not where it calls
 _OTHER_ACTIONS = ("exec", "tcpSocket", "postStart", "preStop")
-_HANDLERS = ("livenessProbe", "readinessProbe", "startupProbe", "lifecycle")
+HANDLERS = ("livenessProbe", "readinessProbe", "startupProbe", "lifecycle")
 
 
 def destination(path: str, **fields: str) -> Destination:
@@ -75,7 +75,7 @@ def container_destinations(container: JsonObject, where: str) -> Iterator[Destin
         yield from _environment(environment, variables, where)
     if container.get("args") or container.get("command"):
         yield from _words(words_of(container, where, variables))
-    for field in _HANDLERS:
+    for field in HANDLERS:
         if field in container and not _asks_the_pod(container[field]):
             yield from _hooks(container[field], f"{where}{field}", variables)
 

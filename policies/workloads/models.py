@@ -10,10 +10,12 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 
 from policies.json import Json, JsonObject
-from policies.workloads.arguments import Variables, words_of
-from policies.workloads.commands import models_of_words, named, servers
+from policies.workloads.arguments import Variables, flag, words_of
+from policies.workloads.commands import models_of_words, named, servers, unreadable
+from policies.workloads.destinations import HANDLERS, actions_of
 from policies.workloads.images import containers_of, listed
 from policies.workloads.references import Model, image_model, is_path, looks_like_reference, parse_model, scheme_of
+from policies.workloads.scripts import hidden_in_text, read_through
 from policies.workloads.tables import table
 
 _DEEPEST = 64  # directories of a path that are looked at
@@ -35,14 +37,37 @@ def models_of_pod(spec: JsonObject, spec_at: str) -> list[Model]:
 def models_of_container(container: JsonObject, where: str) -> list[Model]:
     """The models of anything with `command`, `args` and `env`; local paths are left as they are."""
     variables = Variables(container.get("env"))
-    words = words_of(container, where, variables) if container.get("args") or container.get("command") else []
-    told = models_of_words(words, words[0][0][:1] != "-" and _serves(container)) if words else []
+    told = _told(container, where, variables)
+    for field in HANDLERS:
+        if field in container:
+            for at, action in actions_of(container[field], f"{where}{field}"):
+                command = action.get("exec")
+                told += _told(command, f"{at}.exec.", variables) if isinstance(command, dict) else []
     found = _environment_models(container, where, variables)
+    if not told and not found and container.get("envFrom") and _serves(container):
+        return [named("$(envFrom)", f"{where}envFrom")]
     if not found or not variables.used:
         return found + told
     # a variable that the command line only repeats is judged there, with the revision that stands beside it
     repeated = {model["reference"] for model in told}
     return [model for model in found if model["reference"] not in repeated] + told
+
+
+def _told(container: JsonObject, where: str, variables: Variables) -> list[Model]:
+    """The models that command lines name, and as models that nobody knows what runs unread."""
+    if not (container.get("args") or container.get("command")):
+        return []
+    words = words_of(container, where, variables)
+    serves = _serves(container)
+    read, hidden = read_through(words, variables)
+    found = models_of_words(read, bool(read) and read[0][0][:1] != "-" and serves)
+    if serves and read and read[0][0][:1] == "-":
+        hidden += [(text, path) for text, path in read if flag(text)[0] == "--config"]
+    for field in ("command", "args"):
+        for index, text in enumerate(listed(container.get(field))):
+            if isinstance(text, str) and (" " in text or "\n" in text):
+                hidden += hidden_in_text(text, f"{where}{field}[{index}]")
+    return found + [unreadable(text, path) for text, path in dict.fromkeys(hidden)]
 
 
 def _volumes(spec: JsonObject) -> dict[str, JsonObject]:
