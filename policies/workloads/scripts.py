@@ -102,7 +102,7 @@ def _script(
     at: int, script: str, path: str, variables: Variables, hidden: list[Word], depth: int
 ) -> tuple[int, list[Word]] | None:
     if depth >= _DEEPEST or is_open(script):
-        hidden.append((f"what `{script[:64]}` runs", path))
+        hidden.append((script[:200], path))
         return None
     words, inner = read_through(list(split(script, path, variables)), variables, depth + 1)
     hidden += inner

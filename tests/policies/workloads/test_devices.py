@@ -160,6 +160,11 @@ BYPASSES = [
     {"container": {"volumeMounts": [{"name": "v", "mountPath": "/var/run/nvidia-container-devices/all"}]}},
     {"hostIPC": True},
     {"hostPID": True},
+    {"hostNetwork": True},
+    {"container": {"securityContext": {"capabilities": {"add": ["SYS_ADMIN"]}}}},
+    {"container": {"securityContext": {"capabilities": {"add": ["cap_all"]}}}},
+    {"container": {"envFrom": [{"configMapRef": {"name": "c"}}]}},
+    {"container": {"envFrom": [{"prefix": "NVIDIA_VISIBLE_", "secretRef": {"name": "c"}}]}},
     {"metadata": {"annotations": {"gpu-fraction": "0.5"}}},
     {"metadata": {"annotations": {"gpu-memory": "2000"}}},
     {"metadata": {"annotations": {"cdi.k8s.io/x": "nvidia.com/gpu=all"}}},
@@ -198,7 +203,8 @@ HARMLESS = [
     {"volumes": [{"name": "v", "hostPath": {"path": "/models"}}]},
     {"volumes": [{"name": "v", "hostPath": {"path": "/devices"}}]},
     {"volumes": [{"name": "v", "emptyDir": {}}]},
-    {"hostNetwork": True},
+    {"container": {"securityContext": {"capabilities": {"add": ["NET_ADMIN"], "drop": ["ALL"]}}}},
+    {"container": {"envFrom": [{"prefix": "APP_", "configMapRef": {"name": "c"}}]}},
 ]
 
 
