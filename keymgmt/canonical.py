@@ -6,6 +6,7 @@ share bytes.
 
 import base64
 from datetime import UTC, datetime
+from functools import lru_cache
 
 import orjson
 
@@ -30,6 +31,7 @@ def long_field(part: bytes) -> bytes:
     return len(part).to_bytes(4, "big") + part
 
 
+@lru_cache(maxsize=4096)  # a few for each tenant, asked for with every envelope
 def binding_bytes(bound: Binding) -> bytes:
     """The associated data of a binding. Raises BindingInvalid when a field has no canonical form."""
     texts = (BINDING_LABEL, bound.region, bound.jurisdiction, bound.purpose, bound.cluster, bound.tenant)

@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 
 from keymgmt.canonical import fields, from_base64url, stamp
 from keymgmt.envelope import KEY_ID_PREFIX, KEY_ID_SIZE, key_id_text
@@ -53,19 +54,25 @@ class KeyFacts:
     @property
     def id_bytes(self) -> bytes:
         """The key id as envelopes carry it."""
-        parts = (self.region, self.purpose, self.algorithm, str(self.version), stamp(self.created))
-        encoded = fields(b"bailiwick/key/v1", self.lineage, *(part.encode() for part in parts), self.public)
-        return hashlib.sha256(encoded).digest()[:KEY_ID_SIZE]
+        return _ids_of(self)[0]
 
     @property
     def key_id(self) -> str:
         """The key id as text; public, may be logged."""
-        return key_id_text(self.id_bytes)
+        return _ids_of(self)[1]
 
     @property
     def address(self) -> str:
         """Where the key is found, for people and errors."""
         return f"{self.region}/{self.purpose}?version={self.version}"
+
+
+@lru_cache(maxsize=4096)  # asked for at every use of a key
+def _ids_of(key: KeyFacts) -> tuple[bytes, str]:
+    parts = (key.region, key.purpose, key.algorithm, str(key.version), stamp(key.created))
+    encoded = fields(b"bailiwick/key/v1", key.lineage, *(part.encode() for part in parts), key.public)
+    found = hashlib.sha256(encoded).digest()[:KEY_ID_SIZE]
+    return found, key_id_text(found)
 
 
 def parse_key_id(text: str) -> bytes:

@@ -73,7 +73,10 @@ class RegionOpener:
 
     def open(self, envelope: bytes, bound: Binding) -> bytes:
         """The plaintext. Raises ForeignRegion before any I/O, EnvelopeInvalid when bytes or binding don't fit."""
-        unverified = parse_envelope(envelope)
+        return self.open_parsed(parse_envelope(envelope), bound)
+
+    def open_parsed(self, unverified: UnverifiedEnvelope, bound: Binding) -> bytes:
+        """As `open`, for an envelope that was taken apart already."""
         if unverified.region != self.region:
             raise ForeignRegion(f"sealed for region `{unverified.region}`, and this is `{self.region}`; open it there")
         if bound.region != self.region:

@@ -72,6 +72,8 @@ def parse_stored(
 def check_annotations(annotations: Mapping[str, bytes], bound: Binding, key: KeyFacts) -> None:
     """Raise EnvelopeInvalid unless they say what is written for this key, no more and no less."""
     wanted = annotations_of(bound, key)
+    if annotations == wanted:
+        return
     for name in sorted(wanted.keys() | annotations.keys()):
         if annotations.get(name) != wanted.get(name):
             shown = name if name in wanted else "rubbish"

@@ -1,10 +1,10 @@
 """The plugin put together: settings -> keyring -> watch -> service -> socket. The only place that knows all parts."""
 
-import asyncio
 import gc
 import os
 import random
 import resource
+import sys
 import threading
 from collections.abc import Mapping
 from datetime import timedelta
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 
 LEAST_PATIENCE = 5.0  # seconds
+TURN = 0.0005  # seconds: an answer shall not wait for another thread's arithmetic
 
 
 class ExtraMissing(KeyManagementError):
@@ -169,13 +170,14 @@ def run(settings: KmsSettings, log: UseLog | None = None) -> None:
     watcher = Watcher(watch, jitter=random.random)
     service = KmsService(watch, metrics, nudge=watcher.nudge)
     probes = Probes(settings.address, watch, metrics) if settings.address else None
+    sys.setswitchinterval(TURN)
     gc.collect()
     gc.freeze()  # what is loaded now stays: walking through it again and again would make answers late
     watcher.start()
     if probes:
         probes.start()
     try:
-        asyncio.run(serve_until_signal(service, endpoint))
+        serve_until_signal(service, endpoint)
     finally:
         watcher.stop()
         if probes:

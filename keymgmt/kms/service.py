@@ -14,14 +14,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from keymgmt.canonical import stamp
-from keymgmt.envelope import UnverifiedEnvelope, parse_envelope
+from keymgmt.envelope import UnverifiedEnvelope
 from keymgmt.errors import KeyManagementError, NoSuchKey
 from keymgmt.keys import KeyFacts
 from keymgmt.kms.annotations import (
     LARGEST_PLAINTEXT,
     annotations_of,
     check_annotations,
-    key_id_of,
     parse_stored,
 )
 from keymgmt.kms.reasons import Reason, reason_of
@@ -140,26 +139,25 @@ class KmsService:
             raise Refused(standing.reason)
         if len(plaintext) > LARGEST_PLAINTEXT:
             raise Refused(Reason.INVALID)
-        ciphertext = self._sealer.seal(plaintext, self._bound).to_bytes()
-        key_id = key_id_of(parse_envelope(ciphertext))
-        key = self._watch.standing.known(key_id)
+        sealed = self._sealer.seal(plaintext, self._bound)
+        key = self._watch.standing.known(sealed.key_id)
         if key is None:
             raise Refused(Reason.NO_KEY)
-        return Encrypted(ciphertext, key_id, annotations_of(self._bound, key)), key
+        return Encrypted(sealed.to_bytes(), sealed.key_id, annotations_of(self._bound, key)), key
 
     def _decrypted(self, stored: Stored) -> tuple[bytes, KeyFacts]:
         envelope = parse_stored(stored.ciphertext, stored.key_id, stored.annotations, self._bound)
         reason = self._watch.may_open()
         if reason is not Reason.OK:
             raise Refused(reason)
-        key = self._watch.standing.known(key_id_of(envelope))
+        key = self._watch.standing.known(stored.key_id)  # which is the envelope's own
         if key is None:
             self._nudge()  # another replica may know it already
             raise Refused(Reason.UNKNOWN_KEY)
         check_annotations(stored.annotations, self._bound, key)
         if Use.OPEN not in MAY[key.state]:
             raise Refused(Reason.REVOKED)
-        return self._opener.open(stored.ciphertext, self._bound), key
+        return self._opener.open_parsed(envelope, self._bound), key
 
     def _refused(
         self, operation: str, uid: str, key: KeyFacts | None, began: float, at: datetime, error: Exception

@@ -104,11 +104,26 @@ MUTATIONS = {
         "pass",
         "test_kms_endpoint.py::test_a_second",
     ),
-    "waits on the loop": Mutation(
+    "waits where answers are given": Mutation(
         "server.py",
         "self._service.decrypt(stored, may_wait=False)",
         "self._service.decrypt(stored)",
         "test_kms_server.py::test_status_while",
+    ),
+    "nobody stands in for those that wait": Mutation(
+        "server.py",
+        "            with self.crew.aside():\n",
+        "            if True:\n",
+        "test_kms_server.py::test_status_while",
+    ),
+    "as many wait as want to": Mutation(
+        "server.py", "if self._waiting >= WAITING or", "if False or", "test_kms_server.py::test_status_while"
+    ),
+    "asks without time left": Mutation(
+        "server.py",
+        "or (left is not None and left < LEAST_LEFT)",
+        "",
+        "test_kms_server.py::test_a_call_without",
     ),
     "tells what an exception said": Mutation(
         "service.py", "else type(error).__name__", "else str(error)", "test_kms_server.py::test_an_errors"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import threading
 from collections.abc import Callable, Iterator
@@ -52,11 +51,10 @@ class Client:
 
 @contextmanager
 def serving(service: KmsService, folder: Path) -> Iterator[Client]:
-    """The service on a socket, in a loop of its own."""
-    loop = asyncio.new_event_loop()
-    stop = asyncio.Event()
+    """The service on a socket, in a thread of its own."""
+    stop = threading.Event()
     endpoint = Endpoint(folder / "run" / "kms.sock")
-    thread = threading.Thread(target=lambda: loop.run_until_complete(serve(service, endpoint, stop=stop)))
+    thread = threading.Thread(target=lambda: serve(service, endpoint, until=stop.wait))
     thread.start()
     client = Client(endpoint.path)
     try:
@@ -64,9 +62,8 @@ def serving(service: KmsService, folder: Path) -> Iterator[Client]:
         yield client
     finally:
         client.channel.close()
-        loop.call_soon_threadsafe(stop.set)
+        stop.set()
         thread.join()
-        loop.close()
 
 
 @pytest.fixture
@@ -119,6 +116,8 @@ def test_status_while_everything_hangs(client: Client, replica: Replica) -> None
         code = grpc.StatusCode.OK
         while code is not grpc.StatusCode.RESOURCE_EXHAUSTED:
             code = refused(lambda: client.Decrypt(stored(made), timeout=0.5))[0]
+        one_more: Any = client.Decrypt.future(stored(made), timeout=20)
+        assert one_more.exception(10).code() is grpc.StatusCode.RESOURCE_EXHAUSTED  # it does not wait at all
         assert client.Status(StatusRequest(), timeout=5).healthz == "ok"
         assert client.Encrypt(EncryptRequest(plaintext=b"s", uid="u"), timeout=5).key_id
     finally:
