@@ -46,7 +46,7 @@ def test_without_waiting_there_are_no_more_threads() -> None:
 
 
 def test_errors_reach_whoever_asked() -> None:
-    """What fails fails for its caller, and the thread goes on; cancelled tasks are left out; in the end none is taken."""
+    """What fails does so for its caller; the thread goes on; cancelled tasks are left out; at the end none is taken."""
     crew, gate = Crew(1, "crew-c"), threading.Event()
     failing: Future[float] = crew.submit(lambda: 1 / 0)
     with pytest.raises(ZeroDivisionError):
