@@ -29,6 +29,8 @@ def made(record: Record | Draft, parts: Sequence[Envelope | Unsealed], seal: Sea
     """What is committed. Raises RecordInvalid, also where there is nothing to seal with."""
     if isinstance(record, Draft):
         record = _record(record)
+    if not parts:
+        return record, ()
     return record, sealed_parts_of([_sealed(part, seal) for part in parts])
 
 

@@ -1,0 +1,283 @@
+"""What a durable append costs where it happens: in the log's own process, asked over its socket by an event loop.
+
+Run from the root of the checkout: `python tests/bench/bench_audit_appends.py`. Exits 1 when a target is missed. The
+bare end is a process on the same socket, asked by the same client, which answers in the same way and does nothing but
+write what came, as many bytes as the log writes, and sync it; twice, to two files, where there are sealed parts: the
+least that durability can cost there. Rounds alternate, so that both meet the same disk and the same neighbours; the
+best of each counts. Then what both ends do with a batch, without socket and event loop; and group commit within one
+process.
+"""
+
+import asyncio
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from audit.files.log import FileLog
+from audit.leaves.record import Record, SealedPart
+from audit.process.remote import RemoteLog
+from audit.process.serving import AT_ONCE, serve
+from audit.process.wire import LENGTH, done_message, item_bytes, state_message
+from audit.settings import LogSettings, LogStatus, Writer
+from tests.bench.bench_audit import NOON, ORIGIN, Figure, Signer, record
+
+IN_FLIGHT = 64
+ROUNDS = 7
+APPENDS = 20_000
+PART = 1500  # bytes
+WRITTEN = 170  # bytes that a log adds to a record: counters, chain, frame
+TURN = 0.0005  # seconds, as the log's process has it
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Appends per second, the 99th percentile in milliseconds, CPU microseconds of the caller for one."""
+
+    rate: float
+    high: float
+    cpu: float
+
+
+def opened(directory: Path) -> FileLog:
+    """A log as the benchmark has it."""
+    writer = Writer("bench-0", "boot", "prod-7", "eu-de")
+    settings = LogSettings(reserve_bytes=0)
+    return FileLog.open(directory, origin=ORIGIN, signer=Signer(), clock=lambda: NOON, writer=writer, settings=settings)
+
+
+# — the other end, in a process of its own —
+
+
+def serve_bare(channel: socket.socket, disk: "BareDisk", size: int) -> None:
+    """Write and sync whatever waits, then answer. `size`: of each record on the wire, with its part."""
+    channel.sendall(state_message(True, ORIGIN, LogStatus(0, 0, 0, 0.0, 0, 0, "")))
+    done = 0
+    while messages := waiting(channel, AT_ONCE * size):
+        data = b"".join(messages)
+        count = len(data) // size
+        disk.write(data, count)
+        channel.sendall(done_message(done, [bytes(32)] * count))
+        done += count
+
+
+class BareDisk:
+    """A file that is appended to and synced; with `parts`, another one before it."""
+
+    def __init__(self, directory: Path, *, parts: bool) -> None:
+        directory.mkdir()
+        self._files = [os.open(directory / name, os.O_RDWR | os.O_CREAT) for name in ("first", "second")]
+        self._offsets = [0, 0]
+        self._parts = parts
+
+    def write(self, data: bytes, count: int) -> None:
+        """What came for so many records."""
+        if self._parts:
+            self._append(1, data[: count * PART])
+            data = data[count * PART :]
+        self._append(0, data + bytes(count * WRITTEN))
+
+    def _append(self, which: int, data: bytes) -> None:
+        os.pwrite(self._files[which], data, self._offsets[which])
+        os.fdatasync(self._files[which])
+        self._offsets[which] += len(data)
+
+
+def waiting(channel: socket.socket, most: int) -> list[bytes]:
+    """Every message that is there; none when the other end is gone."""
+    messages: list[bytes] = []
+    while not messages or (sum(map(len, messages)) < most and _readable(channel)):
+        head = channel.recv(LENGTH.size, socket.MSG_WAITALL)
+        if not head:
+            return []
+        messages.append(channel.recv(LENGTH.unpack(head)[0], socket.MSG_WAITALL))
+    return messages
+
+
+def _readable(channel: socket.socket) -> bool:
+    with contextlib.suppress(BlockingIOError):
+        return bool(channel.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+    return False
+
+
+def other_end(descriptor: int, directory: Path, size: int, parts: int) -> None:
+    """A process's work: a log, or with a `size` the bare loop."""
+    sys.setswitchinterval(TURN)
+    with socket.socket(fileno=descriptor) as channel, contextlib.suppress(ConnectionError):
+        if size:
+            serve_bare(channel, BareDisk(directory, parts=bool(parts)), size)
+            return
+        log = opened(directory)
+        try:
+            serve(log, channel)
+        finally:
+            log.close_now()
+
+
+# — this end —
+
+
+@contextlib.contextmanager
+def end(directory: Path, size: int, *, parts: bool) -> Iterator[socket.socket]:
+    """Another process's socket."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        arguments = [str(theirs.fileno()), str(directory), str(size), str(int(parts))]
+        process = subprocess.Popen([sys.executable, __file__, *arguments], pass_fds=[theirs.fileno()])
+    yield ours
+    process.wait()
+
+
+async def _over_socket(channel: socket.socket, records: Sequence[Record], parts: Sequence[SealedPart]) -> Pace:
+    remote = await RemoteLog.over(channel)
+    try:
+        return await _closed_loop(lambda number: remote.append(records[number], parts))
+    finally:
+        remote.drop()
+        await remote.lost
+
+
+async def _closed_loop(append: Callable[[int], Awaitable[object]]) -> Pace:
+    """So many in flight, each producer waiting for its own record."""
+    latencies: list[float] = []
+    numbers = iter(range(APPENDS))
+
+    async def produce() -> None:
+        for number in numbers:
+            begun = time.perf_counter()
+            await append(number)
+            latencies.append(time.perf_counter() - begun)
+
+    begun, cpu = time.perf_counter(), time.process_time()
+    await asyncio.gather(*[produce() for _ in range(IN_FLIGHT)])
+    seconds, cpu = time.perf_counter() - begun, time.process_time() - cpu
+    return Pace(APPENDS / seconds, sorted(latencies)[APPENDS * 99 // 100] * 1e3, cpu / APPENDS * 1e6)
+
+
+def _sockets(directory: Path, records: Sequence[Record], parts: Sequence[SealedPart]) -> tuple[Pace, Pace]:
+    """The best of the bare end and the best of the log."""
+    sizes = {sum(map(len, item_bytes(one, parts))) for one in records}
+    assert len(sizes) == 1, "records of one size, so that the bare end counts without looking"
+    best = [Pace(0, float("inf"), float("inf"))] * 2
+    for number in range(ROUNDS):
+        for which, size in ((0, *sizes), (1, 0)):
+            with end(directory / f"{number}-{which}-{len(parts)}", size, parts=bool(parts)) as channel:
+                pace = asyncio.run(_over_socket(channel, records, parts))
+            best[which] = max(best[which], pace, key=lambda one: one.rate)
+    return best[0], best[1]
+
+
+def _batches(directory: Path, records: Sequence[Record], parts: Sequence[SealedPart]) -> tuple[float, float]:
+    """Records per second of both ends by themselves, in batches as large as what is in flight."""
+    named = [(part.key_id, part.ciphertext) for part in parts]
+    items = [(one, named) for one in records]
+    data = [b"".join([part.ciphertext for part in parts]) + one.body for one in records]
+    best = [0.0, 0.0]
+    for number in range(ROUNDS):
+        disk = BareDisk(directory / f"batch-{number}-{len(parts)}", parts=bool(parts))
+        begun = time.perf_counter()
+        for at in range(0, APPENDS, IN_FLIGHT):
+            disk.write(b"".join(data[at : at + IN_FLIGHT]), len(data[at : at + IN_FLIGHT]))
+        best[0] = max(best[0], APPENDS / (time.perf_counter() - begun))
+        log = opened(directory / f"batches-{number}-{len(parts)}")
+        begun = time.perf_counter()
+        for at in range(0, APPENDS, IN_FLIGHT):
+            log.append_batch(items[at : at + IN_FLIGHT])
+        best[1] = max(best[1], APPENDS / (time.perf_counter() - begun))
+        log.close_now()
+    return best[0], best[1]
+
+
+class OneProcess:
+    """Group commit by a thread beside the event loop: no socket, no other interpreter, and no log."""
+
+    def __init__(self, disk: BareDisk) -> None:
+        self._disk = disk
+        self._queue: SimpleQueue[Any] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    async def append(self, data: bytes) -> None:
+        loop = asyncio.get_running_loop()
+        future = loop.create_future()
+        self._queue.put((data, future, loop))
+        await future
+
+    def close(self) -> None:
+        self._queue.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            batch = [self._queue.get()]
+            with contextlib.suppress(Empty):
+                while len(batch) < AT_ONCE:
+                    batch.append(self._queue.get_nowait())
+            if batch[-1] is None:
+                return
+            self._disk.write(b"".join([item[0] for item in batch]), len(batch))
+            batch[0][2].call_soon_threadsafe(_answer, [item[1] for item in batch])
+
+
+def _answer(futures: "list[asyncio.Future[None]]") -> None:
+    for future in futures:
+        future.set_result(None)
+
+
+def _one_process(directory: Path, records: Sequence[Record]) -> Pace:
+    best = Pace(0, 0, 0)
+    for number in range(ROUNDS):
+        bare = OneProcess(BareDisk(directory / f"one-{number}", parts=False))
+        best = max(best, asyncio.run(_closed_loop(lambda n: bare.append(records[n].body))), key=lambda one: one.rate)  # noqa: B023
+        bare.close()
+    return best
+
+
+def figures(directory: Path) -> Iterator[Figure]:
+    """Measure everything in `directory`, whose disk counts."""
+    records = [record(number) for number in range(APPENDS)]
+    for parts, what in (((), "records"), ((SealedPart("key", os.urandom(PART)),), "records with a sealed part")):
+        bare, log = _sockets(directory, records, parts)
+        yield Figure(f"bare group commit over the socket, {IN_FLIGHT} in flight", bare.rate, "/s")
+        yield Figure("  p99", bare.high, "ms")
+        yield Figure(f"durable appends of {what}, {IN_FLIGHT} in flight", log.rate, "/s")
+        yield Figure("  p99", log.high, "ms")
+        yield Figure("  CPU for one, on the caller's side", log.cpu, "us")
+        yield Figure("  share of the bare end's rate", log.rate / bare.rate, "", least=0.8 if not parts else None)
+        bare_rate, log_rate = _batches(directory, records, parts)
+        yield Figure(f"bare writes of {IN_FLIGHT} and a sync, nobody asking", bare_rate, "/s")
+        yield Figure(f"the log's own batches of {IN_FLIGHT} {what}", log_rate, "/s")
+        yield Figure("  share of the bare writes' rate", log_rate / bare_rate, "")
+    one = _one_process(directory, records)
+    yield Figure("bare group commit by a thread of the same process", one.rate, "/s")
+
+
+def main() -> int:
+    """Print each figure as it is measured; 1 when a target is missed."""
+    if len(sys.argv) > 1:
+        other_end(int(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]))
+        return 0
+    missed = 0
+    sys.setswitchinterval(TURN)
+    with tempfile.TemporaryDirectory(
+        prefix="bench-audit-", dir=os.environ.get("BAILIWICK_BENCH_DIRECTORY")
+    ) as directory:
+        for figure in figures(Path(directory)):
+            print(figure, flush=True)
+            missed += not figure.is_met
+    return int(missed > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
