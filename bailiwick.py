@@ -137,6 +137,7 @@ def completion(shell: str) -> None:
     "--log-password-file", metavar="FILE", help="The database's password; PGPASSWORD and PGPASSFILE work too."
 )
 @click.option("--witnesses", metavar="FILE", help="A tlog-policy: whom checkpoints are taken to for cosigning.")
+@click.option("--keyring", metavar="FILE", help="A key service or module signs and seals the log; `kind: Keyring`.")
 @click.option("--key-uses", multiple=True, metavar="DIR", help="Take up this book of key uses too; repeatable.")
 @click.option("--label-nodes", is_flag=True, help="Label nodes with their places; of several replicas one does it.")
 @click.option(

@@ -3,7 +3,7 @@
 One file for all verbs that reach a key service. Unknown fields are errors; values never show in messages.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -18,6 +18,7 @@ from keymgmt.errors import KeyManagementError
 from keymgmt.hardware.keyring import Pkcs11Keyring
 from keymgmt.hardware.token import TokenSite
 from keymgmt.keyring import FileKeyring
+from keymgmt.keys import KeyFacts
 from keymgmt.kms.settings import FileSettings
 from keymgmt.regular import open_regular
 from keymgmt.transit.keyring import TransitKeyring
@@ -94,8 +95,13 @@ class KeyringFile(Door):
         """Where the book of uses lies; for a key service without one, beside these settings, in that folder."""
         return self.book or uses_beside(self.file.directory if self.file else beside, self.region)
 
-    def connect(self, environment: Mapping[str, str], uses: KeyUses | None = None) -> AnyKeyring:
-        """The keyring; `uses` gets every use of a private key. Raises KeyManagementError by kind."""
+    def connect(
+        self, environment: Mapping[str, str], uses: KeyUses | None = None, known: Sequence[KeyFacts] = ()
+    ) -> AnyKeyring:
+        """The keyring; `uses` gets every use of a private key. Raises KeyManagementError by kind.
+
+        `known`: facts seen earlier, to notice a restored service or module; a file keyring has its own history.
+        """
         if self.file:
             key_file = self.file.key_file
             unlock: Unlock = KeyFile(key_file) if key_file else Credential(self.file.credential, environment)
@@ -103,10 +109,10 @@ class KeyringFile(Door):
         if self.pkcs11:
             module = self.pkcs11
             site = TokenSite(self.region, module.module, module.token, module.pin_file, module.keys)
-            return Pkcs11Keyring.connect(site, uses=uses, approvals=self.policy())
-        return self._service(uses)
+            return Pkcs11Keyring.connect(site, known=known, uses=uses, approvals=self.policy())
+        return self._service(uses, known)
 
-    def _service(self, uses: KeyUses | None) -> TransitKeyring:
+    def _service(self, uses: KeyUses | None, known: Sequence[KeyFacts]) -> TransitKeyring:
         assert self.transit is not None  # exactly one is there
         try:
             site = self.transit.site(self.region, self.transit.keys)
@@ -115,7 +121,7 @@ class KeyringFile(Door):
         if self.transit.uses:
             file = FileUses(self.transit.uses)
             uses = file if uses is None else BothUses(uses, file)
-        return TransitKeyring.connect(site, self.transit.login.login(), uses=uses)
+        return TransitKeyring.connect(site, self.transit.login.login(), known=known, uses=uses)
 
 
 def approver_key(path: Path) -> bytes:

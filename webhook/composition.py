@@ -23,7 +23,6 @@ from audit.tlog.notes import VerifierKey
 from keymgmt.errors import KeyManagementError
 from keymgmt.keyring import FileKeyring
 from keymgmt.keys import KeyFacts
-from keymgmt.states import State
 from policies.consulted import Consulted
 from policies.decision import Decision
 from policies.geography import Geography
@@ -45,7 +44,17 @@ from webhook.rules import Rules
 from webhook.server import Server
 from webhook.server import run as run_loop
 from webhook.settings import Settings, Stopping, Tls
-from webhook.state import IN_USE, SIGNING, Options, live_keys, open_keyring, origin_of, sealing, whereabouts
+from webhook.state import (
+    IN_USE,
+    SIGNING,
+    Options,
+    active_keys,
+    live_keys,
+    open_keyring,
+    origin_of,
+    sealing,
+    whereabouts,
+)
 from webhook.tls import LiveTls
 from webhook.views import View, view_for
 
@@ -241,8 +250,8 @@ class Records:
         return self._made.archiving.in_force(law)
 
     def _used(self, keyring: FileKeyring) -> dict[str, str]:
-        known = keyring.keys()
-        return {key.purpose: _public(key, self._options) for key in known if key.state is State.ACTIVE}
+        used = active_keys(self._options, keyring)
+        return {purpose: _public(key, self._options) for purpose, key in used.items()}
 
 
 def _public(key: KeyFacts, options: Options) -> str:

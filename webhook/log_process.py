@@ -187,6 +187,8 @@ def _opened(options: "Options", uses: UseBook) -> "tuple[ShardedLog | SharedShar
     while True:
         try:
             keyring = open_keyring(options, uses)
+            if options.keyring is not None:
+                return _in_service(options, options.keyring, uses), nullcontext()
             if options.log is not None:
                 return open_shared(options, keyring), nullcontext()
             keys = live_keys(options, keyring, options.directory / IN_USE, uses)
@@ -196,6 +198,20 @@ def _opened(options: "Options", uses: UseBook) -> "tuple[ShardedLog | SharedShar
             if time.monotonic() > until:
                 raise
             time.sleep(0.05)
+
+
+def _in_service(options: "Options", keyring: str, uses: UseBook) -> "ShardedLog | SharedShards":
+    """The log, signed and sealed by keys of the region's key service. Raises LogRefused when they can't be had."""
+    from keymgmt.errors import KeyManagementError
+    from webhook.service_keys import ServiceKeys
+    from webhook.shared_log import open_shared
+    from webhook.state import open_log, service_public
+
+    try:
+        keys = ServiceKeys.open(Path(keyring), options.region, service_public(options), uses)
+        return open_log(options, keys) if options.log is None else open_shared(options, keys)
+    except KeyManagementError as error:
+        raise LogRefused(f"the keys of `{keyring}` can't be used: {error}") from error
 
 
 if __name__ == "__main__":

@@ -30,13 +30,12 @@ from audit.whole import WholeFiles
 from keymgmt.approvals import ApprovalPolicy
 from keymgmt.canonical import from_base64url, moment
 from keymgmt.errors import KeyManagementError, NotApproved
-from keymgmt.ports import Approval
+from keymgmt.ports import Approval, Sealer
 
 if TYPE_CHECKING:
     from audit.files.sharded_log import ShardedLog
     from audit.postgres.pruning import SharedPruning
     from audit.postgres.sharded_log import SharedShards
-    from keymgmt.keyring import FileKeyring
     from webhook.state import Options
 
 logger = logging.getLogger("bailiwick.webhook")
@@ -53,6 +52,21 @@ class Log(Protocol):
     def append_now(self, record: Record, sealed: Sequence[Envelope] = ()) -> Position: ...
 
     def prune(self, number: int, *, older_than: int, basis: str) -> int: ...
+
+
+class Approving(Protocol):
+    """Who may approve, and what their votes are sealed to: a keyring."""
+
+    @property
+    def region(self) -> str: ...
+
+    @property
+    def jurisdiction(self) -> str: ...
+
+    @property
+    def approvals(self) -> ApprovalPolicy | None: ...
+
+    def sealer(self) -> Sealer: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +137,7 @@ class Clerk:
         log: Log,
         whole: Whole,
         origin: Origin,
-        keyring: "FileKeyring",
+        keyring: Approving,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         *,
         keep_days: int = KEEP_DAYS,
@@ -221,7 +235,7 @@ class Clerk:
 @contextmanager
 def attended(log: "ShardedLog", options: "Options") -> Iterator[None]:
     """While this runs, orders are carried out by a thread of their own."""
-    from webhook.state import open_keyring
+    from webhook.state import approving
 
     ended = threading.Event()
     orders = Orders(options.directory / FOLDER)
@@ -231,7 +245,7 @@ def attended(log: "ShardedLog", options: "Options") -> Iterator[None]:
         while not ended.wait(LOOK):
             if orders.waiting():
                 try:
-                    keyring = open_keyring(options)
+                    keyring = approving(options)
                     whole = WholeFiles(options.directory / "log")
                     Clerk(log, whole, origin, keyring, keep_days=options.keep_days).attend(orders)
                 except Exception:

@@ -3,12 +3,15 @@
 Raises errors of `keymgmt` as they are, and `KeyringUnknown` with a hint where nothing was found to open with.
 """
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from keymgmt.ports import Opener
 from keymgmt.verbs.ring import book_beside
+
+HINT = "it holds `kind: Keyring`; or `archiveKey`, the Transit key's name, and under `vault` its url, ca and login"
 
 
 class KeyringUnknown(Exception):
@@ -54,20 +57,57 @@ def keyring_for(where: Where, log: Path, region: str) -> Keyring:
     return FileKeyring.open(path, region, unlock=unlock, uses=book)
 
 
+@dataclass(frozen=True, slots=True)
+class ServiceRing:
+    """A key service or module with what its settings declare beside it."""
+
+    ring: Keyring
+    jurisdiction: str
+
+    @property
+    def region(self) -> str:
+        return self.ring.region
+
+    def opener(self) -> Opener:
+        return self.ring.opener()
+
+
 def _service(path: Path, region: str) -> Keyring:
     import yaml
+
+    try:
+        given: Any = yaml.safe_load(path.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise KeyringUnknown(f"`{path}` holds no settings of a key service: {_said(error)}", HINT) from error
+    if isinstance(given, dict) and given.get("kind") == "Keyring":
+        return _declared(path, region)
+    return _transit(path, region, given)
+
+
+def _declared(path: Path, region: str) -> Keyring:
+    """By settings of `kind: Keyring`, as other verbs take them."""
+    from keymgmt.choosing import load_keyring_file
+    from keymgmt.keyring import FileKeyring
+    from keymgmt.verbs.ring import book_of
+
+    settings = load_keyring_file(path)
+    if settings.region != region:
+        raise KeyringUnknown(f"`{path}` is of region `{settings.region}`, the log of `{region}`", "name another file")
+    ring = settings.connect(os.environ, book_of(settings.book_folder(path.parent)))
+    return ring if isinstance(ring, FileKeyring) else ServiceRing(ring, settings.jurisdiction)
+
+
+def _transit(path: Path, region: str, given: Any) -> Keyring:
     from pydantic import ValidationError
 
     from keymgmt.transit.keyring import TransitKeyring
     from keymgmt.transit.settings import TransitSettings
 
-    hint = "it holds `archiveKey`, the Transit key's name, and under `vault` its url, ca and login"
     try:
-        given: dict[str, Any] = yaml.safe_load(path.read_text())
         settings = TransitSettings.model_validate(given["vault"])
         site = settings.site(region, {"audit-archive": str(given["archiveKey"])})
-    except (yaml.YAMLError, ValidationError, ValueError, KeyError, TypeError) as error:
-        raise KeyringUnknown(f"`{path}` holds no settings of a key service: {_said(error)}", hint) from error
+    except (ValidationError, ValueError, KeyError, TypeError) as error:
+        raise KeyringUnknown(f"`{path}` holds no settings of a key service: {_said(error)}", HINT) from error
     return TransitKeyring.connect(site, settings.login.login(), uses=book_beside(path.parent, region))
 
 

@@ -11,7 +11,7 @@ from audit.errors import LogRefused, PolicyMalformed
 from audit.files.shards import ShardSettings, shard_directory, shard_numbers
 from audit.process.serving import Served
 from audit.settings import LogStatus
-from keymgmt.keyring import FileKeyring
+from webhook.live_keys import Keys
 from webhook.state import Options, origin_of, sealing, show_signer, writer_of
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from audit.witness.collecting import Collector, WitnessedLog
 
 
-def open_shared(options: Options, keyring: FileKeyring) -> "SharedShards":
+def open_shared(options: Options, keyring: Keys) -> "SharedShards":
     """The log in the database that the options name, signed by the region's key under the cluster's name.
 
     Raises LogRefused, also where the extra is not installed.

@@ -19,6 +19,9 @@ from audit.settings import LogSettings, Writer
 from audit.tlog.notes import VerifierKey
 from keymgmt.book import UseBook, uses_beside
 from keymgmt.keyring import FileKeyring
+from keymgmt.keys import KeyFacts
+from keymgmt.public import PublicKeyring
+from keymgmt.states import State
 from keymgmt.unlock import KeyFile
 from keymgmt.uses import KeyUses
 from webhook.forming import Whereabouts, sealing_to
@@ -26,6 +29,7 @@ from webhook.live_keys import Keys, LiveKeys
 
 if TYPE_CHECKING:
     from keymgmt.ports import Signer
+    from webhook.orders import Approving
 
 SIGNING = "audit-checkpoint"
 KEYS = "keys"
@@ -66,6 +70,7 @@ class Options:
     log_password_file: str | None = None
     witnesses: str | None = None  # a tlog-policy with the addresses of those that shall cosign
     key_uses: Sequence[str] = ()  # more folders with books of key uses
+    keyring: str | None = None  # `kind: Keyring`: what signs and seals lies in a key service or module
     label_nodes: bool = False  # take part in labelling nodes with their places
     label_lease: str = LABEL_LEASE  # <namespace>/<name> of the Lease by which one replica does so
     label_lease_seconds: float = 15.0  # until another takes over from one that is gone
@@ -97,6 +102,33 @@ def open_keyring(options: Options, uses: KeyUses | None = None) -> FileKeyring:
 def uses_folder(options: Options) -> Path:
     """Where uses of the state directory's keys are written down, until the log takes them up."""
     return uses_beside(options.directory / KEYS, options.region)
+
+
+def service_public(options: Options) -> Path:
+    """Where the public keys of the key service lie, as it showed them last; only of a log that it signs."""
+    return options.directory / KEYS / f"{options.region}.service.json"
+
+
+def public_side(options: Options, keyring: Keys) -> Keys | PublicKeyring:
+    """What records are sealed to: the keyring's keys, or those of the key service. Raises KeyManagementError."""
+    return keyring if options.keyring is None else PublicKeyring.load(service_public(options))
+
+
+def approving(options: Options) -> "Approving":
+    """The keyring that says who may approve orders. Raises KeyManagementError."""
+    if options.keyring is None:
+        return open_keyring(options)
+    from webhook.service_keys import ServiceApproving
+
+    return ServiceApproving(Path(options.keyring), options.region, service_public(options))
+
+
+def active_keys(options: Options, keyring: FileKeyring) -> dict[str, KeyFacts]:
+    """The keys in use by their purposes: a key service's before those of the file. Raises KeyManagementError."""
+    known = keyring.keys()
+    if options.keyring is not None:
+        known += PublicKeyring.load(service_public(options)).keys()
+    return {key.purpose: key for key in known if key.state is State.ACTIVE}
 
 
 def live_keys(options: Options, keyring: FileKeyring, changes: Path, uses: KeyUses | None = None) -> LiveKeys:
@@ -136,12 +168,12 @@ def origin_of(options: Options) -> str:
 
 def sealing(options: Options, keyring: Keys) -> Seal:
     """What seals parts of this state directory's records: to the region's public key, bound to its whereabouts."""
-    return sealing_to(whereabouts(options, keyring), keyring.sealer())
+    return sealing_to(whereabouts(options, keyring), public_side(options, keyring).sealer())
 
 
 def whereabouts(options: Options, keyring: Keys) -> Whereabouts:
     """Whose records these are, and what their parts are bound to."""
-    return Whereabouts(options.cluster_name, options.region, keyring.jurisdiction)
+    return Whereabouts(options.cluster_name, options.region, public_side(options, keyring).jurisdiction)
 
 
 def writer_of(options: Options) -> Writer:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import time
+import zlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,7 +19,11 @@ import yaml
 from click.testing import CliRunner
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from audit.checks.chain_check import verify_chain
+from audit.leaves.record import Unsealed
 from audit.published import PublishedFiles
+from audit.reading import sealed_parts
+from audit.tlog.notes import VerifierKey as NoteKey
 from audit.web.reading import reading_app
 from audit.web.running import served
 from audit.whole import whole_log
@@ -31,15 +38,18 @@ from keymgmt.errors import EnvelopeInvalid, ForeignRegion, NotApproved, SignerUn
 from keymgmt.ledger import FileLedger
 from keymgmt.notes import VerifierKey
 from keymgmt.public import PublicKeyring
+from keymgmt.states import State
 from keymgmt.transfer import GrantRefused, TransferDesk, TransferGrant
 from keymgmt.transit.errors import KeyUnfit, Sealed
 from keymgmt.transit.keyring import TransitKeyring
 from keymgmt.uses import FileUses, UseUnrecorded
+from tests.audit.worlds import decision
 from tests.cluster.bed.processes import Household
 from tests.keymgmt.test_real_vault import built
 from tests.keymgmt.vault_server import KEYS, POLICY, RealVault
 from webhook.log_process import LogProcess
-from webhook.state import Options, open_keyring
+from webhook.regional import Where, jurisdiction_of, keyring_for
+from webhook.state import Options, open_keyring, origin_of
 
 REGIONS = ("eu-de", "eu-fr")
 NONCE = "asked-just-now-0001"
@@ -301,6 +311,62 @@ async def test_g10_what_commands_did_is_in_the_log_and_in_vault_s(vaults: dict[s
     await (await LogProcess.start(Options(version="test", state=str(other)))).close()
     code, found = said(vault, "--log", state, "--log-key", other / "log.vkeys")
     assert code == 1 and "does not verify" in found["stderr"]
+
+
+async def test_g10_checkpoints_are_signed_in_vault_and_counted(vaults: dict[str, RealVault], tmp_path: Path) -> None:
+    """A log whose keys lie in Vault: signed and sealed by them, through a sealed Vault too; both books tell the same.
+
+    While Vault is sealed records are durable, and signed when it is back; every signature stands in the log with
+    Vault's own id, and one that somebody else had made is found.
+    """
+    vault, state = vaults["eu-de"], tmp_path / "state"
+    (vault.folder / "audit.files.log").write_text("")
+    options = Options(version="test", state=str(state), region="eu-de", keyring=str(settings_of(vault, tmp_path)))
+    open_keyring(options)
+    log = await LogProcess.start(options)
+    await log.append(decision(1), [Unsealed(b'{"patient": 4711}', "clinic")])
+    await until(lambda: log.status().signed == log.status().size)
+    await log.close()
+    lines = (state / "log.vkeys").read_text().split()
+    assert verify_chain(state / "log", [NoteKey.parse(line) for line in lines]).ok
+    ring = vault.connect()
+    known = ring.keys()
+    active = next(key for key in known if key.purpose == "audit-checkpoint" and key.state is State.ACTIVE)
+    assert lines == [str(NoteKey.ed25519(origin_of(options), active.public))]
+    ((_, part),) = sealed_parts(state / "log")
+    bound = replace(vault.bound(), cluster=options.cluster_name)
+    assert b"4711" in zlib.decompress(ring.opener().open(part, bound))
+    declared = keyring_for(Where(Path(str(options.keyring)), None), state / "log", "eu-de")
+    assert (declared.region, jurisdiction_of(declared)) == ("eu-de", "DE")
+
+    vault.seal()
+    log = await LogProcess.start(options)  # what it showed before is enough to begin with
+    position = await log.append(decision(2), [Unsealed(b"{}", "clinic")])
+    await until(lambda: "away" in log.status().trouble)
+    assert log.healthy() and log.status().signed <= position.index
+    vault.unseal()
+    await until(lambda: log.status().signed > position.index)
+    await log.close()
+    await (await LogProcess.start(options)).close()  # counts what signed the run before
+    book = state / "keys" / "eu-de.uses"
+    code, found = said(vault, "--log", state, "--uses", book, "--key", "checkpoint")
+    assert (code, found["differences"]) == (0, [])
+    assert found["events"] == found["matched"] >= 4
+    uses = [leaf.fields for _, leaf in whole_log(state / "log") if "service_key" in leaf.fields]
+    signed = [one for one in uses if one["key_operation"] == "sign" and one["outcome"] == "ok"]
+    assert all(len(one["request_ids"]) == one["count"] for one in signed)
+    assert {(one["task"], one["key"]) for one in signed} == {("checkpoint", active.key_id)}
+    vault.api("POST", "transit/sign/checkpoint", {"input": "AAAA"})
+    code, found = said(vault, "--log", state, "--uses", book, "--key", "checkpoint")
+    assert (code, [one["kind"] for one in found["differences"]]) == (1, ["unrecorded"])
+
+
+async def until(holds: Callable[[], bool], seconds: float = 30.0) -> None:
+    """Wait for something."""
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end
+        await asyncio.sleep(0.05)
 
 
 def test_g10_without_ids_records_are_joined_by_time(vaults: dict[str, RealVault], tmp_path: Path) -> None:

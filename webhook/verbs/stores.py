@@ -167,7 +167,10 @@ def keyring_of(store: Store, options: "Options", where: "Where") -> "FileKeyring
     """The keyring that signs the log. Raises Refused for one that is a key service's."""
     from keymgmt.keyring import FileKeyring
     from webhook.regional import keyring_for
+    from webhook.state import service_public
 
+    if service_public(options).exists():
+        raise Refused("nobody writes this log, and a key service signs it", "start the webhook, then ask it")
     keyring = keyring_for(where, store.directory, options.region)
     if not isinstance(keyring, FileKeyring):
         raise Refused("nobody writes this log, and its keyring is not a file keyring", "start the webhook, then ask it")
