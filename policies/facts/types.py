@@ -73,6 +73,7 @@ PLACEMENT = ObjectType(
     "bailiwick.Placement",
     fields={"path": STRING, "kind": STRING, "key": STRING, "operator": STRING, "values": list_of(STRING)},
 )
+MALFORMED = ObjectType("bailiwick.Malformed", fields={"path": STRING, "expected": STRING, "found": STRING})
 POD = ObjectType(
     "bailiwick.Pod",
     fields={
@@ -106,6 +107,7 @@ WORKLOAD = ObjectType(
         "placement": list_of(PLACEMENT),
         "volumes": list_of(VOLUME),
         "namespaces": list_of(STRING),
+        "malformed": list_of(MALFORMED),
     },
 )
 DATA_CLASS = ObjectType(

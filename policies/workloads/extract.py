@@ -65,6 +65,11 @@ class _Facts:
             return [one for pod in self.pods for one in pod.source.fact(fact)]
         return joined(own, [one for pod in self.pods for one in pod.source.fact(fact)])
 
+    def malformed(self) -> list[Any]:
+        """Each misfit once, by where it stands; those of the objects inside, too."""
+        found = [one for held in self._subjects() for one in held.malformed()]
+        return list({one["path"]: one for one in found}.values())
+
     def placement(self) -> list[Any]:
         """Each constraint once, by where it stands."""
         found = [one for pod in self.pods for one in pod.source.fact("placement")]
@@ -89,4 +94,5 @@ class _WorkloadFact(Lazy):
         "placement": lambda facts: facts.placement(),
         "volumes": lambda facts: facts.all("volumes"),
         "namespaces": lambda facts: facts.own("namespaces"),
+        "malformed": lambda facts: facts.malformed(),
     }

@@ -92,6 +92,12 @@ class Paths(Generic[Tag]):
         _walk(self._root, value, prefix, "", found)
         return found
 
+    def misfits(self, value: Json, prefix: str = "") -> list[tuple[str, str, Json]]:
+        """Where the paths go on but the value doesn't: where, what would have to be there, what is there."""
+        found: list[tuple[str, str, Json]] = []
+        _misfits(self._root, value, prefix, found)
+        return found
+
     def __bool__(self) -> bool:
         root = self._root
         return bool(root.tags or root.members or root.each or root.every)
@@ -131,3 +137,22 @@ def _walk(node: _Node[Tag], value: Json, path: str, key: str, found: list[Found[
         for index, inner in enumerate(value):
             if inner is not None:
                 _walk(node.each, inner, f"{path}[{index}]", key, found)
+
+
+def _misfits(node: _Node[Tag], value: Json, path: str, found: list[tuple[str, str, Json]]) -> None:
+    """Depth is bounded by the longest path. Empty values end a path without hiding anything."""
+    inside = bool(node.members or node.every)
+    if isinstance(value, dict) and inside:
+        for name, written, child in node.members:
+            if value.get(name) is not None:
+                _misfits(child, value[name], path + written if path else written.lstrip("."), found)
+        for name, inner in value.items() if node.every is not None else ():
+            if node.every is not None and inner is not None and isinstance(name, str):
+                _misfits(node.every, inner, member(path, name), found)
+    elif isinstance(value, list) and node.each is not None:
+        for index, inner in enumerate(value):
+            if inner is not None:
+                _misfits(node.each, inner, f"{path}[{index}]", found)
+    elif (inside or node.each is not None) and not node.tags and value not in (None, "", [], {}):
+        wanted = " or ".join(["an object"] * inside + ["a list"] * (node.each is not None))
+        found.append((path, wanted, value))

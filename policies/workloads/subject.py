@@ -4,13 +4,14 @@ Guarantees: never raises, except what the mutation raises; each thing is read wh
 nothing of whoever asks, so that an answer is freed as soon as nobody holds it.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from policies.json import Json, JsonObject
 from policies.workloads.catalogue import Catalogue, Entry
 from policies.workloads.devices import proofs_of, unproven
 from policies.workloads.levels import Holds
+from policies.workloads.malformed import Malformed, misfits_of_entry, misfits_of_spec
 from policies.workloads.nested import nested_in, patched_pods
 from policies.workloads.own import (
     own_destinations,
@@ -22,7 +23,7 @@ from policies.workloads.own import (
     own_namespaces,
 )
 from policies.workloads.placement import own_placement
-from policies.workloads.places import Place, catalogued, is_planned, metadata_of, shaped, spec_of
+from policies.workloads.places import Place, catalogued, is_planned, metadata_of, shaped, spec_of, spec_path
 from policies.workloads.tables import table
 from policies.workloads.volumes import own_volumes
 
@@ -104,6 +105,16 @@ class Subject:
             found = nested_in(self._object, self._entry, self._prefix) if nests and self._entry is not None else ()
             self._inside = [Subject(held, self._mutate, self._catalogue, path) for path, held in found]
         return self._inside
+
+    def malformed(self) -> Iterator[Malformed]:
+        """What can't be read: in the kind's own fields, and in pod specs that aren't put together."""
+        if self._entry is not None:
+            yield from misfits_of_entry(self._object, self._entry, self._prefix)
+        for place in self.places:
+            if not place.template.flat:
+                spec = spec_of(self._object, place.template, place.holder)
+                at = spec_path(place)
+                yield from misfits_of_spec(spec, f"{at}." if at else "")
 
     def own(self, fact: str) -> list[Any]:
         """The facts that stand outside of PodSpec fields, by the paths of the catalogue."""

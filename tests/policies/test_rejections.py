@@ -120,6 +120,7 @@ def test_every_fact_has_a_row() -> None:
         "Actor": "actor.",
         "Debugger": "debuggers(",
         "Volume": "v.",
+        "Malformed": "w.",
     }
     assert {name.removeprefix("bailiwick.") for name in facts} == set(words)
     assert all(word in seen for word in words.values())
