@@ -1,7 +1,7 @@
 """Random fleets: machines that stand somewhere, what they show of it, and devices on them or near them.
 
-Some machines lie, some are silent, some come later, and some carry a place label that a provisioner got wrong. The
-place label of all others is what the product's own judgement gives, as its labeller would write it.
+Some machines lie, some are silent, some come later, and some carry a place label that a provisioner got wrong. All
+others have none: labels are the labeller's business.
 """
 
 from __future__ import annotations
@@ -9,12 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from random import Random
 
-from policies.geography import PLACE_LABEL, Geography, Regions, UnknownPlace, label_change
+from policies.geography import PLACE_LABEL
 from tests.cluster.bed.cluster import Json
 from tests.cluster.bed.layout import PLAYED_BY_KWOK
-from tests.cluster.placing.spots import PROFILE, REALMS, SPOTS, Realm, Spot
+from tests.cluster.placing.spots import REALMS, SPOTS, Realm, Spot
 
-GEOGRAPHY = Geography(Regions.builtin(), PROFILE)
 REGION, ZONE, HOST = "topology.kubernetes.io/region", "topology.kubernetes.io/zone", "kubernetes.io/hostname"
 POOL, SLOTS = "pool", "slots"
 POOLS = ("a", "b", "c")
@@ -32,7 +31,12 @@ class Machine:
     known: bool
     node: Json
     late: bool = False
-    corrected: str | None = None  # what its label has to become: it was created with a wrong one
+    mistaken: bool = False  # it is created with a wrong label, until the labeller sees it
+
+    @property
+    def label(self) -> str | None:
+        """What the labeller has to make of it."""
+        return self.spot.code if self.known else None
 
     def inside(self, realm: Realm) -> bool:
         """Does it stand inside, and can anybody know?"""
@@ -86,14 +90,10 @@ def _machine(rng: Random, stem: str, spot: Spot, number: int) -> Machine:
         "spec": {"taints": taints} | ({"providerID": identity} if identity else {}),
         "status": {"capacity": resources, "allocatable": resources},
     }
-    right = label_change(node, GEOGRAPHY)
-    code = None if isinstance(right, UnknownPlace) else right
-    corrected = None
-    if rng.random() < 0.06:
-        corrected, code = code or "", rng.choice(SPOTS).code
-    if code:
-        node["metadata"]["labels"][PLACE_LABEL] = code
-    machine = Machine(name, spot, known, node, rng.random() < 0.12, corrected)
+    mistaken = rng.random() < 0.1
+    if mistaken:
+        node["metadata"]["labels"][PLACE_LABEL] = rng.choice(SPOTS).code
+    machine = Machine(name, spot, known, node, rng.random() < 0.15, mistaken)
     for realm in REALMS:
         node["metadata"]["labels"][side(realm)] = "inside" if machine.inside(realm) else "outside"
     return machine

@@ -19,13 +19,14 @@ from tests.cluster.bed.processes import BedError
 from tests.cluster.placing.attached import Attached
 from tests.cluster.placing.fleet import ROUND, Fleet, Machine, side
 from tests.cluster.placing.provisioner import Provisioner
-from tests.cluster.placing.spots import REALMS, Realm
+from tests.cluster.placing.spots import REALMS, SPOTS, Realm
 from tests.cluster.placing.wishes import CASE, ROGUE, Case
 
 AT_ONCE = 12  # requests
 SETTLED = 1.0  # seconds without a change, when nothing is to come
 STUCK = 4.0  # the same, when some pods were not decided on: the scheduler tries again after one and two seconds
 SETTLE = 25.0  # seconds; who is still waiting then is not bound
+STORAGE = ("volume-outside-jurisdiction", "volume-outside-cluster")  # why a volume may not lie where it would
 _RESOURCES = {
     "Pod": "/api/v1/namespaces/{}/pods",
     "Deployment": "/apis/apps/v1/namespaces/{}/deployments",
@@ -86,11 +87,12 @@ class Stage:
             self._clear(fleet.number)
 
     def play(self, rng: Random, cases: Iterable[Case], fleet: Fleet) -> list[Played]:
-        """Create all of them in the guarded namespaces; some machines come, and some labels are mended, afterwards."""
+        """Create all of them in the guarded namespaces; some machines come afterwards."""
         played = self._all(lambda case: self._played(case, fleet), cases)
         self._machines([machine for machine in fleet.machines if machine.late])
-        self._all(self._mend, [machine for machine in fleet.machines if machine.corrected is not None])
-        self._all(self._ungate, [one for one in played if one.admitted and "schedulingGates" in one.case.spec])
+        gated = [one for one in played if one.admitted and "schedulingGates" in one.case.spec]
+        wishes = {one.name: rng.choice(SPOTS).code for one in gated if rng.random() < 0.5}
+        self._all(lambda one: self._ungate(one, wishes.get(one.name)), gated)
         targets = {one.name: rng.choice(fleet.machines).name for one in played}
         rogue = [one for one in played if one.admitted and one.case.spec.get("schedulerName") == ROGUE]
         self._all(lambda one: self._bind(one, targets[one.name]), rogue)
@@ -125,63 +127,79 @@ class Stage:
 
     def _played(self, case: Case, fleet: Fleet) -> Played:
         name, space = f"r{fleet.number}c{case.number}", self.spaces[case.realm.name]
-        self._attach(case.objects(name, space))
+        if refused := self._attach(case.objects(name, space)):
+            return Played(case, name, refused)
         reply = self._cluster.request("POST", _RESOURCES[case.carrier].format(space), case.made(name, space, fleet))
         return Played(case, name, reply)
 
     def _shadow(self, case: Case, fleet: Fleet, where: str) -> Played:
         """The same pod, that nobody corrects, kept on one side of the border by a label of the judge's own."""
         name = f"r{fleet.number}c{case.number}-{where}"
-        self._attach(case.objects(name, self.free))
+        if refused := self._attach(case.objects(name, self.free)):
+            return Played(case, name, refused)
         pod = case.pod(name, self.free, fleet)
         pod["spec"]["nodeSelector"] = {**pod["spec"].get("nodeSelector", {}), side(case.realm): where}
         pod["spec"].pop("schedulingGates", None)
         pod["spec"].pop("schedulerName", None)
         return Played(case, name, self._created(_RESOURCES["Pod"].format(self.free), pod))
 
-    def _attach(self, objects: Iterable[Attached]) -> None:
+    def _attach(self, objects: Iterable[Attached]) -> Reply | None:
+        """Create what a pod names; the refusal, where one of it may not lie where it would."""
         for one in objects:
-            self._created(one.path, {key: value for key, value in one.body.items() if key != "status"})
+            body = {key: value for key, value in one.body.items() if key != "status"}
+            reply = self._cluster.request("POST", one.path, body)
+            if reply.status == 403 and any(code in reply.message for code in STORAGE):
+                return reply
+            _accepted(reply, body)
             if "status" in one.body:
                 path = f"{one.path}/{one.body['metadata']['name']}/status"
                 self._cluster.request("PATCH", path, {"status": one.body["status"]}).ok()
+        return None
 
     def _created(self, path: str, body: Json) -> Reply:
-        reply = self._cluster.request("POST", path, body)
-        if reply.status >= 400:
-            raise BedError(f"the generator made what the API server refuses: {reply.message}\n{body}")
-        return reply
+        return _accepted(self._cluster.request("POST", path, body), body)
 
     def _create(self, path: str, body: Json) -> None:
         self._created(path, body)
 
     def _machines(self, machines: list[Machine]) -> None:
         self._all(lambda machine: self._create("/api/v1/nodes", machine.node), machines)
-        names = {machine.name for machine in machines}
-        self._cluster.wait_for("the fleet to be ready", lambda: names <= self._ready())
+        wanted = {machine.name: machine.label for machine in machines}
+        self._cluster.wait_for("the fleet to be ready", lambda: wanted.keys() <= self._ready().keys())
+        try:
+            self._cluster.wait_for("true labels", lambda: wanted.items() <= self._ready().items())
+        except BedError as error:
+            ready = self._ready()
+            wrong = [(machine, ready[machine.name]) for machine in machines if ready[machine.name] != machine.label]
+            raise BedError(f"labels that aren't true, with the machines: {wrong}") from error
 
-    def _ready(self) -> set[str]:
+    def _ready(self) -> dict[str, str | None]:
+        """The place label of each node that is ready."""
         nodes = self._cluster.request("GET", "/api/v1/nodes").ok()["items"]
-        return {node["metadata"]["name"] for node in nodes if _is_ready(node)}
+        return {
+            node["metadata"]["name"]: node["metadata"]["labels"].get(PLACE_LABEL) for node in nodes if _is_ready(node)
+        }
 
-    def _mend(self, machine: Machine) -> None:
-        labels = {"metadata": {"labels": {PLACE_LABEL: machine.corrected or None}}}
-        self._cluster.request("PATCH", f"/api/v1/nodes/{machine.name}", labels).ok()
-
-    def _ungate(self, one: Played) -> None:
+    def _ungate(self, one: Played, wish: str | None) -> None:
+        """Let it be scheduled; while it still waits, somebody may narrow its wishes, which may be refused."""
         path = f"{_RESOURCES['Pod'].format(self.spaces[one.case.realm.name])}/{one.name}"
+        kind = "application/json-patch+json"
+        if wish:
+            self._cluster.request("PATCH", path, {"spec": {"nodeSelector": {PLACE_LABEL: wish}}})
         remove = [{"op": "remove", "path": "/spec/schedulingGates"}]
-        reply = self._cluster.request("PATCH", path, remove, content_type="application/json-patch+json")
-        reply.ok()
+        self._cluster.request("PATCH", path, remove, content_type=kind).ok()
 
     def _bind(self, one: Played, target: str) -> None:
+        """As a scheduler that ignores affinity: by the subresource, or by the older way."""
         binding = {
             "apiVersion": "v1",
             "kind": "Binding",
             "metadata": {"name": one.name},
             "target": {"kind": "Node", "name": target},
         }
-        path = f"{_RESOURCES['Pod'].format(self.spaces[one.case.realm.name])}/{one.name}/binding"
+        space = self.spaces[one.case.realm.name]
+        older = one.case.number % 2
+        path = f"/api/v1/namespaces/{space}/" + ("bindings" if older else f"pods/{one.name}/binding")
         self._cluster.request("POST", path, binding)  # refused or not: what counts is where it ends
 
     def _settle(self) -> None:
@@ -237,6 +255,12 @@ def namespaces(cluster: ControlPlane, data_class: str) -> tuple[dict[str, str], 
 
 def _name(realm: Realm) -> str:
     return realm.name
+
+
+def _accepted(reply: Reply, body: Json) -> Reply:
+    if reply.status >= 400:
+        raise BedError(f"the generator made what the API server refuses: {reply.message}\n{body}")
+    return reply
 
 
 def _is_ready(node: Json) -> bool:
