@@ -22,7 +22,7 @@ from tests.cluster.bed.guard import guarded_cluster, written
 from tests.cluster.placing.attached import CLASSES
 from tests.cluster.placing.fleet import Fleet
 from tests.cluster.placing.spots import PROFILE, REALMS
-from tests.cluster.placing.stage import STORAGE, Played, Stage, namespaces
+from tests.cluster.placing.stage import PLACEMENT, STORAGE, Played, Stage, namespaces
 from tests.cluster.placing.wishes import ROGUE, drawn
 
 pytestmark = pytest.mark.cluster
@@ -31,7 +31,6 @@ LONG = os.environ.get("BAILIWICK_LONG") == "1"
 PODS = int(os.environ.get("BAILIWICK_PODS", "10000" if LONG else "2000"))
 OF_A_ROUND = 250
 MACHINES = 32
-PLACEMENT = ("place-conflict", "place-outside-jurisdiction")
 RULES = [
     *(written("Jurisdiction", realm.name, realm.spec) for realm in REALMS),
     written("ClusterProfile", "cluster", PROFILE),
@@ -112,6 +111,7 @@ def _is_plain(one: Played) -> bool:
     """Is where it can be bound a matter of its own wishes, and not of who came first?"""
     case, affinity = one.case, one.case.spec.get("affinity", {})
     others = "topologySpreadConstraints" in case.spec or len(affinity.keys() - {"nodeAffinity"}) > 0
+    others = others or "existing pods" in json.dumps([pod["status"] for pod in one.pods])  # that keep it away
     return case.carrier == "Pod" and case.spec.get("schedulerName") != ROGUE and not case.attached and not others
 
 

@@ -11,7 +11,7 @@ from tests.cluster.bed.cluster import Json
 from tests.cluster.placing.fleet import FABRIC, GPUS, HOST, POOL, REGION, ROUND, ZONE, Fleet
 from tests.cluster.placing.spots import SPOTS, Spot
 
-DISKS = "disk.example"  # the provisioner that the test plays
+DISKS = "rancher.io/local-path"  # the provisioner that the test plays: disks of nodes
 _ELSE = "else.example"  # a driver whose claims come allocated
 _NAME, _SPACE = "@NAME@", "@SPACE@"
 _CLAIMS = "/api/v1/namespaces/@SPACE@/persistentvolumeclaims"
@@ -59,7 +59,9 @@ _US = tuple(spot for spot in SPOTS if spot.country == "US")
 _LATE, _NONE = "WaitForFirstConsumer", "kubernetes.io/no-provisioner"
 _OF_GPUS = f"device.driver == '{GPUS}'"
 CLASSES = (
-    Attached("/apis/storage.k8s.io/v1/csidrivers", {"metadata": {"name": DISKS}, "spec": {"attachRequired": False}}),
+    Attached(
+        "/apis/storage.k8s.io/v1/csidrivers", {"metadata": {"name": "disk.example"}, "spec": {"attachRequired": False}}
+    ),
     _storage("static", _NONE, _LATE),
     _storage("by-consumer", DISKS, _LATE),
     _storage("by-consumer-eu", DISKS, _LATE, _topologies(*_EU)),
@@ -80,7 +82,7 @@ CLASSES = (
 def attached(rng: Random, spec: Json, fleet: Fleet, *, shared: bool) -> tuple[Attached, ...]:
     """Draw volumes and claims for a pod, and name them in its spec. `shared`: several pods use what is named."""
     drawn = _Attaching(rng, spec, fleet)
-    if rng.random() < 0.25:
+    if rng.random() < 0.2:
         drawn.volume(ephemeral_only=shared)
     if rng.random() < 0.15 and "nodeName" not in spec:
         drawn.claim(template_only=shared)
@@ -118,13 +120,18 @@ class _Attaching:
             "capacity": {"storage": "1Gi"},
             "accessModes": ["ReadWriteOnce"],
             "storageClassName": wish["storageClassName"],
-            "csi": {"driver": DISKS, "volumeHandle": f"{_SPACE}-{_NAME}"},
         }
         if kind in ("bound", "named"):
             wish["volumeName"] = f"{_SPACE}-{_NAME}"
         if kind == "bound":
             spec["claimRef"] = {"namespace": _SPACE, "name": f"{_NAME}-data"}
-        if self.rng.random() < 0.8:
+        on_a_node = self.rng.random() < 0.8
+        spec |= (
+            {"local": {"path": "/d"}}
+            if on_a_node
+            else {"csi": {"driver": "disk.example", "volumeHandle": f"{_SPACE}-{_NAME}"}}
+        )
+        if on_a_node or self.rng.random() < 0.8:
             spec["nodeAffinity"] = {"required": {"nodeSelectorTerms": list(self._terms())}}
         labels = {ROUND: str(self.fleet.number)}
         body = {"metadata": {"name": f"{_SPACE}-{_NAME}", "labels": labels}, "spec": spec}

@@ -1,4 +1,4 @@
-"""Plays the provisioner of `disk.example`: makes the volume that a claim waits for, where its consumer was put."""
+"""Plays the provisioner of disks of nodes: makes the volume that a claim waits for, where its consumer was put."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Provisioner:
             "capacity": {"storage": "1Gi"},
             "accessModes": ["ReadWriteOnce"],
             "storageClassName": claim["spec"]["storageClassName"],
-            "csi": {"driver": DISKS, "volumeHandle": metadata["uid"]},
+            "local": {"path": "/disk"},
             "claimRef": {"apiVersion": "v1", "kind": "PersistentVolumeClaim", **reference},
         }
         key, value = (HOST, selected) if selected else (PLACE_LABEL, "fra-dc1")

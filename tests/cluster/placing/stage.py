@@ -26,6 +26,7 @@ AT_ONCE = 12  # requests
 SETTLED = 1.0  # seconds without a change, when nothing is to come
 STUCK = 4.0  # the same, when some pods were not decided on: the scheduler tries again after one and two seconds
 SETTLE = 25.0  # seconds; who is still waiting then is not bound
+PLACEMENT = ("place-conflict", "place-outside-jurisdiction")
 STORAGE = ("volume-outside-jurisdiction", "volume-outside-cluster")  # why a volume may not lie where it would
 _RESOURCES = {
     "Pod": "/api/v1/namespaces/{}/pods",
@@ -187,7 +188,9 @@ class Stage:
         if wish:
             self._cluster.request("PATCH", path, {"spec": {"nodeSelector": {PLACE_LABEL: wish}}})
         remove = [{"op": "remove", "path": "/spec/schedulingGates"}]
-        self._cluster.request("PATCH", path, remove, content_type=kind).ok()
+        reply = self._cluster.request("PATCH", path, remove, content_type=kind)
+        if not any(code in reply.message for code in PLACEMENT):  # a node that it names may have come meanwhile
+            _accepted(reply, {"pod": one.name})
 
     def _bind(self, one: Played, target: str) -> None:
         """As a scheduler that ignores affinity: by the subresource, or by the older way."""
