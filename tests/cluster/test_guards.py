@@ -7,11 +7,14 @@ refused afterwards is refused by the guards alone.
 from __future__ import annotations
 
 import json
+import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -24,7 +27,7 @@ from policies.guards.native import NAMESPACES, NODES
 from tests.cluster.bed import layout
 from tests.cluster.bed.cluster import Cluster, Json, Reply, User
 from tests.cluster.bed.control_plane import ControlPlane
-from tests.policies.guards.attempts import ATTEMPTS, KEYS, PROFILE, Attempt
+from tests.policies.guards.attempts import ATTEMPTS, KEYS, LABEL_KEYS, PROFILE, SOMEBODY, Attempt, refusing
 from webhook.apiserver import ApiServer
 from webhook.doctor import guards
 from webhook.guards import guards_of
@@ -61,8 +64,7 @@ def attempted(cluster: Cluster, one: Attempt, **query: str) -> Reply:
 
 
 def labels_of(cluster: Cluster, one: Attempt) -> dict[str, str]:
-    labels = cluster.request("GET", f"{collection(one)}/{one.name}").ok()["metadata"].get("labels", {})
-    return {key: value for key, value in labels.items() if key != NAME_LABEL}
+    return labels_at(cluster, f"{collection(one)}/{one.name}")
 
 
 def bailiwick(*arguments: str | Path) -> Result:
@@ -102,6 +104,8 @@ def guarded(control_plane: Cluster, tmp_path_factory: pytest.TempPathFactory) ->
             yield Guarded(control_plane, rules, without)
         finally:
             control_plane.kubectl("delete", "-f", str(manifest), "--ignore-not-found")
+            for name in FIRST:
+                control_plane.wait_for(f"`{name}` to be let through", partial(_passes, control_plane, BY_NAME[name]))
             for one in ATTEMPTS:
                 control_plane.request("DELETE", f"{collection(one)}/{one.name}")
 
@@ -153,6 +157,51 @@ def test_attempts(guarded: Guarded, one: Attempt) -> None:
     else:
         assert reply.status in (200, 201), reply.message
         assert labels_of(guarded.cluster, one) == one.after
+
+
+COUNT = int(os.environ.get("BAILIWICK_GUARDED_CHANGES", "150"))
+WAYS = {"Node": ("", "status"), "Namespace": ("", "status", "finalize")}
+
+
+@pytest.mark.parametrize("kind", WAYS)
+def test_random_changes(guarded: Guarded, kind: str) -> None:
+    """Random changes by random people in random ways: refused by just the guards that a plain model says."""
+    seed = int(os.environ.get("BAILIWICK_SEED", "0")) or secrets.randbelow(10**9)
+    random = Random(f"{seed}/{kind}")
+    everything = User("both", ("privacy", "platform"))
+    cluster, path = guarded.cluster, f"/api/v1/{kind.lower()}s/random-{kind.lower()}"
+    cluster.request("POST", path.rpartition("/")[0], {"metadata": {"name": path.rpartition("/")[2]}}).ok()
+    seen = {True: 0, False: 0}
+    try:
+        for turn in range(COUNT):
+            user, groups = random.choice(SOMEBODY)
+            after = {key: random.choice(["", "a", "b"]) for key in random.sample(LABEL_KEYS, random.randrange(4))}
+            before = labels_at(cluster, path)
+            change = {key: after.get(key) for key in {*before, *after}}
+            target = f"{path}/{random.choice(WAYS[kind])}".rstrip("/")
+            if target.endswith("finalize"):  # takes whole objects only
+                found = cluster.request("GET", path).ok()
+                found["metadata"]["labels"] = {NAME_LABEL: path.rpartition("/")[2], **after}
+                reply = cluster.request("PUT", target, found, as_user=User(user, groups))
+            else:
+                reply = cluster.request("PATCH", target, {"metadata": {"labels": change}}, as_user=User(user, groups))
+            wanted = refusing(before, after, kind, groups)
+            named = {one for one in ("places", "classes", "infrastructure") if f"bailiwick-{one}'" in reply.message}
+            hint = f"BAILIWICK_SEED={seed}, turn {turn}: {before} to {after} by {user}: {reply.message}"
+            assert (reply.status == 403) is bool(wanted), hint
+            assert named <= wanted, hint
+            assert labels_at(cluster, path) == (before if wanted else after), hint
+            seen[bool(wanted)] += 1
+            if wanted and random.random() < 0.3:  # so that there is something to take away
+                cluster.request("PATCH", path, {"metadata": {"labels": change}}, as_user=everything).ok()
+    finally:
+        cluster.request("DELETE", path)
+    assert min(seen.values()) > COUNT / 10
+
+
+def labels_at(cluster: Cluster, path: str) -> dict[str, str]:
+    labels = cluster.request("GET", path).ok()["metadata"].get("labels", {})
+    return {key: value for key, value in labels.items() if key != NAME_LABEL}
 
 
 def test_the_api_server_has_no_type_warnings(guarded: Guarded) -> None:

@@ -58,3 +58,29 @@ def _attempt(row: Json) -> Attempt:
 
 
 ATTEMPTS = tuple(map(_attempt, _READ["attempts"]))
+
+
+# For random changes: keys that are guarded or nearly so, people, and what comes of it, found another way than by CEL.
+LABEL_KEYS = (*KEYS.values(), "rack", "pool.node-restriction.kubernetes.io/cellar", "xbailiwick.dev/a")
+SOMEBODY: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("eve", ()),
+    ("ops", ("platform",)),
+    ("dpo", ("privacy",)),
+    ("both", ("privacy", "platform")),
+)
+_MAY = {"platform": {"places", "infrastructure"}, "privacy": {"classes"}}
+
+
+def refusing(before: Json | None, after: Json | None, kind: str, groups: tuple[str, ...]) -> set[str]:
+    """The guards that refuse this change of labels by a member of these groups."""
+    return _concerned(before or {}, after or {}, kind) - {guard for group in groups for guard in _MAY.get(group, ())}
+
+
+def _concerned(old: Json, new: Json, kind: str) -> set[str]:
+    keys = {key for key in {*old, *new} if old.get(key) != new.get(key)}
+    if kind == "Node":
+        domains = ("bailiwick.dev", "bailiwick.node-restriction.kubernetes.io", "pool.node-restriction.kubernetes.io")
+        return {"places"} if any(key.split("/")[0] in domains for key in keys) else set()
+    ours = {key for key in keys if key.split("/")[0] == "bailiwick.dev"}
+    exempting = {KEYS["INFRASTRUCTURE"]}
+    return ({"infrastructure"} if ours & exempting else set()) | ({"classes"} if ours - exempting else set())
