@@ -2,7 +2,7 @@
 
 An object outside any namespace has no class of its own: labels that its author gives it would be its author's choice.
 Where it says for whom it is (a volume by its claim, a backup by its namespaces), theirs counts; where it moves data and
-doesn't say whose, everybody's does, all together. ADR 26 argues it.
+doesn't say whose, everybody's does, all together. ADR 28 argues it.
 """
 
 from collections.abc import Iterable, Iterator
@@ -27,7 +27,7 @@ def governing(workload: JsonObject, situation: "Situation") -> list[Jurisdiction
     names: list[str] = [name for name in workload["namespaces"] if name != own]
     if not own and not names:
         names = [_ALL]
-    found = [_bound(situation.namespace_object, situation)] if own else []
+    found = [_bound(situation.namespace_object, situation)] if own and not _exempt(own, situation) else []
     found += _of_all(situation) if _ALL in names else (_of(name, situation) for name in names)
     return list({one["name"]: one for one in found if one is not None}.values())
 

@@ -214,6 +214,9 @@ class ClusterProfileSpec(Part):
 
     cluster: LabelName = required("The cluster's name; every record carries it.")
     place: PlaceCode | None = described("Where the control plane is.")
+    domain: ObjectName | None = described(
+        "The DNS domain of the cluster's services, which lead nowhere outside. `cluster.local`, when left out."
+    )
     providers: Annotated[Items[Provider], Len(0, 32), Unique("name")] = listed(
         "The clouds that the cluster has nodes in."
     )

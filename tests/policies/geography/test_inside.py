@@ -1,0 +1,175 @@
+"""Names that lead nowhere outside the cluster, destinations, and classes of volumes: where they are."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from policies.geography import Geography, Regions
+from policies.geography.hosts import host_of
+from policies.geography.inside import inside, owner_of
+from policies.geography.provisioned import place_of_class, place_of_snapshot_class
+from policies.geography.reached import place_of_destination
+
+PROFILE = {
+    "providers": [{"name": "aws", "regions": ["eu-central-1", "us-east-1"]}],
+    "hosts": [{"match": "s3://ours", "place": "aws.eu-central-1"}, {"match": "member-eu", "place": "aws.eu-central-1"}],
+    "storageClasses": [{"name": "home", "place": "aws.eu-central-1"}],
+}
+GEOGRAPHY = Geography(Regions.builtin(), PROFILE)
+OTHER_DOMAIN = Geography(Regions.builtin(), {**PROFILE, "domain": "cluster.internal"})
+
+INSIDE = [
+    "http://localhost:8000",
+    "http://127.0.0.1/x",
+    "http://[::1]:80",
+    "http://169.254.169.254/latest",
+    "redis",
+    "http://minio:9000/b",
+    "otel.agents.svc:4317",
+    "grpc://x.y.svc.cluster.local.",
+    "10-1-2-3.ns.pod.cluster.local",
+]
+ELSEWHERE = [
+    "https://otlp.example.com#@otel.agents.svc/",
+    "https://otlp.example.com?@otel.agents.svc/",
+    r"https://otlp.example.com\@otel.agents.svc/",
+    "https://otel.agents.svc@example.com/",
+    "https://otel.agents.svc.example.com",
+    "https://svc.example.com",
+    "http://0x5db8d822/",
+    "http://1572395042/",
+    "http://203.0.113.7",
+    "http://10.0.0.1",
+    "nas.local",
+    "x.svc.clusterset.local",
+    "a.svc,evil.example.com",
+    "",
+]
+
+
+@pytest.mark.parametrize("address", INSIDE)
+def test_names_of_the_cluster(address: str) -> None:
+    """The pod, its node, and what only the cluster's own DNS answers is inside."""
+    assert inside(host_of(address))
+
+
+@pytest.mark.parametrize("address", ELSEWHERE)
+def test_names_that_may_lead_elsewhere(address: str) -> None:
+    """A name that looks like one of the cluster's and isn't, and every address, may be anywhere."""
+    assert not inside(host_of(address))
+
+
+@given(st.text(), st.sampled_from("/?#\\"), st.sampled_from(["svc", "a.b.svc", "localhost", "db"]))
+def test_nothing_behind_a_host_makes_it_inside(text: str, mark: str, tail: str) -> None:
+    """Whatever follows the host of a URL changes nothing of where it leads."""
+    assert not inside(host_of(f"https://evil.example.com{mark}{text}{tail}"))
+
+
+def test_another_domain_of_clusters() -> None:
+    """The ClusterProfile's domain is the one whose names are inside."""
+    one = {"kind": "host", "bucket": "", "cluster": "", "provider": "", "region": "", "what": "data"}
+    assert place_of_destination({**one, "host": "a.b.svc.cluster.internal"}, OTHER_DOMAIN).inside
+    assert not place_of_destination({**one, "host": "a.b.svc.cluster.internal"}, GEOGRAPHY).inside
+
+
+@pytest.mark.parametrize(
+    ("host", "namespace"),
+    [
+        ("otel.monitoring", "monitoring"),
+        ("api.openai", "openai"),
+        ("minio.io", ""),
+        ("kiwi.com", ""),
+        ("a.dev", ""),
+        ("a.b.c", ""),
+        ("0x5d.monitoring", ""),
+        ("x.123", ""),
+        ("one", ""),
+    ],
+)
+def test_two_labels(host: str, namespace: str) -> None:
+    """`service.namespace` is meant only where the last label is no top-level domain."""
+    assert owner_of(host) == namespace
+
+
+def destination(**fields: str) -> dict[str, str]:
+    names = ("kind", "host", "bucket", "cluster", "provider", "region", "what")
+    return {name: fields.get(name, "") for name in names}
+
+
+@pytest.mark.parametrize(
+    ("found", "wanted"),
+    [
+        (destination(kind="region", provider="aws", region="eu-central-1"), "aws.eu-central-1"),
+        (destination(kind="region", provider="gcp", region="global"), ""),
+        (destination(kind="bucket", provider="aws", bucket="x", region="us-east-1"), "aws.us-east-1"),
+        (destination(kind="bucket", provider="aws", bucket="ours"), "aws.eu-central-1"),
+        (destination(kind="host", host="s3://ours"), "aws.eu-central-1"),
+        (destination(kind="host", host="s3://theirs"), ""),
+        (destination(kind="host", host="hf://org/m"), ""),
+        (destination(kind="host", host="made-up://org/m"), ""),
+        (destination(kind="host", host="postgresql://db/x"), "inside"),
+        (destination(kind="host", host="pvc://claim"), "inside"),
+        (destination(kind="cluster", cluster="member-eu"), "aws.eu-central-1"),
+        (destination(kind="cluster", cluster="member"), ""),
+        (destination(kind="cluster", cluster="*"), ""),
+        (destination(kind="cluster", cluster="in-cluster"), "inside"),
+        (destination(kind="open", host="*"), ""),
+        (destination(kind="vendor", provider="openai"), ""),
+        (destination(kind="volume", provider="aws", bucket="vol-1"), ""),
+        (destination(kind="nodes", provider="aws", region="eu-central-1a"), "aws.eu-central-1"),
+        (destination(kind="nodes", region="us-east-1"), "aws.us-east-1"),
+        (destination(kind="nodes", provider="gcp", region="eu-central-1"), ""),
+        (destination(kind="nodes", provider="azure", region="2"), "inside"),
+        (destination(kind="nodes"), ""),
+    ],
+    ids=str,
+)
+def test_destinations(found: dict[str, str], wanted: str) -> None:
+    """A destination has one known place, is inside, or nobody knows where it is."""
+    located = place_of_destination(found, GEOGRAPHY)
+    assert ("inside" if located.inside else located.code) == wanted
+    assert located.because
+
+
+def storage_class(provisioner: str, **fields: object) -> dict[str, object]:
+    return {"metadata": {"name": fields.pop("name", "c")}, "provisioner": provisioner, **fields}
+
+
+LATE = {"volumeBindingMode": "WaitForFirstConsumer"}
+
+
+@pytest.mark.parametrize(
+    ("found", "wanted"),
+    [
+        (storage_class("ebs.csi.aws.com", **LATE), "inside"),
+        (storage_class("kubernetes.io/aws-ebs", **LATE), "inside"),
+        (storage_class("ebs.csi.aws.com"), ""),
+        (storage_class("cloud.csi.example.com", **LATE), ""),
+        (storage_class("rancher.io/local-path"), "inside"),
+        (storage_class("anything", name="home"), "aws.eu-central-1"),
+        (storage_class("nfs.csi.k8s.io", parameters={"server": "fs-1.efs.us-east-1.amazonaws.com"}), "aws.us-east-1"),
+        (storage_class("nfs.csi.k8s.io", **LATE, parameters={"server": "nas.example.com"}), ""),
+        (storage_class("disk.csi.azure.com", **LATE, parameters={"skuName": "Standard_ragrs"}), ""),
+    ],
+    ids=str,
+)
+def test_storage_classes(found: dict[str, object], wanted: str) -> None:
+    """A class makes its volumes beside the pod, in one known place, or nobody knows where."""
+    located = place_of_class(found, GEOGRAPHY)
+    assert ("inside" if located.inside else located.code) == wanted
+
+
+@pytest.mark.parametrize(
+    ("driver", "parameters", "wanted"),
+    [
+        ("ebs.csi.aws.com", {}, "inside"),
+        ("ebs.csi.aws.com", {"snapshotRegion": "us-east-1"}, "aws.us-east-1"),
+        ("pd.csi.storage.gke.io", {}, ""),
+        ("pd.csi.storage.gke.io", {"storage-locations": "eu"}, ""),
+        ("pd.csi.storage.gke.io", {"storage-locations": "europe-west3"}, "gcp.europe-west3"),
+    ],
+)
+def test_snapshot_classes(driver: str, parameters: dict[str, str], wanted: str) -> None:
+    """Snapshots lie beside their volume, unless the driver or its parameters send them elsewhere."""
+    located = place_of_snapshot_class({"driver": driver, "parameters": parameters}, GEOGRAPHY)
+    assert ("inside" if located.inside else located.code) == wanted

@@ -1,0 +1,107 @@
+"""Whose law an object without a namespace, or for several, is under."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from policies.checking import creation
+from policies.facts.context import Situation
+from policies.gathering import parsed
+from policies.loading import engine_for, rulebook_of
+from policies.packs import builtin
+from policies.snapshot import MemorySnapshot
+from policies.workloads import extract
+
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
+EU, CH = ({"locatedIn": {"countries": [code]}} for code in ("DE", "CH"))
+PROFILE = {"cluster": "c", "providers": [{"name": "aws"}], "infrastructureNamespaces": ["velero"]}
+LABELS = {
+    "clinic": ("confidential", "eu"),
+    "bank": ("restricted", "ch"),
+    "blog": ("public", ""),
+    "lost": ("confidential", "high-seas"),
+    "unlabelled": ("", ""),
+    "velero": ("", ""),
+    "kube-system": ("", ""),
+}
+
+
+def law(**more: Any) -> Any:
+    kinds = [("Jurisdiction", "eu", EU), ("Jurisdiction", "ch", CH), ("ClusterProfile", "c", {**PROFILE, **more})]
+    rules = [
+        {"apiVersion": "bailiwick.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec}
+        for kind, name, spec in kinds
+    ]
+    return engine_for(rulebook_of(builtin(), parsed(rules).kinds), "test").law
+
+
+def namespaces(*names: str, whole: bool = True) -> MemorySnapshot:
+    def labels(name: str) -> dict[str, str]:
+        data_class, jurisdiction = LABELS[name]
+        pairs = {"bailiwick.dev/data-class": data_class, "bailiwick.dev/jurisdiction": jurisdiction}
+        return {key: value for key, value in pairs.items() if value}
+
+    found = [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels(name)}} for name in names
+    ]
+    return MemorySnapshot.of(found).completing([("", "Namespace")] if whole else [])
+
+
+def governing(found: dict[str, Any], snapshot: MemorySnapshot, **profile: Any) -> dict[str, bool]:
+    with Situation(law(**profile), creation(found, "default"), snapshot, NOW) as situation:
+        facts = situation.cluster.governing(extract(found))
+        return {str(one["name"]): bool(one["known"]) for one in facts}
+
+
+def volume(claimed_by: str = "", **labels: str) -> dict[str, Any]:
+    spec = {"claimRef": {"namespace": claimed_by, "name": "c"}} if claimed_by else {}
+    return {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "v", "labels": labels}, "spec": spec}
+
+
+def backup(*of: str, namespace: str = "velero") -> dict[str, Any]:
+    spec = {"includedNamespaces": list(of)} if of else {}
+    metadata = {"name": "b", "namespace": namespace}
+    return {"apiVersion": "velero.io/v1", "kind": "Backup", "metadata": metadata, "spec": spec}
+
+
+ALL = namespaces(*LABELS)
+
+
+@pytest.mark.parametrize(
+    ("found", "wanted"),
+    [
+        (volume("clinic"), {"eu": True}),
+        (volume("blog"), {}),
+        (volume("lost"), {"high-seas": False}),
+        (volume("clinic", **{"bailiwick.dev/data-class": "public"}), {"eu": True}),
+        (backup("clinic"), {"eu": True}),
+        (backup("clinic", "bank", "blog"), {"eu": True, "ch": True}),
+        (backup("velero"), {}),
+        (backup("clinic", namespace="bank"), {"ch": True, "eu": True}),
+        (backup(), {"eu": True, "ch": True, "high-seas": False}),
+        (backup("unlabelled"), {"": False}),
+    ],
+    ids=str,
+)
+def test_it_says_whose_it_is(found: dict[str, Any], wanted: dict[str, bool]) -> None:
+    """The namespaces that an object names count, never its own labels; where it names none, all that bind anything."""
+    assert governing(found, ALL) == wanted
+
+
+def test_a_cluster_whose_namespaces_nobody_can_list() -> None:
+    """Every jurisdiction there is counts where it isn't known which ones are used."""
+    assert governing(backup(), namespaces("clinic", "velero", whole=False)) == {"eu": True, "ch": True}
+
+
+def test_a_default_class_counts_for_namespaces_without_labels() -> None:
+    """With defaults, a namespace without labels holds data too."""
+    found = governing(
+        backup(), namespaces("unlabelled", "velero"), defaults={"dataClass": "restricted", "jurisdiction": "ch"}
+    )
+    assert found == {"ch": True}
+
+
+def test_a_namespace_that_is_yet_to_come() -> None:
+    """A volume for a namespace that doesn't exist is for whoever makes one: nobody knows under which law."""
+    assert governing(volume("to-come"), ALL) == {"": False}
