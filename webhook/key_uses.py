@@ -10,6 +10,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from audit.leaves.record import Record, event_record
 from audit.process.serving import Served
 from audit.reading import read_records
 from audit.sealed.inputs import Origin
+from audit.settings import LogStatus
 from audit.whole import present_shards
 from keymgmt.book import PAGE, UseBook, remove, taken, waiting
 from keymgmt.tallies import UNREADABLE, tallied
@@ -104,6 +106,25 @@ class Bookkeeper:
                     if str(record.fields.get("source", "")).startswith(f"{name}/"):
                         return True
         return False
+
+
+class WithBooks:
+    """An open log whose account warns of uses that could not be taken up."""
+
+    def __init__(self, log: Served, keeper: Bookkeeper) -> None:
+        self._log = log
+        self._keeper = keeper
+        self.healthy = log.healthy
+        self.made = log.made
+        self.append_batch = log.append_batch
+
+    @property
+    def origin(self) -> str:
+        return self._log.origin
+
+    def status(self) -> LogStatus:
+        told = self._log.status()
+        return replace(told, warning=told.warning or self._keeper.trouble)
 
 
 def _marked(page: Path) -> tuple[str, tuple[int, int] | None]:

@@ -30,6 +30,7 @@ from keymgmt.book import UseBook
 if TYPE_CHECKING:
     from audit.files.sharded_log import ShardedLog
     from audit.postgres.sharded_log import SharedShards
+    from webhook.key_uses import Bookkeeper
     from webhook.state import Options
 
 logger = logging.getLogger("bailiwick.webhook")
@@ -126,6 +127,7 @@ def main(descriptor: int) -> None:
     """Open the log, serve the socket until its other end is gone, close the log."""
     from audit.process.serving import serve
     from audit.process.wire import failed_message
+    from webhook.key_uses import WithBooks, kept
     from webhook.shared_log import witnessed
     from webhook.state import Options, uses_folder
 
@@ -143,14 +145,15 @@ def main(descriptor: int) -> None:
         except AuditError as error:
             channel.sendall(failed_message(error))
             return
+        keeper = _bookkeeper(log, options)
         try:
             with (
                 _attended(log, options),
-                _books(log, options, book),
+                kept(keeper, [book]),
                 following,
                 suppress(BrokenPipeError, ConnectionResetError),
             ):
-                serve(served, channel, log.tend)
+                serve(WithBooks(served, keeper), channel, log.tend)
         finally:
             log.close_now()  # and then the witnesses get its last checkpoint
 
@@ -163,16 +166,16 @@ def _attended(log: "ShardedLog | SharedShards", options: "Options") -> AbstractC
     return attended(log, options) if isinstance(log, ShardedLog) else nullcontext()
 
 
-def _books(log: "ShardedLog | SharedShards", options: "Options", own: UseBook) -> AbstractContextManager[None]:
+def _bookkeeper(log: "ShardedLog | SharedShards", options: "Options") -> "Bookkeeper":
     """Uses of keys become records: our own signatures, and what commands on the same keyring did."""
     from audit.sealed.inputs import Origin
-    from webhook.key_uses import Bookkeeper, kept
+    from webhook.key_uses import Bookkeeper
     from webhook.state import uses_folder
 
     origin = Origin(options.cluster_name, options.region, options.version)
     folders = (uses_folder(options), *map(Path, options.key_uses))
     directory = options.directory / "log" if options.log is None else None
-    return kept(Bookkeeper(log, origin, folders, directory=directory), [own])
+    return Bookkeeper(log, origin, folders, directory=directory)
 
 
 def _opened(options: "Options", uses: UseBook) -> "tuple[ShardedLog | SharedShards, AbstractContextManager[None]]":

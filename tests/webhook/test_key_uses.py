@@ -25,7 +25,7 @@ from audit.tlog import VerifierKey
 from audit.whole import whole_log
 from keymgmt.book import UseBook, waiting
 from tests.keymgmt.test_use_book import USE
-from webhook.key_uses import Bookkeeper, kept
+from webhook.key_uses import Bookkeeper, WithBooks, kept
 from webhook.log_process import LogProcess
 from webhook.state import Options, open_keyring, open_log, uses_folder
 
@@ -141,6 +141,7 @@ def test_a_log_that_takes_no_records_loses_no_use(tmp_path: Path) -> None:
         keeper = Bookkeeper(refusing, ORIGIN, [folder], directory=tmp_path / "log")  # type: ignore[arg-type]
         assert keeper.take_up() == 0
         assert "no space" in keeper.trouble
+        assert WithBooks(log, keeper).status().warning == keeper.trouble
         assert Bookkeeper(log, ORIGIN, [folder], directory=tmp_path / "log").take_up() == 2
     assert counted(tmp_path, "test") == 2
 
