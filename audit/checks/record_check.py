@@ -52,6 +52,8 @@ class RecordCheck:
         Nearly every record is just what comes next: the same writer's next number and, for a known tenant, its next.
         That is quicker seen by writing what must stand at its end than by reading what does.
         """
+        if not all(map(bytes.isascii, leaves)):
+            self._texts(first, leaves)
         tenants, head, seq = self.tenants, self._head, self.writers.get(self._by, 0)
         for index, (digest, leaf) in enumerate(zip(digests, leaves, strict=True), first):
             place = leaf.rfind(_TENANT_KEY)
@@ -72,6 +74,14 @@ class RecordCheck:
             head, seq = self._head, self.writers.get(self._by, 0)
         if seq:
             self.writers[self._by] = seq
+
+    def _texts(self, first: int, leaves: Sequence[bytes]) -> None:
+        """A leaf is UTF-8, or nobody can read it."""
+        for index, leaf in enumerate(leaves, first):
+            try:
+                leaf.decode()
+            except UnicodeDecodeError as error:
+                self.findings.problem(f"record {index}", f"is no UTF-8 from byte {error.start} on", index)
 
     def join(self, run: "RecordCheck", *, whole: bool = True) -> None:
         """Go on with the run of records that follows. Unless the log is `whole`, whoever is new may have any number."""

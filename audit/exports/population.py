@@ -6,6 +6,7 @@ Records newer than the checkpoint are left out and counted: nothing vouches for 
 log that doesn't verify says so, and then every export says it inside.
 """
 
+from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from audit.checks.verify import Report, verify_log
 from audit.errors import AuditError, LogCorrupt, MerkleError
 from audit.exports.selection import Selection, tenant_of
 from audit.files.store import Disk
-from audit.reading import LoggedRecord, bundle_leaves, checkpoint_bytes, read_records, read_tile
+from audit.reading import LoggedRecord, bundle_leaves, checkpoint_bytes, read_records, read_tile, record_of
 from audit.tlog.checkpoints import Checkpoint, verified_checkpoint
 from audit.tlog.merkle import Frontier, leaf_hash
 from audit.tlog.notes import VerifierKey, parse_note
@@ -37,6 +38,9 @@ class NoCheckpoint(AuditError):
     """This form of export is built on a checkpoint, and the log has none that can be read."""
 
     hint = "a log gets its first checkpoint about a second after its first record"
+
+
+UNREADABLE = "unreadable"  # the schema of a record that no log wrote
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,11 +159,18 @@ def _published(population: Population, begin: int) -> Iterator[LoggedRecord]:
     size = population.checkpoint.size if population.checkpoint else 0
     try:
         for index, leaf in bundle_leaves(Disk(), population.directory, begin, size):
-            fields = orjson.loads(leaf)
-            if isinstance(fields, dict):
-                yield LoggedRecord(index, leaf_hash(leaf), leaf, fields)
-    except (AuditError, OSError, orjson.JSONDecodeError):
+            yield _shown(index, leaf)
+    except (AuditError, OSError):
         return  # the report says that the log doesn't verify, and every export that it says so
+
+
+def _shown(index: int, leaf: bytes) -> LoggedRecord:
+    """A record of any bytes: what no log writes is shown as bytes, under its own hash."""
+    try:
+        return record_of(index, leaf)
+    except AuditError:
+        fields = {"schema": UNREADABLE, "bytes": b64encode(leaf).decode()}
+        return LoggedRecord(index, leaf_hash(leaf), orjson.dumps(fields), fields)
 
 
 def _claimed(directory: Path, keys: Sequence[VerifierKey] | None) -> tuple[bytes, Checkpoint | None]:

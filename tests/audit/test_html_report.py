@@ -300,6 +300,7 @@ def test_break_glass_and_controls(tmp_path: Path) -> None:
     text = " ".join(
         _text(report_of_log(directory, replace(SECTIONS, verification=verify_log(directory, [KEY])))).split()
     )
+    assert re.search(r"Waivers used Times Waiver (\d+ canary-ns-\d/canary-waiver ?)+", text)
     assert re.search(r"Break-glass Record Time What \d+ 2026-11-21 12:00 UTC names: canary-ns-2; state: opened", text)
     for control in controls():
         assert f"{control.source.short}, {control.reference}" in text
