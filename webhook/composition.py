@@ -32,7 +32,8 @@ from webhook.archiving import Archiving
 from webhook.certificates import Authority
 from webhook.ids import DecisionIds
 from webhook.judge import Call, Judge
-from webhook.labelling.assembling import Labelling, geography_of, labeller_over, parse_lease, running
+from webhook.labelling.assembling import Labelling, geography_of, labeller_over, running
+from webhook.labelling.candidate import parse_lease
 from webhook.labelling.election import Terms
 from webhook.lifecycle import GUARDED, FromThreads, Lifecycle
 from webhook.live_keys import LOOK, LiveKeys

@@ -217,6 +217,26 @@ def guards(api: ApiServer, wanted: Callable[[], Sequence[Json]]) -> Iterator[Fin
         yield Finding("guards", Health.GOOD, "places and classes are kept by native policies, as declared")
 
 
+def labeller(api: ApiServer, lease: str, now: datetime) -> Iterator[Finding]:
+    """Does somebody keep the labels of nodes? `lease` is the path of the Lease; `now` is held against its own times."""
+    hint = "run `bailiwick serve --label-nodes`, or `bailiwick nodes label --watch`"
+    try:
+        spec = api.get(lease).get("spec") or {}
+    except ClusterUnavailable as error:
+        if error.status != 404:
+            raise
+        spec = {}
+    holder = spec.get("holderIdentity") or ""
+    if not holder:
+        yield Finding("labeller", Health.WARNING, "nobody labels the nodes", hint)
+        return
+    silent = (now - datetime.fromisoformat(spec["renewTime"])).total_seconds()
+    if silent > 3 * spec["leaseDurationSeconds"]:
+        yield Finding("labeller", Health.WARNING, f"`{holder}` has not been heard of for {silent:.0f} s", hint)
+    else:
+        yield Finding("labeller", Health.GOOD, f"`{holder}` labels the nodes")
+
+
 def places(api: ApiServer, label: str) -> Iterator[Finding]:
     """Do the nodes say where they are?"""
     nodes = api.get("/api/v1/nodes", {"limit": "500"}).get("items") or ()

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ from tests.cluster.bed import layout
 from tests.cluster.bed.cluster import Json, write_kubeconfig
 from tests.cluster.bed.control_plane import ControlPlane
 from tests.cluster.bed.processes import Port
+from webhook.apiserver import ApiServer
+from webhook.doctor import labeller
 from webhook.guards import guards_of
 
 pytestmark = pytest.mark.cluster
@@ -247,6 +250,17 @@ def test_the_table_says_what_and_why(plane: ControlPlane, replicas: list[Replica
     assert "is not of its form" in rows["doubtful"]["why"]
     planned = bailiwick(plane, "label")
     assert (planned.exit_code, planned.stdout) == (0, "nothing has to change\n")
+
+
+def test_the_doctor_says_who_labels(plane: ControlPlane, replicas: list[Replica]) -> None:
+    """The holder of the lease while it is heard of; nobody where there is no lease, or a silent one."""
+    api, now = ApiServer.connect(str(plane.kubeconfig)), datetime.now(UTC)
+    (found,) = labeller(api, LEASE, now)
+    assert (found.health, found.detail) == ("good", f"`{holder(plane)}` labels the nodes")
+    (late,) = labeller(api, LEASE, now + timedelta(minutes=5))
+    assert (late.health, "has not been heard of for" in late.detail) == ("warning", True)
+    (nobody,) = labeller(api, f"{LEASE}-of-nobody", now)
+    assert (nobody.health, nobody.detail) == ("warning", "nobody labels the nodes")
 
 
 def test_a_frozen_leader_writes_nothing_when_it_wakes(

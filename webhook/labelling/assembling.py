@@ -42,14 +42,6 @@ class Labelling:
     burst: int = 50  # and at once
 
 
-def parse_lease(text: str) -> LeaseName:
-    """From `<namespace>/<name>`. Raises ValueError."""
-    namespace, slash, name = text.partition("/")
-    if not (namespace and slash and name) or "/" in name:
-        raise ValueError(f"`{text}` is no lease: write `<namespace>/<name>`")
-    return LeaseName(namespace, name)
-
-
 def labeller_over(
     api: Api,
     cluster: LiveCluster,

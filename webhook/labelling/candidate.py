@@ -39,6 +39,14 @@ class LeaseName:
         return f"{self.collection}/{self.name}"
 
 
+def parse_lease(text: str) -> LeaseName:
+    """From `<namespace>/<name>`. Raises ValueError."""
+    namespace, slash, name = text.partition("/")
+    if not (namespace and slash and name) or "/" in name:
+        raise ValueError(f"`{text}` is no lease: write `<namespace>/<name>`")
+    return LeaseName(namespace, name)
+
+
 class Candidate:
     """Keeps or wants the Lease. Call `step` often; it asks the API server once in a while."""
 

@@ -49,6 +49,8 @@ def _checks(
     from webhook.apiserver import ApiServer
     from webhook.declared import declared, profile_of
     from webhook.guards import guards_of
+    from webhook.labelling.candidate import parse_lease
+    from webhook.state import LABEL_LEASE
 
     shown = certificate or state / "tls" / "tls.crt"
     checks = [
@@ -64,6 +66,8 @@ def _checks(
         checks.append(look.Check("cluster", partial(look.cluster, api)))
         checks.append(look.Check("registration", partial(look.registration, api)))
         checks.append(look.Check("places", partial(look.places, api, PLACE_LABEL)))
+        lease = parse_lease(LABEL_LEASE).path
+        checks.append(look.Check("labeller", partial(look.labeller, api, lease, datetime.now(UTC))))
         checks.append(
             look.Check("guards", partial(look.guards, api, lambda: guards_of(profile_of(declared(rules, api)))))
         )

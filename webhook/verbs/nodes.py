@@ -93,7 +93,8 @@ def label(
 
     Without --once and --watch it writes nothing, and exits with 1 when something has to change.
     """
-    from webhook.labelling.assembling import Labelling, parse_lease
+    from webhook.labelling.assembling import Labelling
+    from webhook.labelling.candidate import parse_lease
     from webhook.labelling.election import Terms
 
     if once and watch:
