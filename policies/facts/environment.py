@@ -69,11 +69,13 @@ def _refusals(jurisdiction: JurisdictionFact, places: PlaceSet) -> list[str]:
 
 
 def _transfers(jurisdiction: JurisdictionFact, places: PlaceSet, what: str) -> bool:
-    """Is every place of a finite set reached by a transfer that is in force today?"""
+    """Is every place of a finite set inside or reached by a transfer that is in force today, and one by a transfer?"""
     rule = jurisdiction.rule
-    if rule is None or places.cofinite or not places.codes:
+    if rule is None or places.cofinite:
         return False
-    return all(rule.transfer(rule.geography.by_code(code), what, jurisdiction.on) for code in places.codes)
+    found = [rule.geography.by_code(code) for code in places.codes]
+    outside = [place for place in found if not rule.admits_place(place)]
+    return bool(outside) and all(rule.transfer(place, what, jurisdiction.on) for place in outside)
 
 
 def _place(regions: Regions | None) -> Function:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 import pytest
@@ -129,7 +130,8 @@ spec:
   sites:
   - {name: boston, country: US}
   - {name: zurich, country: CH}
-  actorGroups: [{group: support, place: boston}, {group: tracing, place: zurich}]
+  - {name: munich, country: DE}
+  actorGroups: [{group: support, place: boston}, {group: tracing, place: zurich}, {group: home, place: munich}]
 """
 MEDDLING = {
     "apiVersion": "bailiwick.dev/v1alpha1",
@@ -152,13 +154,18 @@ LABELS = {"bailiwick.dev/data-class": "confidential", "bailiwick.dev/jurisdictio
 NAMESPACE = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "clinic", "labels": LABELS}}
 
 
+@cache
+def built_in() -> RuleEngine:
+    return engine()
+
+
 def engine(*more: dict[str, Any]) -> RuleEngine:
     law = [parse(found) for found in yaml.safe_load_all(LAW)]
     return engine_for(rulebook_of(builtin(), law, [parse(found) for found in more]), "test")
 
 
-def shell(group: str) -> Request:
-    user = {"username": "u", "groups": [group]}
+def shell(*groups: str) -> Request:
+    user = {"username": "u", "groups": [*groups]}
     found = {"apiVersion": "v1", "kind": "PodExecOptions", "command": ["sh"]}
     review = {"namespace": "clinic", "name": "p", "operation": "CONNECT", "userInfo": user, "object": found}
     review |= {"resource": {"group": "", "version": "v1", "resource": "pods"}, "subResource": "exec"}
@@ -166,17 +173,28 @@ def shell(group: str) -> Request:
     return replace(made, namespace="clinic", name="p", object=found, user=user, review=review)
 
 
-def decide(group: str, at: datetime = NOW, phase: Phase = Phase.FAIL, *more: dict[str, Any]) -> Decision:
-    decision = engine(*more).decide(shell(group), phase, MemorySnapshot.of([NAMESPACE]), at)
+def decide(*groups: str, at: datetime = NOW, phase: Phase = Phase.FAIL, more: tuple[Any, ...] = ()) -> Decision:
+    decision = (engine(*more) if more else built_in()).decide(shell(*groups), phase, MemorySnapshot.of([NAMESPACE]), at)
     assert isinstance(decision, Decision)
     return decision
 
 
 def test_a_transfer_of_access_lets_people_in_until_it_ends() -> None:
     """On its last day it does, on the next it doesn't; and a transfer of something else never did."""
-    assert decide("support", datetime(2026, 11, 30, 23, 59, tzinfo=UTC)).allowed
-    assert not decide("support", datetime(2026, 12, 1, tzinfo=UTC)).allowed
+    assert decide("support", at=datetime(2026, 11, 30, 23, 59, tzinfo=UTC)).allowed
+    assert not decide("support", at=datetime(2026, 12, 1, tzinfo=UTC)).allowed
     assert not decide("tracing").allowed
+
+
+PEOPLE = {"support": "US", "tracing": "CH", "home": "DE", "nobody": ""}  # group: the country that it acts from
+
+
+@given(st.sets(st.sampled_from(sorted(PEOPLE)), min_size=1), st.sampled_from([NOW, datetime(2026, 12, 1, tzinfo=UTC)]))
+def test_who_gets_in_is_who_is_inside_or_comes_by_a_transfer(groups: set[str], at: datetime) -> None:
+    """Against a model that knows the countries: each is in the EU, or there is a transfer of access on that day."""
+    countries = {PEOPLE[group] for group in groups} - {""}
+    lawful = {"DE"} | ({"US"} if at == NOW else set())
+    assert decide(*sorted(groups), at=at).allowed is (bool(countries) and countries <= lawful)
 
 
 def test_the_summary_says_where_somebody_acts_from_and_not_who() -> None:
@@ -188,5 +206,5 @@ def test_the_summary_says_where_somebody_acts_from_and_not_who() -> None:
 
 def test_what_is_connected_to_is_never_changed() -> None:
     """A policy that would put another command into somebody's shell is not asked behind the mutating door."""
-    decision = decide("support", NOW, Phase.MUTATE, MEDDLING)
+    decision = decide("support", phase=Phase.MUTATE, more=(MEDDLING,))
     assert (decision.allowed, decision.patch, decision.policies) == (True, (), ())
