@@ -91,9 +91,9 @@ class SegmentWriter:
     def write(self, first: int, count: int, body: bytes) -> None:
         """Write a batch; it is durable after `sync`. After an OSError the next batch goes to the same place."""
         assert self._descriptor is not None
-        write_all(self._files, self._descriptor, body, self._offset + BATCH_HEADER_SIZE)
-        write_all(self._files, self._descriptor, batch_head(first, count, body), self._offset)
-        self._pending = BATCH_HEADER_SIZE + len(body)
+        data = batch_head(first, count, body) + body  # in one write: who reads meanwhile sees all of it, or nothing
+        write_all(self._files, self._descriptor, data, self._offset)
+        self._pending = len(data)
 
     def sync(self) -> None:
         """Make the batch durable. Raises SyncFailed, after which this writer must not be used any more."""
