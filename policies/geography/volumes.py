@@ -2,7 +2,8 @@
 
 A claim that is bound, or that names its volume, ties the pod to the node affinity of that volume. One still to be bound
 may get any free volume of its class, wherever that is, before one is provisioned in the class's `allowedTopologies`:
-both count. The default class is nobody's promise, and neither is a claim without a class.
+both count. These are kept by the scheduler only where the class waits for the first consumer; otherwise they are the
+provisioner's word. The default class is nobody's promise, and neither is a claim without a class.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -86,7 +87,7 @@ class _Claims:
     def _of_class(self, storage: str, claim: str) -> PlaceSet:
         if storage not in self._provisioned:
             found = self._known.get(Ref("storage.k8s.io", "StorageClass", "", storage))
-            self._provisioned[storage] = topologies_places(at(found, "allowedTopologies"))
+            self._provisioned[storage] = class_places(found)
         provisioned = self._provisioned[storage]
         if provisioned == ANYWHERE:
             return ANYWHERE
@@ -125,6 +126,12 @@ def _class_of(found: Json) -> str:
     """The storage class of a claim or a volume; empty for none and for the default one."""
     old = at(found, "metadata", "annotations", _OLD_CLASS)
     return old if isinstance(old, str) else text_at(found, "spec", "storageClassName")
+
+
+def class_places(storage_class: Json) -> PlaceSet:
+    """From where a volume that is still to be made can be asked for."""
+    late = at(storage_class, "volumeBindingMode") == "WaitForFirstConsumer"
+    return topologies_places(at(storage_class, "allowedTopologies")) if late else ANYWHERE
 
 
 def topologies_places(terms: Json) -> PlaceSet:

@@ -186,3 +186,44 @@ def test_an_empty_term_stays_empty(kind: str) -> None:
     made, decision = admitted(deepcopy(found))
     assert made == found
     assert [reason.code for reason in decision.reasons] == ["place-conflict"]
+
+
+MANY = 1_000
+SCATTERED = [
+    {"matchExpressions": [{"key": f"k{at}", "operator": "In", "values": [f"v{value}" for value in range(10)]}]}
+    for at in range(MANY)
+]
+LARGE: Object = {
+    "containers": [{"name": "c", "image": "c"}],
+    "affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": SCATTERED}}},
+    "volumes": [{"name": f"v{at}", "persistentVolumeClaim": {"claimName": f"v{at}"}} for at in range(MANY)],
+    "resourceClaims": [{"name": f"r{at}", "resourceClaimName": f"r{at}"} for at in range(MANY)],
+    "tolerations": [{"key": f"k{at}", "operator": "Exists"} for at in range(MANY)],
+}
+
+
+@pytest.mark.parametrize("kind", ["Pod", *JUDGED, *PLANNED])
+def test_a_thousand_of_everything(kind: str) -> None:
+    """A thousand terms, volumes and claims: each term is corrected, and the answer is that of a small pod."""
+    found = {"Pod": _pod, **JUDGED, **PLANNED}[kind](deepcopy(LARGE))
+    made, decision = admitted(found)
+    assert decision.allowed, decision.reasons
+    if kind not in JUDGED:
+        affinity = _template_spec(made)["affinity"]["nodeAffinity"]
+        terms = affinity["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
+        assert [len(term["matchExpressions"]) for term in terms] == [2] * MANY
+    assert admitted(deepcopy(made)) == (made, decision)
+
+
+def test_a_thousand_terms_that_contradict() -> None:
+    """The refusal of a thousand terms that all lie outside is one that a person can read."""
+    place = "bailiwick.node-restriction.kubernetes.io/place"
+    outside = [
+        {"matchExpressions": [{"key": place, "operator": "In", "values": [f"nowhere-{at}"]}]} for at in range(MANY)
+    ]
+    required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": outside}}
+    _, decision = admitted(_pod({"containers": [], "affinity": {"nodeAffinity": required}}))
+    (reason,) = decision.reasons
+    assert reason.code == "place-conflict"
+    assert "and 984 more" in reason.message
+    assert len(reason.message) < 1_500

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from types import TracebackType
 
-from policies.geography import PLACE_LABEL
 from tests.cluster.bed.cluster import Cluster, Json
 from tests.cluster.placing.attached import DISKS
 from tests.cluster.placing.fleet import HOST, ROUND
@@ -64,8 +63,11 @@ class Provisioner:
             "local": {"path": "/disk"},
             "claimRef": {"apiVersion": "v1", "kind": "PersistentVolumeClaim", **reference},
         }
-        key, value = (HOST, selected) if selected else (PLACE_LABEL, "fra-dc1")
-        expression = {"key": key, "operator": "In", "values": [value]}
-        spec["nodeAffinity"] = {"required": {"nodeSelectorTerms": [{"matchExpressions": [expression]}]}}
+        if selected:
+            expression = {"key": HOST, "operator": "In", "values": [selected]}
+            spec["nodeAffinity"] = {"required": {"nodeSelectorTerms": [{"matchExpressions": [expression]}]}}
+        else:  # made at once, within reach of everybody, whatever the class asks for
+            spec.pop("local")
+            spec["hostPath"] = {"path": "/disk"}
         name = f"pvc-{metadata['uid']}"
         return {"metadata": {"name": name, "labels": {ROUND: self._number}}, "spec": spec}

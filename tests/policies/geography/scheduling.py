@@ -54,7 +54,9 @@ def holds(expression: Object, labels: dict[str, str]) -> bool:
 
 
 def provisions(storage_class: Object, node: Object) -> bool:
-    """May a volume of this class be made for a pod on this node?"""
+    """May a volume of this class be made for a pod on this node? Made at once, it may be reached from anywhere."""
+    if storage_class.get("volumeBindingMode") != "WaitForFirstConsumer":
+        return True
     terms = storage_class.get("allowedTopologies") or []
     labels = node["metadata"].get("labels", {})
     return not terms or any(

@@ -39,6 +39,7 @@ from tests.policies.geography.drawn import (
 )
 from tests.policies.geography.scheduling import attaches, matches, patched, provisions, selects
 
+LATE = "WaitForFirstConsumer"
 LONG = os.environ.get("BAILIWICK_LONG") == "1"
 CASES = settings(
     max_examples=100_000 if LONG else 3_000,
@@ -148,7 +149,7 @@ TOPOLOGIES = st.lists(
 def test_selectors_of_volumes_and_classes(terms: list[Object], topologies: list[Object]) -> None:
     """Where a volume's or a class's own selector lets a node through, the node's label is in its set."""
     for each in FLEET:
-        if provisions({"allowedTopologies": topologies}, each):
+        if provisions({"allowedTopologies": topologies, "volumeBindingMode": LATE}, each):
             assert label(each) in topologies_places(topologies)
         if selects(terms, each):
             assert label(each) in terms_places(terms)
@@ -180,6 +181,7 @@ CLAIMS = st.builds(
     st.sampled_from([None, None, "pv0", "pv1"]),
     ANNOTATED,
 )
+MODES = st.sampled_from([{}, {"volumeBindingMode": "Immediate"}, *[{"volumeBindingMode": LATE}] * 4])
 DEVICES = st.sampled_from(["unheard-of", "allocated"])
 ALLOCATED = {  # to one node, until the last pod that uses it ends
     "status": {
@@ -196,12 +198,21 @@ ALLOCATED = {  # to one node, until the last pod that uses it ends
 
 @settings(CASES, max_examples=100_000 if LONG else 1_000)
 @given(
-    PODS, st.lists(PERSISTENT, max_size=3), TOPOLOGIES, CLAIMS, CLAIMS, st.none() | EVERYWHERE, DEVICES, st.booleans()
+    PODS,
+    st.lists(PERSISTENT, max_size=3),
+    TOPOLOGIES,
+    MODES,
+    CLAIMS,
+    CLAIMS,
+    st.none() | EVERYWHERE,
+    DEVICES,
+    st.booleans(),
 )
 def test_volumes_runtimes_and_devices_narrow_no_more_than_the_scheduler_does(
     pod: Object,
     persistent: list[Object],
     topologies: list[Object],
+    mode: Object,
     claim: Object,
     ephemeral: Object,
     place: str | None,
@@ -218,7 +229,7 @@ def test_volumes_runtimes_and_devices_narrow_no_more_than_the_scheduler_does(
             {"name": "none", "emptyDir": {}},
         ],
     }
-    storage_class = _object("storage.k8s.io/v1", "StorageClass", "fast", {"allowedTopologies": topologies})
+    storage_class = _object("storage.k8s.io/v1", "StorageClass", "fast", {"allowedTopologies": topologies} | mode)
     volumes = [_object("v1", "PersistentVolume", f"pv{index}", one) for index, one in enumerate(persistent)]
     claims = [
         _object("v1", "PersistentVolumeClaim", "weights", claim, "team"),

@@ -185,7 +185,10 @@ CLASS = (
     "storage.k8s.io/v1",
     "StorageClass",
     "fast",
-    {"allowedTopologies": [{"matchLabelExpressions": [{"key": PLACE_LABEL, "values": [FRA, AWS]}]}, {}]},
+    {
+        "allowedTopologies": [{"matchLabelExpressions": [{"key": PLACE_LABEL, "values": [FRA, AWS]}]}, {}],
+        "volumeBindingMode": "WaitForFirstConsumer",
+    },
 )
 
 
@@ -231,6 +234,12 @@ def free_volume(name: str = "pv-2", storage: str = "fast", **spec: Any) -> tuple
 def test_a_free_volume_of_the_class_is_taken_before_one_is_made(volume: Any, places: list[str]) -> None:
     """`allowedTopologies` say where volumes are made; one that is there already may lie anywhere."""
     assert ask(pod(volumes=VOLUMES), cluster(UNBOUND, CLASS, volume)).places == PlaceSet.of(places)
+
+
+def test_what_is_made_at_once_is_made_where_the_provisioner_likes() -> None:
+    """Only a class that waits for its first consumer has its `allowedTopologies` kept by the scheduler."""
+    at_once = (*CLASS[:3], {**CLASS[3], "volumeBindingMode": "Immediate"})
+    assert ask(pod(volumes=VOLUMES), cluster(UNBOUND, at_once)).places == ANYWHERE
 
 
 def test_which_volumes_there_are_has_to_be_known() -> None:
