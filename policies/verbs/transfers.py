@@ -122,12 +122,21 @@ def _relying(relying: "Relying") -> dict[str, Any]:
 
 
 def _lines(relying: "Relying") -> list[int]:
+    from policies.checking import asked
     from policies.positions import line_of
 
-    return [line_of(relying.document, path) for path in relying.paths]
+    _, document, _ = asked(relying.document, "")
+    return [line_of(document, path) for path in relying.paths]
 
 
 def _named(document: "Document") -> tuple[str, str]:
+    from policies.checking import asked
+    from policies.verbs.rendering import resource
+
+    request, _, reviewed = asked(document, "")
+    if reviewed:
+        named = f"{request.namespace}/{request.name}" if request.namespace else request.name
+        return named, f"{request.operation} {resource(request)}"
     found = document.value
     metadata = found["metadata"] if isinstance(found.get("metadata"), dict) else {}
     name = str(metadata.get("name") or metadata.get("generateName") or "")

@@ -91,3 +91,14 @@ def test_a_broken_review_is_unreadable(tmp_path: Path) -> None:
     assert shown.exit_code == 2
     assert "`request.object` is null on CONNECT" in shown.stdout
     assert "give the whole AdmissionReview" in shown.stdout
+
+
+def test_access_by_a_transfer_is_listed_as_such() -> None:
+    """`bailiwick transfers` shows what was asked, and finds it when the transfer has ended."""
+    folder = Path(__file__).parents[2] / "examples" / "access"
+    given = ["--rules", str(folder / "rules.yaml"), "--cluster", str(folder / "cluster.yaml")]
+    words = ["transfers", str(folder / "from-zurich.yaml"), *given]
+    shown = CliRunner().invoke(command, words, catch_exceptions=False)
+    assert (shown.exit_code, "relied on   CONNECT pods/exec clinic/chat-0" in shown.stdout) == (0, True)
+    later = CliRunner().invoke(command, [*words, "--on", "2029-01-01"], catch_exceptions=False)
+    assert (later.exit_code, "FINDING     CONNECT pods/exec" in later.stdout) == (1, True)
