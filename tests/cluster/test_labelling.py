@@ -24,12 +24,16 @@ from click.testing import CliRunner, Result
 
 from bailiwick import command
 from tests.cluster.bed import layout
-from tests.cluster.bed.cluster import Json, write_kubeconfig
+from tests.cluster.bed.cluster import Json, User, write_kubeconfig
 from tests.cluster.bed.control_plane import ControlPlane
 from tests.cluster.bed.processes import Port
 from webhook.apiserver import ApiServer
 from webhook.doctor import labeller
 from webhook.guards import guards_of
+from webhook.labelling.assembling import Labelling
+from webhook.labelling.candidate import LeaseName
+from webhook.labelling.election import Terms
+from webhook.labelling.watching import NotOurTurn, label_once
 
 pytestmark = pytest.mark.cluster
 
@@ -40,7 +44,7 @@ PLACE = "bailiwick.node-restriction.kubernetes.io/place"
 REGION, ZONE = "topology.kubernetes.io/region", "topology.kubernetes.io/zone"
 PROFILE = "/apis/bailiwick.dev/v1alpha1/clusterprofiles/bed"
 LEASE = "/apis/coordination.k8s.io/v1/namespaces/bailiwick-system/leases/bailiwick-labeller"
-SECONDS = 6.0  # the lease's length
+SECONDS = 5.0  # the lease's length
 AWS = [{"name": "aws", "regions": ["eu-central-1", "us-east-1"]}]
 AddNode = Callable[..., Json]
 
@@ -250,6 +254,18 @@ def test_the_table_says_what_and_why(plane: ControlPlane, replicas: list[Replica
     assert "is not of its form" in rows["doubtful"]["why"]
     planned = bailiwick(plane, "label")
     assert (planned.exit_code, planned.stdout) == (0, "nothing has to change\n")
+
+
+@pytest.mark.parametrize(
+    ("user", "says"), [(layout.ADMIN, "holds the lease"), (layout.TENANT, "can't be had: GET .*403")]
+)
+def test_nobody_labels_beside_the_leader(plane: ControlPlane, replicas: list[Replica], user: User, says: str) -> None:
+    """`--once` while somebody leads, or without the right to the lease: refused, and nothing is written."""
+    before = holder(plane)
+    api = ApiServer.connect(str(plane.files.kubeconfig(user)), retries=False)
+    with pytest.raises(NotOurTurn, match=says):
+        label_once(api, (), Labelling(LeaseName("bailiwick-system", "bailiwick-labeller"), Terms(1.0)))
+    assert holder(plane) == before != ""
 
 
 def test_the_doctor_says_who_labels(plane: ControlPlane, replicas: list[Replica]) -> None:

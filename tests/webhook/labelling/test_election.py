@@ -99,7 +99,7 @@ ACTIONS = st.one_of(
 )
 
 
-@settings(max_examples=int(os.environ.get("BAILIWICK_ELECTIONS", "150")))
+@settings(max_examples=int(os.environ.get("BAILIWICK_ELECTIONS", "100")))
 @given(st.lists(ACTIONS, max_size=60))
 def test_one_writes_and_in_the_end_all_is_right(actions: list[Json]) -> None:
     """Cut off, slow, paused, with lost answers and clocks that differ: never two leaders, and no write of one who was
