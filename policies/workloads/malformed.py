@@ -16,38 +16,42 @@ from policies.workloads.text import loaded
 Malformed = dict[str, Any]  # path, expected, found
 
 FACTS = ("images", "models", "devices", "destinations", "keys", "identities", "placement")
+_OWN = (*FACTS, "containers")
 _PLAIN = ("images", "models", "keys")
 OBJECT, LIST, TEXT = "an object", "a list", "text"
 
-_SPEC: dict[str, str] = {
-    **dict.fromkeys(("containers", "initContainers", "ephemeralContainers", "volumes", "resourceClaims"), LIST),
-    **dict.fromkeys(("tolerations", "topologySpreadConstraints", "imagePullSecrets", "hostAliases"), LIST),
-    **dict.fromkeys(("nodeSelector", "affinity", "dnsConfig", "resources"), OBJECT),
-    **dict.fromkeys(("nodeName", "schedulerName", "runtimeClassName", "serviceAccountName", "serviceAccount"), TEXT),
+_KINDS: dict[str, type] = {OBJECT: dict, LIST: list, TEXT: str}
+_Fields = dict[str, type]
+
+_SPEC: _Fields = {
+    **dict.fromkeys(("containers", "initContainers", "ephemeralContainers", "volumes", "resourceClaims"), list),
+    **dict.fromkeys(("tolerations", "topologySpreadConstraints", "imagePullSecrets", "hostAliases"), list),
+    **dict.fromkeys(("nodeSelector", "affinity", "dnsConfig", "resources"), dict),
+    **dict.fromkeys(("nodeName", "schedulerName", "runtimeClassName", "serviceAccountName", "serviceAccount"), str),
 }
-_CONTAINER = {
-    **dict.fromkeys(("command", "args", "env", "envFrom", "volumeMounts", "volumeDevices", "ports"), LIST),
-    **dict.fromkeys(("resources", "securityContext", "lifecycle"), OBJECT),
-    "image": TEXT,
+_CONTAINER: _Fields = {
+    **dict.fromkeys(("command", "args", "env", "envFrom", "volumeMounts", "volumeDevices", "ports"), list),
+    **dict.fromkeys(("resources", "securityContext", "lifecycle"), dict),
+    "image": str,
 }
-_RESOURCES = {"limits": OBJECT, "requests": OBJECT, "claims": LIST}
-_VOLUME = {**dict.fromkeys(("image", "csi", "nfs", "hostPath", "persistentVolumeClaim", "projected"), OBJECT)}
+_RESOURCES: _Fields = {"limits": dict, "requests": dict, "claims": list}
+_VOLUME: _Fields = dict.fromkeys(("image", "csi", "nfs", "hostPath", "persistentVolumeClaim", "projected"), dict)
 _CONTAINERS = ("containers", "initContainers", "ephemeralContainers")
 
 
 def misfits_of_entry(subject: JsonObject, entry: Entry, prefix: str = "") -> Iterator[Malformed]:
     """Where the kind's own fields aren't what the catalogue reads them as."""
-    for paths in (entry.templates, entry.containers):
-        yield from (_misfit(*one) for one in paths.misfits(subject, prefix))
-        for path, value, _, _ in paths.find(subject, prefix):
-            yield from _unless(path, value, OBJECT)
+    yield from (_misfit(*one) for one in entry.templates.misfits(subject, prefix, OBJECT))
+    if entry.row.keys().isdisjoint(_OWN):
+        return
+    yield from (_misfit(*one) for one in entry.containers.misfits(subject, prefix, OBJECT))
     yield from _images(subject, entry, prefix)
     for fact in FACTS:
         if entry.row.get(fact):
-            paths_of = entry.paths(fact)
-            yield from (_misfit(*one) for one in paths_of.misfits(subject, prefix))
+            paths = entry.paths(fact)
+            yield from (_misfit(*one) for one in paths.misfits(subject, prefix))
             if fact != "placement":
-                yield from _leaves(paths_of.find(subject, prefix), fact in _PLAIN)
+                yield from _leaves(paths.find(subject, prefix), fact in _PLAIN)
 
 
 def _images(subject: JsonObject, entry: Entry, prefix: str) -> Iterator[Malformed]:
@@ -56,61 +60,61 @@ def _images(subject: JsonObject, entry: Entry, prefix: str) -> Iterator[Malforme
     composed = [path for path, _, _, _ in entry.paths("images").find(subject, prefix)] if held else []
     for path, image in held:
         at = f"{path}.image"
-        if not (isinstance(image, dict) and any(one == at or one.startswith(f"{at}.") for one in composed)):
-            yield from _unless(at, image, TEXT)
+        composes = isinstance(image, dict) and any(one == at or one.startswith(f"{at}.") for one in composed)
+        if not composes and image not in (None, "", [], {}):
+            yield _misfit(at, TEXT, image)
 
 
 def _has_image(container: Json) -> bool:
     return isinstance(container, dict) and not isinstance(container.get("image", ""), str)
 
 
-def misfits_of_spec(spec: Json, where: str) -> Iterator[Malformed]:
+def misfits_of_spec(spec: Json, where: str) -> list[Malformed]:
     """Where a pod spec isn't one. `where` is its path, with its dot where it isn't empty."""
+    found: list[Malformed] = []
     if not isinstance(spec, dict):
-        return
-    yield from _fields(spec, _SPEC, where)
+        return found
+    _fields(spec, _SPEC, where, found)
     for field in _CONTAINERS:
         for index, container in enumerate(listed(spec.get(field))):
-            yield from _container(container, f"{where}{field}[{index}]")
+            if isinstance(container, dict):
+                _container(container, f"{where}{field}[{index}].", found)
+            else:
+                _add(f"{where}{field}[{index}]", container, OBJECT, found)
     for index, volume in enumerate(listed(spec.get("volumes"))):
         if isinstance(volume, dict):
-            yield from _fields(volume, _VOLUME, f"{where}volumes[{index}].")
+            if not volume.keys().isdisjoint(_VOLUME):
+                _fields(volume, _VOLUME, f"{where}volumes[{index}].", found)
         else:
-            yield from _unless(f"{where}volumes[{index}]", volume, OBJECT)
+            _add(f"{where}volumes[{index}]", volume, OBJECT, found)
+    return found
 
 
-def _container(container: Json, path: str) -> Iterator[Malformed]:
-    if not isinstance(container, dict):
-        yield from _unless(path, container, OBJECT)
-        return
-    yield from _fields(container, _CONTAINER, f"{path}.")
-    resources = container.get("resources")
-    if isinstance(resources, dict):
-        yield from _fields(resources, _RESOURCES, f"{path}.resources.")
+def _container(container: JsonObject, where: str, found: list[Malformed]) -> None:
+    _fields(container, _CONTAINER, where, found)
+    if isinstance(resources := container.get("resources"), dict):
+        _fields(resources, _RESOURCES, f"{where}resources.", found)
     for field in ("command", "args"):
         for index, word in enumerate(listed(container.get(field))):
             if not isinstance(word, str):
-                yield from _unless(f"{path}.{field}[{index}]", word, TEXT)
+                _add(f"{where}{field}[{index}]", word, TEXT, found)
     for index, variable in enumerate(listed(container.get("env"))):
         if not isinstance(variable, dict):
-            yield from _unless(f"{path}.env[{index}]", variable, OBJECT)
+            _add(f"{where}env[{index}]", variable, OBJECT, found)
         elif not isinstance(variable.get("value", ""), str):
-            yield from _unless(f"{path}.env[{index}].value", variable["value"], TEXT)
+            _add(f"{where}env[{index}].value", variable["value"], TEXT, found)
 
 
-def _fields(holder: JsonObject, expected: dict[str, str], where: str) -> Iterator[Malformed]:
+def _fields(holder: JsonObject, expected: _Fields, where: str, found: list[Malformed]) -> None:
     for name, value in holder.items():
-        wanted = expected.get(name)
-        if wanted is not None:
-            yield from _unless(f"{where}{name}", value, wanted)
+        kind = expected.get(name)
+        if kind is not None and not isinstance(value, kind):
+            _add(f"{where}{name}", value, next(text for text, one in _KINDS.items() if one is kind), found)
 
 
-def _unless(path: str, value: Json, wanted: str) -> Iterator[Malformed]:
-    if not (isinstance(value, _TYPES[wanted]) or value in (None, "", [], {})):
-        yield _misfit(path, wanted, value)
-
-
-_TYPES: dict[str, type] = {OBJECT: dict, LIST: list, TEXT: str}
+def _add(path: str, value: Json, wanted: str, found: list[Malformed]) -> None:
+    if value not in (None, "", [], {}):
+        found.append(_misfit(path, wanted, value))
 
 
 def _leaves(found: Any, plain: bool) -> Iterator[Malformed]:

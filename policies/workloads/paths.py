@@ -92,10 +92,13 @@ class Paths(Generic[Tag]):
         _walk(self._root, value, prefix, "", found)
         return found
 
-    def misfits(self, value: Json, prefix: str = "") -> list[tuple[str, str, Json]]:
-        """Where the paths go on but the value doesn't: where, what would have to be there, what is there."""
+    def misfits(self, value: Json, prefix: str = "", ends: str = "") -> list[tuple[str, str, Json]]:
+        """Where the paths go on but the value doesn't: where, what would have to be there, what is there.
+
+        `ends` is `an object` where every path ends in one.
+        """
         found: list[tuple[str, str, Json]] = []
-        _misfits(self._root, value, prefix, found)
+        _misfits(self._root, value, prefix, ends, found)
         return found
 
     def __bool__(self) -> bool:
@@ -139,20 +142,22 @@ def _walk(node: _Node[Tag], value: Json, path: str, key: str, found: list[Found[
                 _walk(node.each, inner, f"{path}[{index}]", key, found)
 
 
-def _misfits(node: _Node[Tag], value: Json, path: str, found: list[tuple[str, str, Json]]) -> None:
+def _misfits(node: _Node[Tag], value: Json, path: str, ends: str, found: list[tuple[str, str, Json]]) -> None:
     """Depth is bounded by the longest path. Empty values end a path without hiding anything."""
     inside = bool(node.members or node.every)
     if isinstance(value, dict) and inside:
         for name, written, child in node.members:
             if value.get(name) is not None:
-                _misfits(child, value[name], path + written if path else written.lstrip("."), found)
+                _misfits(child, value[name], path + written if path else written.lstrip("."), ends, found)
         for name, inner in value.items() if node.every is not None else ():
             if node.every is not None and inner is not None and isinstance(name, str):
-                _misfits(node.every, inner, member(path, name), found)
+                _misfits(node.every, inner, member(path, name), ends, found)
     elif isinstance(value, list) and node.each is not None:
         for index, inner in enumerate(value):
             if inner is not None:
-                _misfits(node.each, inner, f"{path}[{index}]", found)
+                _misfits(node.each, inner, f"{path}[{index}]", ends, found)
     elif (inside or node.each is not None) and not node.tags and value not in (None, "", [], {}):
         wanted = " or ".join(["an object"] * inside + ["a list"] * (node.each is not None))
         found.append((path, wanted, value))
+    elif ends and node.tags and not isinstance(value, dict) and value not in (None, "", [], {}):
+        found.append((path, ends, value))

@@ -67,11 +67,22 @@ def _telling() -> frozenset[str]:
 def _is_plain(command: list[Word]) -> bool:
     """Whether nothing in a command runs text: the usual case, decided quickly."""
     telling = _telling()
-    for text, _ in command:
+    for index, (text, _) in enumerate(command):
+        if text[:1] == "-":
+            if text[:8] == "--config":
+                return False
+            continue
         name = program(text) if "/" in text else text
-        if name in telling or text[:8] == "--config" or INTERPRETER.fullmatch(name):
+        if name in telling or (INTERPRETER.fullmatch(name) and not _runs_module(command, index)):
             return False
     return True
+
+
+def _runs_module(command: list[Word], at: int) -> bool:
+    """`python -m module`, with no code behind it."""
+    if at + 2 >= len(command) or command[at + 1][0] != "-m":
+        return False
+    return not any(text[:1] == "-" and CODE_FLAG.fullmatch(text) for text, _ in command[at + 3 :])
 
 
 def _inner(

@@ -1,0 +1,144 @@
+"""What an object costs from its JSON to where it could run: extraction and placement together, and a whole decision in
+clusters of 50 and of 5,000 nodes. Every figure beside a baseline of the same rounds."""
+
+import sys
+import time
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from datetime import UTC, datetime
+from itertools import count
+from typing import Any
+
+import orjson
+from bench_places import CODES, GEOGRAPHY, RULE
+from bench_workloads import deployment, llm_service
+
+from policies.checking import creation
+from policies.engine import RuleEngine
+from policies.gathering import engine_of, parsed
+from policies.geography import conflict, constrain, possible
+from policies.ports import Needs, Phase
+from policies.snapshot import MemorySnapshot
+from policies.workloads import extract
+
+# What the built-in packs name.
+NAMED = ("images", "models", "devices", "destinations", "keys", "volumes", "malformed")
+ROUNDS, SLICE = 60, 0.004  # rounds in which everything has its turn, and seconds of processor time of a turn
+AIMS = {"a Pod": 120, "a Deployment": 120, "an LLMInferenceService": 350}  # microseconds
+GROWTH = 1.2  # what 5,000 nodes may cost more than 50
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
+LAW: list[dict[str, Any]] = [
+    {"kind": "Jurisdiction", "metadata": {"name": "eu"}, "spec": {"locatedIn": {"sets": ["EU"]}}},
+    {
+        "kind": "ClusterProfile",
+        "metadata": {"name": "cluster"},
+        "spec": {"cluster": "bench", "providers": [{"name": "aws", "regions": ["eu-central-1", "us-east-1"]}]},
+    },
+]
+
+
+def pod() -> dict[str, Any]:
+    """The Deployment's pod as its ReplicaSet makes it."""
+    template = deployment()["spec"]["template"]
+    return {"apiVersion": "v1", "kind": "Pod", **template, "metadata": {**template["metadata"], "namespace": "chat"}}
+
+
+def service() -> dict[str, Any]:
+    """An LLMInferenceService of 10 KB: leaders, workers and prefill, two containers each, and LoRA adapters."""
+    made = llm_service()
+    made["spec"]["worker"] = deepcopy(made["spec"]["template"])
+    return made
+
+
+def extracted_and_placed(subject: dict[str, Any], snapshot: MemorySnapshot) -> Callable[[], object]:
+    """All facts that the packs name, and for each pod: its conflict, its correction, where it could run."""
+
+    def judge() -> None:
+        workload = extract(subject)
+        for name in NAMED:
+            workload[name]
+        for one in workload["pods"]:
+            conflict(one, CODES)
+            constrain(one, CODES)
+            possible(one, snapshot, GEOGRAPHY, "chat").under(RULE)
+
+    return judge
+
+
+def cluster(nodes: int) -> MemorySnapshot:
+    """A classified namespace, and nodes as a cloud makes them."""
+    labels = {"bailiwick.dev/data-class": "confidential", "bailiwick.dev/jurisdiction": "eu"}
+    held: list[dict[str, Any]] = [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "chat", "labels": labels}},
+        {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "pv"}, "spec": {}},
+        {
+            "apiVersion": "v1",
+            "kind": "PersistentVolumeClaim",
+            "metadata": {"name": "models", "namespace": "chat"},
+            "spec": {"volumeName": "pv"},
+        },
+    ]
+    for index in range(nodes):
+        region = ("eu-central-1", "us-east-1")[index % 2]
+        zones = {"topology.kubernetes.io/region": region, "topology.kubernetes.io/zone": f"{region}a"}
+        spec = {"providerID": f"aws:///{region}a/i-{index:017x}"}
+        metadata = {"name": f"n{index}", "labels": zones}
+        held.append({"apiVersion": "v1", "kind": "Node", "metadata": metadata, "spec": spec})
+    return MemorySnapshot.of(held)
+
+
+def decided(engine: RuleEngine, subject: dict[str, Any], snapshot: MemorySnapshot) -> Callable[[], object]:
+    """A decision that nobody has asked for before: the object's name is another one each time."""
+    names = count()
+
+    def decide() -> None:
+        fresh = {**subject, "metadata": {**subject["metadata"], "name": f"o{next(names)}", "namespace": "chat"}}
+        found = engine.decide(creation(fresh, "chat"), Phase.MUTATE, snapshot, NOW)
+        assert not isinstance(found, Needs)
+
+    return decide
+
+
+def interleaved(calls: Mapping[str, Callable[[], object]]) -> dict[str, float]:
+    """Microseconds of each call: of rounds in which all have their turn, the best."""
+    best = dict.fromkeys(calls, float("inf"))
+    for call in calls.values():
+        call()
+    for _ in range(ROUNDS):
+        for name, call in calls.items():
+            done, start = 0, time.process_time()
+            while (spent := time.process_time() - start) < SLICE:
+                call()
+                done += 1
+            best[name] = min(best[name], spent / done)
+    return {name: spent * 1e6 for name, spent in best.items()}
+
+
+def main() -> int:
+    typical, small, large = deployment(), cluster(50), cluster(5_000)
+    subjects = {"a Pod": pod(), "a Deployment": typical, "an LLMInferenceService": service()}
+    engine = engine_of((parsed({"apiVersion": "bailiwick.dev/v1alpha1", **one} for one in LAW),), "bench")
+    calls: dict[str, Callable[[], object]] = {"baseline": lambda: orjson.loads(orjson.dumps(typical))}
+    calls |= {name: extracted_and_placed(one, small) for name, one in subjects.items()}
+    calls |= {f"{name}, 5,000 nodes": extracted_and_placed(one, large) for name, one in subjects.items()}
+    calls |= {f"decided: {name}, 50 nodes": decided(engine, one, small) for name, one in subjects.items()}
+    calls |= {f"decided: {name}, 5,000 nodes": decided(engine, one, large) for name, one in subjects.items()}
+    spent = interleaved(calls)
+    missed = 0
+    for name, value in spent.items():
+        told = ""
+        if name in AIMS:
+            told = f"  {len(orjson.dumps(subjects[name]))} bytes; aim {AIMS[name]} us: " + (
+                "met" if value <= AIMS[name] else "MISSED"
+            )
+        elif name.endswith(", 5,000 nodes"):
+            before = spent.get(name.removesuffix(", 5,000 nodes")) or spent[name.replace("5,000", "50")]
+            late = value > GROWTH * before
+            missed += late
+            told = f"  {value / before:.2f} x that of 50; at most {GROWTH}{' MISSED' if late else ''}"
+        print(f"{name:<48} {value:>8.1f} us {value / spent['baseline']:>7.1f} x{told}", flush=True)
+    return int(missed > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
