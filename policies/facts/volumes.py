@@ -66,7 +66,7 @@ def _claim(name: str, held: JsonObject, situation: "Situation", geography: Geogr
     if found is None:
         storage_class = fetch(situation.snapshot, Ref(_STORAGE, "StorageClass", "", name))
         if storage_class is None:
-            return Located(None, f"there is no storage class `{name}`")
+            return Located(None, f"class `{name}` makes no volumes: only one that is there can be bound", inside=True)
         found = place_of_class(storage_class, geography)
     node = at(held, "metadata", "annotations", _SELECTED)
     if not found.inside or not isinstance(node, str) or not node:
