@@ -46,6 +46,7 @@ from keymgmt.transfer import GrantRefused, TransferDesk, TransferGrant
 from keymgmt.transit.keyring import TransitKeyring
 from keymgmt.unlock import KeyFile
 from keymgmt.uses import KeyUse, UseUnrecorded
+from tests.keymgmt.canaries import Canaries
 from tests.keymgmt.hardware.conftest import SoftHsm
 from tests.keymgmt.regions import World
 
@@ -285,6 +286,61 @@ def _broken_key(envelope: bytes) -> bytes:
     """With another wrapped data key of the same length."""
     start = envelope.index(parse_envelope(envelope).wrapped) + 40
     return envelope[:start] + bytes([envelope[start] ^ 1]) + envelope[start + 1 :]
+
+
+def test_no_failure_shows_a_secret(
+    kind: Kind, tmp_path: Path, canaries: Canaries, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever fails: no plaintext, PIN or credential in errors, their frames, reprs, logs, records or ledgers."""
+    caplog.set_level("DEBUG")
+    canaries.names |= {b"987654": "pin", b"a-secret-id": "secret id"}
+    plaintext = canaries.draw("plaintext", 40)
+    envelope = kind.ours.sealer().seal(plaintext, kind.bound()).to_bytes()
+    kind.book.told = []
+    part, ledger = public(kind, kind.theirs, tmp_path), tmp_path / "ledger"
+    target = next(key.key_id for key in _known(kind.theirs) if key.purpose == SEALS)
+    lineage, until = to_base64url(_known(kind.ours)[0].lineage), NOW + timedelta(hours=1)
+    grant = TransferGrant(kind.bound(), lineage, kind.elsewhere(), target, "moved", "Art. 20", 9, NOW, until)
+    desk = TransferDesk(kind.ours, POLICY, FileLedger(ledger))
+    cast = votes(grant.action())
+    changed = envelope[:-1] + bytes([envelope[-1] ^ 1])
+    attempts: list[Callable[[], object]] = [
+        lambda: kind.ours.opener().open(changed, kind.bound()),
+        lambda: kind.ours.opener().open(_broken_key(envelope), kind.bound()),
+        lambda: kind.ours.opener().open(envelope, kind.bound("other")),
+        lambda: kind.theirs.opener().open(envelope, kind.bound()),
+        lambda: kind.ours.signer(SEALS, "n"),
+        lambda: desk.transfer(changed, kind.bound(), grant, cast, part, NOW),
+        lambda: desk.transfer(envelope, kind.bound(), grant, cast[:1], part, NOW),
+        lambda: Rewrapper(kind.ours, kind.bound()).rewrapped(_other_key(envelope)),
+        lambda: _with_closed_book(kind, lambda: kind.ours.opener().open(envelope, kind.bound())),
+    ]
+    for attempt in attempts:
+        with pytest.raises(KeyManagementError) as failure:
+            attempt()
+        assert canaries.seen_with(failure.value) == []
+        assert "\n" not in str(failure.value)
+    for wrong in (replace(kind.bound(), purpose="none"), kind.elsewhere()):
+        with pytest.raises(KeyManagementError) as failure:  # its caller's frames hold what was to be sealed
+            kind.ours.sealer().seal(plaintext, wrong)
+        assert canaries.seen_in(str(failure.value)) == []
+    written = [repr(kind.ours), repr(kind.ours.opener()), repr(kind.book.told), caplog.text, str(_known(kind.ours))]
+    assert [canaries.seen_in(text) for text in written] == [[]] * len(written)
+    assert canaries.seen_in(ledger.read_bytes() + kind.ours.public_document()) == []
+
+
+def _other_key(envelope: bytes) -> bytes:
+    """Naming a key that nobody has."""
+    parsed = parse_envelope(envelope)
+    return envelope.replace(parsed.key_id, bytes(len(parsed.key_id)))
+
+
+def _with_closed_book(kind: Kind, call: Callable[[], object]) -> object:
+    kind.book.closed = True
+    try:
+        return call()
+    finally:
+        kind.book.closed = False
 
 
 def test_rotated_rewrapped_and_withdrawn(kind: Kind) -> None:

@@ -1,0 +1,273 @@
+"""Each check of the sessions with key services and modules, of approvals and of keyrings is needed.
+
+A copy of the package without one of them fails a test. Two are tried always, all with `BAILIWICK_TEST_LONG=1`.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.keymgmt.test_proof_mutations import LONG, ROOT, Mutation, run
+
+LINE, RING, LOGIN, FILE, HARD = (
+    "test_transit_connection.py",
+    "test_transit_keyring.py",
+    "test_transit_login.py",
+    "test_file_keyring.py",
+    "hardware",
+)
+MUTATIONS = {
+    "the server's region is not looked at": Mutation(
+        "transit/tls.py", "if regions != [site.urn]:", "if False:", f"{LINE}::test_wrong_servers", always=True
+    ),
+    "one of several regions is enough": Mutation(
+        "transit/tls.py", "if regions != [site.urn]:", "if site.urn not in regions:", f"{LINE}::test_wrong_servers"
+    ),
+    "keys are not pinned": Mutation(
+        "transit/tls.py",
+        "if site.pins and spki_pin(certificate) not in site.pins:",
+        "if False:",
+        f"{LINE}::test_wrong_servers",
+    ),
+    "servers are not looked at before the first byte": Mutation(
+        "transit/tls.py",
+        "check_server(site, self.sock.getpeercert(binary_form=True))",
+        "pass",
+        f"{LINE}::test_wrong_servers",
+    ),
+    "older TLS": Mutation(
+        "transit/tls.py",
+        "context.minimum_version = ssl.TLSVersion.TLSv1_3",
+        "context.minimum_version = ssl.TLSVersion.TLSv1_2",
+        f"{LINE}::test_wrong_servers",
+    ),
+    "public authorities too": Mutation(
+        "transit/tls.py",
+        "context.load_verify_locations(cadata=site.ca.read_text())",
+        "context.load_verify_locations(cadata=site.ca.read_text()); context.load_default_certs()",
+        f"{LINE}::test_public_auth",
+    ),
+    "any address": Mutation(
+        "transit/tls.py",
+        'if not (request.url or "").startswith(self._site.url + "/"):',
+        "if False:",
+        f"{LINE}::test_the_transport_knows",
+    ),
+    "a redirect counts as an answer": Mutation(
+        "transit/connection.py",
+        "    if 300 <= status < 400:\n        return Redirected(f",
+        "    if False:\n        return Redirected(f",
+        f"{LINE}::test_redirects_are_not",
+    ),
+    "answers without end": Mutation(
+        "transit/connection.py",
+        "            if len(body) > self.site.largest:\n",
+        "            if False:\n",
+        f"{LINE}::test_answers_are_bounded",
+    ),
+    "encodings that were not asked for": Mutation(
+        "transit/connection.py",
+        'if "Content-Encoding" in response.headers:',
+        "if False:",
+        f"{LINE}::test_misbehaviour",
+    ),
+    "slow bytes": Mutation(
+        "transit/connection.py", "            with watch.running():\n", "            if True:\n", f"{LINE}::test_a_kept"
+    ),
+    "the cluster is not pinned": Mutation(
+        "transit/keyring.py",
+        "if not health.cluster_id or (site.cluster_id and health.cluster_id != site.cluster_id):",
+        "if not health.cluster_id:",
+        f"{RING}::test_another_cluster",
+    ),
+    "another cluster while running": Mutation(
+        "transit/keyring.py",
+        "            if lineage != self._lineage:\n",
+        "            if False:\n",
+        f"{RING}::test_another",
+    ),
+    "replication is not looked at": Mutation(
+        "transit/keyring.py", "if modes and not site.local_mount:", "if False:", f"{RING}::test_the_state"
+    ),
+    "a sealed server is used": Mutation(
+        "transit/keyring.py", "    if health.sealed:\n", "    if False:\n", f"{RING}::test_the_state"
+    ),
+    "another version's signature": Mutation(
+        "transit/keyring.py",
+        "if found is None or int(found[1]) != key.version:",
+        "if found is None:",
+        f"{RING}::test_bad_sig",
+    ),
+    "signatures are not verified": Mutation(
+        "transit/keyring.py",
+        "            Ed25519PublicKey.from_public_bytes(key.public).verify(signature, message)\n",
+        "",
+        f"{RING}::test_bad_sig",
+    ),
+    "a data key of any size": Mutation(
+        "transit/keyring.py",
+        "            if len(data_key) != DATA_KEY_SIZE:\n",
+        "            if False:\n",
+        f"{RING}::test_opening_fails",
+    ),
+    "withdrawn versions are asked for": Mutation(
+        "transit/keyring.py",
+        "        if Use.OPEN not in MAY[key.state]:\n",
+        "        if False:\n",
+        f"{RING}::test_with",
+    ),
+    "keys that could leave": Mutation(
+        "transit/facts.py", "    if broken:\n", "    if False:\n", f"{RING}::test_keys_that"
+    ),
+    "restored servers": Mutation(
+        "transit/facts.py",
+        "if (same is not None and same.key_id != key.key_id) or key.version > latest.get(key.purpose, 0):",
+        "if False:",
+        f"{RING}::test_a_restored",
+    ),
+    "any type of key": Mutation(
+        "transit/facts.py", "    if key.type not in ALGORITHMS:\n", "    if False:\n", f"{RING}::test_keys_of"
+    ),
+    "one approver twice": Mutation(
+        "approvals.py",
+        'or ("duplicate vote" if vote.approver in counted else None)',
+        "",
+        "test_approvals.py",
+    ),
+    "too few approvers": Mutation("approvals.py", "if len(counted) < self.needed:", "if False:", "test_approvals.py"),
+    "votes for another action": Mutation(
+        "approvals.py",
+        "Ed25519PublicKey.from_public_bytes(key).verify(vote.signature, signed)",
+        "pass",
+        "test_approvals.py",
+    ),
+    "votes without end": Mutation(
+        "approvals.py", "if vote.expires - vote.issued > self.longest:", "if False:", "test_approvals.py"
+    ),
+    "expired votes": Mutation("approvals.py", "if now >= vote.expires:", "if False:", "test_approvals.py"),
+    "votes of different requests": Mutation(
+        "approvals.py", "if len({vote.nonce for vote in votes}) > 1:", "if False:", "test_approvals.py"
+    ),
+    "approvals count again": Mutation(
+        "changes.py", "if to_base64url(quorum.nonce) in document.spent:", "if False:", FILE
+    ),
+    "a keyring without its MAC": Mutation(
+        "keyring.py", "        if not locksmith.is_authentic(document):\n", "        if False:\n", FILE
+    ),
+    "a keyring that went back": Mutation(
+        "keyring.py", "        if not extends(document, self.head):\n", "        if False:\n", FILE
+    ),
+    "a keyring that went back over a restart": Mutation(
+        "keyring.py", "if seen is not None and not extends(document, seen):", "if False:", FILE
+    ),
+    "key ids beside other keys": Mutation(
+        "written.py", "if key.key_id != written.key_id:", "if False:", "test_public_keyring.py"
+    ),
+    "unpinned keys": Mutation(
+        "public.py",
+        "if found is not None and self._pins and key.key_id not in self._pins:",
+        "if False:",
+        "test_public_keyring.py",
+    ),
+    "an older public part": Mutation(
+        "public.py",
+        "        if document.generation < known.generation:\n",
+        "        if False:\n",
+        "test_public_keyring.py",
+    ),
+    "a module's keys that could leave": Mutation(
+        "hardware/keyring.py", "if broken := key.attributes.broken:", "if broken := ():", f"{HARD}::test_unfit"
+    ),
+    "a module's register that went back": Mutation(
+        "hardware/keyring.py",
+        "if self._head is not None and (register is None or not extends(register, self._head)):",
+        "if False:",
+        f"{HARD}::test_a_register",
+    ),
+    "a module's newest key is just gone": Mutation(
+        "hardware/keyring.py", "if key is not None or not may_go:", "if False:", f"{HARD}::test_rotation_and"
+    ),
+    "a module's revoked keys open": Mutation(
+        "hardware/keyring.py",
+        '        with self._used("decrypt", key):\n            _allow_opening(key)\n',
+        '        with self._used("decrypt", key):\n',
+        f"{HARD}::test_rotated_rew",
+        always=True,
+    ),
+    "no device is hardware": Mutation(
+        "hardware/keyring.py",
+        '"hardware" if self._token.about().hardware_slot else "software"',
+        '"hardware"',
+        f"{HARD}::test_seal",
+    ),
+    "statements of modules are not held to their token": Mutation(
+        "attestation.py",
+        "    if to_base64url(lineage) != statement.lineage:\n",
+        "    if False:\n",
+        f"{HARD}::test_g2_a_module",
+    ),
+    "statements of modules whose keys could leave": Mutation(
+        "attestation.py",
+        "or not all(module.keys[key_id].stayed for key_id in used)",
+        "",
+        f"{HARD}::test_g2_a_module",
+    ),
+    "hardware is what calls itself so": Mutation(
+        "attestation.py",
+        "if statement.assurance != place or (server and statement.module):",
+        "if False:",
+        f"{HARD}::test_g2_a_module",
+    ),
+    "a refused PIN is tried again": Mutation(
+        "hardware/token.py",
+        "if not pin or hashlib.sha256(pin.reveal()).digest() == self._refused:",
+        "if not pin:",
+        f"{HARD}::test_a_refused",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A copy of what the tests need."""
+    copy = tmp_path_factory.mktemp("mutations")
+    for name in ("keymgmt", "audit", "policies/version.py", "tests/keymgmt", "tests/cluster", "tests/vectors"):
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, copy / name)
+    for name in ("pyproject.toml", "bailiwick.py"):
+        shutil.copy(ROOT / name, copy / name)
+    yield copy
+
+
+@pytest.mark.parametrize("name", MUTATIONS)
+def test_without_the_check_a_test_fails(tree: Path, name: str) -> None:
+    """It fails because of an assertion, in the copy without the check, and only there."""
+    mutation = MUTATIONS[name]
+    if not mutation.always and not LONG:
+        pytest.skip("takes seconds; set BAILIWICK_TEST_LONG=1")
+    path = tree / "keymgmt" / mutation.file
+    whole = path.read_text()
+    assert whole.count(mutation.before) == 1, "the check is written otherwise now"
+    path.write_text(whole.replace(mutation.before, mutation.after))
+    try:
+        done = run(tree, mutation.tests)
+    finally:
+        path.write_text(whole)
+    assert done.returncode == 1, done.stdout[-2000:]
+    assert "failed" in done.stdout
+
+
+@pytest.mark.skipif(not LONG, reason="takes seconds; set BAILIWICK_TEST_LONG=1")
+def test_with_all_checks_they_hold(tree: Path) -> None:
+    """The unchanged copy passes: what fails above fails for want of the check."""
+    for selected in sorted({mutation.tests for mutation in MUTATIONS.values()}):
+        done = run(tree, selected)
+        assert done.returncode == 0, done.stdout[-2000:]
