@@ -20,7 +20,7 @@ from policies.positions import line_of
 from policies.snapshot import Snapshot
 from policies.workloads import Workload, extract, is_workload, kind_of
 
-FACTS = ("images", "models", "devices", "destinations", "keys", "identities")
+FACTS = ("images", "models", "devices", "destinations", "volumes", "keys", "identities")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,7 @@ class Bound:
     jurisdiction: str = ""
     class_defined: bool = True  # otherwise the strictest is assumed
     jurisdiction_defined: bool = True
+    governing: tuple[str, ...] = ()  # jurisdictions that bind it by whose data it moves, not by its own namespace
     exempt: bool = False  # an infrastructure namespace: nothing in it is judged
     unknown: str = ""
 
@@ -72,7 +73,7 @@ def explain(
     request, document, _ = asked(document, namespace)
     workload = extract(document.value)
     with Situation(engine.law, request, snapshot, now) as situation:
-        bound = _bound(situation)
+        bound = _bound(situation, workload)
         rule = situation.jurisdiction.rule if not bound.unknown else None
         around = Surroundings(engine, snapshot, engine.law.geography, rule, request.namespace, now)
         return Explanation(
@@ -105,7 +106,7 @@ def _recognised(value: Json, workload: Workload) -> str:
     return "by its shape" if is_workload(value) else "not known"
 
 
-def _bound(situation: Situation) -> Bound:
+def _bound(situation: Situation, workload: Workload) -> Bound:
     try:
         data_class, jurisdiction = situation.data_class, situation.jurisdiction
     except EvaluationError as missing:
@@ -116,8 +117,18 @@ def _bound(situation: Situation) -> Bound:
         jurisdiction=str(jurisdiction["name"]),
         class_defined=bool(data_class["known"]),
         jurisdiction_defined=bool(jurisdiction["known"]),
+        governing=_governing(situation, workload),
         exempt=situation.request.namespace in situation.law.exempt,
     )
+
+
+def _governing(situation: Situation, workload: Workload) -> tuple[str, ...]:
+    if situation.request.namespace and not workload["namespaces"]:
+        return ()
+    try:
+        return tuple(str(one["name"]) or "unknown" for one in situation.cluster.governing(workload))
+    except EvaluationError as missing:
+        return (str(missing),)
 
 
 def _found(workload: Workload, document: Document, situation: Situation) -> Iterator[Found]:
@@ -128,9 +139,10 @@ def _found(workload: Workload, document: Document, situation: Situation) -> Iter
 
 
 def _where(fact: str, one: Mapping[str, Json], situation: Situation) -> str:
-    if fact == "destinations":
+    if fact in ("destinations", "volumes"):
+        look = situation.cluster.destination if fact == "destinations" else situation.cluster.volume
         try:
-            place = situation.cluster.destination(dict(one))
+            place = look(dict(one))
         except EvaluationError as missing:
             return str(missing)
         if place["inside"]:

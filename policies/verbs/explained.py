@@ -20,6 +20,7 @@ _DETAIL: Mapping[str, Callable[[Values], str]] = {
     ),
     "devices": lambda one: f"{one['count']} x {one['resource'] or one['claim'] or one['mechanism']}: {one['level']}",
     "destinations": lambda one: f"{one['what'] or one['kind']} to {_target(one)}",
+    "volumes": lambda one: one["kind"] + (f" of class {one['storageClass']}" if one["storageClass"] else ""),
     "keys": lambda one: f"{one['reference']} ({one['purpose']})",
     "placement": lambda one: " ".join(
         filter(None, (one["key"] or one["kind"], one["operator"], ", ".join(one["values"])))
@@ -88,9 +89,15 @@ def _bound(bound: Bound) -> Iterator[str]:
     if bound.unknown:
         yield f"  class         {bound.unknown}: name the file that holds it with --cluster"
         return
+    if bound.governing and not bound.data_class:
+        yield "  class         none of its own: it lies in no namespace"
+        yield f"  under         {', '.join(bound.governing)}: whose data it holds, moves or could hold"
+        return
     asks = ", ".join(filter(None, (words(bound.requires.get(key)) for key, words in _CLASS.items())))
     assumed = "" if bound.class_defined else " (not defined: the strictest is assumed)"
     yield f"  class         {bound.data_class or 'none'}{assumed}{': ' + asks if asks else ''}"
+    if bound.governing:
+        yield f"  under         {', '.join(bound.governing)}: whose data it holds, moves or could hold"
     undefined = " (not defined: nothing is inside)" if bound.jurisdiction and not bound.jurisdiction_defined else ""
     yield f"  jurisdiction  {bound.jurisdiction or 'none'}{undefined}"
 
@@ -185,6 +192,7 @@ def _entry(one: Explanation) -> dict[str, Any]:
         "dataClass": one.bound.data_class,
         "requires": dict(one.bound.requires),
         "jurisdiction": one.bound.jurisdiction,
+        "governing": list(one.bound.governing),
         "exempt": one.bound.exempt,
         "unknown": one.bound.unknown,
         **_asked(one),

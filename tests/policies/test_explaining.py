@@ -262,3 +262,21 @@ def test_a_broken_object_is_explained_too(data: st.DataObject) -> None:
     parent = resolve(broken, [str(part) for part in path[:-1]])
     parent[path[-1]] = data.draw(JUNK)
     holds(explained(Document(document.source, document.line, broken, path=document.path, lines=document.lines)))
+
+
+def test_what_lies_in_no_namespace_shows_whose_law_it_is_under() -> None:
+    """A volume has the jurisdiction of its claim's namespace, not one of its own, and says where it lies."""
+    text = """\
+apiVersion: v1
+kind: PersistentVolume
+metadata: {name: v}
+spec:
+  claimRef: {namespace: clinic, name: c}
+  nfs: {server: fs-1.efs.us-east-1.amazonaws.com, path: /}
+"""
+    (document,) = (one for one in read_documents(text, "v.yaml") if isinstance(one, Document))
+    shown = explain(document, quickstart().engine, quickstart().snapshot, NOW)
+    assert shown.bound.governing == ("eu",)
+    (volume,) = (found for found in shown.found if found.fact == "volumes")
+    assert (volume.line, volume.where) == (1, "aws.us-east-1")
+    assert "under         eu" in render([shown], [], "table")
