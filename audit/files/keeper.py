@@ -15,11 +15,11 @@ from audit.errors import HeadMoved, LogBusy, LogCorrupt, LogFull, LogUnavailable
 from audit.files.publisher import Publisher
 from audit.files.store import FileSystem
 from audit.leaves.counters import Pair
+from audit.rounds import Lag, Rounds
 from audit.tlog.tiles import TILE_WIDTH
 
 logger = logging.getLogger("bailiwick.audit")
 
-CATCH_UP_SECONDS = 0.2  # between two publications at most this often, however many records come
 AT_ONCE = 64 * TILE_WIDTH  # records of one publication; more are published in several
 
 
@@ -73,10 +73,8 @@ class Keeper:
         self._log = log
         self._waiting: list[Pair] = []
         self._guard = threading.Lock()
-        self._wake = threading.Event()
-        self._stopping = threading.Event()
-        self._unsigned_since: float | None = None
-        self._thread = threading.Thread(target=self._run, name="audit-keeper", daemon=True)
+        self._lag = Lag()
+        self._rounds = Rounds(rhythm, self._round, self._work)
 
     @property
     def published(self) -> int:
@@ -90,8 +88,7 @@ class Keeper:
 
     def unsigned_seconds(self) -> float:
         """Age of the oldest record that no signed checkpoint covers; 0 when all are covered."""
-        since = self._unsigned_since
-        return time.monotonic() - since if since is not None else 0.0
+        return self._lag.seconds()
 
     def resume(self, tail: Sequence[Pair], durable: int) -> None:
         """Take up what is durable; `tail` begins at the publisher's boundary. Raises LogRefused."""
@@ -99,34 +96,30 @@ class Keeper:
         done = self.publisher.size % TILE_WIDTH
         self._waiting = list(tail[done:])
         if self._waiting or self.publisher.signed_size < self.publisher.size:
-            self._unsigned_since = time.monotonic()
+            self._lag.grow()
 
     def start(self) -> None:
         """Begin to work."""
-        self._thread.start()
+        self._rounds.start()
 
     def stop(self) -> None:
         """Publish and sign what there is, then end. For the log, once nothing is appended any more."""
-        self._stopping.set()
-        self._wake.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        self._rounds.stop()
 
     def take(self, pairs: Sequence[Pair]) -> None:
         """Durable records to be published; for the writer's thread, never blocks for long."""
         with self._guard:
             self._waiting += pairs
             waiting = len(self._waiting)
-        if self._unsigned_since is None:
-            self._unsigned_since = time.monotonic()
+        self._lag.grow()
         if waiting >= self._rhythm.unpublished:
             self.refuses = LogBusy(f"{waiting} records wait to be published: {self.trouble or 'the disk is slow'}")
         if waiting >= self._rhythm.publish_leaves:
-            self._wake.set()
+            self._rounds.wake()
 
     def hurry(self) -> None:
         """Publish and sign now rather than in the next round."""
-        self._wake.set()
+        self._rounds.wake()
 
     def check_space(self) -> None:
         """Warn early, and refuse appends while free space is below the reserve. Also forgets a backlog that is gone."""
@@ -154,18 +147,10 @@ class Keeper:
         else:
             self.warning = warning
 
-    def _run(self) -> None:
-        beat_at = time.monotonic() + self._rhythm.heartbeat_seconds
-        while not self._stopping.is_set():
-            self._wake.wait(self._rhythm.publish_seconds)
-            self._wake.clear()
-            begun = time.monotonic()
-            self._work()
-            if self._rhythm.heartbeat_seconds and begun >= beat_at:
-                beat_at = begun + self._rhythm.heartbeat_seconds
-                self._log.beat(self.unsigned_seconds())
-            self._stopping.wait(min(CATCH_UP_SECONDS, self._rhythm.publish_seconds))
+    def _round(self, beat: bool) -> None:
         self._work()
+        if beat:
+            self._log.beat(self.unsigned_seconds())
 
     def _work(self) -> None:
         """One round. What fails for now is `trouble`, and is tried again in the next."""
@@ -173,7 +158,7 @@ class Keeper:
             self.check_space()
             self._publish()
             self._sign()
-            if not self._stopping.is_set():
+            if not self._rounds.is_ending:
                 self._prepare()
         except (LogCorrupt, HeadMoved) as error:
             self._log.poison(error)
@@ -197,4 +182,4 @@ class Keeper:
         self.publisher.sign()
         with self._guard:
             behind = bool(self._waiting) or self.publisher.signed_size < self.publisher.size
-            self._unsigned_since = begun if behind else None
+            self._lag.settle(begun if behind else None)

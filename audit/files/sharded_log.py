@@ -46,11 +46,11 @@ from audit.leaves.drafts import Seal, made
 from audit.leaves.record import Draft, Record, Unsealed, event_record
 from audit.ports import Envelope, Position, Signer
 from audit.reading import read_checkpoint, read_records
+from audit.rounds import signed_once
 from audit.sealed.erasing import finish_erasing
 from audit.settings import LogSettings, LogStatus, Writer
 
 logger = logging.getLogger("bailiwick.audit")
-FIRST_CHECKPOINT = 2.0  # seconds
 SIGNED_WITHIN = 30.0  # seconds that a pruning waits for its record's checkpoint
 
 
@@ -240,7 +240,7 @@ class ShardedLog:
         try:
             self._say_holds(log, shard)
             if said:
-                _signed_once(log)
+                signed_once(log)
             first = next(iter(read_records(shard.directory, 0, 1, self._files)))
         except BaseException:
             log.close_now()
@@ -325,11 +325,3 @@ class ShardedLog:
             with suppress(OSError):
                 self._files.close(self._lock)
             self._lock = None
-
-
-def _signed_once(log: FileLog) -> None:
-    """Wait a little for a new shard's first checkpoint: without one, who verifies just now would find it unsigned."""
-    log.publish_soon()
-    until = time.monotonic() + FIRST_CHECKPOINT
-    while log.status().signed == 0 and not log.status().trouble and time.monotonic() < until:
-        time.sleep(0.005)

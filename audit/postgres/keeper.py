@@ -4,7 +4,6 @@ Guarantees that its failures touch no acknowledged record: what can't be publish
 database that holds another history than was seen stops the replica.
 """
 
-import threading
 import time
 from typing import Any, Protocol
 
@@ -15,9 +14,9 @@ from audit.postgres.address import Address, cut_off, let_go
 from audit.postgres.publisher import SharedPublisher
 from audit.postgres.safety import check_server
 from audit.postgres.sureness import Sureness
+from audit.rounds import Lag, Rounds
 from audit.settings import LogSettings
 
-CATCH_UP_SECONDS = 0.2  # between two publications at least, however many records come
 LOOK_SECONDS = 1.0
 FROZEN_SECONDS = 30.0  # of silence, after which a publisher loses its office; it speaks every second
 LAST_SECONDS = 3.0  # for somebody to sign our last records
@@ -46,11 +45,9 @@ class SharedKeeper:
         self._settings = settings
         self._session: Connection[tuple[Any, ...]] | None = None
         self._leads = False
-        self._unsigned_since: float | None = None
         self._since: float | None = None  # when the round under way began
-        self._wake = threading.Event()
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="audit-keeper", daemon=True)
+        self._lag = Lag()
+        self._rounds = Rounds(settings, self._tended, self._finish, longest=LOOK_SECONDS)
 
     @property
     def published(self) -> int:
@@ -64,19 +61,19 @@ class SharedKeeper:
 
     def unsigned_seconds(self) -> float:
         """For how long this replica has seen records that no signed checkpoint covers; 0 when all are covered."""
-        since = self._unsigned_since
-        return time.monotonic() - since if since is not None else 0.0
+        return self._lag.seconds()
 
     def start(self) -> None:
         """Begin to work."""
-        self._thread.start()
+        self._rounds.start()
 
     def stop(self) -> None:
         """One last round, then let go."""
-        self._stopping.set()
-        self._wake.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        self._rounds.stop()
+
+    def hurry(self) -> None:
+        """Look, publish and sign now rather than in the next round."""
+        self._rounds.wake()
 
     def cut(self, seconds: float) -> None:
         """Break off a round that has been under way for longer than this; from another thread."""
@@ -86,24 +83,13 @@ class SharedKeeper:
 
     def saw(self, size: int) -> None:
         """The log has so many records; for the writer's thread."""
-        if self._unsigned_since is None:
-            self._unsigned_since = time.monotonic()
+        self._lag.grow()
         if size - self.published >= self._settings.publish_leaves:
-            self._wake.set()
+            self._rounds.wake()
 
-    def _run(self) -> None:
-        beat_at = time.monotonic() + self._settings.heartbeat_seconds
-        while not self._stopping.is_set():
-            self._wake.wait(min(self._settings.publish_seconds, LOOK_SECONDS))
-            self._wake.clear()
-            begun = time.monotonic()
-            self._work()
-            beat = bool(self._settings.heartbeat_seconds) and begun >= beat_at
-            beat_at = begun + self._settings.heartbeat_seconds if beat else beat_at
-            self._log.look_after(self.unsigned_seconds(), beat=beat)
-            self._stopping.wait(min(CATCH_UP_SECONDS, self._settings.publish_seconds))
-        self._finish()
-        self._let_go()
+    def _tended(self, beat: bool) -> None:
+        self._work()
+        self._log.look_after(self.unsigned_seconds(), beat=beat)
 
     def _finish(self) -> None:
         """See our last records signed, by whoever's office it is: a publisher that ends beside us leaves it to us."""
@@ -111,8 +97,9 @@ class SharedKeeper:
         while True:
             self._work()
             if self.signed >= self._log.size or self.trouble is not None or time.monotonic() > end:
-                return
+                break
             time.sleep(0.05)
+        self._let_go()
 
     def _work(self) -> None:
         """One round. What fails for now is `trouble`, and is tried again in the next."""
@@ -132,7 +119,7 @@ class SharedKeeper:
             self.trouble = None
         self._since = None
         behind = self._log.size - self.signed
-        self._unsigned_since = (self._unsigned_since or begun) if behind > 0 else None
+        self._lag.settle((self._lag.since or begun) if behind > 0 else None)
         backlog = self._log.size - self.published
         late = backlog >= self._settings.unpublished
         told = f"{backlog} records wait to be published: {self.trouble or 'the database is slow'}"

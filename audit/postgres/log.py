@@ -145,6 +145,11 @@ class PostgresLog:
             trouble=str(self._refusal or self._down or (keeper and (keeper.refuses or keeper.trouble)) or ""),
         )
 
+    def publish_soon(self) -> None:
+        """Have what is durable published and signed now rather than in the next round."""
+        if self._keeper is not None:
+            self._keeper.hurry()
+
     def close_now(self, *, successor: str = "") -> None:
         """Write a stop record, publish, sign, let go; appends from here on are LogClosed.
 

@@ -28,6 +28,7 @@ from audit.postgres.safety import check_server
 from audit.postgres.shards import finished, is_begun, standing_in
 from audit.postgres.tables import Tables
 from audit.reading import record_of
+from audit.rounds import signed_once
 from audit.settings import LogSettings, LogStatus, Writer
 
 logger = logging.getLogger("bailiwick.audit")
@@ -230,6 +231,8 @@ class SharedShards:
             holds=holds,
         )
         try:
+            if said:
+                signed_once(log)
             self._begun = self._first_time(origin)
         except BaseException:
             log.close_now()
