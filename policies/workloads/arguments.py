@@ -30,38 +30,43 @@ _GROWTH = 1 << 16  # characters that filling in may add per container: variables
 class Variables:
     """What is known of a container's variables: those whose value stands in the object.
 
-    Later ones are built from earlier ones as the kubelet does. Read when something is to be filled in.
+    Later ones are built from earlier ones as the kubelet does; of two with one name, the last stays. `own` gives the
+    value of one that is filled in from elsewhere, where that is known. Read when something is to be filled in.
     """
 
-    __slots__ = ("_budget", "_environment", "_known", "_told", "used")
+    __slots__ = ("_budget", "_environment", "_known", "_own", "_values", "used")
 
-    def __init__(self, environment: Json = None) -> None:
+    def __init__(self, environment: Json = None, own: Callable[[JsonObject], str | None] | None = None) -> None:
         self._environment = environment
+        self._own = own
         self._known: dict[str, str] | None = None
-        self._told: dict[str, str] = {}
+        self._values: dict[int, str] = {}
         self.used = False  # whether some value was filled in somewhere
         self._budget = _GROWTH
 
     @property
     def known(self) -> dict[str, str]:
+        """By name, as the container's program sees them."""
         if self._known is None:
             self._known = {}
-            for variable in listed(self._environment):
+            for index, variable in enumerate(listed(self._environment)):
                 if isinstance(variable, dict) and isinstance(name := variable.get("name"), str):
-                    value = variable.get("value")
-                    if isinstance(value, str) and not variable.get("valueFrom"):
-                        self._known[name] = self.expand(value)
-                    else:
+                    value = self._value(variable)
+                    if value is None:
                         self._known.pop(name, None)
-            self._known |= self._told
+                    else:
+                        self._known[name] = self._values[index] = value
         return self._known
 
-    def tell(self, name: str, value: str) -> None:
-        """What a variable is, though its value doesn't stand in the object."""
-        if self._known is None:
-            self._told[name] = value
-        else:
-            self._known[name] = value
+    def told(self, index: int, value: str) -> str:
+        """The value of the variable at `index`, with those before it filled in."""
+        return self._values.get(index, value) if "$" in value and self.known is not None else value
+
+    def _value(self, variable: JsonObject) -> str | None:
+        value = variable.get("value")
+        if isinstance(value, str) and not variable.get("valueFrom"):
+            return self.expand(value)
+        return self._own(variable) if self._own is not None else None
 
     def expand(self, text: str) -> str:
         """`$(NAME)` filled in as Kubernetes does; unknown names stay as they are written."""

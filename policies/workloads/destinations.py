@@ -14,6 +14,7 @@ from policies.json import Json, JsonObject
 from policies.workloads.arguments import END, Variables, Word, is_open, program, words_of
 from policies.workloads.images import containers_of, listed
 from policies.workloads.paths import member
+from policies.workloads.rows import as_text
 from policies.workloads.tables import table
 
 Destination = dict[str, Any]  # path, kind, host, bucket, cluster, provider, region, what
@@ -31,7 +32,12 @@ _HIDDEN = ("telemetry", "inference", "backups")  # what may not go to where nobo
 _OWN = {"status.podIP": "localhost", "status.podIPs": "localhost", "status.hostIP": "localhost"}
 _OWN |= {"status.hostIPs": "localhost", "metadata.namespace": "namespace", "metadata.name": "pod"}
 _SEARCHED = re.compile(r"(?:[a-z0-9-]+\.)?svc\.cluster\.local\.?|cluster\.local\.?|\.|svc")
-_HOST = re.compile(r"(?:[\w.-]+@)?((?:[a-z0-9-]+\.)+[a-z][a-z0-9-]+)(?::[^\s]*)?(?:/[^\s]*)?", re.IGNORECASE)
+_HOST = re.compile(
+    r"(?:[\w.-]+@)?((?:[a-z0-9-]+\.)+[a-z][a-z0-9-]+|(?:[0-9]{1,3}\.){3}[0-9]{1,3})(?::[^\s]*)?(?:/[^\s]*)?",
+    re.IGNORECASE,
+)
+_DEVICE = re.compile(r".*/dev/(?:tcp|udp)/([^/\s]+)")  # what shells connect to as if it were a file
+_COPIED = re.compile(r"[\w.-]+@((?:[a-z0-9-]+\.)+[a-z0-9-]+):\S*", re.IGNORECASE)  # user@host:path, of scp and Git
 _WRITES = ("-o", "--output", "-O", "-T", "--upload-file", "-i", "--cacert", "--cert", "--key", "-out", "-in")  # files
 _CAMEL = re.compile("(?<=[a-z0-9])(?=[A-Z])")  # `redisHost`: attributes of drivers and components are written so
 _LISTENS = re.compile("listen|bind", re.IGNORECASE)  # where a server waits, not where it calls
@@ -69,9 +75,8 @@ def destinations_of_pod(metadata: JsonObject, spec: JsonObject, meta_at: str, sp
 def container_destinations(container: JsonObject, where: str) -> Iterator[Destination]:
     """Addresses that a container is told by its environment, its arguments or its hooks."""
     environment = listed(container.get("env"))
-    variables = Variables(container.get("env"))
+    variables = Variables(container.get("env"), _own_of)
     if environment:
-        _know_own(environment, variables)
         yield from _environment(environment, variables, where)
     if container.get("args") or container.get("command"):
         yield from _words(words_of(container, where, variables))
@@ -86,14 +91,11 @@ def _asks_the_pod(probe: Json) -> bool:
     return isinstance(asked, dict) and "host" not in asked and probe.keys().isdisjoint(_OTHER_ACTIONS)
 
 
-def _know_own(environment: list[Json], variables: Variables) -> None:
-    """What a container is told of its own pod and node leads nowhere outside."""
-    for variable in environment:
-        source = variable.get("valueFrom") if isinstance(variable, dict) else None
-        field = source.get("fieldRef") if isinstance(source, dict) else None
-        own = _OWN.get(field.get("fieldPath", "")) if isinstance(field, dict) else None
-        if own and isinstance(variable, dict) and isinstance(name := variable.get("name"), str):
-            variables.tell(name, own)
+def _own_of(variable: JsonObject) -> str | None:
+    """What a container is told of its own pod and node, which lead nowhere outside."""
+    source = variable.get("valueFrom")
+    field = source.get("fieldRef") if isinstance(source, dict) else None
+    return _OWN.get(as_text(field.get("fieldPath"))) if isinstance(field, dict) else None
 
 
 def _environment(environment: list[Json], variables: Variables, where: str) -> Iterator[Destination]:
@@ -106,8 +108,8 @@ def _environment(environment: list[Json], variables: Variables, where: str) -> I
         value = variable.get("value")
         if isinstance(value, str):
             if "." in value or "$" in value or "://" in value:
-                yield from _told(name, variables.expand(value), f"{where}env[{index}]")
-        elif _leads_anywhere(name, variable.get("valueFrom")) and name not in variables.known:
+                yield from _told(name, variables.told(index, value), f"{where}env[{index}]")
+        elif _leads_anywhere(name, variable.get("valueFrom")) and _own_of(variable) is None:
             yield destination(f"{where}env[{index}]", kind="host", host=f"$({name})", what=purpose_of(name))
     for key, row in table("facts")["implied"].items():
         if key in told and told.isdisjoint(row["unless"]):
@@ -234,7 +236,7 @@ def _words(words: list[Word]) -> Iterator[Destination]:
     seen: set[tuple[str, str]] = set()
     before, sends, senders = "", False, _senders()
     for text, path in words:
-        if "." in text or "://" in text:
+        if "." in text or "://" in text or "/dev/" in text:
             for one in _word(text, path, before, sends=sends):
                 if (path, one["host"]) not in seen:
                     seen.add((path, one["host"]))
@@ -254,6 +256,8 @@ def _word(text: str, path: str, before: str, *, sends: bool) -> Iterable[Destina
     flagged = text[:1] == "-"
     if "://" in text:
         return _told(text.partition("=")[0] if flagged else before, text, path)
+    if (match := _DEVICE.match(text) or _COPIED.fullmatch(text)) and is_outside(match[1]):
+        return [destination(path, kind="host", host=match[1], what="data")]
     if sends and not flagged and (match := _HOST.fullmatch(text)) and before not in _WRITES:
         return [destination(path, kind="host", host=match[1], what="data")] if is_outside(match[1]) else ()
     name, _, value = text.partition("=") if flagged else (before, "", text)

@@ -97,7 +97,7 @@ def _environment_models(container: JsonObject, where: str, variables: Variables)
         if kind == "exact" and variable.get("valueFrom"):
             found.append(named(f"$({name})", f"{where}env[{index}]"))
         elif isinstance(value, str):
-            value = variables.expand(value) if "$" in value else value
+            value = variables.told(index, value)
             if _names_model(kind, name, value):
                 found.append(named(value, f"{where}env[{index}]", _revision(variables.known)))
     return found
