@@ -111,6 +111,7 @@ def _is_plain(one: Played) -> bool:
     """Is where it can be bound a matter of its own wishes, and not of who came first?"""
     case, affinity = one.case, one.case.spec.get("affinity", {})
     others = "topologySpreadConstraints" in case.spec or len(affinity.keys() - {"nodeAffinity"}) > 0
+    others = others or "schedulingGates" in case.spec  # somebody may have narrowed it while it waited
     others = others or "existing pods" in json.dumps([pod["status"] for pod in one.pods])  # that keep it away
     return case.carrier == "Pod" and case.spec.get("schedulerName") != ROGUE and not case.attached and not others
 
