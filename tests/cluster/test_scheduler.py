@@ -16,6 +16,7 @@ from random import Random
 
 import pytest
 
+from policies.geography import PLACE_LABEL
 from tests.cluster.bed.cluster import Json
 from tests.cluster.bed.control_plane import ControlPlane
 from tests.cluster.bed.guard import guarded_cluster, written
@@ -24,6 +25,7 @@ from tests.cluster.placing.fleet import Fleet
 from tests.cluster.placing.spots import PROFILE, REALMS
 from tests.cluster.placing.stage import PLACEMENT, STORAGE, Played, Stage, namespaces
 from tests.cluster.placing.wishes import ROGUE, drawn
+from tests.policies.geography.scheduling import matches
 
 pytestmark = pytest.mark.cluster
 
@@ -90,7 +92,8 @@ def _round(stage: Stage, seed: int, number: int) -> Iterator[tuple[str, str]]:
         played = stage.play(rng, cases, fleet)
         stopped = set(stage.refused_bindings())
         stage.leave(number)
-        refused = [one.case for one in played if not one.admitted]
+        # who names a node isn't scheduled: such a pod is judged by hand
+        refused = [one.case for one in played if not one.admitted and "nodeName" not in one.case.spec]
         left = stage.judge(refused, fleet, where="outside")
         stayed = stage.judge([case for case in refused if case.number not in left], fleet, where="inside")
         waiting = [one.case for one in played if one.admitted and not one.bound and _is_plain(one)]
@@ -139,18 +142,30 @@ def _of_admitted(one: Played, fleet: Fleet, stopped: set[tuple[str, str]]) -> It
 
 
 def _of_refused(one: Played, fleet: Fleet, left: set[int], stayed: set[int]) -> Iterator[tuple[str, str]]:
-    del fleet
     if any(code in one.reply.message for code in STORAGE):
         yield "for its volume", ""
         return
     if one.reply.status != 403 or not any(code in one.reply.message for code in PLACEMENT):
         yield "REFUSED FOR SOMETHING ELSE", _small(one)
-    if one.case.number in left:
+    if "nodeName" in one.case.spec:
+        yield ("OVER-BLOCKED", _small(one)) if _fits_its_node(one, fleet) else ("could leave", "")
+    elif one.case.number in left:
         yield "could leave", ""
     elif one.case.number not in stayed:
         yield "could be nowhere", ""
     else:
         yield "OVER-BLOCKED", _small(one)
+
+
+def _fits_its_node(one: Played, fleet: Fleet) -> bool:
+    """Is the node that it names inside, and was it so beyond doubt when the pod came; and would its kubelet take it?"""
+    spec = one.case.spec
+    (machine,) = [machine for machine in fleet.machines if machine.name == spec["nodeName"]]
+    if machine.late or machine.mistaken or not machine.inside(one.case.realm):
+        return False
+    labels = {**machine.node["metadata"]["labels"], PLACE_LABEL: machine.label}
+    node = {"metadata": {"name": machine.name, "labels": labels}}
+    return spec.get("runtimeClassName", "plain") == "plain" and matches({"spec": spec}, node)
 
 
 def _short(pod: Json) -> Json:
