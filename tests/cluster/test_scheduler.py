@@ -94,16 +94,14 @@ def _round(stage: Stage, seed: int, number: int) -> Iterator[tuple[str, str]]:
         stage.leave(number)
         # who names a node isn't scheduled: such a pod is judged by hand
         refused = [one.case for one in played if not one.admitted and "nodeName" not in one.case.spec]
-        left = stage.judge(refused, fleet, where="outside")
-        stayed = stage.judge([case for case in refused if case.number not in left], fleet, where="inside")
         waiting = [one.case for one in played if one.admitted and not one.bound and _is_plain(one)]
-        lost = stage.judge(waiting, fleet, where="inside")
+        left, stayed = stage.judge(refused, [*refused, *waiting], fleet)
     for one in played:
         yield "pods", ""
         if one.admitted:
             yield "admitted", ""
             yield from _of_admitted(one, fleet, stopped)
-            if one.case.number in lost:
+            if one.case.number in stayed:
                 yield "LOST BY THE CORRECTION", _small(one, pod=_short(one.pods[0]))
         else:
             yield "refused", ""

@@ -118,13 +118,18 @@ class Stage:
         """Take away what was played, so that those who are judged find what the others found."""
         self._all(lambda space: self._clear_space(space, number), self.spaces.values())
 
-    def judge(self, cases: Iterable[Case], fleet: Fleet, *, where: str) -> set[int]:
-        """The cases whose pods the scheduler binds on that side of the border, where nobody corrects them."""
-        shadows = self._all(lambda case: self._shadow(case, fleet, where), cases)
+    def judge(self, outside: Iterable[Case], inside: Iterable[Case], fleet: Fleet) -> tuple[set[int], set[int]]:
+        """Which cases the scheduler binds on either side of the border, where nobody corrects their pods."""
+        wanted = [*((case, "outside") for case in outside), *((case, "inside") for case in inside)]
+        shadows = self._all(lambda one: self._shadow(one[0], fleet, one[1]), wanted)
         self._settle()
-        self._collect(shadows, [self.free], fleet)
+        bound = {pod["metadata"]["name"] for pod in self._pods(self.free, fleet) if pod["spec"].get("nodeName")}
         self._clear_space(self.free, fleet.number)
-        return {one.case.number for one in shadows if one.bound}
+        sides = {
+            where: {one.case.number for one in shadows if one.name in bound and one.name.endswith(where)}
+            for where in ("outside", "inside")
+        }
+        return sides["outside"], sides["inside"]
 
     def _played(self, case: Case, fleet: Fleet) -> Played:
         name, space = f"r{fleet.number}c{case.number}", self.spaces[case.realm.name]
@@ -221,12 +226,16 @@ class Stage:
 
     def _collect(self, played: list[Played], spaces: Iterable[str], fleet: Fleet) -> None:
         by_case: dict[str, list[Json]] = {}
-        query = {"labelSelector": f"{ROUND}={fleet.number}"}
         for space in spaces:
-            for pod in self._cluster.request("GET", _RESOURCES["Pod"].format(space), params=query).ok()["items"]:
+            for pod in self._pods(space, fleet):
                 by_case.setdefault(pod["metadata"]["labels"][CASE], []).append(pod)
         for one in played:
             one.pods = by_case.get(str(one.case.number), []) if one.admitted else []
+
+    def _pods(self, space: str, fleet: Fleet) -> list[Json]:
+        query = {"labelSelector": f"{ROUND}={fleet.number}"}
+        found: list[Json] = self._cluster.request("GET", _RESOURCES["Pod"].format(space), params=query).ok()["items"]
+        return found
 
     def _clear(self, number: int) -> None:
         for space in (*self.spaces.values(), self.free):
