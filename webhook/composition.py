@@ -78,7 +78,7 @@ async def serve(options: Options, started: Callable[[Server], None] | None = Non
     log = await LogProcess.start(options)
     try:
         view = view_for(options)
-        keys = live_keys(options, keyring, keyring.path)
+        keys = live_keys(options, keyring)
         records = Records(options, keys, log)
         await records.announce()
         told = FromThreads(records.lifecycle, asyncio.get_running_loop())
@@ -96,7 +96,7 @@ async def serve(options: Options, started: Callable[[Server], None] | None = Non
 async def _listen(
     options: Options,
     records: "Records",
-    keys: LiveKeys,
+    keys: LiveKeys[FileKeyring],
     log: LogProcess,
     view: View,
     rules: Rules,
@@ -178,7 +178,7 @@ class Records:
     For one event loop. When the keys change, what is under way is finished with those that it began with.
     """
 
-    def __init__(self, options: Options, keys: LiveKeys, log: Log) -> None:
+    def __init__(self, options: Options, keys: LiveKeys[FileKeyring], log: Log) -> None:
         self._options = options
         self._keys = keys
         self._log = log

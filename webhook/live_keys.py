@@ -7,20 +7,17 @@ When to go over (after the record of it) is for whoever holds this. A key that w
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 from keymgmt.errors import KeyManagementError, SignerUnavailable
-from keymgmt.keyring import FileKeyring
 from keymgmt.ports import Binding, Envelope, Sealer, Signer
 
 logger = logging.getLogger("bailiwick.webhook")
 
 LOOK = 2.0  # seconds between looks
-
-Reopen = Callable[[FileKeyring], FileKeyring]  # the same keyring from disk, grown out of the one given
 
 
 class Keys(Protocol):
@@ -37,21 +34,50 @@ class Keys(Protocol):
     def sealer(self) -> Sealer: ...
 
 
-class LiveKeys:
+class Ring(Keys, Protocol):
+    """What can be followed: a keyring of any kind."""
+
+    @property
+    def generation(self) -> int:
+        """Grows with every change of a key."""
+        ...
+
+    def refresh(self) -> bool:
+        """Take up what changed, where it is. Raises KeyManagementError."""
+        ...
+
+
+Followed = TypeVar("Followed", bound=Ring)
+
+
+class LiveKeys(Generic[Followed]):
     """A keyring that may change while it is used. For any threads; `look` and `use` by one of them."""
 
-    def __init__(self, keyring: FileKeyring, path: Path, reopen: Reopen) -> None:
-        """`path`: the file that changes when the keyring does."""
+    def __init__(
+        self,
+        keyring: Followed,
+        paths: Sequence[Path],
+        reopen: Callable[[Followed], Followed],
+        *,
+        others: bool = False,
+    ) -> None:
+        """`paths`: files one of which changes when the keys do; `reopen`: the same keyring, grown out of this one.
+
+        `others`: some of the keys are not the keyring's own, so that its generation does not tell of them.
+        """
         self._keyring = keyring
-        self._path = path
+        self._paths = paths
+        self._others = others
         self._reopen = reopen
         self._sealer = keyring.sealer()
-        self._stamp: tuple[int, int, int] | None = None  # the first look looks: it may have changed since it was opened
+        self._stamp: object = (
+            self._stamped() if others else None
+        )  # the first look looks: it may have changed since it was opened
         self._signers: dict[tuple[str, str], Signer] = {}
         self.trouble = ""  # why the present keyring can't be taken up
 
     @property
-    def keyring(self) -> FileKeyring:
+    def keyring(self) -> Followed:
         """The one in use."""
         return self._keyring
 
@@ -63,7 +89,7 @@ class LiveKeys:
     def jurisdiction(self) -> str:
         return self._keyring.jurisdiction
 
-    def look(self) -> FileKeyring | None:
+    def look(self) -> Followed | None:
         """The keyring as it lies on disk, if it is another than the one in use. Costs a stat while nothing happens."""
         now = self._stamped()
         if now == self._stamp:
@@ -75,9 +101,9 @@ class LiveKeys:
             return None  # and look again: a change may be under way
         self._stamp = now
         self.trouble = ""
-        return fresh if fresh.generation != self._keyring.generation else None
+        return fresh if self._others or fresh.generation != self._keyring.generation else None
 
-    def use(self, fresh: FileKeyring) -> None:
+    def use(self, fresh: Followed) -> None:
         """From now on this one."""
         self._signers, self._sealer, self._keyring = {}, fresh.sealer(), fresh
 
@@ -112,7 +138,7 @@ class LiveKeys:
         return found
 
     @contextmanager
-    def followed(self, ready: Callable[[FileKeyring], bool]) -> Iterator[None]:
+    def followed(self, ready: Callable[[Followed], bool]) -> Iterator[None]:
         """While this runs, a thread goes over to new keys once they are `ready`, which may raise KeyManagementError."""
         ended = threading.Event()
 
@@ -142,18 +168,22 @@ class LiveKeys:
             logger.critical("the keyring has changed and can't be taken up: %s", why)
         self.trouble = why
 
-    def _stamped(self) -> tuple[int, int, int]:
-        try:
-            status = self._path.stat()
-        except OSError:
-            return (0, 0, 0)
-        return (status.st_ino, status.st_mtime_ns, status.st_size)
+    def _stamped(self) -> object:
+        return [_stamp_of(path) for path in self._paths]
+
+
+def _stamp_of(path: Path) -> tuple[int, int, int]:
+    try:
+        status = path.stat()
+    except OSError:
+        return (0, 0, 0)
+    return (status.st_ino, status.st_mtime_ns, status.st_size)
 
 
 class _LiveSigner:
     """Whoever reads the public key and then signs has both of one key, each thread for itself."""
 
-    def __init__(self, name: str, purpose: str, keys: LiveKeys) -> None:
+    def __init__(self, name: str, purpose: str, keys: LiveKeys[Any]) -> None:
         self.name = name
         self._purpose = purpose
         self._keys = keys
@@ -172,7 +202,7 @@ class _LiveSigner:
 
 
 class _LiveSealer:
-    def __init__(self, keys: LiveKeys) -> None:
+    def __init__(self, keys: LiveKeys[Any]) -> None:
         self._keys = keys
 
     def seal(self, data: bytes, bound: Binding) -> Envelope:

@@ -12,8 +12,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -191,7 +191,7 @@ def _opened(options: "Options", uses: UseBook) -> "tuple[ShardedLog | SharedShar
         try:
             keyring = open_keyring(options, uses)
             if options.keyring is not None:
-                return _in_service(options, options.keyring, uses), nullcontext()
+                return _in_service(options, options.keyring, uses)
             if options.log is not None:
                 return open_shared(options, keyring), nullcontext()
             keys = live_keys(options, keyring, options.directory / IN_USE, uses)
@@ -203,16 +203,31 @@ def _opened(options: "Options", uses: UseBook) -> "tuple[ShardedLog | SharedShar
             time.sleep(0.05)
 
 
-def _in_service(options: "Options", keyring: str, uses: UseBook) -> "ShardedLog | SharedShards":
+def _in_service(
+    options: "Options", keyring: str, uses: UseBook
+) -> "tuple[ShardedLog | SharedShards, AbstractContextManager[None]]":
     """The log, signed and sealed by keys of the region's key service. Raises LogRefused when they can't be had."""
     from keymgmt.errors import KeyManagementError
-    from webhook.service_keys import ServiceKeys
+    from webhook.live_keys import LiveKeys
+    from webhook.service_keys import ServiceKeys, watched
     from webhook.shared_log import open_shared
-    from webhook.state import open_log, service_public
+    from webhook.state import IN_USE, is_recorded, open_log, service_public
+
+    def opened() -> ServiceKeys:
+        return ServiceKeys.open(Path(keyring), options.region, service_public(options), uses)
+
+    @contextmanager
+    def following(live: LiveKeys[ServiceKeys]) -> Iterator[None]:
+        shown = watched(Path(keyring), options.region, service_public(options))
+        with shown, live.followed(lambda fresh: is_recorded(options, fresh)):
+            yield
 
     try:
-        keys = ServiceKeys.open(Path(keyring), options.region, service_public(options), uses)
-        return open_log(options, keys) if options.log is None else open_shared(options, keys)
+        keys = opened()
+        if options.log is not None:
+            return open_shared(options, keys), nullcontext()
+        live = LiveKeys(keys, [options.directory / IN_USE], lambda _before: opened())
+        return open_log(options, live), following(live)
     except KeyManagementError as error:
         raise LogRefused(f"the keys of `{keyring}` can't be used: {error}") from error
 

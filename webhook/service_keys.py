@@ -2,16 +2,17 @@
 
 Guarantees that no answer waits for the service: sealing needs public keys only, and those that it showed last lie in
 the state directory. While it is away records are durable and published, and signed when it is back; only a first start
-needs it. Every signature is a use, recorded with the service's own request id. A key that was rotated there signs and
-seals from the next start on. Tags stay with the file keyring of the state directory: a service's tag would be a call
-for each value.
+needs it. Every signature is a use, recorded with the service's own request id. A key that is rotated there is noticed
+within seconds (`watched`), and signs and seals once the log has a record of it. Tags stay with the file keyring of the
+state directory: a service's tag would be a call for each value.
 """
 
 import logging
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,12 +28,13 @@ from keymgmt.public import PublicKeyring, encode_public
 from keymgmt.sealing import RegionSealer
 from keymgmt.states import State
 from keymgmt.transit.keyring import TransitKeyring
-from keymgmt.uses import KeyUses
+from keymgmt.uses import KeyUses, NoUses
 
 logger = logging.getLogger("bailiwick.webhook")
 
 Ring = TransitKeyring | Pkcs11Keyring
 AGAIN = 5.0  # seconds between attempts to reach a service that is away
+LOOK = 5.0  # seconds between looks at its keys
 
 
 class ServiceKeys:
@@ -81,6 +83,15 @@ class ServiceKeys:
     def jurisdiction(self) -> str:
         return self._public.jurisdiction
 
+    @property
+    def generation(self) -> int:
+        """Of what the service showed last."""
+        return self._public.generation
+
+    def refresh(self) -> bool:
+        """Nothing: a version that was withdrawn signs nothing there, whatever is known here."""
+        return False
+
     def keys(self) -> tuple[KeyFacts, ...]:
         """As the service showed them last."""
         return self._public.keys()
@@ -109,6 +120,32 @@ class ServiceKeys:
                     raise SignerUnavailable(f"the key service is away: {error}") from error
                 logger.warning("the key service is back")
             return self._ring
+
+
+@contextmanager
+def watched(path: Path, region: str, public: Path) -> Iterator[None]:
+    """While this runs, a thread asks the service for its keys every few seconds, and keeps what it shows."""
+    settings, ended = service_settings(path, region), threading.Event()
+
+    def run() -> None:
+        ring: Ring | None = None
+        while not ended.wait(LOOK):
+            try:
+                if ring is None:
+                    ring = _connected(settings, PublicKeyring.load(public), NoUses())
+                else:
+                    ring.refresh()
+                _keep(public, ring, settings.jurisdiction)
+            except KeyManagementError as error:
+                logger.debug("the key service was not asked for its keys: %s", error)
+
+    thread = threading.Thread(target=run, name="key-service", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join(LOOK)
 
 
 @dataclass(frozen=True, slots=True)

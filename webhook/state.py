@@ -111,7 +111,9 @@ def service_public(options: Options) -> Path:
 
 def public_side(options: Options, keyring: Keys) -> Keys | PublicKeyring:
     """What records are sealed to: the keyring's keys, or those of the key service. Raises KeyManagementError."""
-    return keyring if options.keyring is None else PublicKeyring.load(service_public(options))
+    if options.keyring is None or not isinstance(keyring, FileKeyring):
+        return keyring  # which are those of the key service already
+    return PublicKeyring.load(service_public(options))
 
 
 def approving(options: Options) -> "Approving":
@@ -131,14 +133,22 @@ def active_keys(options: Options, keyring: FileKeyring) -> dict[str, KeyFacts]:
     return {key.purpose: key for key in known if key.state is State.ACTIVE}
 
 
-def live_keys(options: Options, keyring: FileKeyring, changes: Path, uses: KeyUses | None = None) -> LiveKeys:
-    """The keyring in the state directory, followed when the file `changes` changes; `uses` as `open_keyring` has it."""
+def live_keys(
+    options: Options, keyring: FileKeyring, changes: Path | None = None, uses: KeyUses | None = None
+) -> LiveKeys[FileKeyring]:
+    """The keyring in the state directory, followed when the file `changes` changes, else when its keys do.
+
+    Those of a key service are followed by what it showed last. `uses` as `open_keyring` has it.
+    """
     directory = options.directory / KEYS
     unlock = KeyFile(directory / "unlock.key")
+    serviced = options.keyring is not None
+    shown = [service_public(options)] if serviced else []
     return LiveKeys(
         keyring,
-        changes,
+        [changes] if changes is not None else [keyring.path, *shown],
         lambda before: FileKeyring.open(directory, options.region, unlock=unlock, seen=before.head, uses=uses),
+        others=serviced,
     )
 
 

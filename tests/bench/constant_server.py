@@ -66,7 +66,7 @@ ALLOWED = Decision(Verdict.ALLOWED, policies=("placement",), inputs=Inputs(b"r" 
 
 
 def application(options: Options, keyring: FileKeyring, log: Log, metrics: Metrics) -> Webhook:
-    snapshot, records = MemorySnapshot(), Records(options, live_keys(options, keyring, keyring.path), log)
+    snapshot, records = MemorySnapshot(), Records(options, live_keys(options, keyring), log)
     judge = Judge(
         engine=Current(Yes()),
         snapshot=Current(snapshot),

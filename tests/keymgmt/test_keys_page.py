@@ -24,4 +24,4 @@ def test_each_guarantee_names_its_tests(number: int) -> None:
 
 def test_mutations_are_named() -> None:
     """The page says how it is shown that each check is needed."""
-    assert PAGE.count("_mutations.py::test_without_the_check_a_test_fails") == 2
+    assert PAGE.count("_mutations.py::test_without_the_check_a_test_fails") == 3

@@ -43,9 +43,9 @@ def pod(number: int) -> dict[str, Any]:
     return {**POD, "metadata": {**POD["metadata"], "namespace": "clinic", "name": f"vllm-{number}"}}
 
 
-def eventually(holds: Callable[[], object], what: str) -> None:
+def eventually(holds: Callable[[], object], what: str, seconds: float = SOON) -> None:
     """Return when it does."""
-    until = time.monotonic() + SOON
+    until = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < until, what
         time.sleep(0.1)
@@ -133,8 +133,8 @@ def opened(ring: FileKeyring, seen: FileKeyring | None = None) -> FileKeyring:
     return FileKeyring.open(folder, "local", unlock=unlock, seen=seen.head if seen else None)
 
 
-def live(ring: FileKeyring) -> LiveKeys:
-    return LiveKeys(opened(ring), ring.path, lambda before: opened(ring, before))
+def live(ring: FileKeyring) -> LiveKeys[FileKeyring]:
+    return LiveKeys(opened(ring), [ring.path], lambda before: opened(ring, before))
 
 
 def test_signature_and_public_key_are_of_one_key(ring: FileKeyring) -> None:
