@@ -19,13 +19,14 @@ if TYPE_CHECKING:
     from policies.facts.context import Situation
 
 _ALL = "*"
+_PATTERN = "*?[{"  # a pattern may mean any namespace
 
 
 def governing(workload: JsonObject, situation: "Situation") -> list[JurisdictionFact]:
     """The jurisdictions that bind what the object holds or moves, each once; none where no class asks for one."""
     own = situation.request.namespace
     names: list[str] = [name for name in workload["namespaces"] if name != own]
-    if not own and not names:
+    if any(mark in name for name in names for mark in _PATTERN) or not (own or names):
         names = [_ALL]
     found = [_bound(situation.namespace_object, situation)] if own and not _exempt(own, situation) else []
     found += _of_all(situation) if _ALL in names else (_of(name, situation) for name in names)
@@ -35,7 +36,10 @@ def governing(workload: JsonObject, situation: "Situation") -> list[Jurisdiction
 def _of(name: str, situation: "Situation") -> JurisdictionFact | None:
     if _exempt(name, situation):
         return None
-    return _bound(fetch(situation.snapshot, Ref("", "Namespace", "", name)), situation)
+    namespace = fetch(situation.snapshot, Ref("", "Namespace", "", name))
+    if namespace is None:  # whoever makes it says then whose it is
+        return JurisdictionFact(f"namespace {name}, which does not exist", None, situation.today)
+    return _bound(namespace, situation)
 
 
 def _of_all(situation: "Situation") -> Iterable[JurisdictionFact | None]:

@@ -81,17 +81,21 @@ def _claim(name: str, held: JsonObject, situation: "Situation", geography: Geogr
 def _volume(volume: JsonObject, geography: Geography) -> Located:
     found = place_of_volume(volume, geography)
     spec = volume.get("spec")
-    if found.place or not isinstance(spec, dict):
+    if not isinstance(spec, dict):
         return found
     if "local" in spec or "hostPath" in spec:
-        return Located(None, "it is a disk of the node that its pod runs on", inside=True)
-    reached = [place_of_destination(one, geography) for one in volume_destinations(spec, "spec")]
-    if reached and all(one.inside for one in reached):
-        return reached[0]
-    places = {one.place for one in reached}
-    if len(places) == 1 and None not in places:
-        return reached[0]
-    return next((one for one in reached if not one.place and not one.inside and "driver" not in one.because), found)
+        return found if found.place else Located(None, "it is a disk of the node that its pod runs on", inside=True)
+    named = [one for one in volume_destinations(spec, "spec") if one["kind"] in ("host", "bucket")]
+    if not named:
+        return found
+    reached = [place_of_destination(one, geography) for one in named]
+    unknown = next((one for one in reached if not one.place and not one.inside), None)
+    if unknown is not None:
+        return unknown  # whatever is declared of its class: this one says by itself where it is
+    places = {one.place for one in (*reached, found) if one.place}
+    if len(places) > 1:
+        return Located(None, f"it could be at {' and '.join(sorted(str(place) for place in places))}")
+    return found if found.place else reached[0]
 
 
 def _snapshot(held: JsonObject, situation: "Situation", geography: Geography) -> Located:

@@ -4,9 +4,12 @@ Guarantees: what a class's parameters send elsewhere (a server, a location, copi
 its driver makes volumes. `inside` means: on the node, or in the zone, of the pod that uses it, where placement rules.
 """
 
+from collections.abc import Iterable
+
 from policies.geography.geography import Geography
 from policies.geography.hosts import place_of_host
 from policies.geography.located import Located
+from policies.geography.place import Place
 from policies.geography.storage import declared_class, place_of_storage_class
 from policies.json import JsonObject
 
@@ -29,6 +32,7 @@ _MIGRATED = {
 }
 _SERVERS = ("server", "endpoint", "host", "nfsserver", "source", "gateway", "monitors", "resturl", "s3url", "url")
 _COPIED = ("skuname", "storageaccounttype")  # Azure: GRS, RAGRS, GZRS copy to the paired region
+_WHERE = ("region", "location", "zone", "zones", "replica-zones")
 _LOCATIONS = ("storage-locations", "snapshotregion", "location", "region", "snapshotlocation")
 _MULTI = {"pd.csi.storage.gke.io": "storage-locations"}  # without it, snapshots lie in the nearest multi-region
 
@@ -46,6 +50,8 @@ def place_of_class(storage_class: JsonObject, geography: Geography) -> Located:
         return place_of_host(server.split(",")[0].removeprefix("//"), geography)
     found = place_of_storage_class(storage_class, geography)
     driver = _driver(storage_class, "provisioner")
+    if said_so := [one for name in _WHERE for one in said.get(name, "").replace("__", ",").split(",") if one]:
+        return _as_said(said_so, found, driver, geography)
     if found.place or driver in _ON_NODE:
         return found if found.place else Located(None, "it is a disk of the node that its pod runs on", inside=True)
     late = storage_class.get("volumeBindingMode") == "WaitForFirstConsumer"
@@ -63,10 +69,25 @@ def place_of_snapshot_class(snapshot_class: JsonObject, geography: Geography) ->
             return Located(None, f"its snapshots lie in a multi-region: state `{parameter}`")
         return Located(None, "its snapshots lie beside their volume", inside=True)
     providers = (geography.regions.csi_drivers.get(driver) or {}).get("providers") or geography.providers()
-    place = next(filter(None, (geography.place(provider, location) for provider in providers)), None)
+    place = _place(location, providers, geography)
     if place is None:
         return Located(None, f"`{location}` is no one region of `{driver}` that is known")
     return Located(place, f"its parameters say `{location}`")
+
+
+def _as_said(where: list[str], found: Located, driver: str, geography: Geography) -> Located:
+    """By regions or zones among its parameters, which its topologies must not contradict."""
+    providers = (geography.regions.csi_drivers.get(driver) or {}).get("providers") or geography.providers()
+    places = {_place(one.strip(), providers, geography) for one in where} | ({found.place} if found.place else set())
+    (place,) = places if len(places) == 1 else (None,)
+    if place is None:
+        return Located(None, f"`{', '.join(where)}` among its parameters is no one place, or not the one it says")
+    return Located(place, f"its parameters say `{', '.join(where)}`")
+
+
+def _place(where: str, providers: Iterable[str], geography: Geography) -> Place | None:
+    found = (geography.place(one, where) or geography.regions.place_of_zone(one, where) for one in providers)
+    return next(filter(None, found), None)
 
 
 def _parameters(held: JsonObject) -> dict[str, str]:

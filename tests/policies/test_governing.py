@@ -81,6 +81,7 @@ ALL = namespaces(*LABELS)
         (backup("clinic", namespace="bank"), {"ch": True, "eu": True}),
         (backup(), {"eu": True, "ch": True, "high-seas": False}),
         (backup("unlabelled"), {"": False}),
+        (backup("cli*"), {"eu": True, "ch": True, "high-seas": False}),
     ],
     ids=str,
 )
@@ -104,4 +105,5 @@ def test_a_default_class_counts_for_namespaces_without_labels() -> None:
 
 def test_a_namespace_that_is_yet_to_come() -> None:
     """A volume for a namespace that doesn't exist is for whoever makes one: nobody knows under which law."""
-    assert governing(volume("to-come"), ALL) == {"": False}
+    (name,) = governing(volume("to-come"), ALL, defaults={"dataClass": "public"})
+    assert "to-come" in name

@@ -150,6 +150,10 @@ LATE = {"volumeBindingMode": "WaitForFirstConsumer"}
         (storage_class("nfs.csi.k8s.io", parameters={"server": "fs-1.efs.us-east-1.amazonaws.com"}), "aws.us-east-1"),
         (storage_class("nfs.csi.k8s.io", **LATE, parameters={"server": "nas.example.com"}), ""),
         (storage_class("disk.csi.azure.com", **LATE, parameters={"skuName": "Standard_ragrs"}), ""),
+        (storage_class("disk.csi.azure.com", **LATE, parameters={"location": "westeurope"}), "azure.westeurope"),
+        (storage_class("kubernetes.io/aws-ebs", parameters={"zones": "us-east-1a, us-east-1b"}), "aws.us-east-1"),
+        (storage_class("kubernetes.io/aws-ebs", parameters={"zones": "us-east-1a, eu-central-1a"}), ""),
+        (storage_class("ebs.csi.aws.com", **LATE, parameters={"region": "nowhere-1"}), ""),
     ],
     ids=str,
 )
