@@ -89,8 +89,8 @@ class Site:
 
     def opened(self, request: Path, votes: list[object], *words: object, code: int = 0) -> str:
         ring = ["--directory", self.keys, "--region", "local", "--key-file", self.keys / "unlock.key"]
-        files = ["--in", self.envelope, "--request", request, "--log", self.state, "--out", self.state / "plain"]
-        return self.run("keys", "break-glass", "open", *ring, *files, *votes, *words, code=code)
+        files = ["--in", self.envelope, "--request", request, "--out", self.state / "plain"]
+        return self.run("keys", "break-glass", "open", self.state, *ring, *files, *votes, *words, code=code)
 
     def records(self) -> list[Any]:
         return [r.fields for r in read_records(self.state / "log") if ".break-glass/" in r.fields["schema"]]

@@ -7,10 +7,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from audit.checks.chain_check import verify_chain
 from audit.postgres.sharded_log import SharedShards
 from audit.tlog import VerifierKey
+from audit.whole import whole_log
+from bailiwick import command
+from keymgmt.keyring import FileKeyring
+from keymgmt.ports import Binding
+from keymgmt.unlock import KeyFile
 from tests.audit.servers import Server, running
 from tests.audit.test_mirror import run
 from tests.audit.worlds import WRITER, until
@@ -126,3 +132,30 @@ def test_two_commands_take_turns(database: Server, tmp_path: Path) -> None:
     other.close_now()
     site.run("hold", "x", "--basis", "b")
     site.run("hold", "x", "--lift", "--basis", "b")
+
+
+def test_break_glass_in_a_shared_log(database: Server, tmp_path: Path) -> None:
+    """The record of a key that opens in an emergency is durable in the database before it does."""
+    database.create("glass")
+    site = SharedSite(tmp_path / "state")
+    site.server, site.database = database, "glass"
+    site.make()
+    site.decide("clinic")
+    keys = site.state / "keys"
+    ring = FileKeyring.open(keys, "local", unlock=KeyFile(keys / "unlock.key"))
+    known = ring.keys()
+    key_id = next(key.key_id for key in known if key.purpose == "audit-archive")
+    bound = Binding("local", "", "audit-archive", "cluster", "clinic")
+    envelope, plain, request = tmp_path / "envelope", tmp_path / "plain", tmp_path / "request.json"
+    envelope.write_bytes(ring.sealer().seal(b"patient 4711", bound).to_bytes())
+    named = ["--from", keys / "local.public.json", "--key-id", key_id, "--of", "/cluster/clinic", "--reason", "ward"]
+    asked = CliRunner().invoke(command, ["keys", "break-glass", "ask", *map(str, named), "--out", str(request)])
+    assert asked.exit_code == 0, asked.output
+    votes = [part for name in ("ada", "ben") for part in ("--vote", site.vote(request, name))]
+    there = [site.state, "--log", site.url("replica"), "--directory", keys, "--region", "local"]
+    files = ["--key-file", keys / "unlock.key", "--request", request, "--in", envelope, "--out", plain, *votes]
+    opened = CliRunner().invoke(command, ["keys", "break-glass", "open", *map(str, [*there, *files])])
+    assert opened.exit_code == 0, opened.output
+    assert plain.read_bytes() == b"patient 4711"
+    leaves = [leaf.fields for _, leaf in whole_log(site.mirror()) if ".break-glass/" in leaf.fields["schema"]]
+    assert [(leaf["names"], leaf["reason"], leaf["use"]) for leaf in leaves] == [([key_id], "ward", 1)]

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from audit.verbs.places import log_directory
 from keymgmt.verbs.approval import REQUEST, read_file, vote_fields, vote_of, write_request
 from keymgmt.verbs.ring import Mistake, keyring_options, told
 from keymgmt.verbs.transfer import PLACE, bound_of
+from webhook.verbs.stores import store_options
 
 if TYPE_CHECKING:
     from keymgmt.emergency import Opening
     from keymgmt.verbs.ring import Chosen
+    from webhook.verbs.stores import Store
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 LEDGER = "break-glass.jsonl"  # in the state directory, where the log is: uses are counted in one place
@@ -55,14 +56,12 @@ def ask(source: Path, key_id: str, bound: str, reason: str, uses: int, hours: in
 
 
 @break_glass.command("open")
+@store_options
 @keyring_options
 @click.option("--in", "envelope", type=FILE, required=True, help="The envelope.")
 @click.option("--request", "path", type=FILE, required=True, help="As `ask` wrote it.")
 @click.option("--vote", "votes", multiple=True, type=FILE, help="Repeatable.")
 @click.option("--tenant", help="What the envelope is bound to, where the request says `*`.")
-@click.option(
-    "--log", type=click.Path(exists=True, file_okay=False, path_type=Path), required=True, help="The audit log."
-)
 @click.option("--wait", default=60.0, show_default=True, help="Seconds for a webhook that holds the log.")
 @click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="The plaintext's file, 0600."
@@ -73,11 +72,14 @@ def open_envelope(
     path: Path,
     votes: Sequence[Path],
     tenant: str | None,
-    log: Path,
+    store: "Store",
     wait: float,
     out: Path,
 ) -> None:
-    """Open one envelope under an approved request. The record in the audit LOG is durable before anything is opened."""
+    """Open one envelope under an approved request.
+
+    The record in the audit LOG (or the state directory that holds one) is durable before anything is opened.
+    """
     from dataclasses import replace
 
     from keymgmt.emergency import EmergencyDesk, parse_break_glass
@@ -92,9 +94,8 @@ def open_envelope(
     if glass.bound.tenant == ANY and tenant is None:
         raise Mistake("the request is for any tenant", "give --tenant")
     bound = glass.bound if tenant is None else replace(glass.bound, tenant=tenant)
-    directory = log_directory(log)
-    alarm = LogAlarm(directory, wait)
-    desk = EmergencyDesk(chosen.ring, chosen.approvals, FileLedger(directory.parent / LEDGER), alarm)
+    alarm = LogAlarm(store, wait)
+    desk = EmergencyDesk(chosen.ring, chosen.approvals, FileLedger(store.directory.parent / LEDGER), alarm)
     cast = [vote_of(one) for one in votes]
     plaintext = desk.open(envelope.read_bytes(), bound, glass, cast, datetime.now(UTC))
     with os.fdopen(os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "wb") as file:
@@ -106,7 +107,7 @@ def open_envelope(
 class LogAlarm:
     """`keymgmt.emergency.Alarm`: by whoever writes the log, or here where nobody does."""
 
-    directory: Path
+    store: "Store"
     wait: float  # seconds
     leaf: int = -1  # where the last record lies
 
@@ -116,7 +117,6 @@ class LogAlarm:
         from webhook.regional import Where
         from webhook.verbs.private import Refused
         from webhook.verbs.private import told as refusing
-        from webhook.verbs.stores import Store
 
         order = {
             "do": "break-glass",
@@ -125,7 +125,7 @@ class LogAlarm:
         }
         try:
             with refusing():  # whatever the log or its keyring fails with
-                said = Store(self.directory, None).ordered(order, Where(None, None), self.wait)
+                said = self.store.ordered(order, Where(None, None), self.wait)
         except Refused as refusal:
             advice = refusal.hint or "look at the log"
             raise NotAnnounced(f"not in the audit log, so nothing was opened: {refusal.message}; {advice}") from refusal
