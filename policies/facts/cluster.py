@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from policies.facts.actor import places_of_account
 from policies.facts.classification import KEY_ANNOTATION, JurisdictionFact
 from policies.facts.destinations import reached
-from policies.facts.governing import governing
+from policies.facts.governing import governing, law_of
 from policies.facts.unknown import decided, fetch
 from policies.facts.volumes import key_of_class, keys_of, place_of
 from policies.geography import (
@@ -149,7 +149,17 @@ class Cluster:
 
         What leads nowhere outside of the cluster is `inside` and has no place.
         """
+        if destination["kind"] == "namespace":
+            return self._of_namespace(destination["cluster"])
         return _whereabouts(reached(destination, self._situation, self._geography))
+
+    def _of_namespace(self, name: str) -> JsonObject:
+        """What lies in a namespace may lie wherever its jurisdiction lets it."""
+        law = law_of(name, self._situation)
+        codes = _codes(law) if law is not None else _NONE
+        unknown = "" if codes else f"namespace `{name}` is bound to no jurisdiction with a place in this cluster"
+        nowhere = Located(None, unknown)
+        return {**_whereabouts(nowhere), "places": PlaceSet.of(codes or (UNPLACED,)), "unknown": unknown}
 
     def volume(self, volume: JsonObject) -> JsonObject:
         """Where a volume lies, or would; `inside` where that is where its pod runs, or nowhere yet."""

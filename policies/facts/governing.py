@@ -29,11 +29,12 @@ def governing(workload: JsonObject, situation: "Situation") -> list[Jurisdiction
     if any(mark in name for name in names for mark in _PATTERN) or not (own or names):
         names = [_ALL]
     found = [_bound(situation.namespace_object, situation)] if own and not _exempt(own, situation) else []
-    found += _of_all(situation) if _ALL in names else (_of(name, situation) for name in names)
+    found += _of_all(situation) if _ALL in names else (law_of(name, situation) for name in names)
     return list({one["name"]: one for one in found if one is not None}.values())
 
 
-def _of(name: str, situation: "Situation") -> JurisdictionFact | None:
+def law_of(name: str, situation: "Situation") -> JurisdictionFact | None:
+    """The jurisdiction that binds what is in a namespace; None where its class asks for none."""
     if _exempt(name, situation):
         return None
     namespace = fetch(situation.snapshot, Ref("", "Namespace", "", name))

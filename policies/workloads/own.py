@@ -90,9 +90,12 @@ def own_identities(subject: Json, entry: Entry, prefix: str = "") -> list[dict[s
 
 def own_namespaces(subject: Json, entry: Entry, prefix: str = "") -> list[str]:
     """The namespaces whose data the object holds or moves, beside its own; `*` is all of them."""
-    found = (
-        said({"name": ".", **row}, value)["name"] for _, value, row in rows_of(subject, entry, "namespaces", prefix)
-    )
+    found: list[str] = []
+    for _, value, row in rows_of(subject, entry, "namespaces", prefix):
+        if row.get("read") == "keys":
+            found += [key for key in value if isinstance(key, str)] if isinstance(value, dict) else []
+        else:
+            found.append(said({"name": ".", **row}, value)["name"])
     return list(dict.fromkeys(name for name in found if name))
 
 
@@ -202,6 +205,9 @@ def _destinations(path: str, value: Json, row: Row) -> Iterator[Destination]:
         case "environment" if isinstance(value, dict):
             pairs = [{"name": name, "value": inner} for name, inner in value.items()]
             yield from container_destinations({"env": pairs}, f"{path}.")
+        case "mapping" if isinstance(value, dict):
+            for name, target in value.items():
+                yield destination(member(path, str(name)), kind="namespace", cluster=as_text(target), what=row["what"])
         case "requirements" if isinstance(value, dict):
             yield from _requirements(value, path, row["what"])
         case "":
