@@ -101,6 +101,24 @@ def test_admitted_pods_run_inside(pod: Object) -> None:
 
 
 @FEWER
+@given(PODS, st.integers(0, len(FLEET) - 1), st.integers(0, len(SNAPSHOTS) - 1))
+def test_a_pod_that_names_its_node_is_where_that_node_is(pod: Object, at: int, knowing: int) -> None:
+    """What its kubelet would take is in the set, and admitted only where the node truly is inside."""
+    chosen, snapshot = FLEET[at], SNAPSHOTS[knowing]
+    pod["spec"]["nodeName"] = chosen["metadata"]["name"]
+    assert constrain(pod, frozenset(INSIDE)) == []
+    found = possible(pod, snapshot, GEOGRAPHY)
+    fits, inside = matches(pod, chosen), truth(chosen) in INSIDE
+    assert not fits or truth(chosen) in found.places
+    under = found.under(RULE)
+    admitted = isinstance(under, PlaceSet) and RULE.admits(under)
+    event(f"fits: {fits}, inside: {inside}, admitted: {admitted}")
+    assert inside or not admitted
+    if snapshot is SNAPSHOTS[-1]:
+        assert admitted or not (fits and inside)
+
+
+@FEWER
 @given(PODS, CODES)
 def test_a_conflict_is_a_pod_that_fits_nowhere(pod: Object, codes: frozenset[str]) -> None:
     """A conflict is told only of pods that match no node once they are constrained."""
