@@ -32,7 +32,9 @@ def token_options(call: Callable[..., Any]) -> Callable[..., Any]:
     @click.option("--region", help="Whose token.")
     @click.option("--module", type=click.Path(exists=True, path_type=Path), help="The module's library.")
     @click.option("--token", help="The token's label.")
-    @click.option("--pin-file", type=click.Path(path_type=Path), help="Holds the user's PIN.")
+    @click.option(
+        "--pin-file", type=click.Path(path_type=Path), help="The PIN; uses are written down beside it."
+    )
     @click.option("--purpose", default="etcd", show_default=True, help="What the key is for.")
     @click.option("--label", help="The key pairs' label; as the purpose by default.")
     @functools.wraps(call)
@@ -56,6 +58,7 @@ def _chosen(
     label: str | None,
     purpose: str,
 ) -> "Pkcs11Keyring":
+    from keymgmt.book import uses_beside
     from keymgmt.hardware.keyring import Pkcs11Keyring
     from keymgmt.hardware.token import TokenSite
 
@@ -63,7 +66,8 @@ def _chosen(
         return _by_settings(keyring)
     if region is None or module is None or token is None or pin_file is None:
         raise Mistake("no token is named", "give --keyring FILE, or --region, --module, --token and --pin-file")
-    return Pkcs11Keyring.connect(TokenSite(region, module, token, pin_file, {purpose: label or purpose}))
+    site = TokenSite(region, module, token, pin_file, {purpose: label or purpose})
+    return Pkcs11Keyring.connect(site, uses=book_of(uses_beside(pin_file.parent, region)))
 
 
 def _by_settings(path: Path) -> "Pkcs11Keyring":

@@ -222,6 +222,9 @@ def test_the_plugin_on_a_token(softhsm: SoftHsm, device: Path, tmp_path: Path, h
     words = ["--region", "eu-de", "--module", MODULE, "--token", "process", "--pin-file", site.pin_file]
     made = CliRunner().invoke(command, ["keys", "hardware", "rotate", *map(str, words)])
     assert made.exit_code == 0, made.output
+    written = b"".join(path.read_bytes() for path in (site.pin_file.parent / "eu-de.uses").iterdir() if path.is_file())
+    assert b'"rotate"' in written
+    assert made.output.split()[0].encode() in written
     shown = CliRunner().invoke(command, ["keys", "hardware", "list", *map(str, words)])
     assert made.output.split()[0] in shown.output
     assert "software" in shown.output
