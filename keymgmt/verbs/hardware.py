@@ -32,9 +32,7 @@ def token_options(call: Callable[..., Any]) -> Callable[..., Any]:
     @click.option("--region", help="Whose token.")
     @click.option("--module", type=click.Path(exists=True, path_type=Path), help="The module's library.")
     @click.option("--token", help="The token's label.")
-    @click.option(
-        "--pin-file", type=click.Path(path_type=Path), help="The PIN; uses are written down beside it."
-    )
+    @click.option("--pin-file", type=click.Path(path_type=Path), help="The PIN; uses are written down beside it.")
     @click.option("--purpose", default="etcd", show_default=True, help="What the key is for.")
     @click.option("--label", help="The key pairs' label; as the purpose by default.")
     @functools.wraps(call)
