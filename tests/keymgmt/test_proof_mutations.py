@@ -252,8 +252,8 @@ MUTATIONS = {
     ),
     "a revoked version opens without break-glass": Mutation(
         "keyring.py",
-        "        _allow_opening(entry)\n        return hpke",
-        "        return hpke",
+        "            _allow_opening(entry)\n            return hpke",
+        "            return hpke",
         f"{EMERGENCY}::test_g7",
     ),
     "revoked keys open": Mutation(
