@@ -7,11 +7,9 @@ is changed whoever appends waits.
 """
 
 import logging
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -30,10 +28,8 @@ from audit.files.shards import (
     SHARDS,
     Shard,
     ShardSettings,
-    ShardSigner,
     commitment,
     finish,
-    is_due,
     is_pruned,
     last_leaf,
     shard_directory,
@@ -42,19 +38,20 @@ from audit.files.shards import (
     successor_of,
 )
 from audit.files.store import Disk, FileSystem, make_durable_directory
-from audit.leaves.drafts import Seal, made
+from audit.leaves.drafts import Seal
 from audit.leaves.record import Draft, Record, Unsealed, event_record
 from audit.ports import Envelope, Position, Signer
 from audit.reading import read_checkpoint, read_records
 from audit.rounds import signed_once
 from audit.sealed.erasing import finish_erasing
-from audit.settings import LogSettings, LogStatus, Writer
+from audit.settings import LogSettings, Writer
+from audit.switching import Keeping, Switching
 
 logger = logging.getLogger("bailiwick.audit")
 SIGNED_WITHIN = 30.0  # seconds that a pruning waits for its record's checkpoint
 
 
-class ShardedLog:
+class ShardedLog(Switching[FileLog]):
     """A log in a directory and the shards below it. Made by `open`; for one thread."""
 
     @classmethod
@@ -72,8 +69,8 @@ class ShardedLog:
         seal: Seal | None = None,
     ) -> "ShardedLog":
         """Open the shard that is written. Raises as `FileLog.open` does, LogUnavailable when a shard can't be ended."""
-        kept = (settings or LogSettings(), shards or ShardSettings(), files or Disk())
-        log = cls(directory, origin, signer, clock, writer, *kept, seal)
+        keeping = Keeping(origin, signer, clock, writer, settings or LogSettings(), shards or ShardSettings(), seal)
+        log = cls(directory, keeping, files or Disk())
         try:
             log._take_lock()
             log._clear()
@@ -83,34 +80,12 @@ class ShardedLog:
             raise
         return log
 
-    def __init__(
-        self,
-        directory: Path,
-        origin: str,
-        signer: Signer,
-        clock: Clock,
-        writer: Writer,
-        settings: LogSettings,
-        shards: ShardSettings,
-        files: FileSystem,
-        seal: Seal | None,
-    ) -> None:
+    def __init__(self, directory: Path, keeping: Keeping, files: FileSystem) -> None:
+        super().__init__(keeping)
         self._directory = directory
-        self._origin = origin
-        self._signer = signer
-        self._clock = clock
-        self._writer = writer
-        self._settings = settings
-        self._shards = shards
         self._files = files
-        self._seal = seal
-        self._switch = threading.RLock()  # held while a shard is changed, and by whoever appends
         self._lock: int | None = None
-        self._log: FileLog | None = None
-        self._shard = Shard(0, origin, directory)
-        self._begun: datetime | None = None
-        self._between = ""  # why there is no shard to write to
-        self._status: LogStatus | None = None
+        self._shard = Shard(0, keeping.origin, directory)
 
     # — appending —
 
@@ -134,22 +109,6 @@ class ShardedLog:
                 keep_holds(self._files, self._directory, holds)
             return position
 
-    def made(self, record: Record | Draft, sealed: Sequence[Envelope | Unsealed]) -> Item:
-        """As `FileLog.made`. Raises RecordInvalid."""
-        return made(record, sealed, self._seal)
-
-    def healthy(self) -> bool:
-        """Whether an append may succeed now."""
-        return self._log is not None and self._log.healthy()
-
-    def status(self) -> LogStatus:
-        """Of the shard that is written; between two shards, of the last one, with the reason."""
-        if self._log is not None:
-            self._status = self._log.status()
-            return self._status
-        last = self._status or LogStatus(0, 0, 0, 0.0, 0, 0, "")
-        return replace(last, trouble=self._between)
-
     def close_now(self) -> None:
         """Close in good order."""
         with self._switch:
@@ -160,18 +119,11 @@ class ShardedLog:
 
     # — from time to time —
 
-    def tend(self) -> None:
-        """Begin the next shard when it is due; to be called about once a second. Never raises."""
-        try:
-            with self._switch:
-                if self._log is None:
-                    self._enter()
-                if self._is_due():
-                    self._rotate()
-        except Exception as error:  # noqa: BLE001 — a signer may raise anything; the next turn tries again
-            if self._log is None:
-                self._between = str(error)
-            logger.warning("the log's shards: %s: %s", type(error).__name__, error)
+    def _tend(self) -> None:
+        if self._log is None:
+            self._enter()
+        if self._is_due():
+            self._rotate()
 
     def rotate(self) -> None:
         """End this shard and begin the next one now. Raises AuditError, OSError."""
@@ -180,11 +132,6 @@ class ShardedLog:
 
     # — shards —
 
-    def _current(self) -> FileLog:
-        if self._log is None:
-            raise LogBusy(f"no shard is open: {self._between}")
-        return self._log
-
     def _enter(self) -> None:
         """Open the last shard; when it has ended, finish it and begin the next."""
         number = shard_numbers(self._directory, self._files)[-1]
@@ -192,7 +139,7 @@ class ShardedLog:
         if number and not self._has_begun(number):  # a crash before its first record: its predecessor is asked again
             number -= 1
         while True:
-            shard = Shard(number, shard_origin(self._origin, number), shard_directory(self._directory, number))
+            shard = Shard(number, shard_origin(self._keeping.origin, number), shard_directory(self._directory, number))
             if not successor_of(shard.directory, self._files):
                 break
             note = self._finished(shard)
@@ -203,7 +150,7 @@ class ShardedLog:
     def _clear(self) -> None:
         """Go on with a pruning, or an erasure in a shard that has ended, that a crash has stopped."""
         for number in shard_numbers(self._directory, self._files):
-            shard = Shard(number, shard_origin(self._origin, number), shard_directory(self._directory, number))
+            shard = Shard(number, shard_origin(self._keeping.origin, number), shard_directory(self._directory, number))
             if is_pruned(shard.directory, self._files):
                 Pruning(self._files, shard).remove()
             else:
@@ -217,24 +164,21 @@ class ShardedLog:
         files = self._files
         head = FileHead(files, shard.directory / HEAD)
         try:
-            return finish(Source(files, shard.directory, shard.origin, self._named(shard.origin), head))
+            return finish(Source(files, shard.directory, shard.origin, self._keeping.signer_of(shard.origin), head))
         except Exception as error:
             self._between = f"shard `{shard.origin}` has ended and can't be signed yet: {error}"
             raise LogBusy(self._between) from error
-
-    def _named(self, origin: str) -> Signer:
-        return self._signer if origin == self._origin else ShardSigner(origin, self._signer)
 
     def _open(self, shard: Shard, said: Mapping[str, object]) -> None:
         log = FileLog.open(
             shard.directory,
             origin=shard.origin,
-            signer=self._named(shard.origin),
-            clock=self._clock,
-            writer=self._writer,
-            settings=self._settings,
+            signer=self._keeping.signer_of(shard.origin),
+            clock=self._keeping.clock,
+            writer=self._keeping.writer,
+            settings=self._keeping.settings,
             files=self._files,
-            seal=self._seal,
+            seal=self._keeping.seal,
             genesis=said,
         )
         try:
@@ -256,16 +200,11 @@ class ShardedLog:
         if HOLDS not in self._files.names(self._directory):
             keep_holds(self._files, self._directory, holds)
 
-    def _is_due(self) -> bool:
-        if self._log is None or not self._log.healthy():
-            return False
-        return is_due(self._shards, self._log.status(), self._begun, self._clock(), self._settings)
-
     def _rotate(self) -> None:
         log = self._current()
         self._status = log.status()
         self._log, self._between = None, "the next shard is begun"
-        log.close_now(successor=shard_origin(self._origin, self._shard.number + 1))
+        log.close_now(successor=shard_origin(self._keeping.origin, self._shard.number + 1))
         self._enter()
 
     # — pruning —
@@ -275,7 +214,7 @@ class ShardedLog:
 
         Waits until that record is under a signed checkpoint. Raises PruneRefused, LogUnavailable, LogCorrupt, OSError.
         """
-        shard = Shard(number, shard_origin(self._origin, number), shard_directory(self._directory, number))
+        shard = Shard(number, shard_origin(self._keeping.origin, number), shard_directory(self._directory, number))
         pruning = Pruning(self._files, shard)
         if not 0 <= number < self._shard.number:
             raise PruneRefused(f"shard {number} is none that has ended")
@@ -284,7 +223,9 @@ class ShardedLog:
             raise PruneRefused(f"`{shard.origin}` is pruned already")
         if holds := sorted(standing_holds(self._files, self._directory)):
             raise PruneRefused(f"`{shard.origin}` is under the legal hold {', '.join(f'`{name}`' for name in holds)}")
-        if young := pruning.too_young(self._clock(), timedelta(days=max(older_than, self._shards.keep_days))):
+        if young := pruning.too_young(
+            self._keeping.clock(), timedelta(days=max(older_than, self._keeping.shards.keep_days))
+        ):
             raise PruneRefused(young)
         said = {**pruning.said(), "older_than": older_than, "basis": basis}
         position = self.append_now(self._event("prune", said))
@@ -294,7 +235,7 @@ class ShardedLog:
 
     def _signed(self, position: Position) -> Path:
         """The directory of the shard with this record, once a signed checkpoint covers it."""
-        number = int(position.origin.rpartition("/")[2]) if position.origin != self._origin else 0
+        number = int(position.origin.rpartition("/")[2]) if position.origin != self._keeping.origin else 0
         place = shard_directory(self._directory, number)
         until = time.monotonic() + SIGNED_WITHIN
         while self._covered(place) <= position.index:
@@ -310,8 +251,12 @@ class ShardedLog:
             return 0
 
     def _event(self, schema: str, fields: Mapping[str, Any]) -> Record:
-        who = {"cluster": self._writer.cluster, "region": self._writer.region, "engine": self._writer.engine}
-        return event_record(schema, {"time": self._clock(), **who, **fields})
+        who = {
+            "cluster": self._keeping.writer.cluster,
+            "region": self._keeping.writer.region,
+            "engine": self._keeping.writer.engine,
+        }
+        return event_record(schema, {"time": self._keeping.clock(), **who, **fields})
 
     def _take_lock(self) -> None:
         """One writer for all shards, also while none of them is open."""

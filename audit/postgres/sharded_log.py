@@ -6,9 +6,7 @@ both. For any threads; while a shard is changed whoever appends waits. Pruning i
 """
 
 import logging
-import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -16,8 +14,8 @@ from psycopg import Error
 
 from audit.errors import LogBusy, LogEnded, LogRefused, LogUnavailable
 from audit.files.committer import Committed, Item, Late, nobody
-from audit.files.shards import ShardSettings, ShardSigner, commitment, is_due, shard_origin
-from audit.leaves.drafts import Seal, made
+from audit.files.shards import ShardSettings, commitment, shard_origin
+from audit.leaves.drafts import Seal
 from audit.leaves.record import Draft, Record, Unsealed
 from audit.ports import Envelope, Position, Signer
 from audit.postgres.address import Address
@@ -29,12 +27,13 @@ from audit.postgres.shards import finished, is_begun, standing_in
 from audit.postgres.tables import Tables
 from audit.reading import record_of
 from audit.rounds import signed_once
-from audit.settings import LogSettings, LogStatus, Writer
+from audit.settings import LogSettings, Writer
+from audit.switching import Keeping, Switching
 
 logger = logging.getLogger("bailiwick.audit")
 
 
-class SharedShards:
+class SharedShards(Switching[PostgresLog]):
     """One replica's side of a shared log and its shards. Made by `open`."""
 
     @classmethod
@@ -52,46 +51,23 @@ class SharedShards:
         seal: Seal | None = None,
     ) -> "SharedShards":
         """Open the shard that is written. Raises as `PostgresLog.open` does, LogBusy when one can't be ended."""
-        log = cls(
-            address, origin, signer, clock, writer, settings or LogSettings(), shards or ShardSettings(), patience, seal
-        )
+        keeping = Keeping(origin, signer, clock, writer, settings or LogSettings(), shards or ShardSettings(), seal)
+        log = cls(address, keeping, patience)
         log._enter()
         return log
 
-    def __init__(
-        self,
-        address: Address,
-        origin: str,
-        signer: Signer,
-        clock: Clock,
-        writer: Writer,
-        settings: LogSettings,
-        shards: ShardSettings,
-        patience: float,
-        seal: Seal | None,
-    ) -> None:
+    def __init__(self, address: Address, keeping: Keeping, patience: float) -> None:
+        super().__init__(keeping)
         self._address = address
-        self._origin = origin
-        self._signer = signer
-        self._clock = clock
-        self._writer = writer
-        self._settings = settings
-        self._shards = shards
         self._patience = patience
-        self._seal = seal
-        self._switch = threading.RLock()  # held while a shard is changed, and by whoever appends
-        self._log: PostgresLog | None = None
         self._number = 0
-        self._begun: datetime | None = None
-        self._between = ""  # why there is no shard to write to
-        self._status: LogStatus | None = None
 
     # — appending —
 
     @property
     def origin(self) -> str:
         """The name of the shard that is written, as far as this replica knows."""
-        return shard_origin(self._origin, self._number)
+        return shard_origin(self._keeping.origin, self._number)
 
     def append_batch(self, items: Sequence[Item], late: Late = nobody) -> Committed:
         """As `PostgresLog.append_batch`; in the next shard where another replica has ended this one."""
@@ -115,21 +91,6 @@ class SharedShards:
             committed = self.append_batch([self.made(record, sealed)])
             return Position(self.origin, committed.first, committed.pairs[0][0])
 
-    def made(self, record: Record | Draft, sealed: Sequence[Envelope | Unsealed]) -> Item:
-        """As `PostgresLog.made`. Raises RecordInvalid."""
-        return made(record, sealed, self._seal)
-
-    def healthy(self) -> bool:
-        """Whether an append may succeed now."""
-        return self._log is not None and self._log.healthy()
-
-    def status(self) -> LogStatus:
-        """Of the shard that is written; between two shards, of the last one, with the reason."""
-        if self._log is not None:
-            self._status = self._log.status()
-            return self._status
-        return replace(self._status or LogStatus(0, 0, 0, 0.0, 0, 0, ""), trouble=self._between)
-
     def close_now(self) -> None:
         """Close in good order."""
         with self._switch:
@@ -139,34 +100,22 @@ class SharedShards:
 
     # — from time to time —
 
-    def tend(self) -> None:
-        """Begin the next shard when it is due; to be called about once a second. Never raises."""
-        try:
-            with self._switch:
-                if self._log is None:
-                    self._enter()
-                elif self._log.has_ended():
-                    self._move_on()
-                elif is_due(self._shards, self._log.status(), self._begun, self._clock(), self._settings):
-                    self.rotate()
-        except Exception as error:  # noqa: BLE001 — a signer may raise anything; the next turn tries again
-            if self._log is None:
-                self._between = str(error)
-            logger.warning("the log's shards: %s: %s", type(error).__name__, error)
+    def _tend(self) -> None:
+        if self._log is None:
+            self._enter()
+        elif self._log.has_ended():
+            self._move_on()
+        elif self._is_due():
+            self.rotate()
 
     def rotate(self) -> None:
         """End this shard, for all replicas, and begin the next one now. Raises AuditError."""
         with self._switch:
             log = self._current()
-            self._leave(log, shard_origin(self._origin, self._number + 1))
+            self._leave(log, shard_origin(self._keeping.origin, self._number + 1))
             self._enter()
 
     # — shards —
-
-    def _current(self) -> PostgresLog:
-        if self._log is None:
-            raise LogBusy(f"no shard is open: {self._between}")
-        return self._log
 
     def _move_on(self) -> None:
         """This shard was ended by another replica."""
@@ -200,8 +149,8 @@ class SharedShards:
         try:
             with self._address.connect("bailiwick", write=True) as session:
                 check_server(session)
-                ended = [shard for shard in shards_of(session, self._origin) if shard.ended]
-                is_new = bool(ended) and not is_begun(session, shard_origin(self._origin, len(ended)))
+                ended = [shard for shard in shards_of(session, self._keeping.origin) if shard.ended]
+                is_new = bool(ended) and not is_begun(session, shard_origin(self._keeping.origin, len(ended)))
                 holds = list(standing_in(session, ended[-1].log).values()) if is_new else []
         except Error as error:
             told = str(error).split("\n", maxsplit=1)[0]
@@ -210,23 +159,23 @@ class SharedShards:
 
     def _commitment(self, before: SharedShard) -> Mapping[str, object]:
         try:
-            note = finished(self._address, before, self._named(before.origin))
+            note = finished(self._address, before, self._keeping.signer_of(before.origin))
         except Exception as error:
             self._between = f"shard `{before.origin}` has ended and can't be signed yet: {error}"
             raise LogBusy(self._between) from error
         return commitment(before.number + 1, note)
 
     def _open(self, number: int, said: Mapping[str, object], holds: Sequence[Mapping[str, object]]) -> None:
-        origin = shard_origin(self._origin, number)
+        origin = shard_origin(self._keeping.origin, number)
         log = PostgresLog.open(
             self._address,
             origin=origin,
-            signer=self._named(origin),
-            clock=self._clock,
-            writer=self._writer,
-            settings=self._settings,
+            signer=self._keeping.signer_of(origin),
+            clock=self._keeping.clock,
+            writer=self._keeping.writer,
+            settings=self._keeping.settings,
             patience=self._patience,
-            seal=self._seal,
+            seal=self._keeping.seal,
             genesis=said,
             holds=holds,
         )
@@ -241,9 +190,6 @@ class SharedShards:
 
     def _first_time(self, origin: str) -> datetime:
         with reading("the shard's first record"), self._address.connect("bailiwick", write=True) as session:
-            shard = next(one for one in shards_of(session, self._origin) if one.origin == origin)
+            shard = next(one for one in shards_of(session, self._keeping.origin) if one.origin == origin)
             ((_, leaf),) = Tables(session, shard.log).records(0, 1)
         return datetime.fromisoformat(record_of(0, leaf).fields["time"])
-
-    def _named(self, origin: str) -> Signer:
-        return self._signer if origin == self._origin else ShardSigner(origin, self._signer)
