@@ -22,8 +22,10 @@ _QUOTED = re.compile(r"""\\(\n)|\\(.)|"((?:[^"\\]|\\.)*)"|'([^']*)'""", re.DOTAL
 _ESCAPED = re.compile(r'\\([\\"$`\n])')
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
 _OPEN = re.compile(r"\$[A-Za-z_({]|`")
-INTERPRETER = re.compile(r"(?:python|pypy|node|ruby|perl|deno|bun|php|lua|Rscript)[0-9.]*")
+INTERPRETERS = ("python", "pypy", "node", "ruby", "perl", "deno", "bun", "php", "lua", "Rscript")
+INTERPRETER = re.compile(rf"(?:{'|'.join(INTERPRETERS)})[0-9.]*")
 CODE_FLAG = re.compile(r"-[A-Za-z]*[ce]|--eval|--print|-p")
+_LOOKED_AT = 64  # words among which an interpreter is looked for
 _GROWTH = 1 << 16  # characters that filling in may add per container: variables can double each other for ever
 
 
@@ -100,22 +102,26 @@ class Variables:
 def words_of(container: JsonObject, where: str, variables: Variables) -> list[Word]:
     """The words of `command` and `args`, scripts taken apart; `where` is the container's path with its dot."""
     words: list[Word] = []
-    codes = False  # whether the next element is code for an interpreter, not a script for a shell
     for field in ("command", "args"):
         said = container.get(field)
         if isinstance(said, str):
             words += split(said, f"{where}{field}", variables)
         for index, text in enumerate(listed(said)):
             if isinstance(text, str):
-                if codes and words and CODE_FLAG.fullmatch(words[-1][0]):
-                    words.append((variables.expand(text), f"{where}{field}[{index}]"))
-                    continue
-                codes = codes or INTERPRETER.fullmatch(program(text[:64])) is not None
                 if not ("$" in text or " " in text or "\n" in text or "\t" in text):
                     words.append((text, f"{where}{field}[{index}]"))
+                elif _is_code(words):
+                    words.append((variables.expand(text), f"{where}{field}[{index}]"))
                 else:
                     words += _element(variables.expand(text), f"{where}{field}[{index}]", variables)
     return words
+
+
+def _is_code(words: list[Word]) -> bool:
+    """Whether what follows is code for an interpreter, not a script for a shell."""
+    if not words or CODE_FLAG.fullmatch(words[-1][0]) is None:
+        return False
+    return any(INTERPRETER.fullmatch(program(text)) for text, _ in words[:_LOOKED_AT])
 
 
 def _element(text: str, path: str, variables: Variables) -> Iterator[Word]:

@@ -75,9 +75,10 @@ class Revisions:
         if self._said is None:
             self._said = self._read()
         said = [self._said[name] for name in names if name in self._said]
-        beside = [self._said[name] for name in table("models")["beside_revision"] if name in self._said]
-        if moving := next((value for value in beside if not is_commit(value)), ""):
-            return moving  # code or tokenizer that can change
+        if len(self._said) > len(said):
+            beside = (self._said[name] for name in table("models")["beside_revision"] if name in self._said)
+            if moving := next((value for value in beside if not is_commit(value)), ""):
+                return moving  # code or tokenizer that can change
         return next((value for value in said if not is_commit(value)), said[-1] if said else "")
 
     def _read(self) -> dict[str, str]:

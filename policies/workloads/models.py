@@ -10,12 +10,12 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 
 from policies.json import Json, JsonObject
-from policies.workloads.arguments import Variables, flag, words_of
+from policies.workloads.arguments import Variables, Word, flag, words_of
 from policies.workloads.commands import models_of_words, named, servers, unreadable
 from policies.workloads.destinations import HANDLERS, actions_of
 from policies.workloads.images import containers_of, listed
 from policies.workloads.references import Model, image_model, is_path, looks_like_reference, parse_model, scheme_of
-from policies.workloads.scripts import hidden_in_text, read_through
+from policies.workloads.scripts import hidden_in_text, is_plain, read_through
 from policies.workloads.tables import table
 
 _DEEPEST = 64  # directories of a path that are looked at
@@ -39,7 +39,7 @@ def models_of_container(container: JsonObject, where: str) -> list[Model]:
     variables = Variables(container.get("env"))
     told = _told(container, where, variables)
     for field in HANDLERS:
-        if field in container:
+        if field in container and (field == "lifecycle" or "exec" in (container[field] or ())):
             for at, action in actions_of(container[field], f"{where}{field}"):
                 command = action.get("exec")
                 told += _told(command, f"{at}.exec.", variables) if isinstance(command, dict) else []
@@ -59,15 +59,19 @@ def _told(container: JsonObject, where: str, variables: Variables) -> list[Model
         return []
     words = words_of(container, where, variables)
     serves = _serves(container)
-    read, hidden = read_through(words, variables)
+    read, hidden = (words, []) if is_plain(words) else read_through(words, variables)
     found = models_of_words(read, bool(read) and read[0][0][:1] != "-" and serves)
     if serves and read and read[0][0][:1] == "-":
         hidden += [(text, path) for text, path in read if flag(text)[0] == "--config"]
+    hidden += _in_scripts(container, where)
+    return found + [unreadable(text, path) for text, path in dict.fromkeys(hidden)]
+
+
+def _in_scripts(container: JsonObject, where: str) -> Iterator[Word]:
     for field in ("command", "args"):
         for index, text in enumerate(listed(container.get(field))):
             if isinstance(text, str) and (" " in text or "\n" in text):
-                hidden += hidden_in_text(text, f"{where}{field}[{index}]")
-    return found + [unreadable(text, path) for text, path in dict.fromkeys(hidden)]
+                yield from hidden_in_text(text, f"{where}{field}[{index}]")
 
 
 def _volumes(spec: JsonObject) -> dict[str, JsonObject]:

@@ -9,7 +9,18 @@ import re
 from collections.abc import Iterator
 from functools import cache
 
-from policies.workloads.arguments import CODE_FLAG, END, INTERPRETER, Variables, Word, flag, is_open, program, split
+from policies.workloads.arguments import (
+    CODE_FLAG,
+    END,
+    INTERPRETER,
+    INTERPRETERS,
+    Variables,
+    Word,
+    flag,
+    is_open,
+    program,
+    split,
+)
 from policies.workloads.tables import table
 
 _DEEPEST = 4  # shells inside of shells; what is deeper is reported
@@ -33,7 +44,7 @@ def read_through(words: list[Word], variables: Variables, depth: int = 0) -> tup
     read: list[Word] = []
     hidden: list[Word] = []
     for command in _commands(words):
-        inner = None if _is_plain(command) else _inner(command, variables, hidden, first=not read, depth=depth)
+        inner = None if is_plain(command) else _inner(command, variables, hidden, first=not read, depth=depth)
         read += command if inner is None else [*command[: inner[0]], (END, ""), *inner[1]]
         read.append((END, command[0][1]))
     return read[:-1], hidden
@@ -41,7 +52,7 @@ def read_through(words: list[Word], variables: Variables, depth: int = 0) -> tup
 
 def hidden_in_text(text: str, path: str) -> Iterator[Word]:
     """What a script feeds to an interpreter line by line, or names in code that it writes itself."""
-    if _FEEDS.search(text) or _LOADS.search(text):
+    if ("<" in text and _FEEDS.search(text)) or (("(" in text or "ollama" in text) and _LOADS.search(text)):
         yield "code in a script", path
 
 
@@ -59,30 +70,25 @@ def _commands(words: list[Word]) -> Iterator[list[Word]]:
 
 @cache
 def _telling() -> frozenset[str]:
-    return frozenset(
-        (*table("models")["shells"], "eval", "source", ".", "xargs", "base64", "parallel", "su", "runuser")
-    )
+    """Names, without version, of what runs text, or reads arguments from elsewhere."""
+    others = ("eval", "xargs", "base64", "parallel", "su", "runuser", "--config")
+    return frozenset((*table("models")["shells"], *INTERPRETERS, *others))
 
 
-def _is_plain(command: list[Word]) -> bool:
-    """Whether nothing in a command runs text: the usual case, decided quickly."""
+def is_plain(words: list[Word]) -> bool:
+    """Whether nothing on command lines runs text or reads its arguments elsewhere: the usual case, decided quickly."""
     telling = _telling()
-    for index, (text, _) in enumerate(command):
-        if text[:1] == "-":
-            if text[:8] == "--config":
+    texts = [text for text, _ in words]
+    if not telling.isdisjoint(texts):
+        return False
+    for text in texts:
+        if "/" in text or text[-1:].isdigit():
+            name = program(text)
+            if name in telling or name.rstrip("0123456789.") in telling:
                 return False
-            continue
-        name = program(text) if "/" in text else text
-        if name in telling or (INTERPRETER.fullmatch(name) and not _runs_module(command, index)):
+        if text[:9] == "--config=":
             return False
     return True
-
-
-def _runs_module(command: list[Word], at: int) -> bool:
-    """`python -m module`, with no code behind it."""
-    if at + 2 >= len(command) or command[at + 1][0] != "-m":
-        return False
-    return not any(text[:1] == "-" and CODE_FLAG.fullmatch(text) for text, _ in command[at + 3 :])
 
 
 def _inner(
