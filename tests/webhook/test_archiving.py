@@ -11,6 +11,7 @@ from audit.checks.verify import verify_log
 from audit.reading import read_records
 from audit.sealed.inputs import Origin
 from audit.verbs.places import verifier_keys
+from audit.whole import WholeFiles
 from policies.consulted import Consulted
 from policies.decision import Decision, Inputs, Verdict
 from policies.gathering import engine_of
@@ -119,7 +120,7 @@ def _expired(decided: Decided, order: dict[str, Any], days: int) -> None:
     try:
         clock = datetime.now(UTC) + timedelta(days=days)
         origin = Origin("cluster", "local", "0.1.0")
-        Clerk(log, decided.log, origin, keyring, lambda: clock, keep_days=100).attend(orders)
+        Clerk(log, WholeFiles(decided.log), origin, keyring, lambda: clock, keep_days=100).attend(orders)
     finally:
         log.close_now()
     said = orders.answered(name)
