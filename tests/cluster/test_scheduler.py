@@ -111,10 +111,14 @@ def _round(stage: Stage, seed: int, number: int) -> Iterator[tuple[str, str]]:
 def _is_plain(one: Played) -> bool:
     """Is where it can be bound a matter of its own wishes, and not of who came first?"""
     case, affinity = one.case, one.case.spec.get("affinity", {})
-    others = "topologySpreadConstraints" in case.spec or len(affinity.keys() - {"nodeAffinity"}) > 0
+    # the last free volume or device may be elsewhere
+    others = (
+        bool({"topologySpreadConstraints", "volumes", "resourceClaims"} & case.spec.keys())
+        or len(affinity.keys() - {"nodeAffinity"}) > 0
+    )
     others = others or "schedulingGates" in case.spec  # somebody may have narrowed it while it waited
     others = others or "existing pods" in json.dumps([pod["status"] for pod in one.pods])  # that keep it away
-    return case.carrier == "Pod" and case.spec.get("schedulerName") != ROGUE and not case.attached and not others
+    return case.carrier == "Pod" and case.spec.get("schedulerName") != ROGUE and not others
 
 
 def _of_admitted(one: Played, fleet: Fleet, stopped: set[tuple[str, str]]) -> Iterator[tuple[str, str]]:
@@ -150,7 +154,7 @@ def _of_refused(one: Played, fleet: Fleet, left: set[int], stayed: set[int]) -> 
     elif one.case.number in left:
         yield "could leave", ""
     elif one.case.number not in stayed:
-        yield "could be nowhere", ""
+        yield "could be nowhere", ""  # or only where nobody had been yet
     else:
         yield "OVER-BLOCKED", _small(one)
 

@@ -23,6 +23,7 @@ from tests.cluster.placing.spots import REALMS, SPOTS, Realm
 from tests.cluster.placing.wishes import CASE, ROGUE, Case
 
 AT_ONCE = 12  # requests
+HEARD = 0.5  # seconds until the webhook's watch has told it what we have seen
 SETTLED = 1.0  # seconds without a change, when nothing is to come
 STUCK = 4.0  # the same, when some pods were not decided on: the scheduler tries again after one and two seconds
 SETTLE = 25.0  # seconds; who is still waiting then is not bound
@@ -119,11 +120,17 @@ class Stage:
         self._all(lambda space: self._clear_space(space, number), self.spaces.values())
 
     def judge(self, outside: Iterable[Case], inside: Iterable[Case], fleet: Fleet) -> tuple[set[int], set[int]]:
-        """Which cases the scheduler binds on either side of the border, where nobody corrects their pods."""
+        """Which cases the scheduler binds on either side of the border, where nobody corrects their pods.
+
+        Inside, a machine counts only if it was there with its label from the start: who was bound or refused before
+        had no other.
+        """
         wanted = [*((case, "outside") for case in outside), *((case, "inside") for case in inside)]
         shadows = self._all(lambda one: self._shadow(one[0], fleet, one[1]), wanted)
         self._settle()
-        bound = {pod["metadata"]["name"] for pod in self._pods(self.free, fleet) if pod["spec"].get("nodeName")}
+        late = {machine.name for machine in fleet.machines if machine.late or machine.mistaken}
+        nodes = {pod["metadata"]["name"]: pod["spec"].get("nodeName") for pod in self._pods(self.free, fleet)}
+        bound = {name for name, node in nodes.items() if node and not (name.endswith("inside") and node in late)}
         self._clear_space(self.free, fleet.number)
         sides = {
             where: {one.case.number for one in shadows if one.name in bound and one.name.endswith(where)}
@@ -178,6 +185,7 @@ class Stage:
             ready = self._ready()
             wrong = [(machine, ready[machine.name]) for machine in machines if ready[machine.name] != machine.label]
             raise BedError(f"labels that aren't true, with the machines: {wrong}") from error
+        time.sleep(HEARD)
 
     def _ready(self) -> dict[str, str | None]:
         """The place label of each node that is ready."""
