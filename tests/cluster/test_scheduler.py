@@ -153,7 +153,7 @@ def _of_refused(one: Played, fleet: Fleet, left: set[int], stayed: set[int]) -> 
         yield ("OVER-BLOCKED", _small(one)) if _fits_its_node(one, fleet) else ("could leave", "")
     elif one.case.number in left:
         yield "could leave", ""
-    elif one.case.number not in stayed:
+    elif one.case.number not in stayed or "storage class `" in one.reply.message:  # a free volume may have come since
         yield "could be nowhere", ""  # or only where nobody had been yet
     else:
         yield "OVER-BLOCKED", _small(one)
