@@ -14,7 +14,13 @@ from policies.geography.fields import at
 from policies.geography.located import Located
 from policies.geography.provisioned import place_of_class, place_of_snapshot_class
 from policies.geography.reached import place_of_destination
-from policies.geography.storage import declared_class, key_of_storage_class, place_of_volume
+from policies.geography.storage import (
+    declared_class,
+    key_of_storage_class,
+    place_of_snapshot_handle,
+    place_of_source,
+    place_of_volume,
+)
 from policies.json import JsonObject
 from policies.snapshot import Ref
 from policies.workloads.destinations import volume_destinations
@@ -99,6 +105,21 @@ def _volume(volume: JsonObject, geography: Geography) -> Located:
 
 
 def _snapshot(held: JsonObject, situation: "Situation", geography: Geography) -> Located:
+    """By the handle of what was there before; else beside its volume, or where its class says."""
+    handle = at(held, "spec", "source", "snapshotHandle")
+    if isinstance(handle, str) and handle:
+        return place_of_snapshot_handle(handle, geography)
+    found = _by_class(held, situation, geography)
+    volume = at(held, "spec", "source", "volumeHandle")
+    named = place_of_source(volume, geography) if isinstance(volume, str) else None
+    if named is None or not (found.inside or found.place):
+        return found
+    if found.place not in (None, named):
+        return Located(None, f"its volume is in `{named}`, but its class says `{found.place}`")
+    return Located(named, f"its volume is in `{named}`")
+
+
+def _by_class(held: JsonObject, situation: "Situation", geography: Geography) -> Located:
     name = at(held, "spec", "volumeSnapshotClassName")
     if not isinstance(name, str) or not name:
         return Located(None, "it has no snapshot class yet", inside=True)

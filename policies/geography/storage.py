@@ -109,6 +109,25 @@ def place_of_snapshot_location(location: JsonObject, geography: Geography) -> Lo
     return place_of_bucket(geography, provider=text_at(spec, "provider").removeprefix("velero.io/"), region=region)
 
 
+def place_of_snapshot_handle(handle: str, geography: Geography) -> Located:
+    """A snapshot that was there before, by its handle: what that spells out, else what the profile's `hosts` declare.
+
+    A bare identifier (`snap-0123`) means whatever the driver's account has of that name, wherever that is.
+    """
+    if named := _of_handle(handle, geography):
+        return Located(named, f"its handle names `{named}`")
+    if entry := declared_host(handle, geography, "hosts"):
+        return Located(geography.by_code(entry["place"]), f"the ClusterProfile declares `{entry['match']}`")
+    return Located(
+        None, f"nothing says where snapshot `{handle}` is: declare its handle in `spec.hosts` of the ClusterProfile"
+    )
+
+
+def place_of_source(handle: str, geography: Geography) -> Place | None:
+    """The place that the handle of a snapshot's volume names, if it names one."""
+    return _of_handle(handle, geography)
+
+
 def _by_endpoint(endpoint: str, region: str, geography: Geography) -> Located:
     found = place_of_host(endpoint, geography)
     if found.place and region and found.place.provider:
