@@ -14,7 +14,7 @@ from policies.packs import builtin
 from policies.reviews import ReviewMalformed, is_review, request_of
 from policies.rulebook import RulesInvalid
 from policies.snapshot import MemorySnapshot
-from policies.store import Loaded, load_kinds, load_openapi
+from policies.store import Identity, Loaded, load_kinds, load_openapi
 
 if TYPE_CHECKING:
     from policies.geography import Regions
@@ -34,6 +34,7 @@ class Given:
     unreadable: tuple[Unreadable, ...]
     doubts: "tuple[Doubt, ...]" = ()  # what is probably wrong with the policies
     nothing: bool = False  # there was nothing at all to read: more likely a mistake than a wish
+    outweighed: tuple[Problem, ...] = ()  # rules among the documents that don't count, for others are in force
 
 
 def gather(
@@ -47,12 +48,15 @@ def gather(
 ) -> Given:
     """Rules and cluster objects among the documents count as such, and are judged all the same.
 
-    What is said of the cluster outweighs what the documents say of it: nobody votes a namespace out of its class.
+    What is said of the cluster outweighs what the documents say of it: nobody votes a namespace out of its class. Nor
+    does anybody bring a law of their own: where rules are given, they and the built-in ones outweigh those of the same
+    kind and name among the documents.
 
     Raises RulesInvalid with every problem of every rule, and OpenapiUnreadable.
     """
     judged, ruled, held = load_kinds(paths), load_rules(rules, regions), load_kinds(cluster)
-    engine = engine_of((ruled, held, judged), version, packs=packs)
+    added, outweighed = _added(judged, (ruled, held), builtin() if packs else ())
+    engine = engine_of((ruled, held, added), version, packs=packs)
     snapshot = MemorySnapshot.of(
         found.value for loaded in (judged, ruled, held) for found in loaded.others if _is_object(found)
     )
@@ -61,7 +65,46 @@ def gather(
     doubts = doubts_of((judged, ruled, held), load_openapi(openapi))
     nothing = not (judged.others or judged.kinds or judged.unreadable)
     documents = tuple(document for document in judged.others if not _malformed(document))
-    return Given(engine, snapshot, documents, unreadable, doubts, nothing)
+    return Given(engine, snapshot, documents, unreadable, doubts, nothing, outweighed)
+
+
+def _added(judged: Loaded, given: Sequence[Loaded], packs: Iterable[Kind]) -> tuple[Loaded, tuple[Problem, ...]]:
+    """What was judged without the rules that are in force already, and those of them that say something else.
+
+    Where no rules are given, those among the documents are the rules.
+    """
+    if not any(loaded.kinds for loaded in given):
+        return judged, ()
+    force = {_same(kind): (kind, "the built-in one") for kind in packs}
+    for loaded in given:
+        for kind in loaded.kinds:
+            place = loaded.places[_identity(kind)]
+            force[_same(kind)] = kind, f"the one at {place.source}:{place.line}"
+    kept = tuple(kind for kind in judged.kinds if _same(kind) not in force)
+    told = tuple(
+        _outweighed(judged.places[_identity(kind)], kind, force[_same(kind)][1])
+        for kind in judged.kinds
+        if _same(kind) in force and _says(force[_same(kind)][0]) != _says(kind)
+    )
+    return replace(judged, kinds=kept), told
+
+
+def _identity(kind: Kind) -> Identity:
+    return kind.kind, kind.metadata.namespace or "", kind.metadata.name
+
+
+def _same(kind: Kind) -> Identity:
+    """What one kind can have once: a namespace that a cluster-scoped object claims to be in makes it no other one."""
+    return kind.kind, (kind.metadata.namespace or "") if kind.registration.namespaced else "", kind.metadata.name
+
+
+def _says(kind: Kind) -> object:
+    return kind.model_dump(exclude={"metadata"})
+
+
+def _outweighed(place: Document, kind: Kind, by: str) -> Problem:
+    message = f"{kind.kind} `{kind.metadata.name}` doesn't count here, {by} does"
+    return Problem(place.source, place.line, "", message, "to judge by this one, give it with --rules")
 
 
 def doubts_of(layers: Sequence[Loaded], documents: Sequence[JsonObject]) -> "tuple[Doubt, ...]":

@@ -42,7 +42,9 @@ def check(
     """Judge manifests as the webhook would.
 
     PATHS are files, folders, or `-` for standard input: multi-document YAML and JSON, Lists, and what kustomize and
-    Helm print. Rules and namespaces found among them count as given by --rules and --cluster.
+    Helm print. Rules and namespaces found among them count as given by --rules and --cluster, unless those say
+    otherwise: what is given outweighs what is judged, and so do the built-in rules once there are --rules. A rule that
+    is outweighed is a warning.
 
     Policies among them, native and Kyverno's included, are type-checked against the kinds that they are about; what
     doesn't fit is a warning.
@@ -62,7 +64,7 @@ def check(
     judged = judge(given.documents, given.engine, given.snapshot, datetime.now(UTC), namespace)
     with _progress(judged, len(given.documents)) as cases:
         found = list(cases)
-    click.echo(render(found, given.unreadable, output, given.doubts), nl=False)
+    click.echo(render(found, given.unreadable, output, (*given.outweighed, *given.doubts)), nl=False)
     sys.exit(_exit_code(found, given.unreadable))
 
 

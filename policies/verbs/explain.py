@@ -41,6 +41,8 @@ def explain(
     given = gather(paths, rules, cluster, version(), packs=packs, regions=regions)
     if given.nothing:
         raise click.UsageError("nothing to explain: did what should have written it fail?")
+    for outweighed in given.outweighed:
+        click.echo(f"warning: {outweighed} (fix: {outweighed.hint})", err=True)
     now = datetime.now(UTC)
     found = [explained(document, given.engine, given.snapshot, now, namespace) for document in given.documents]
     click.echo(render(found, given.unreadable, output), nl=False)

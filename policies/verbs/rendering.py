@@ -14,6 +14,7 @@ from policies.request import Request
 from policies.verbs.written import written
 
 if TYPE_CHECKING:
+    from policies.kinds import Problem
     from policies.typecheck import Doubt
 
 STYLES = {
@@ -26,7 +27,12 @@ STYLES = {
 }
 
 
-def render(cases: Sequence[Case], unreadable: Sequence[Unreadable], output: str, doubts: "Sequence[Doubt]" = ()) -> str:
+def render(
+    cases: Sequence[Case],
+    unreadable: Sequence[Unreadable],
+    output: str,
+    doubts: "Sequence[Doubt | Problem]" = (),
+) -> str:
     """The whole report, ending in a newline. `output` is table, json or yaml."""
     if output == "table":
         return _table(cases, unreadable, doubts)
@@ -83,7 +89,7 @@ def _unreadable(found: Unreadable) -> dict[str, Any]:
 
 
 def _counts(
-    cases: Sequence[Case], unreadable: Sequence[Unreadable], doubts: "Sequence[Doubt]"
+    cases: Sequence[Case], unreadable: Sequence[Unreadable], doubts: "Sequence[Doubt | Problem]"
 ) -> Iterator[tuple[str, int]]:
     counted = Counter(case.outcome for case in cases)
     yield from ((str(outcome), counted[outcome]) for outcome in Outcome if counted[outcome])
@@ -93,7 +99,7 @@ def _counts(
         yield "warnings about policies", len(doubts)
 
 
-def _table(cases: Sequence[Case], unreadable: Sequence[Unreadable], doubts: "Sequence[Doubt]") -> str:
+def _table(cases: Sequence[Case], unreadable: Sequence[Unreadable], doubts: "Sequence[Doubt | Problem]") -> str:
     from rich.console import Console
     from rich.text import Text
 
@@ -115,7 +121,7 @@ def _table(cases: Sequence[Case], unreadable: Sequence[Unreadable], doubts: "Seq
     return written.getvalue()
 
 
-def _doubtful(doubt: "Doubt") -> Any:
+def _doubtful(doubt: "Doubt | Problem") -> Any:
     from rich.text import Text
 
     head, *rest = str(doubt).split("\n")

@@ -48,6 +48,8 @@ def transfers(
     given = gather(paths, rules, cluster, version(), regions=regions)
     on = (day or datetime.now(UTC)).date()
     found = list(reliances(given.documents, given.engine, given.snapshot, on, namespace))
+    for outweighed in given.outweighed:
+        click.echo(f"warning: {outweighed} (fix: {outweighed.hint})", err=True)
     for broken in given.unreadable:
         click.echo(f"{broken.source}:{broken.line}: {broken.message}", err=True)
     click.echo(_shown(found, on, output), nl=False)
