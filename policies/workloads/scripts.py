@@ -79,6 +79,8 @@ def is_plain(words: list[Word]) -> bool:
     """Whether nothing on command lines runs text or reads its arguments elsewhere: the usual case, decided quickly."""
     telling = _telling()
     texts = [text for text, _ in words]
+    if texts and INTERPRETER.fullmatch(program(texts[0])) and _runs_a_file(texts):
+        texts[0] = ""
     if not telling.isdisjoint(texts):
         return False
     for text in texts:
@@ -89,6 +91,11 @@ def is_plain(words: list[Word]) -> bool:
         if text[:9] == "--config=":
             return False
     return True
+
+
+def _runs_a_file(texts: list[str]) -> bool:
+    """Whether an interpreter at the head of a single command is given a module or a file, and no code."""
+    return END not in texts and not any(text[:1] == "-" and CODE_FLAG.fullmatch(text) for text in texts)
 
 
 def _inner(
