@@ -19,6 +19,9 @@ from policies.json import JsonObject
 _LABEL = "[a-z0-9_-]+"
 _LONGEST = 253  # characters of a DNS name
 _HOST = re.compile(r"[a-z0-9_](?:[a-z0-9._-]*[a-z0-9_-])?", re.ASCII)
+_COLONS = re.compile(
+    r"(?=[^:]*:[^:]*:)[0-9a-f:.]+(?:%[^\s/]*)?", re.IGNORECASE
+)  # IPv6 as it is written without brackets
 
 
 def place_of_host(reference: str, geography: Geography) -> Located:
@@ -35,7 +38,7 @@ def place_of_registry(reference: str, geography: Geography) -> Located:
 
 
 def host_of(reference: str) -> str:
-    """The host name of a reference, in lower case, or empty: `https://user@Host:443/path` gives `host`."""
+    """The host of a reference, in lower case, or empty: `https://user@Host:443/path` gives `host`, `[::2]:80` `::2`."""
     return _split(reference)[1]
 
 
@@ -67,7 +70,9 @@ def _split(reference: str) -> tuple[str, str, str]:
     authority = re.split(r"[/?#\\]", rest, maxsplit=1)[0]
     path, host = rest[len(authority) :], authority.rpartition("@")[2]
     if host.startswith("["):
-        return scheme, host.partition("]")[0].removeprefix("[").lower(), path
+        return scheme.lower(), host.partition("]")[0].removeprefix("[").lower(), path
+    if _COLONS.fullmatch(host):
+        return scheme.lower(), host.lower(), path
     return scheme.lower(), host.partition(":")[0].removesuffix(".").lower(), path
 
 
@@ -97,6 +102,8 @@ def domain_of(geography: Geography) -> str:
 
 
 def _no_name(host: str) -> str:
+    if len(host) <= _LONGEST and _COLONS.fullmatch(host):
+        return "is an address, and addresses move"
     if len(host) > _LONGEST or not _HOST.fullmatch(host):
         return "is no host name"
     if host.rpartition(".")[2].isdigit():

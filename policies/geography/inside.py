@@ -9,7 +9,7 @@ import re
 DOMAIN = "cluster.local"
 
 _LOOPBACK = re.compile(r"localhost|(?:[a-z0-9-]+\.)*localhost|127(?:\.[0-9]{1,3}){3}|0\.0\.0\.0|::1?")
-_LINK_LOCAL = re.compile(r"169\.254(?:\.[0-9]{1,3}){2}|fe80:[0-9a-f:]*")
+_LINK_LOCAL = re.compile(r"169\.254(?:\.[0-9]{1,3}){2}")  # those of IPv6 are any neighbour's
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 _SERVICE = re.compile(r"[a-z_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")  # `0x5db8d822` is an address to many programs
 # Last labels that are top-level domains far more likely than namespaces: two-letter ones are all countries'.

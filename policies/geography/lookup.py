@@ -126,7 +126,7 @@ def _unplaced(word: str, geography: Geography) -> str:
     if not said:
         return ""
     key, host, registry = said
-    if "." not in host_of(word):
+    if not any(sign in host_of(word) for sign in ".:"):
         return key.because
     return registry.because if "/" in word and "://" not in word else host.because
 

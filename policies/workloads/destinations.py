@@ -24,7 +24,7 @@ _ENVOY = ("address", "uri", "target_uri")  # of socket_address, http_uri, google
 _FIELDS = ("host", "bucket", "cluster", "kind", "provider", "region", "what")
 _INSIDE = re.compile(
     r"(?:[a-z][a-z0-9+.-]*://)?(?:[^@/?#\\\s]*@)?"
-    r"(?:localhost|127\.[0-9.]+|0\.0\.0\.0|\[?::1\]?|(?:[a-z0-9_-]+\.)+svc(?:\.cluster\.local)?\.?)"
+    r"(?:localhost|127\.[0-9.]+|0\.0\.0\.0|\[::1?\]|::1?(?!:)|(?:[a-z0-9_-]+\.)+svc(?:\.cluster\.local)?\.?)"
     r"(?::[0-9]+)?(?:[/?#].*)?",
     re.IGNORECASE | re.DOTALL,
 )
@@ -38,6 +38,7 @@ _HOST = re.compile(
 )
 _DEVICE = re.compile(r".*/dev/(?:tcp|udp)/([^/\s]+)")  # what shells connect to as if it were a file
 _COPIED = re.compile(r"[\w.-]+@((?:[a-z0-9-]+\.)+[a-z0-9-]+):\S*", re.IGNORECASE)  # user@host:path, of scp and Git
+_COLONS = re.compile(r"[0-9a-f:.]+(?:%\w+)?", re.IGNORECASE)  # IPv6 without brackets
 _WRITES = ("-o", "--output", "-O", "-T", "--upload-file", "-i", "--cacert", "--cert", "--key", "-out", "-in")  # files
 _CAMEL = re.compile("(?<=[a-z0-9])(?=[A-Z])")  # `redisHost`: attributes of drivers and components are written so
 _LISTENS = re.compile("listen|bind", re.IGNORECASE)  # where a server waits, not where it calls
@@ -107,7 +108,7 @@ def _environment(environment: list[Json], variables: Variables, where: str) -> I
         told.add(name)
         value = variable.get("value")
         if isinstance(value, str):
-            if "." in value or "$" in value or "://" in value:
+            if "." in value or ":" in value or "$" in value:
                 yield from _told(name, variables.told(index, value), f"{where}env[{index}]")
         elif _leads_anywhere(name, variable.get("valueFrom")) and _own_of(variable) is None:
             yield destination(f"{where}env[{index}]", kind="host", host=f"$({name})", what=purpose_of(name))
@@ -229,6 +230,8 @@ def _told(name: str, value: str, path: str) -> Iterator[Destination]:
 
 
 def _reads_like_host(text: str) -> bool:
+    if text.count(":") > 1 and _COLONS.fullmatch(text):
+        return True
     return "." in text and " " not in text and text[:1] not in ("", ".", "/", ":") and not is_open(text)
 
 

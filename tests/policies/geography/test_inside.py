@@ -22,6 +22,7 @@ INSIDE = [
     "http://localhost:8000",
     "http://127.0.0.1/x",
     "http://[::1]:80",
+    "::1",
     "http://169.254.169.254/latest",
     "redis",
     "http://minio:9000/b",
@@ -30,6 +31,12 @@ INSIDE = [
     "10-1-2-3.ns.pod.cluster.local",
 ]
 ELSEWHERE = [
+    "fd12:3456::1",
+    "fe80::1",
+    "fc00::1",
+    "::ffff:8.8.8.8",
+    "::1:443",
+    "[fe80::1%eth0]:80",
     "https://otlp.example.com#@otel.agents.svc/",
     "https://otlp.example.com?@otel.agents.svc/",
     r"https://otlp.example.com\@otel.agents.svc/",
