@@ -5,7 +5,7 @@ scripts as far as quoting and simple variables go; what a program computes stays
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from policies.json import Json, JsonObject
 from policies.workloads.images import listed
@@ -24,7 +24,12 @@ _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
 _OPEN = re.compile(r"\$[A-Za-z_({]|`")
 INTERPRETERS = ("python", "pypy", "node", "ruby", "perl", "deno", "bun", "php", "lua", "Rscript")
 INTERPRETER = re.compile(rf"(?:{'|'.join(INTERPRETERS)})[0-9.]*")
+SCRIPT = "-\0"  # stands before code that a file holds; nobody can write it: arguments end at NUL
 CODE_FLAG = re.compile(r"-[A-Za-z]*[ce]|--eval|--print|-p")
+_RUNS = frozenset(("command", "args", "script", "source"))
+_SCRIPTS = ("script", "source")  # of a Tekton step, of an Argo template
+_FILE = "/script"  # where a controller puts a script for the container's command
+_SHELLS = re.compile(r"(?:ba|da|a|z|k)?sh|busybox")
 _LOOKED_AT = 64  # words among which an interpreter is looked for
 _GROWTH = 1 << 16  # characters that filling in may add per container: variables can double each other for ever
 
@@ -99,8 +104,13 @@ class Variables:
         return "".join(parts) + text[at:]
 
 
+def runs(container: JsonObject) -> bool:
+    """Whether a container says what it runs."""
+    return not _RUNS.isdisjoint(container)
+
+
 def words_of(container: JsonObject, where: str, variables: Variables) -> list[Word]:
-    """The words of `command` and `args`, scripts taken apart; `where` is the container's path with its dot."""
+    """The words of command, arguments and script, scripts taken apart; `where` is the container's path with its dot."""
     words: list[Word] = []
     for field in ("command", "args"):
         said = container.get(field)
@@ -114,7 +124,31 @@ def words_of(container: JsonObject, where: str, variables: Variables) -> list[Wo
                     words.append((variables.expand(text), f"{where}{field}[{index}]"))
                 else:
                     words += _element(variables.expand(text), f"{where}{field}[{index}]", variables)
+    for field in _SCRIPTS:
+        if isinstance(script := container.get(field), str):
+            words += script_words(script, f"{where}{field}", variables, words)
     return words
+
+
+def script_words(script: str, path: str, variables: Variables, before: Sequence[Word] = ()) -> list[Word]:
+    """The words of a whole script that the command `before` is given: of a shell, or code as one word."""
+    words = [(_FILE, path), (END, path)] if before else []
+    interpreter = _interpreter(script, before)
+    if interpreter:
+        return [*words, (interpreter, path), (SCRIPT, path), (script, path)]
+    return [*words, *split(script, path, variables)]
+
+
+def _interpreter(script: str, before: Sequence[Word]) -> str:
+    """What runs the script: the command before it, else what its first line says; empty where that's a shell."""
+    first = script[:256].partition("\n")[0]
+    said = [text for text, _ in before[:_LOOKED_AT]] or (first[2:].split() if first[:2] == "#!" else [])
+    for name in map(program, reversed(said)):
+        if INTERPRETER.fullmatch(name):
+            return name
+        if _SHELLS.fullmatch(name):
+            return ""
+    return ""
 
 
 def _is_code(words: list[Word]) -> bool:

@@ -11,7 +11,7 @@ from functools import cache, lru_cache
 from typing import Any
 
 from policies.json import Json, JsonObject
-from policies.workloads.arguments import END, Variables, Word, is_open, program, words_of
+from policies.workloads.arguments import END, Variables, Word, is_open, program, runs, script_words, words_of
 from policies.workloads.images import containers_of, listed
 from policies.workloads.paths import member
 from policies.workloads.rows import as_text
@@ -79,11 +79,16 @@ def container_destinations(container: JsonObject, where: str) -> Iterator[Destin
     variables = Variables(container.get("env"), _own_of)
     if environment:
         yield from _environment(environment, variables, where)
-    if container.get("args") or container.get("command"):
+    if runs(container):
         yield from _words(words_of(container, where, variables))
     for field in HANDLERS:
         if field in container and not _asks_the_pod(container[field]):
             yield from _hooks(container[field], f"{where}{field}", variables)
+
+
+def script_destinations(script: str, path: str) -> Iterator[Destination]:
+    """Addresses of a command line that is one text, or of a script that isn't a container's."""
+    yield from _words(script_words(script, path, Variables()))
 
 
 def _asks_the_pod(probe: Json) -> bool:

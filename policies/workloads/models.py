@@ -6,11 +6,11 @@ What a program loads on its own is not visible, and is the network's business.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 
 from policies.json import Json, JsonObject
-from policies.workloads.arguments import Variables, Word, flag, words_of
+from policies.workloads.arguments import Variables, Word, flag, runs, script_words, words_of
 from policies.workloads.commands import models_of_words, named, servers, unreadable
 from policies.workloads.destinations import HANDLERS, actions_of
 from policies.workloads.images import containers_of, listed
@@ -55,15 +55,24 @@ def models_of_container(container: JsonObject, where: str) -> list[Model]:
 
 def _told(container: JsonObject, where: str, variables: Variables) -> list[Model]:
     """The models that command lines name, and as models that nobody knows what runs unread."""
-    if not (container.get("args") or container.get("command")):
+    if not runs(container):
         return []
     words = words_of(container, where, variables)
-    serves = _serves(container)
+    return _models(words, variables, _in_scripts(container, where), serves=_serves(container))
+
+
+def models_of_script(script: str, path: str) -> list[Model]:
+    """The models of a command line that is one text, or of a script that isn't a container's."""
+    variables = Variables()
+    return _models(script_words(script, path, variables), variables, hidden_in_text(script, path), serves=False)
+
+
+def _models(words: list[Word], variables: Variables, unread: Iterable[Word], *, serves: bool) -> list[Model]:
     read, hidden = (words, []) if is_plain(words) else read_through(words, variables)
     found = models_of_words(read, bool(read) and read[0][0][:1] != "-" and serves)
     if serves and read and read[0][0][:1] == "-":
         hidden += [(text, path) for text, path in read if flag(text)[0] == "--config"]
-    hidden += _in_scripts(container, where)
+    hidden += unread
     return found + [unreadable(text, path) for text, path in dict.fromkeys(hidden)]
 
 
@@ -72,6 +81,9 @@ def _in_scripts(container: JsonObject, where: str) -> Iterator[Word]:
         for index, text in enumerate(listed(container.get(field))):
             if isinstance(text, str) and (" " in text or "\n" in text):
                 yield from hidden_in_text(text, f"{where}{field}[{index}]")
+    for field in ("script", "source"):
+        if isinstance(text := container.get(field), str):
+            yield from hidden_in_text(text, f"{where}{field}")
 
 
 def _volumes(spec: JsonObject) -> dict[str, JsonObject]:
@@ -82,7 +94,7 @@ def _volumes(spec: JsonObject) -> dict[str, JsonObject]:
 
 def _serves(container: JsonObject) -> bool:
     """Whether the image is a model server whose first argument is a model, or is not told."""
-    if container.get("command"):
+    if container.get("command") or "script" in container:
         return False
     image = container.get("image")
     return not isinstance(image, str) or bool(servers().search(image[:512]))

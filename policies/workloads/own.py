@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from policies.json import Json, JsonObject
-from policies.workloads.arguments import Variables, split
 from policies.workloads.catalogue import Entry
 from policies.workloads.commands import models_of_words
 from policies.workloads.destinations import (
@@ -17,13 +16,14 @@ from policies.workloads.destinations import (
     envoy_addresses,
     named_addresses,
     names_host,
+    script_destinations,
     text_addresses,
 )
 from policies.workloads.devices import count_of, devices_of_container, devices_of_map
 from policies.workloads.dra import devices_of_claim
 from policies.workloads.images import Image, listed, parse_image
 from policies.workloads.levels import Device, Holds, device
-from policies.workloads.models import models_of_container
+from policies.workloads.models import models_of_container, models_of_script
 from policies.workloads.paths import member
 from policies.workloads.references import Model, parse_model
 from policies.workloads.rows import Row, as_text, below, rows_of, said, where
@@ -146,7 +146,7 @@ def _models(path: str, value: Json, row: Row) -> Iterator[Model]:
             words = [(text, f"{path}[{index}]") for index, text in enumerate(value) if isinstance(text, str)]
             yield from models_of_words(words, serves=False)
         case "command" if isinstance(value, str):
-            yield from models_of_words(list(split(value, path, Variables())), serves=False)
+            yield from models_of_script(value, path)
         case "ray":
             yield from _ray_models(path, value)
         case "env":
@@ -194,6 +194,8 @@ def _devices(path: str, value: Json, row: Row, holds: Holds) -> Iterator[Device]
 
 def _destinations(path: str, value: Json, row: Row) -> Iterator[Destination]:
     match row.get("read", ""):
+        case "command" if isinstance(value, str):
+            yield from script_destinations(value, path)
         case "yaml-urls" if isinstance(value, str):
             yield from text_addresses(value, path, row["what"])
         case "envoy":

@@ -14,6 +14,7 @@ from policies.workloads.arguments import (
     END,
     INTERPRETER,
     INTERPRETERS,
+    SCRIPT,
     Variables,
     Word,
     flag,
@@ -31,9 +32,10 @@ _LOADS = re.compile(
     r"|AutoModel|AutoTokenizer|\bLLM\s*\(|EngineArgs|Engine\s*\(|\bpipeline\s*\(|ollama\.|llama_cpp|diffusers"
 )
 _BUILDS = re.compile(
-    r"\bexec\s*\(|\beval\s*\(|b64decode|base64|__import__|importlib|runpy|compile\s*\(|marshal|codecs|zlib|urlopen|urllib"
+    r"\bexec\s*\(|\beval\s*\(|b64decode|base64|__import__|importlib|runpy|(?<!\bre\.)compile\s*\(|marshal|codecs|zlib|urlopen|urllib"
     r"|requests\.|httpx|subprocess|os\.system|os\.exec|popen|child_process|fetch\s*\(|Function\s*\("
 )
+_LATER = re.compile(r"^\s*(?:\$[({A-Za-z_]|\{\{)", re.MULTILINE)  # a line of code that somebody else writes
 _FEEDS = re.compile(
     r"(?:\b(?:ba|da|z|k)?sh|\bsource|(?:^|[;&|\s])\.)\s+<\(|\b(?:python|node|perl|ruby)[0-9.]*\s+(?:-\s+)?<<"
 )
@@ -114,6 +116,10 @@ def _inner(
             runner = names[at - 2]
         if runner in shells and _SHELL_FLAG.fullmatch(command[at - 1][0]) and _is_script(text):
             return _script(at - 1, text, path, variables, hidden, depth)
+        if runner and runner not in shells and command[at - 1][0] == SCRIPT:
+            if _BUILDS.search(text) or _LATER.search(text):
+                hidden.append(("code in a script", path))
+            return None
         if runner and runner not in shells and CODE_FLAG.fullmatch(command[at - 1][0]):
             if _LOADS.search(text) or _BUILDS.search(text) or is_open(text):
                 hidden.append(("code on the command line", path))
