@@ -121,8 +121,8 @@ class Subject:
         if self._entry is None or not (self._entry.states(fact) or self._entry.nests):
             return []
         if fact not in self._own:
-            below = [one for held in self.inside for one in held.own(fact)]
-            self._own[fact] = self._read(fact, self._entry) + below
+            stated = self._read(fact, self._entry) if self._entry.states(fact) else []
+            self._own[fact] = stated + [one for held in self.inside for one in held.own(fact)]
         return self._own[fact]
 
     def own_in(self, fact: str, template: str) -> list[Any]:
