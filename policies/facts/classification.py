@@ -56,6 +56,6 @@ def undefined_class(name: str) -> DataClassFact:
         "runtime": "confidential",
         "pinned": True,
         "regionKey": True,
-        "assurance": "hsm",
+        "assurance": "hardware",
         "egress": True,
     }

@@ -11,7 +11,7 @@ class Located:
 
     place: Place | None
     because: str
-    assurance: str = ""  # of a key, as declared: `software` or `hsm`
+    assurance: str = ""  # of a key, as declared: `software`, `service` or `hardware`
     revoked: bool = False  # of a key, as declared
     attested: str = ""  # of a key, as declared: an RFC 3339 time
     within: int = 0  # hours that an attestation counts; 0: none is asked for

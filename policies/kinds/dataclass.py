@@ -6,7 +6,7 @@ from pydantic import Field
 
 from policies.kinds.part import Part
 from policies.kinds.resource import Column, Registration, Resource
-from policies.kinds.words import described, required
+from policies.kinds.words import Assurance, described, required
 
 Rank = Annotated[int, Field(ge=0, le=1000)]
 DeviceLevel = Literal["shared", "limited", "partitioned", "exclusive", "confidential"]
@@ -33,7 +33,9 @@ class KeyNeeds(Part):
     """Under which keys data at rest must lie."""
 
     region: bool = Field(default=False, description="Data at rest lies under a key of the jurisdiction.")
-    assurance: Literal["software", "hsm"] | None = described("How well the key must be kept.")
+    assurance: Assurance | None = described(
+        "How well the key must be kept at least: `software`, `service`, `hardware`."
+    )
 
 
 class EgressNeeds(Part):

@@ -8,6 +8,7 @@ from pydantic import Field
 from policies.kinds.part import Part, Rule, some_of
 from policies.kinds.resource import Column, Registration, Resource
 from policies.kinds.words import (
+    Assurance,
     Country,
     DnsLabel,
     Glob,
@@ -119,7 +120,9 @@ class DeclaredKey(Part):
 
     match: Glob = required("A key's reference; `*` stands for anything.")
     place: PlaceCode = required("Where the key is kept.")
-    assurance: Literal["software", "hsm"] | None = described("How well it is kept.")
+    assurance: Assurance | None = described(
+        "How well it is kept, as its keyring declares. As if in `software`, when left out."
+    )
     revoked: bool = Field(default=False, description="Whether it must not be used any more.")
     attested: Moment | None = described("When its keyring was last attested.")
     attested_within: Annotated[int, Field(strict=True, ge=1, le=8760)] | None = described(

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, Strict
 from pydantic.json_schema import JsonSchemaValue
@@ -131,6 +131,7 @@ PlaceCode = Annotated[
         most=63,
     ),
 ]
+Assurance = Literal["software", "service", "hardware"]  # as keyrings declare it, the weakest first
 Expiry = Annotated[
     str,
     Text("a date or an RFC 3339 time with its offset", "2027-12-31", pattern=rf"^{_DATE}({_TIME})?$", most=40),

@@ -34,7 +34,7 @@ PROFILE = {
         {"match": "2a00:1450:*", "place": "fra"},
     ],
     "registries": [{"match": "registry.example.com", "place": "fra"}, {"match": "ghcr.io", "place": "fra"}],
-    "keys": [{"match": "vault:transit-de/*", "place": "fra", "assurance": "hsm"}],
+    "keys": [{"match": "vault:transit-de/*", "place": "fra", "assurance": "hardware"}],
     "storageClasses": [{"name": "local", "place": "fra", "key": "vault:transit-de/disks"}],
 }
 GEOGRAPHY = Geography(Regions.builtin(), PROFILE)
@@ -168,7 +168,7 @@ def test_keys(reference: str, code: str | None, because: str) -> None:
 
 def test_declared_keys_have_an_assurance() -> None:
     """What the profile says of a key's keeping comes with its place."""
-    assert place_of_key("vault:transit-de/disks", GEOGRAPHY).assurance == "hsm"
+    assert place_of_key("vault:transit-de/disks", GEOGRAPHY).assurance == "hardware"
 
 
 def volume(key: str = "", *values: str, driver: str = "", operator: str = "In", **spec: Any) -> dict[str, Any]:
