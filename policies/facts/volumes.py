@@ -12,7 +12,7 @@ from policies.facts.unknown import fetch
 from policies.geography import Geography, UnknownPlace, place_of_node
 from policies.geography.fields import at
 from policies.geography.located import Located
-from policies.geography.provisioned import place_of_class, place_of_snapshot_class
+from policies.geography.provisioned import is_on_node, place_of_class, place_of_snapshot_class
 from policies.geography.reached import place_of_destination
 from policies.geography.storage import (
     declared_class,
@@ -89,7 +89,7 @@ def _volume(volume: JsonObject, geography: Geography) -> Located:
     spec = volume.get("spec")
     if not isinstance(spec, dict):
         return found
-    if "local" in spec or "hostPath" in spec:
+    if "local" in spec or "hostPath" in spec or is_on_node(at(spec, "csi", "driver")):
         return found if found.place else Located(None, "it is a disk of the node that its pod runs on", inside=True)
     named = [one for one in volume_destinations(spec, "spec") if one["kind"] in ("host", "bucket")]
     if not named:

@@ -37,6 +37,11 @@ _LOCATIONS = ("storage-locations", "snapshotregion", "location", "region", "snap
 _MULTI = {"pd.csi.storage.gke.io": "storage-locations"}  # without it, snapshots lie in the nearest multi-region
 
 
+def is_on_node(driver: object) -> bool:
+    """Whether what this driver makes is a part of the disks of a node."""
+    return driver in _ON_NODE
+
+
 def place_of_class(storage_class: JsonObject, geography: Geography) -> Located:
     """Where the volumes of a StorageClass come to lie."""
     name = (storage_class.get("metadata") or {}).get("name")
@@ -52,7 +57,7 @@ def place_of_class(storage_class: JsonObject, geography: Geography) -> Located:
     driver = _driver(storage_class, "provisioner")
     if said_so := [one for name in _WHERE for one in said.get(name, "").replace("__", ",").split(",") if one]:
         return _as_said(said_so, found, driver, geography)
-    if found.place or driver in _ON_NODE:
+    if found.place or is_on_node(driver):
         return found if found.place else Located(None, "it is a disk of the node that its pod runs on", inside=True)
     late = storage_class.get("volumeBindingMode") == "WaitForFirstConsumer"
     if late and driver in geography.regions.csi_drivers:
