@@ -3,7 +3,7 @@
 Guarantees: never raises; what the kind's own schema drops is not part of a pod's spec, so that nobody relies on it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from policies.json import Json, JsonObject
@@ -13,6 +13,8 @@ from policies.workloads.paths import pointer
 from policies.workloads.rows import below
 from policies.workloads.structure import pod_specs
 from policies.workloads.tables import table
+
+_LENT = "beside the list: "  # no label of the DNS, so no container's name
 
 
 class Place(NamedTuple):
@@ -73,6 +75,31 @@ def _containers(holder: JsonObject, path: str) -> Iterator[JsonObject]:
     for one in listed(found) if path.endswith("[]") else [found]:
         if isinstance(one, dict):
             yield {key: one[key] for key in table("facts")["container_fields"] if key in one}
+
+
+def with_lent(pod: JsonObject, containers: Iterable[JsonObject]) -> dict[str, Any]:
+    """A pod with containers that its template keeps elsewhere, under names that nobody else can use."""
+    lent = [
+        {**{key: one[key] for key in table("facts")["container_fields"] if key in one}, "name": f"{_LENT}{index}"}
+        for index, one in enumerate(containers)
+    ]
+    spec = pod["spec"]
+    return {**pod, "spec": {**spec, "containers": [*listed(spec.get("containers")), *lent]}}
+
+
+def without_lent(pod: JsonObject) -> JsonObject:
+    """The pod as it is written: those containers are read where they stand."""
+    spec = pod.get("spec")
+    if not isinstance(spec, dict):
+        return pod
+    kept = [one for one in listed(spec.get("containers")) if not _is_lent(one)]
+    rest = {key: value for key, value in spec.items() if key != "containers"}
+    return {**pod, "spec": {**rest, "containers": kept} if kept else rest}
+
+
+def _is_lent(container: Json) -> bool:
+    name = container.get("name") if isinstance(container, dict) else None
+    return isinstance(name, str) and name.startswith(_LENT)
 
 
 def _steps(path: str) -> tuple[str, ...]:

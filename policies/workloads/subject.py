@@ -23,7 +23,17 @@ from policies.workloads.own import (
     own_namespaces,
 )
 from policies.workloads.placement import own_placement
-from policies.workloads.places import Place, catalogued, is_planned, metadata_of, shaped, spec_of, spec_path
+from policies.workloads.places import (
+    Place,
+    catalogued,
+    is_planned,
+    metadata_of,
+    shaped,
+    spec_of,
+    spec_path,
+    with_lent,
+    without_lent,
+)
 from policies.workloads.tables import table
 from policies.workloads.volumes import own_volumes
 
@@ -90,8 +100,17 @@ class Subject:
             spec = spec_of(self._object, place.template, place.holder)
             parts = {"metadata": metadata_of(self._object, place), "spec": {} if spec is None else spec}
             mutate = self._mutate
-            self._made[index] = parts if mutate is None else mutate({"apiVersion": "v1", "kind": "Pod", **parts})
+            self._made[index] = parts if mutate is None else self._corrected(parts, place, mutate)
         return self._made[index]
+
+    def _corrected(self, parts: JsonObject, place: Place, mutate: Mutate) -> JsonObject:
+        """The pod after mutation, which sees the containers that the kind keeps beside the list, too."""
+        pod = {"apiVersion": "v1", "kind": "Pod", **parts}
+        if self._entry is None or place.template.flat or not self._entry.row.get("containers"):
+            return mutate(pod)
+        found = self._entry.containers.find(self._object, self._prefix)
+        beside = [one for path, one, _, _ in found if isinstance(one, dict) and place.path in self._around(path)[-1:]]
+        return without_lent(mutate(with_lent(pod, beside))) if beside else mutate(pod)
 
     def is_planned(self, place: Place) -> bool:
         """Whether a controller plans by the template. What lies inside of another object is planned by nobody here."""
