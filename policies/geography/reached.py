@@ -76,17 +76,22 @@ def _cluster(name: str, geography: Geography) -> Located:
 
 
 def _nodes(code: str, provider: str, region: str, geography: Geography) -> Located:
-    """Where machines would be made: a place by its code, else a region or zone. No region name counts by itself."""
+    """Where machines would be made: a place by its code, a region or zone, or both where they agree."""
     if not code and not region:
         return Located(None, "it may make nodes in any zone: require `topology.kubernetes.io/region` or `/zone`")
-    if region.isdigit():
+    if region.isdigit() and not code:
         return Located(None, f"it is zone {region} of its cluster's region", inside=True)
-    names = _VARIANTS.get(provider, (provider,)) if provider else geography.providers()
-    found = {geography.by_code(code)} if code else {_of_provider(name, region, geography) for name in names}
-    found.discard(None)
+    labelled = geography.by_code(code) if code else None
+    if region and not region.isdigit():
+        names = _VARIANTS.get(provider, (provider,)) if provider else geography.providers()
+        found = {_of_provider(name, region, geography) for name in names} - {None}
+    else:
+        found = {labelled} - {None}
+    if labelled is not None and found and labelled not in found:
+        return Located(None, f"it would make nodes in `{region}` and label them `{code}`")
     if len(found) != 1:
-        return Located(None, f"`{code or region}` is no one place where this cluster may have nodes")
-    return Located(found.pop(), f"it would make nodes in `{code or region}`")
+        return Located(None, f"`{region or code}` is no one place where this cluster may have nodes")
+    return Located(found.pop(), f"it would make nodes in `{region or code}`")
 
 
 def _of_provider(provider: str, region: str, geography: Geography) -> Place | None:

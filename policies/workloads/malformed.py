@@ -134,7 +134,7 @@ def _wanted(row: Row, value: Json, plain: bool) -> str:
     match row.get("read", ""):
         case "":
             fields = [text for text in row.values() if isinstance(text, str) and text[:1] == "."]
-            if any(text != "." for text in fields) or row.get("parts") or row.get("when"):
+            if any(text != "." for text in (*fields, *row.get("when", ()))) or row.get("parts"):
                 return OBJECT
             return TEXT if fields or (plain and not row.get("unless")) else ""
         case "map" | "config" | "dra":

@@ -73,7 +73,7 @@ def own_destinations(subject: Json, entry: Entry, prefix: str = "") -> list[Dest
 
 def own_keys(subject: Json, entry: Entry, prefix: str = "") -> list[dict[str, Any]]:
     return [
-        {"path": path, "reference": reference, "purpose": row.get("purpose", "")}
+        {"path": path, "reference": row.get("form", "{}").replace("{}", reference), "purpose": row.get("purpose", "")}
         for path, value, row in rows_of(subject, entry, "keys", prefix)
         if (reference := said({"reference": ".", **row}, value)["reference"])
     ]
@@ -210,6 +210,10 @@ def _destinations(path: str, value: Json, row: Row) -> Iterator[Destination]:
         case "mapping" if isinstance(value, dict):
             for name, target in value.items():
                 yield destination(member(path, str(name)), kind="namespace", cluster=as_text(target), what=row["what"])
+        case "restic":
+            yield from _repository(as_text(value), path, row["what"])
+        case "zone-filter" if isinstance(value, dict):
+            yield from _zones(value, path, row)
         case "requirements" if isinstance(value, dict):
             yield from _requirements(value, path, row["what"])
         case "":
@@ -226,17 +230,38 @@ def _requirements(template: JsonObject, path: str, what: str) -> Iterator[Destin
     spec = spec if isinstance(spec, dict) else {}
     provider = rules["providers"].get(as_text(below(spec, ("nodeClassRef", "group"))), "")
     at = f"{path}.spec.requirements" if path else "spec.requirements"
-    said = False
+    said, code = False, as_text(below(template, ("metadata", "labels", rules["label"])))
     for index, one in enumerate(listed(spec.get("requirements"))):
         if isinstance(one, dict) and one.get("operator") == "In" and one.get("key") in rules["keys"]:
             for value in listed(one.get("values")):
                 said = True
-                yield destination(f"{at}[{index}]", kind="nodes", provider=provider, region=as_text(value), what=what)
+                where_to = {"provider": provider, "region": as_text(value), "cluster": code}
+                yield destination(f"{at}[{index}]", kind="nodes", what=what, **where_to)
     if not said:
         yield destination(at, kind="nodes", provider=provider, what=what)
-    code = below(template, ("metadata", "labels", rules["label"]))
-    if isinstance(code, str):
+    if code:
         yield destination(member(f"{path}.metadata.labels", rules["label"]), kind="nodes", cluster=code, what=what)
+
+
+def _zones(subnets: JsonObject, path: str, row: Row) -> Iterator[Destination]:
+    """The zones that a filter of subnets lets machines be made in; other filters say nothing of that."""
+    if as_text(subnets.get("name")) in table("facts")["machines"]["filters"]:
+        for zone in listed(subnets.get("values")):
+            yield destination(path, kind="nodes", provider=row["provider"], region=as_text(zone), what=row["what"])
+
+
+def _repository(text: str, path: str, what: str) -> Iterator[Destination]:
+    """Where a repository of restic's is: `s3:host/bucket`, `rest:https://host/`, `sftp:host:/path`, `gs:bucket:/`."""
+    backend, _, rest = text.partition(":")
+    if not rest or "://" in text[: len(backend) + 3]:
+        backend, rest = "", text
+    if backend in ("gs", "azure"):
+        yield destination(path, kind="bucket", bucket=f"{backend}://{rest.partition(':')[0]}", what=what)
+    elif backend in ("", "s3", "rest", "sftp"):
+        if rest:
+            yield destination(path, kind="host", host=rest, what=what)
+    else:
+        yield destination(path, kind="vendor", provider=backend, what=what)
 
 
 def _component(spec: JsonObject, path: str, what: str) -> Iterator[Destination]:

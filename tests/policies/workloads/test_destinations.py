@@ -270,7 +270,7 @@ def test_every_row_of_the_catalogue():
             "unless",
             "read",
         },
-        "keys": {"at", "reference", "purpose", "when", "unless"},
+        "keys": {"at", "reference", "form", "purpose", "when", "unless"},
         "identities": {"at", "serviceAccount", "audience", "role"},
         "nested": {"at", "read"},
     }
