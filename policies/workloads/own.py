@@ -207,15 +207,10 @@ def _destinations(path: str, value: Json, row: Row) -> Iterator[Destination]:
         case "environment" if isinstance(value, dict):
             pairs = [{"name": name, "value": inner} for name, inner in value.items()]
             yield from container_destinations({"env": pairs}, f"{path}.")
-        case "mapping" if isinstance(value, dict):
-            for name, target in value.items():
-                yield destination(member(path, str(name)), kind="namespace", cluster=as_text(target), what=row["what"])
+        case "mapping" | "zone-filter" | "requirements" if isinstance(value, dict):
+            yield from _READS[row["read"]](value, path, row)
         case "restic":
             yield from _repository(as_text(value), path, row["what"])
-        case "zone-filter" if isinstance(value, dict):
-            yield from _zones(value, path, row)
-        case "requirements" if isinstance(value, dict):
-            yield from _requirements(value, path, row["what"])
         case "":
             fields = said(row, value)
             told = ("bucket", "host", "cluster", "region", "provider")
@@ -224,9 +219,15 @@ def _destinations(path: str, value: Json, row: Row) -> Iterator[Destination]:
                 yield destination(where(path, row, value, *told), **fields)
 
 
-def _requirements(template: JsonObject, path: str, what: str) -> Iterator[Destination]:
+def _mapping(names: JsonObject, path: str, row: Row) -> Iterator[Destination]:
+    """Namespaces that what lies in others is put into."""
+    for name, target in names.items():
+        yield destination(member(path, str(name)), kind="namespace", cluster=as_text(target), what=row["what"])
+
+
+def _requirements(template: JsonObject, path: str, row: Row) -> Iterator[Destination]:
     """Where a template of machines lets them be made: by its requirements, and by the place of its labels."""
-    rules, spec = table("facts")["machines"], template.get("spec")
+    rules, spec, what = table("facts")["machines"], template.get("spec"), row["what"]
     spec = spec if isinstance(spec, dict) else {}
     provider = rules["providers"].get(as_text(below(spec, ("nodeClassRef", "group"))), "")
     at = f"{path}.spec.requirements" if path else "spec.requirements"
@@ -248,6 +249,13 @@ def _zones(subnets: JsonObject, path: str, row: Row) -> Iterator[Destination]:
     if as_text(subnets.get("name")) in table("facts")["machines"]["filters"]:
         for zone in listed(subnets.get("values")):
             yield destination(path, kind="nodes", provider=row["provider"], region=as_text(zone), what=row["what"])
+
+
+_READS: dict[str, Callable[[JsonObject, str, Row], Iterator[Destination]]] = {
+    "mapping": _mapping,
+    "zone-filter": _zones,
+    "requirements": _requirements,
+}
 
 
 def _repository(text: str, path: str, what: str) -> Iterator[Destination]:
