@@ -6,8 +6,8 @@ that leads anywhere. Where a host lies is geography's business.
 """
 
 import re
-from collections.abc import Iterable, Iterator
-from functools import cache, lru_cache
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache, lru_cache, partial
 from typing import Any
 
 from policies.json import Json, JsonObject
@@ -16,7 +16,9 @@ from policies.workloads.images import containers_of, listed
 from policies.workloads.paths import member
 from policies.workloads.rows import as_text
 from policies.workloads.tables import table
+from policies.workloads.written import is_file, is_ipv6, plain_hosts
 
+Own = Callable[[JsonObject], str | None]
 Destination = dict[str, Any]  # path, kind, host, bucket, cluster, provider, region, what
 
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}://[^\s\"'`,;)\]}<>]+")
@@ -31,6 +33,7 @@ _INSIDE = re.compile(
 _HIDDEN = ("telemetry", "inference", "backups")  # what may not go to where nobody here can see
 _OWN = {"status.podIP": "localhost", "status.podIPs": "localhost", "status.hostIP": "localhost"}
 _OWN |= {"status.hostIPs": "localhost", "metadata.namespace": "namespace", "metadata.name": "pod"}
+_WRITTEN = re.compile(r"metadata\.(annotations|labels)\['([^']+)'\]")  # field paths of what anybody may write
 _SEARCHED = re.compile(r"(?:[a-z0-9-]+\.)?svc\.cluster\.local\.?|cluster\.local\.?|\.|svc")
 _HOST = re.compile(
     r"(?:[\w.-]+@)?((?:[a-z0-9-]+\.)+[a-z][a-z0-9-]+|(?:[0-9]{1,3}\.){3}[0-9]{1,3})(?::[^\s]*)?(?:/[^\s]*)?",
@@ -38,7 +41,6 @@ _HOST = re.compile(
 )
 _DEVICE = re.compile(r".*/dev/(?:tcp|udp)/([^/\s]+)")  # what shells connect to as if it were a file
 _COPIED = re.compile(r"[\w.-]+@((?:[a-z0-9-]+\.)+[a-z0-9-]+):\S*", re.IGNORECASE)  # user@host:path, of scp and Git
-_COLONS = re.compile(r"[0-9a-f:.]+(?:%\w+)?", re.IGNORECASE)  # IPv6 without brackets
 _WRITES = ("-o", "--output", "-O", "-T", "--upload-file", "-i", "--cacert", "--cert", "--key", "-out", "-in")  # files
 _CAMEL = re.compile("(?<=[a-z0-9])(?=[A-Z])")  # `redisHost`: attributes of drivers and components are written so
 _LISTENS = re.compile("listen|bind", re.IGNORECASE)  # where a server waits, not where it calls
@@ -59,7 +61,7 @@ def destinations_of_pod(metadata: JsonObject, spec: JsonObject, meta_at: str, sp
     """Addresses in environments, arguments and hooks, network volumes, name servers, and annotations of hosts."""
     found: list[Destination] = []
     for at, container in containers_of(spec):
-        found += container_destinations(container, f"{spec_at}{at}.")
+        found += container_destinations(container, f"{spec_at}{at}.", metadata)
     for index, volume in enumerate(listed(spec.get("volumes"))):
         if isinstance(volume, dict):
             found += volume_destinations(volume, f"{spec_at}volumes[{index}]")
@@ -73,12 +75,15 @@ def destinations_of_pod(metadata: JsonObject, spec: JsonObject, meta_at: str, sp
     return found
 
 
-def container_destinations(container: JsonObject, where: str) -> Iterator[Destination]:
-    """Addresses that a container is told by its environment, its arguments or its hooks."""
+def container_destinations(
+    container: JsonObject, where: str, metadata: JsonObject | None = None
+) -> Iterator[Destination]:
+    """Addresses that a container is told by its environment, its arguments or its hooks; `metadata` is its pod's."""
     environment = listed(container.get("env"))
-    variables = Variables(container.get("env"), _own_of)
+    own = partial(_own_of, metadata=metadata)
+    variables = Variables(container.get("env"), own)
     if environment:
-        yield from _environment(environment, variables, where)
+        yield from _environment(environment, variables, where, own)
     if runs(container):
         yield from _words(words_of(container, where, variables))
     for field in HANDLERS:
@@ -97,29 +102,58 @@ def _asks_the_pod(probe: Json) -> bool:
     return isinstance(asked, dict) and "host" not in asked and probe.keys().isdisjoint(_OTHER_ACTIONS)
 
 
-def _own_of(variable: JsonObject) -> str | None:
-    """What a container is told of its own pod and node, which lead nowhere outside."""
+def _own_of(variable: JsonObject, metadata: JsonObject | None = None) -> str | None:
+    """What a container is told of its own pod and node: where it leads nowhere outside, or where it's written here."""
     source = variable.get("valueFrom")
     field = source.get("fieldRef") if isinstance(source, dict) else None
-    return _OWN.get(as_text(field.get("fieldPath"))) if isinstance(field, dict) else None
+    if not isinstance(field, dict):
+        return None
+    at = as_text(field.get("fieldPath"))
+    if metadata and (match := _WRITTEN.fullmatch(at)):
+        held = metadata.get(match[1])
+        value = held.get(match[2]) if isinstance(held, dict) else None
+        return value if isinstance(value, str) else None
+    return _OWN.get(at)
 
 
-def _environment(environment: list[Json], variables: Variables, where: str) -> Iterator[Destination]:
-    told: set[str] = set()
+def _environment(environment: list[Json], variables: Variables, where: str, own: Own) -> Iterator[Destination]:
+    told: dict[str, Json] = {}
     for index, variable in enumerate(environment):
         name = variable.get("name") if isinstance(variable, dict) else None
         if not isinstance(name, str):
             continue
-        told.add(name)
-        value = variable.get("value")
+        told[name] = value = variable.get("value")
         if isinstance(value, str):
-            if "." in value or ":" in value or "$" in value:
+            if "." in value or ":" in value or "$" in value or "=" in value:
                 yield from _told(name, variables.told(index, value), f"{where}env[{index}]")
-        elif _leads_anywhere(name, variable.get("valueFrom")) and _own_of(variable) is None:
+        elif (held := own(variable)) is not None:
+            yield from _told(name, held, f"{where}env[{index}]")
+        elif _leads_anywhere(name, variable.get("valueFrom")):
             yield destination(f"{where}env[{index}]", kind="host", host=f"$({name})", what=purpose_of(name))
-    for key, row in table("facts")["implied"].items():
-        if key in told and told.isdisjoint(row["unless"]):
-            yield destination(f"{where}env", kind="vendor", host=row["host"], what=row["what"])
+    if not _implying().isdisjoint(told):
+        yield from _implied(told, f"{where}env")
+
+
+@cache
+def _implying() -> frozenset[str]:
+    return frozenset((*table("facts")["implied"], *table("facts")["switches"]))
+
+
+def _implied(told: dict[str, Json], path: str) -> Iterator[Destination]:
+    """Services that are asked at their own address, or in a region, because a variable is told at all."""
+    facts = table("facts")
+    for key, row in facts["implied"].items():
+        if key in told and told.keys().isdisjoint(row["unless"]):
+            yield destination(path, kind="vendor", host=row["host"], what=row["what"])
+    for key, row in facts["switches"].items():
+        value = str(told[key]).lower() if key in told else ""
+        if (
+            value not in facts["turned_off"]
+            and value == row.get("only", value)
+            and told.keys().isdisjoint(row["unless"])
+        ):
+            region = next((as_text(told[name]) for name in row["regions"] if name in told), "")
+            yield destination(path, kind="vendor", provider=row["provider"], region=region, what=row["what"])
 
 
 def _leads_anywhere(name: str, source: Json) -> bool:
@@ -224,27 +258,52 @@ def purpose_of(name: str) -> str:
 
 
 def _told(name: str, value: str, path: str) -> Iterator[Destination]:
+    """What the value of a variable or flag leads to: URLs, what its name says is a host, hosts as they are written."""
+    hosts: dict[str, None] = {}
     if "://" in value:
         for address in dict.fromkeys(match[0] for match in _ADDRESS.finditer(value)):
-            if is_outside(address) and address.partition(":")[0].lower() not in table("facts")["hubs"]:
-                yield destination(path, kind="host", host=address, what=purpose_of(name))
+            if address.partition(":")[0].lower() not in table("facts")["hubs"]:
+                hosts[address] = None
+        value = _ADDRESS.sub(" ", value)
     elif ("." in value or ":" in value) and _says_host(name) and name.upper() != "NO_PROXY":
-        for host in value.split(","):
-            if _reads_like_host(host := host.strip()) and is_outside(host):
-                yield destination(path, kind="host", host=host, what=purpose_of(name))
+        hosts |= {host: None for one in value.split(",") if _reads_like_host(host := one.strip())}
+    elif _is_role(name) and (_HOST.fullmatch(value) and not is_file(value)):
+        hosts[value] = None
+    if not hosts or " " in value:
+        hosts |= dict.fromkeys(plain_hosts(name, value, _is_host_or_role))
+    for host in hosts:
+        if is_outside(host):
+            yield destination(path, kind="host", host=host, what=purpose_of(name))
+
+
+@lru_cache(maxsize=2048)
+def _is_role(name: str) -> bool:
+    """Whether a name says what a host is to the program: `upstream`, `master`."""
+    return _roles().search(name) is not None
+
+
+def _is_host_or_role(name: str) -> bool:
+    return _says_host(name) or _is_role(name)
+
+
+@cache
+def _roles() -> re.Pattern[str]:
+    return re.compile(table("facts")["host_roles"], re.IGNORECASE)
 
 
 def _reads_like_host(text: str) -> bool:
-    if text.count(":") > 1 and _COLONS.fullmatch(text):
+    if is_ipv6(text):
         return True
     return "." in text and " " not in text and text[:1] not in ("", ".", "/", ":") and not is_open(text)
 
 
 def _words(words: list[Word]) -> Iterator[Destination]:
     seen: set[tuple[str, str]] = set()
-    before, sends, senders = "", False, _senders()
+    before, sends, senders, uploads = "", False, _senders(), _uploads()
     for text, path in words:
-        if "." in text or "://" in text or "/dev/" in text:
+        if (text, before) in uploads:
+            yield destination(path, kind="vendor", host=uploads[text, before], what="data")
+        if "." in text or ":" in text or "/dev/" in text:
             for one in _word(text, path, before, sends=sends):
                 if (path, one["host"]) not in seen:
                     seen.add((path, one["host"]))
@@ -259,6 +318,13 @@ def _senders() -> frozenset[str]:
     return frozenset(table("facts")["senders"])
 
 
+@cache
+def _uploads() -> dict[tuple[str, str], str]:
+    """Where the commands of programs send to that name no host: by command and program."""
+    rows = table("facts")["uploads"]
+    return {(verb, name): row["host"] for name, row in rows.items() for verb in row["commands"]}
+
+
 def _word(text: str, path: str, before: str, *, sends: bool) -> Iterable[Destination]:
     """What one word of a command line names: a URL, the host that a flag asks for, the host that a program sends to."""
     flagged = text[:1] == "-"
@@ -266,11 +332,13 @@ def _word(text: str, path: str, before: str, *, sends: bool) -> Iterable[Destina
         return _told(text.partition("=")[0] if flagged else before, text, path)
     if (match := _DEVICE.match(text) or _COPIED.fullmatch(text)) and is_outside(match[1]):
         return [destination(path, kind="host", host=match[1], what="data")]
-    if sends and not flagged and (match := _HOST.fullmatch(text)) and before not in _WRITES:
+    if sends and text[:2] == "-h" and (match := _HOST.fullmatch(text[2:])):  # of clients of databases
+        return [destination(path, kind="host", host=match[1], what="data")] if is_outside(match[1]) else ()
+    if sends and not flagged and (match := _HOST.fullmatch(text)) and before not in _WRITES and not is_file(match[1]):
         return [destination(path, kind="host", host=match[1], what="data")] if is_outside(match[1]) else ()
     name, _, value = text.partition("=") if flagged else (before, "", text)
-    if name[:1] != "-" or value[:1] in ("-", ".", "/", ":", "{", "["):
-        return ()
+    if name[:1] != "-" or value[:1] in ("-", ".", "/", ":"):
+        return _told("", text, path)
     return _told(name.lstrip("-"), value, path)
 
 

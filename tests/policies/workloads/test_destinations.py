@@ -151,8 +151,8 @@ def test_addresses_that_only_look_inside(value):
 def test_addresses_in_arguments_and_scripts():
     """Flags and scripts name destinations, once each, variables filled in."""
     container = {
-        "env": [{"name": "PEER", "value": "models.example.com"}],
-        "command": ["sh", "-c", "curl https://$PEER/a && curl https://$PEER/a"],
+        "env": [{"name": "PLACE", "value": "models.example.com"}],
+        "command": ["sh", "-c", "curl https://$PLACE/a && curl https://$PLACE/a"],
         "args": ["--otlp-traces-endpoint=https://otlp.example.com", "--remote", "s3://bucket/x"],
     }
     assert [(one["host"], one["what"]) for one in pod(container)] == [
