@@ -6,7 +6,7 @@ What a program reads from files is not visible.
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import orjson
@@ -85,15 +85,13 @@ class Revisions:
         said: dict[str, str] = {}
         for index in [index for index, (text, _) in enumerate(self._words) if "rev" in text]:
             name, joined = flag(self._words[index][0])
-            # Python's argument parser takes any unambiguous beginning of a flag for the flag.
-            for whole in _revision_flags() if name else ():
-                if whole == name or (len(name) > len("--re") and whole.startswith(name)):
-                    following = value_after(self._words, index)
-                    value = joined if joined is not None else following[0] if following else ""
-                    if is_commit(said.get(whole) or value):
-                        said[whole] = value
-                    else:
-                        said.setdefault(whole, value)
+            for whole in _revisions_meant(name) if name else ():
+                following = value_after(self._words, index)
+                value = joined if joined is not None else following[0] if following else ""
+                if is_commit(said.get(whole) or value):
+                    said[whole] = value
+                else:
+                    said.setdefault(whole, value)
         return said
 
 
@@ -135,6 +133,13 @@ def _commands() -> dict[str, list[Any]]:
 def _revision_flags() -> tuple[str, ...]:
     rows = [*table("models")["flags"], *table("models")["commands"], {"revision": table("models")["beside_revision"]}]
     return tuple(dict.fromkeys(name for row in rows for name in row.get("revision", ())))
+
+
+@lru_cache(maxsize=256)
+def _revisions_meant(name: str) -> tuple[str, ...]:
+    """Python's argument parser takes any unambiguous beginning of a flag for the flag."""
+    begun = len(name) > len("--re")
+    return tuple(whole for whole in _revision_flags() if whole == name or (begun and whole.startswith(name)))
 
 
 @cache

@@ -86,7 +86,7 @@ def is_plain(words: list[Word]) -> bool:
     if not telling.isdisjoint(texts):
         return False
     for text in texts:
-        if "/" in text or text[-1:].isdigit():
+        if "/" in text or (text[-1:].isdigit() and text[:2] != "--"):
             name = program(text)
             if name in telling or name.rstrip("0123456789.") in telling:
                 return False
@@ -97,7 +97,9 @@ def is_plain(words: list[Word]) -> bool:
 
 def _runs_a_file(texts: list[str]) -> bool:
     """Whether an interpreter at the head of a single command is given a module or a file, and no code."""
-    return END not in texts and not any(text[:1] == "-" and CODE_FLAG.fullmatch(text) for text in texts)
+    return END not in texts and not any(
+        text[:1] == "-" and "=" not in text and CODE_FLAG.fullmatch(text) for text in texts
+    )
 
 
 def _inner(
