@@ -19,7 +19,7 @@ from policies.reasons import reason_codes
 from policies.request import GroupKind, Operation, Phase, Request, Resource
 from policies.reviews import ReviewMalformed, is_review, request_of
 from policies.snapshot import Snapshot
-from policies.workloads import kind_of, resource_of
+from policies.workloads import kind_of, knows_scope, resource_of
 
 
 class Outcome(StrEnum):
@@ -44,6 +44,7 @@ class Case:
     patch: tuple[Json, ...] = ()
     policies: tuple[str, ...] = ()
     review: Request | None = None  # what was asked, where it was an AdmissionReview
+    supposed: str = ""  # the namespace of an object that names none, where nobody knows whether its kind has namespaces
 
     @property
     def violated(self) -> bool:
@@ -72,7 +73,14 @@ def _case(document: Document, engine: Engine, snapshot: Snapshot, now: datetime,
     outcome = _outcome(decisions) if policies or reasons else Outcome.NOT_JUDGED
     refused = outcome in (Outcome.DENIED, Outcome.UNDETERMINED)
     patch = () if refused else corrected.patch
-    return Case(document, outcome, known, reasons, patch, policies, request if reviewed else None)
+    supposed = "" if reviewed or outcome is Outcome.NOT_JUDGED else _supposed(request)
+    return Case(document, outcome, known, reasons, patch, policies, request if reviewed else None, supposed)
+
+
+def _supposed(request: Request) -> str:
+    kind, metadata = request.kind, (request.object or {}).get("metadata")
+    named = isinstance(metadata, dict) and metadata.get("namespace")
+    return "" if named or knows_scope(kind.group, kind.version, kind.kind) else request.namespace
 
 
 def asked(document: Document, namespace: str) -> tuple[Request, Document, bool]:

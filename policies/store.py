@@ -126,7 +126,8 @@ def _object(document: Document) -> Document | Unreadable:
         return document
     words = " and ".join(f"`{name}`" for name in missing)
     message = f"no Kubernetes object: {words} {'is' if len(missing) == 1 else 'are'} missing"
-    return Unreadable(document.source, document.line, 1, message, "leave it out, or move it elsewhere")
+    hint = f"add {'it' if len(missing) == 1 else 'them'}, or move what is no manifest elsewhere"
+    return Unreadable(document.source, document.line, 1, message, hint)
 
 
 def _stdin(stdin: BinaryIO | None) -> Iterator[Document | Unreadable]:

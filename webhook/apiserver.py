@@ -3,6 +3,7 @@
 The only socket to the cluster. Raises `ClusterUnavailable` for whatever keeps an answer from coming.
 """
 
+import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -35,6 +36,7 @@ class ApiServer:
         Without `retries` a request takes no longer than its timeout, and is made once.
         """
         from kubernetes import client, config  # half a second: only where a cluster is used
+        from yaml import YAMLError
 
         configuration = client.Configuration()
         if not retries:
@@ -44,8 +46,11 @@ class ApiServer:
                 config.load_kube_config(config_file=kubeconfig, client_configuration=configuration)
             else:
                 config.load_incluster_config(configuration)
-        except (config.ConfigException, OSError) as error:
-            raise ClusterUnavailable(f"no way to the cluster: {error}") from error
+        except (config.ConfigException, OSError, ValueError, YAMLError) as error:
+            which = "this pod's own account" if kubeconfig is None else f"kubeconfig `{kubeconfig}`"
+            missing = kubeconfig is not None and not any(map(os.path.exists, kubeconfig.split(os.pathsep)))
+            why = "no such file" if missing else " ".join(str(error).split()).rstrip(".")
+            raise ClusterUnavailable(f"no way to the cluster: {which}: {why}") from error
         return cls(client.ApiClient(configuration))
 
     def get(self, path: str, query: Mapping[str, str] | None = None, timeout: float = 10.0) -> Json:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from audit.verbs.places import log_directory, one_shard, verifier_keys
+from audit.verbs.places import found_log, one_shard, verifier_keys
 from audit.verbs.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def _targets(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-@click.command()
+@click.command(short_help="write evidence, in any number of formats at once")
 @click.argument("log", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @_targets
 @click.option("--since", metavar="TIME", help="Records of this time and later: a date or RFC 3339, in UTC.")
@@ -78,7 +78,7 @@ def export(
     chosen = {name: place for name in FORMATS if (place := places[f"at_{name.replace('-', '_')}"])}
     _check(chosen)
     selection = Selection(_time(since, "--since"), _time(until, "--until"), frozenset(namespaces), frozenset(tenants))
-    directory = log_directory(log)
+    directory = found_log(log)
     chosen_shard, vkeys = _shard(directory, shard, verifier_keys(directory, keys))
     population = _population(chosen_shard, vkeys, selection, unverified=unverified)
     records = _written(population, chosen, title, obj)

@@ -29,7 +29,7 @@ class Copy(Protocol):
     def close(self) -> None: ...
 
 
-@click.command()
+@click.command(short_help="keep a verified copy of a log elsewhere")
 @click.argument("source", metavar="URL")
 @click.argument("directory", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--key", "keys", multiple=True, metavar="VKEY|FILE", help="Who may sign; repeatable.")
@@ -61,6 +61,8 @@ def mirror(
     DIR is laid out like a log, for `audit verify`. A log that signed two histories ends the mirror with exit code 1;
     both checkpoints then lie in DIR/evidence. What passes by itself is told and tried again, unless --once.
     """
+    if not (is_postgres(source) or is_http(source)):
+        raise click.UsageError(f"`{source}` is no address: expected http://, https:// or postgres://")
     known = _keys(directory, keys, policy)
     copy = copy_of(source, origin, token_file, ca, directory, known)
     try:
@@ -102,8 +104,6 @@ def copy_of(
         from audit.postgres.mirroring import SharedMirror
 
         return SharedMirror(Address.parse(source, secret_of(secret)), published.origin, directory, keys)
-    if not is_http(source):
-        raise click.UsageError(f"`{source}` is no address: expected http://, https:// or postgres://")
     from audit.mirror import Mirror
     from audit.web.client import Access, HttpClient
     from audit.web.far_log import FarLog

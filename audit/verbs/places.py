@@ -18,6 +18,17 @@ def log_directory(path: Path) -> Path:
     return inner if inner.is_dir() and not (path / "checkpoint").exists() else path
 
 
+def found_log(path: Path) -> Path:
+    """The same, where there is one. Raises a usage error for a directory that holds nothing of a log."""
+    from audit.files.layout import CHECKPOINT, HEAD, WAL
+    from audit.files.shards import SHARDS, TOMBSTONE
+
+    directory = log_directory(path)
+    if not any((directory / name).exists() for name in (CHECKPOINT, HEAD, WAL, SHARDS, TOMBSTONE)):
+        raise click.UsageError(f"no log in `{path}`: give its directory, or the state directory that holds it")
+    return directory
+
+
 def one_shard(log: Path, shard: int | None) -> tuple[Path, str]:
     """Where a shard's records lie, and its origin when it isn't the first. Raises a usage error for a wrong choice."""
     from audit.files.shards import is_pruned, shard_directory, shard_numbers, shard_origin

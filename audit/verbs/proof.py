@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from audit.verbs.places import log_directory, verifier_keys
+from audit.verbs.places import found_log, verifier_keys
 from audit.verbs.said import FORMATS, said
 
 if TYPE_CHECKING:
     from audit.tlog.tlog_proof import TlogProof
 
 
-@click.command()
+@click.command(short_help="prove that one record lies under the checkpoint")
 @click.argument("log", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.argument("index", type=click.IntRange(min=0))
 @click.option("--to", "target", type=click.Path(dir_okay=False, path_type=Path), help="Write here, not to the output.")
@@ -27,7 +27,7 @@ def prove(log: Path, index: int, target: Path | None, shard: int, bare: bool) ->
     """
     from audit.files.shards import shard_directory
 
-    data = _proof(shard_directory(log_directory(log), shard), index, bare=bare).to_bytes()
+    data = _proof(shard_directory(found_log(log), shard), index, bare=bare).to_bytes()
     if target is None:
         click.echo(data, nl=False)
         return
@@ -36,7 +36,7 @@ def prove(log: Path, index: int, target: Path | None, shard: int, bare: bool) ->
     fresh.replace(target)
 
 
-@click.command("verify-proof")
+@click.command("verify-proof", short_help="verify such a proof with verifier keys alone")
 @click.argument("proof", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--key", "keys", multiple=True, required=True, metavar="VKEY|FILE", help="Who may sign; repeatable.")
 @click.option("--origin", help="Whose log it must be.")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from audit.reconciling.reconcile import Progress, Reconciliation
 
 
-@click.command()
+@click.command(short_help="hold the log to kube-apiserver's own audit log")
 @click.argument("logs", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option(
     "--kube-audit",

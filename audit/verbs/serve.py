@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from audit.published import Published
 
 
-@click.command()
+@click.command(short_help="serve a log over HTTP, as C2SP tlog-tiles")
 @click.argument("log", metavar="LOG")
 @click.option("--origin", help="Which log, where a database holds several.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")

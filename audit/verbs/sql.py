@@ -7,7 +7,7 @@ import click
 _VERSIONS = ("schema.sql", "schema_2.sql")  # each adds to the one before
 
 
-@click.command()
+@click.command(short_help="print the tables and roles of a log in PostgreSQL")
 @click.option(
     "--from", "have", type=click.IntRange(0, len(_VERSIONS) - 1), default=0, help="The version that is there."
 )

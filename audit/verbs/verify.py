@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from audit.verbs.places import log_directory, verifier_keys
+from audit.verbs.places import found_log, verifier_keys
 from audit.verbs.policies import Demand
 from audit.verbs.progress import progress_bar
 from audit.verbs.said import FORMATS, said
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 WORTH_SHARING = 32  # segments; fewer are verified before other processes have started
 
 
-@click.command()
+@click.command(short_help="verify every record, hash, signature and counter")
 @click.argument("log", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--key", "keys", multiple=True, metavar="VKEY|FILE", help="Who may sign; repeatable.")
 @click.option("--origin", help="Whose log it must be.")
@@ -65,7 +65,7 @@ def verify(
 
     if end is not None and end <= begin:
         raise click.UsageError(f"a range from {begin} to {end} holds no record")
-    directory = log_directory(log)
+    directory = found_log(log)
     is_part = bool(begin or end is not None or shard is not None)
     if is_part and shard is None and len(shard_numbers(directory)) > 1:
         raise click.UsageError(

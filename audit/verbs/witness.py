@@ -14,7 +14,7 @@ SIGNER = "audit.witness.signer"  # in the context's meta: what opens a key of th
 OpenSigner = Callable[[Path, str, str], "NoteSigner"]  # state directory, region, name
 
 
-@click.command()
+@click.command(short_help="cosign checkpoints of logs, as a C2SP tlog-witness")
 @click.option("--log", "logs", multiple=True, required=True, metavar="VKEY|FILE", help="A log to witness; repeatable.")
 @click.option("--name", required=True, help="The witness's name, as policies have it: a host name with a path.")
 @click.option("--state", type=click.Path(file_okay=False, path_type=Path), default=Path("state"), show_default=True)

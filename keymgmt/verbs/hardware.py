@@ -79,7 +79,7 @@ def _by_settings(path: Path) -> "Pkcs11Keyring":
     return ring
 
 
-@hardware.command()
+@hardware.command(short_help="make a new active version; older ones still open")
 @token_options
 @_SIGNING
 def rotate(ring: "Pkcs11Keyring", purpose: str, signing: bool) -> None:
@@ -91,7 +91,7 @@ def rotate(ring: "Pkcs11Keyring", purpose: str, signing: bool) -> None:
     _show(ring.rotate(purpose, datetime.now(UTC), Algorithm.ED25519 if signing else Algorithm.RSA_OAEP))
 
 
-@hardware.command()
+@hardware.command(short_help="make a new version that is not used yet")
 @token_options
 @_SIGNING
 def stage(ring: "Pkcs11Keyring", purpose: str, signing: bool) -> None:
@@ -103,7 +103,7 @@ def stage(ring: "Pkcs11Keyring", purpose: str, signing: bool) -> None:
     _show(ring.stage(purpose, datetime.now(UTC), Algorithm.ED25519 if signing else Algorithm.RSA_OAEP))
 
 
-@hardware.command()
+@hardware.command(short_help="use a staged version from now on")
 @token_options
 @click.argument("key_id")
 def activate(ring: "Pkcs11Keyring", purpose: str, key_id: str) -> None:  # noqa: ARG001  # the key is named by its id
@@ -111,7 +111,7 @@ def activate(ring: "Pkcs11Keyring", purpose: str, key_id: str) -> None:  # noqa:
     _show(ring.activate(key_id))
 
 
-@hardware.command()
+@hardware.command(short_help="write down what approvers are asked to sign")
 @token_options
 @click.argument("change", type=click.Choice(["revoke", "destroy"]))
 @click.argument("key_id")
@@ -123,7 +123,7 @@ def request(ring: "Pkcs11Keyring", purpose: str, change: str, key_id: str, out: 
     write_request(out, ring.action(Change(change), key_id))
 
 
-@hardware.command()
+@hardware.command(short_help="never use a version again; needs approvals")
 @token_options
 @click.argument("key_id")
 @_VOTE
@@ -134,7 +134,7 @@ def revoke(ring: "Pkcs11Keyring", purpose: str, key_id: str, votes: Sequence[Pat
     done("revoked", key_id, ring.revoke(key_id, [vote_of(path) for path in votes], datetime.now(UTC)))
 
 
-@hardware.command()
+@hardware.command(short_help="remove a version from the token for good")
 @token_options
 @click.argument("key_id")
 @_VOTE
@@ -145,7 +145,7 @@ def destroy(ring: "Pkcs11Keyring", purpose: str, key_id: str, votes: Sequence[Pa
     done("destroyed", key_id, ring.destroy(key_id, [vote_of(path) for path in votes], datetime.now(UTC)))
 
 
-@hardware.command("list")
+@hardware.command("list", short_help="show every version in the token, each checked")
 @token_options
 @click.option("-o", "--output", type=_FORMATS, default="table", show_default=True)
 def listing(ring: "Pkcs11Keyring", purpose: str, output: str) -> None:  # noqa: ARG001  # every version is of it

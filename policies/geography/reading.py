@@ -30,7 +30,7 @@ def parse(name: str, text: str) -> Document:
     """Raises RegionsInvalid for what is no YAML, has several documents, or names a field twice."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
     try:
-        root = loader.get_single_node()
+        root = _only_root(name, loader)
         lines = dict(_lines(name, root, ())) if root is not None else {}
         value = loader.construct_document(root) if root is not None else None
     except yaml.MarkedYAMLError as fault:
@@ -41,6 +41,15 @@ def parse(name: str, text: str) -> Document:
     finally:
         loader.dispose()
     return Document(name, value, lines)
+
+
+def _only_root(name: str, loader: Any) -> yaml.Node | None:
+    """The root of the one document that there may be: PyYAML says of a second one what it expected, and no more."""
+    root = loader.get_node() if loader.check_node() else None
+    if loader.check_node():
+        line = loader.get_node().start_mark.line + 1
+        raise RegionsInvalid(f"{name}:{line}: a second document begins here: data about regions is one document")
+    return root
 
 
 def dotted(path: Path) -> str:

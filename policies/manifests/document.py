@@ -17,6 +17,11 @@ class Unreadable:
     message: str
     hint: str = ""
 
+    @property
+    def where(self) -> str:
+        """The source, with its line where it has one."""
+        return f"{self.source}:{self.line}" if self.line else self.source
+
     def __str__(self) -> str:
         place = ":".join(str(part) for part in (self.source, self.line, self.column) if part)
         return f"{place}: {self.message}" if place else self.message

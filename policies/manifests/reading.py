@@ -32,7 +32,7 @@ class _Chunk:
 
     def unreadable(self, fault: Fault) -> Unreadable:
         hint = fault.hint
-        if b"{{" in self.text:
+        if b"{{" in self.text and b"\0" not in self.text:
             hint = "this looks like a template: render it first, for example `helm template CHART | bailiwick check -`"
         return Unreadable(self.source, self.line + fault.line, fault.column + 1, fault.message, hint)
 
@@ -72,7 +72,8 @@ def _read(chunk: _Chunk) -> Iterator[Document | Unreadable]:
     except UnicodeDecodeError as error:
         before = chunk.text[: error.start]
         column = len(before[before.rfind(b"\n") + 1 :].decode(errors="replace"))
-        fault = Fault("the text is not UTF-8", before.count(b"\n"), column, "save it as UTF-8")
+        hint = "name files of YAML or JSON" if b"\0" in chunk.text else "save it as UTF-8"
+        fault = Fault("the text is not UTF-8", before.count(b"\n"), column, hint)
         yield chunk.unreadable(fault)
         return
     start = _after_remarks(text)

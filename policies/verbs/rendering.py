@@ -60,6 +60,7 @@ def _case(case: Case) -> dict[str, Any]:
         **({"operation": str(case.review.operation), "resource": resource(case.review)} if case.review else {}),
         "outcome": str(case.outcome),
         "known": case.known,
+        **({"supposedNamespace": case.supposed} if case.supposed else {}),
         "policies": list(case.policies),
         "reasons": [_reason(case, reason) for reason in case.reasons],
         "patch": list(case.patch),
@@ -110,7 +111,7 @@ def _table(cases: Sequence[Case], unreadable: Sequence[Unreadable], doubts: "Seq
         for reason in case.reasons:
             console.print(_detail(case, reason), end="")
     for found in unreadable:
-        line = f"{'unreadable':<13} {found.source}:{found.line}: {found.message}\n"
+        line = f"{'unreadable':<13} {found.where}: {found.message}\n"
         console.print(Text(line, style="bold red"), end="")
         if found.hint:
             console.print(Text(f"{'':<13} fix: {found.hint}\n", style="dim"), end="")
@@ -144,6 +145,9 @@ def _headline(case: Case) -> Any:
     text.append(f"  {shown['source']}:{shown['line']}", style="dim")
     if case.patch:
         text.append(f"  corrected in {len(case.patch)} place{'s' if len(case.patch) > 1 else ''}", style="cyan")
+    if case.supposed:
+        guess = f"  judged as if in namespace `{case.supposed}`: whether this kind has namespaces is not known"
+        text.append(guess, style="dim")
     if case.outcome is Outcome.NOT_JUDGED and not case.known:
         text.append("  a kind that is not known", style="dim")
     return text.append("\n")

@@ -51,7 +51,7 @@ def transfers(
     for outweighed in given.outweighed:
         click.echo(f"warning: {outweighed} (fix: {outweighed.hint})", err=True)
     for broken in given.unreadable:
-        click.echo(f"{broken.source}:{broken.line}: {broken.message}", err=True)
+        click.echo(f"{broken.where}: {broken.message}", err=True)
     click.echo(_shown(found, on, output), nl=False)
     sys.exit(2 if given.unreadable else int(any(one.findings for one in found)))
 

@@ -1,7 +1,7 @@
 """Any catalogued object as what it boils down to: its pods and its facts, from images to placement."""
 
 from policies.workloads.affinity import AffinityMalformed, require, require_all
-from policies.workloads.catalogue import Catalogue, Entry, catalogue_digest, kind_of, resource_of
+from policies.workloads.catalogue import Catalogue, Entry, catalogue_digest, kind_of, knows_scope, resource_of
 from policies.workloads.changes import is_changed
 from policies.workloads.debugging import debuggers_of
 from policies.workloads.dra import devices_of_claim
@@ -27,6 +27,7 @@ __all__ = [
     "is_workload",
     "isolation_constraint",
     "kind_of",
+    "knows_scope",
     "level_with_handler",
     "parse_image",
     "parse_model",

@@ -144,6 +144,11 @@ def resource_of(group: str, version: str, kind: str) -> tuple[str, bool]:
     return lower + "s", True
 
 
+def knows_scope(group: str, version: str, kind: str) -> bool:
+    """Whether `resource_of` knows, and doesn't guess, if objects of a kind lie in namespaces."""
+    return kind_of(group, version, kind) is not None or kind in table("facts")["inert"].get(group, {})
+
+
 @cache
 def catalogue_digest() -> bytes:
     """SHA-256 over all data that facts depend on: the catalogue and the tables."""

@@ -28,7 +28,7 @@ def break_glass() -> None:
     """Open under a key in an emergency: approved, for hours at most, and in the audit log before it happens."""
 
 
-@break_glass.command()
+@break_glass.command(short_help="write down what shall be opened and why, for approvers")
 @click.option("--from", "source", type=FILE, required=True, help="The region's `.public.json`.")
 @click.option("--key-id", required=True, help="The version that shall open, a revoked one too; see `keys list`.")
 @click.option("--of", "bound", required=True, metavar=PLACE, help="What the data is bound to; tenant `*`: any.")
@@ -55,7 +55,7 @@ def ask(source: Path, key_id: str, bound: str, reason: str, uses: int, hours: in
     write_request(out, action)
 
 
-@break_glass.command("open")
+@break_glass.command("open", short_help="open one envelope under an approved request")
 @store_options
 @keyring_options
 @click.option("--in", "envelope", type=FILE, required=True, help="The envelope.")

@@ -23,7 +23,7 @@ _OUTPUT = click.option(
 )
 
 
-@click.command()
+@click.command(short_help="erase sealed personal data, and record that it was")
 @store_options
 @click.option("--namespace", default="", help="Everything of this namespace.")
 @click.option("--user", default="", help="Everything that this user asked for; needs the region's keyring.")
@@ -114,7 +114,7 @@ def _request(store: Store, scope: "Scope", basis: str, out: Path) -> None:
         click.echo(f"held: `{hold}` stands on {count} of these records; lift it first")
 
 
-@click.command()
+@click.command(short_help="place a legal hold, or lift it")
 @store_options
 @click.argument("name")
 @click.option("--lift", is_flag=True, help="Lift it.")
@@ -155,7 +155,7 @@ def hold(
     _tell(store.ordered({"do": "hold", "hold": fields}, where, wait), fields["state"], output)
 
 
-@click.command()
+@click.command(short_help="erase sealed parts whose retention time is over")
 @store_options
 @click.option("--days", type=click.IntRange(min=1), required=True, help="How long sealed parts are kept.")
 @click.option("--class", "classes", multiple=True, metavar="NAME=DAYS", help="Another time for a data class.")

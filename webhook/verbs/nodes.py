@@ -49,7 +49,7 @@ def nodes(
     click.echo(_shown(asked.judged(), output), nl=False)
 
 
-@nodes.command()
+@nodes.command(short_help="show which labels have to change, or change them")
 @click.option("--once", is_flag=True, help="Write what has to change, and end.")
 @click.option("--watch", is_flag=True, help="Go on until SIGTERM, as one of several replicas.")
 @click.option(

@@ -29,7 +29,7 @@ class Seen:
     why: str = ""
 
 
-@click.command()
+@click.command(short_help="remove records of shards that are old enough")
 @store_options
 @click.option("--older-than", default=365, show_default=True, type=click.IntRange(min=0), help="Days.")
 @click.option("--shard", "only", type=click.IntRange(min=0), help="This shard alone.")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from audit.verbs.places import log_directory
+from audit.verbs.places import found_log
 from webhook.verbs.private import Refused, keyring_options, moving
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def _many(name: str, told: str, key: str = "") -> Callable[[Verb], Verb]:
     return click.option(f"--{name}", key or name, multiple=True, help=told)
 
 
-@click.command()
+@click.command(short_help="find records: how many fit, and the newest of them")
 @click.argument("log", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--from", "begin", default="", metavar="TIME", help="RFC 3339, or a date; UTC without an offset.")
 @click.option("--to", "end", default="", metavar="TIME", help="The time itself is not included.")
@@ -70,7 +70,7 @@ def query(
     """
     from audit.query import Question
 
-    directory = log_directory(log)
+    directory = found_log(log)
     values = {name: given for name, given in (*asked.items(), ("class", data_class)) if given}
     tags = [*user_tag, *(_tag(directory, one, where) for one in user)]
     if tags:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 SHOWN = 200  # lines for people; programs get all
 
 
-@click.command()
+@click.command(short_help="decide records again, and compare bit for bit")
 @click.argument("log", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--rules", multiple=True, metavar="PATH", help="Compare with what these would say today; repeatable.")
 @click.option("--packs/--no-packs", default=True, show_default=True, help="With the built-in policies of today.")
