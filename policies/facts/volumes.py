@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from policies.facts.classification import KEY_ANNOTATION
-from policies.facts.unknown import fetch
+from policies.facts.unknown import decided, fetch
 from policies.geography import Geography, UnknownPlace, place_of_node
 from policies.geography.fields import at
 from policies.geography.located import Located
@@ -22,7 +22,7 @@ from policies.geography.storage import (
     place_of_volume,
 )
 from policies.json import JsonObject
-from policies.snapshot import Ref
+from policies.snapshot import Absent, Ref, Unknown, lookup
 from policies.workloads.destinations import volume_destinations
 
 if TYPE_CHECKING:
@@ -66,6 +66,16 @@ def key_of_class(name: str, situation: "Situation", geography: Geography) -> str
 
 
 def _claim(name: str, held: JsonObject, situation: "Situation", geography: Geography) -> Located:
+    """Where the volume lies that it names, if that is there; else where its class makes one."""
+    volume = at(held, "spec", "volumeName")
+    if isinstance(volume, str) and volume:
+        named = lookup(situation.snapshot, Ref("", "PersistentVolume", "", volume))
+        if not isinstance(named, Absent | Unknown):  # else it is judged when it is bound to the claim
+            return _volume(decided(named), geography)
+    return _claim_of_class(name, held, situation, geography)
+
+
+def _claim_of_class(name: str, held: JsonObject, situation: "Situation", geography: Geography) -> Located:
     if not name:
         return Located(None, "it has no storage class yet", inside=True)
     found = declared_class(name, geography)
