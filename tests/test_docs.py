@@ -51,3 +51,23 @@ def test_every_test_that_guarantees_name_exists():
     for path, function in named:
         source = (ROOT / path).read_text()
         assert not function or f"def {function}(" in source, f"{path}::{function}"
+
+
+def test_decisions_are_numbered_one_by_one():
+    """Each number of an ADR stands for one, none is left out, and its title has the number of its file."""
+    files = sorted((ROOT / "docs" / "adr").glob("*.md"))
+    assert [int(file.name[:4]) for file in files] == list(range(1, len(files) + 1))
+    assert [file.read_text().partition(".")[0] for file in files] == [f"# {number + 1}" for number in range(len(files))]
+
+
+def test_decisions_are_named_by_their_number():
+    """`ADR 3` in documents and comments is there, and where it is a link it leads to that one."""
+    numbers = {int(file.name[:4]) for file in (ROOT / "docs" / "adr").glob("*.md")}
+    sources = [file for name in ("audit", "keymgmt", "policies", "webhook") for file in (ROOT / name).rglob("*.py")]
+    texts = [file.read_text() for file in (*PAGES, *sources)]
+    named = [int(number) for text in texts for number in re.findall(r"\bADR\s(\d+)", text)]
+    assert named
+    assert set(named) <= numbers
+    for text in texts:
+        for number, file in re.findall(r"\[ADR\s(\d+)\]\([^)]*?(\d{4})-[^)]*\)", text):
+            assert int(number) == int(file)
