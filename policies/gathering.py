@@ -59,7 +59,7 @@ def gather(
     engine = engine_of((ruled, held, added), version, packs=packs)
     snapshot = MemorySnapshot.of(
         found.value for loaded in (judged, ruled, held) for found in loaded.others if _is_object(found)
-    )
+    ).written_down()
     malformed = tuple(found for document in judged.others if (found := _malformed(document)))
     unreadable = (*(found for loaded in (held, judged) for found in loaded.unreadable), *malformed)
     doubts = doubts_of((judged, ruled, held), load_openapi(openapi))

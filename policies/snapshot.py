@@ -106,6 +106,7 @@ def lookup(snapshot: Snapshot, ref: Ref) -> Json | Absent | Unknown | Pending:
     return answer if isinstance(answer, Pending) else answer.value
 
 
+_WHOLE = (("resource.k8s.io", "DeviceClass"),)
 _BUCKETS = 256  # an update rehashes one bucket and the root, not everything
 
 
@@ -183,6 +184,10 @@ class MemorySnapshot:
 
     def completing(self, kinds: Iterable[tuple[str, str]]) -> "MemorySnapshot":
         return replace(self, complete=self.complete | frozenset(kinds))
+
+    def written_down(self) -> "MemorySnapshot":
+        """As files describe a cluster: of kinds that can only be asked for as a whole, what stands there is all."""
+        return self.completing(kind for kind in _WHOLE if self.objects.get(kind))
 
     def _with(self, changed: Mapping[Ref, Json | None]) -> "MemorySnapshot":
         objects = {kind: self.objects[kind] for kind in self.objects}

@@ -66,7 +66,7 @@ def still(paths: Sequence[str]) -> View:
     """The objects of manifests, and nobody to ask for more."""
     from policies.gathering import objects_of
 
-    held = MemorySnapshot.of(objects_of(paths))
+    held = MemorySnapshot.of(objects_of(paths)).written_down()
     return View(lambda: held, NobodyToAsk(held), lambda: 0.0, lambda: None, lambda: None)
 
 

@@ -30,14 +30,18 @@ from policies.geography.located import Located
 from policies.json import Json, JsonObject
 from policies.kinds.words import moment
 from policies.request import Operation
-from policies.snapshot import Ref
+from policies.snapshot import Query, Ref, Unknown
 from policies.workloads import debuggers_of, is_changed, isolation_constraint, rebase, runtime_level
+from policies.workloads.dra import devices_of_extended
+from policies.workloads.levels import weakest
+from policies.workloads.pods import PodFact
 from policies.workloads.volumes import class_of
 
 if TYPE_CHECKING:
     from policies.facts.context import Situation
 
 Operations = list[dict[str, Json]]
+_CLASSES = Query("resource.k8s.io", "DeviceClass")
 _NONE: frozenset[str] = frozenset()
 
 
@@ -134,6 +138,15 @@ class Cluster:
             return "container"
         found = fetch(self._situation.snapshot, Ref("node.k8s.io", "RuntimeClass", "", name))
         return runtime_level(str(found.get("handler") or "")) if found is not None else "container"
+
+    def isolation(self, pod: JsonObject) -> str:
+        """The level of the pod's devices, with those that DeviceClasses of the cluster give for a resource's name."""
+        asked = pod.source.fact("extended") if isinstance(pod, PodFact) else ()
+        if not asked:
+            return str(pod["isolation"])
+        classes = self._situation.snapshot.list(_CLASSES)
+        found = () if isinstance(classes, Unknown) else devices_of_extended(asked, classes)
+        return weakest(level for level in (pod["isolation"], *(one["level"] for one in found)) if level)
 
     def keys(self, workload: JsonObject) -> list[JsonObject]:
         """The keys that the object names; where it names none, the key of its storage class or of its namespace."""

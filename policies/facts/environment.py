@@ -132,6 +132,7 @@ _FUNCTIONS = (
     _asks("isInfrastructure", [STRING], BOOL, Cluster.is_infrastructure, 1),
     _asks("changed", [DYN, DYN], BOOL, Cluster.changed, _PLACES),
     _asks("debuggers", [POD], list_of(DEBUGGER), Cluster.debuggers, _LOOKUP),
+    _asks("isolationOf", [POD], STRING, Cluster.isolation, _LOOKUP),
     _asks("runtime", [POD], STRING, Cluster.runtime, _LOOKUP),
     _asks("keys", [WORKLOAD], list_of(KEY), Cluster.keys, _PLACES),
     _asks("whereIsKey", [STRING], WHEREABOUTS, Cluster.key, _LOOKUP),

@@ -81,6 +81,29 @@ def devices_of_map(
             yield device(member(where, name), mechanism, level, resource=name, count=count)
 
 
+def extended_of_pod(spec: JsonObject, spec_at: str) -> list[JsonObject]:
+    """The extended resources of a pod, each by its path: whatever has a name with a domain."""
+    found = [
+        one for at, container in containers_of(spec) for one in extended_of_container(container, f"{spec_at}{at}.")
+    ]
+    return found + list(_extended(spec.get("resources"), f"{spec_at}resources"))
+
+
+def extended_of_container(container: JsonObject, where: str) -> Iterator[JsonObject]:
+    """Those of anything container-shaped."""
+    for field in ("resources", "computeResources"):
+        if field in container:
+            yield from _extended(container[field], f"{where}{field}")
+
+
+def _extended(resources: Json, where: str) -> Iterator[JsonObject]:
+    for field in ("limits", "requests"):
+        quantities = resources.get(field) if isinstance(resources, dict) else None
+        for name, quantity in quantities.items() if isinstance(quantities, dict) else ():
+            if isinstance(name, str) and "/" in name and count_of(quantity):
+                yield {"path": member(f"{where}.{field}", name), "resource": name}
+
+
 @lru_cache(maxsize=2048)
 def resource_row(name: str) -> Any:
     """The first row of the table that matches a resource name, or None: not an accelerator."""

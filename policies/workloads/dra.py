@@ -5,12 +5,12 @@ the claim itself says so. `devices_of_claim(..., dedicated=True, unshared=True)`
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
 from policies.json import Json, JsonObject
-from policies.workloads.devices import count_of
+from policies.workloads.devices import count_of, resource_row
 from policies.workloads.images import listed
 from policies.workloads.levels import SHARED, UNKNOWN, Device, device, rank, weakest
 from policies.workloads.tables import glob, table
@@ -40,6 +40,33 @@ def devices_of_claim(
         class_name = request.get("deviceClassName")
         found.append(device(where, "dra", level, claim=class_name if isinstance(class_name, str) else "", count=count))
     return found
+
+
+def devices_of_extended(asked: Iterable[JsonObject], classes: Iterable[Json]) -> Iterator[Device]:
+    """The devices that DeviceClasses stand for when a pod asks for a resource by the name that the class gives it.
+
+    A claim is made for it then. Where the table knows the resource, only a class that shares says more than that.
+    """
+    named = dict(_named(classes))
+    for one in asked:
+        found = named.get(one["resource"])
+        if found is None:
+            continue
+        entries = listed(found.get("config"))
+        configured = weakest(level for entry in entries if isinstance(entry, dict) and (level := _strategy(entry)))
+        known_weak = bool(configured) and rank(configured) <= rank(SHARED)
+        if known_weak or resource_row(one["resource"]) is None:
+            yield device(one["path"], "dra", configured if known_weak else UNKNOWN, resource=one["resource"])
+
+
+def _named(classes: Iterable[Json]) -> Iterator[tuple[str, JsonObject]]:
+    """The specs of classes by the names that pods may ask for them by."""
+    for held in classes:
+        spec, metadata = (held.get("spec"), held.get("metadata")) if isinstance(held, dict) else (None, None)
+        if isinstance(spec, dict) and isinstance(metadata, dict):
+            yield f"{table('devices')['dra']['implied']}{metadata.get('name')}", spec
+            if isinstance(name := spec.get("extendedResourceName"), str) and name:
+                yield name, spec
 
 
 def _requests(devices: JsonObject, path: str) -> Iterator[tuple[str, str, JsonObject]]:

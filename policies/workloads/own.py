@@ -19,7 +19,7 @@ from policies.workloads.destinations import (
     script_destinations,
     text_addresses,
 )
-from policies.workloads.devices import count_of, devices_of_container, devices_of_map
+from policies.workloads.devices import count_of, devices_of_container, devices_of_map, extended_of_container
 from policies.workloads.dra import devices_of_claim
 from policies.workloads.images import Image, listed, parse_image
 from policies.workloads.levels import Device, Holds, device
@@ -60,6 +60,15 @@ def own_devices(subject: Json, entry: Entry, prefix: str, holds_at: HoldsAt) -> 
     for path, value, row in rows_of(subject, entry, "devices", prefix):
         found += _devices(path, value, row, holds_at(path))
     return found
+
+
+def own_extended(subject: Json, entry: Entry, prefix: str = "") -> list[JsonObject]:
+    """Extended resources that containers outside of a pod's lists ask for."""
+    return [
+        one
+        for path, container in _containers(subject, entry, prefix)
+        for one in extended_of_container(container, f"{path}.")
+    ]
 
 
 def own_destinations(subject: Json, entry: Entry, prefix: str = "") -> list[Destination]:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from policies.json import JsonObject
 from policies.workloads.destinations import Destination, destinations_of_pod
-from policies.workloads.devices import devices_of_pod
+from policies.workloads.devices import devices_of_pod, extended_of_pod
 from policies.workloads.identities import Identity, identities_of_pod
 from policies.workloads.images import Image, images_of_spec, parse_image
 from policies.workloads.lazy import Lazy
@@ -94,6 +94,9 @@ class Pod:
     def devices(self) -> list[Device]:
         return devices_of_pod(self.part("metadata"), self._spec, self._meta_at, self._spec_at)
 
+    def extended(self) -> list[JsonObject]:
+        return extended_of_pod(self._spec, self._spec_at)
+
     def destinations(self) -> list[Destination]:
         return destinations_of_pod(self.part("metadata"), self._spec, self._meta_at, self._spec_at)
 
@@ -129,6 +132,7 @@ _READ: dict[str, Callable[[Pod], list[Any]]] = {
     "images": Pod.images,
     "models": Pod.models,
     "devices": Pod.devices,
+    "extended": Pod.extended,
     "destinations": Pod.destinations,
     "keys": Pod.keys,
     "identities": Pod.identities,

@@ -16,6 +16,7 @@ from policies.workloads.nested import nested_in, patched_pods
 from policies.workloads.own import (
     own_destinations,
     own_devices,
+    own_extended,
     own_identities,
     own_images,
     own_keys,
@@ -42,6 +43,7 @@ Mutate = Callable[[dict[str, Any]], JsonObject]  # a synthetic Pod to the Pod it
 _OWN: dict[str, Callable[[JsonObject, Entry, str], list[Any]]] = {
     "images": own_images,
     "models": own_models,
+    "extended": own_extended,
     "destinations": own_destinations,
     "keys": own_keys,
     "identities": own_identities,
