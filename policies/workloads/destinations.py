@@ -16,6 +16,7 @@ from policies.workloads.images import containers_of, listed
 from policies.workloads.paths import member
 from policies.workloads.rows import as_text
 from policies.workloads.tables import table
+from policies.workloads.text import loaded
 from policies.workloads.written import is_file, is_ipv6, plain_hosts
 
 Own = Callable[[JsonObject], str | None]
@@ -68,11 +69,30 @@ def destinations_of_pod(metadata: JsonObject, spec: JsonObject, meta_at: str, sp
     if "hostAliases" in spec or "dnsConfig" in spec:
         found += _names(spec, spec_at)
     annotations = metadata.get("annotations")
-    for key, what in table("facts")["destination_annotations"].items():
-        value = annotations.get(key) if isinstance(annotations, dict) else None
-        if isinstance(value, str) and value and is_outside(value):
-            found.append(destination(f'{meta_at}annotations["{key}"]', kind="host", host=value, what=what))
+    if isinstance(annotations, dict) and annotations and not _told_by_annotations().isdisjoint(annotations):
+        found += _annotated(annotations, f"{meta_at}annotations")
     return found
+
+
+@cache
+def _told_by_annotations() -> frozenset[str]:
+    return frozenset((*table("facts")["destination_annotations"], *table("facts")["written_annotations"]))
+
+
+def _annotated(annotations: JsonObject, where: str) -> Iterator[Destination]:
+    """What annotations of pods say to those who put something beside their containers."""
+    facts = table("facts")
+    for key, what in facts["destination_annotations"].items():
+        value = annotations.get(key)
+        if isinstance(value, str) and value and is_outside(value):
+            yield destination(f'{where}["{key}"]', kind="host", host=value, what=what)
+    for key, row in facts["written_annotations"].items():
+        if (value := annotations.get(key)) and isinstance(value, str):
+            held = loaded(value)
+            if isinstance(held, dict):
+                yield from envoy_addresses(held, f'{where}["{key}"]', row["what"], row["fields"])
+            else:  # nobody can say what it means
+                yield destination(f'{where}["{key}"]', kind="open", host="*", what=row["what"])
 
 
 def container_destinations(
@@ -219,15 +239,15 @@ def names_host(pair: JsonObject) -> bool:
     return "://" in value or _hosts().search(_CAMEL.sub("_", name)) is not None
 
 
-def envoy_addresses(value: Json, path: str, what: str) -> Iterator[Destination]:
-    """The hosts of raw Envoy configuration: addresses of sockets, and URIs."""
+def envoy_addresses(value: Json, path: str, what: str, fields: Iterable[str] = _ENVOY) -> Iterator[Destination]:
+    """The hosts of raw Envoy configuration: addresses of sockets, and URIs; or those that other `fields` name."""
     pending: list[Json] = [value]
     hosts: dict[str, None] = {}
     while pending:
         one = pending.pop()
         if isinstance(one, dict):
             pending += reversed(list(one.values()))
-            hosts |= {held: None for name in _ENVOY if isinstance(held := one.get(name), str) and held}
+            hosts |= {held: None for name in fields if isinstance(held := one.get(name), str) and held}
         elif isinstance(one, list):
             pending += reversed(one)
     for host in hosts:
