@@ -46,6 +46,7 @@ _WRITES = ("-o", "--output", "-O", "-T", "--upload-file", "-i", "--cacert", "--c
 _CAMEL = re.compile("(?<=[a-z0-9])(?=[A-Z])")  # `redisHost`: attributes of drivers and components are written so
 _LISTENS = re.compile("listen|bind", re.IGNORECASE)  # where a server waits, not where it calls
 _OTHER_ACTIONS = ("exec", "tcpSocket", "postStart", "preStop")
+_REMEMBERED = 256  # characters of a value; longer ones are read each time
 HANDLERS = ("livenessProbe", "readinessProbe", "startupProbe", "lifecycle")
 
 
@@ -278,7 +279,15 @@ def purpose_of(name: str) -> str:
 
 
 def _told(name: str, value: str, path: str) -> Iterator[Destination]:
-    """What the value of a variable or flag leads to: URLs, what its name says is a host, hosts as they are written."""
+    """What the value of a variable or flag leads to."""
+    hosts = _hosts_told(name, value) if len(value) <= _REMEMBERED else _hosts_told.__wrapped__(name, value)
+    for host in hosts:
+        yield destination(path, kind="host", host=host, what=purpose_of(name))
+
+
+@lru_cache(maxsize=4096)  # pods of one template say the same
+def _hosts_told(name: str, value: str) -> tuple[str, ...]:
+    """URLs, what its name says is a host, hosts as they are written."""
     hosts: dict[str, None] = {}
     if "://" in value:
         for address in dict.fromkeys(match[0] for match in _ADDRESS.finditer(value)):
@@ -291,9 +300,7 @@ def _told(name: str, value: str, path: str) -> Iterator[Destination]:
         hosts[value] = None
     if not hosts or " " in value:
         hosts |= dict.fromkeys(plain_hosts(name, value, _is_host_or_role))
-    for host in hosts:
-        if is_outside(host):
-            yield destination(path, kind="host", host=host, what=purpose_of(name))
+    return tuple(host for host in hosts if is_outside(host))
 
 
 @lru_cache(maxsize=2048)
