@@ -15,6 +15,7 @@ from policies.workloads.arguments import END, Word, flag, is_open, program, valu
 from policies.workloads.references import Model, is_commit, looks_like_reference, parse_model, scheme_of
 from policies.workloads.tables import table
 
+_BEGINNING = len("--model-p")  # what is shorter may be many flags
 _LOOK_AHEAD = 64  # words behind a command in which its model stands
 
 
@@ -43,7 +44,7 @@ def _of_command(words: list[Word], serves: bool) -> list[Model]:
             continue
         if text[:1] == "-":
             name, joined, value = text.partition("=")
-            rule = rules.get(name) or ("_" in name and rules.get(name.replace("_", "-")))
+            rule = rules.get(name) or ("_" in name and rules.get(name.replace("_", "-"))) or _begun(name)
             if rule:
                 word = (value, path) if joined else value_after(words, index)
                 if word is not None and not ("not_after" in rule and _means_else(rule, words, index)):
@@ -119,6 +120,16 @@ def is_model_address(text: str) -> bool:
 @cache
 def _flags() -> dict[str, Any]:
     return {name.replace("_", "-"): row for row in table("models")["flags"] for name in row["names"]}
+
+
+@lru_cache(maxsize=2048)  # programs have few flags
+def _begun(name: str) -> Any:
+    """The flag that is written by its beginning only, as Python's argument parser takes it; None for most."""
+    if len(name) < _BEGINNING:
+        return None
+    name = name.replace("_", "-")
+    rows = (row for whole, row in _flags().items() if whole.startswith(name) and row.get("form") != "skip")
+    return next(({**row, "loose": True} for row in rows), None)
 
 
 @cache
@@ -223,7 +234,13 @@ def _command_models(
         text, path = words[index]
         if text == END:
             return
-        bare = not text.startswith("-") and not (before.startswith("-") and "=" not in before)
+        named_by, joined = flag(text)
+        if named_by in row.get("flags", ()):
+            value = (joined, path) if joined is not None else value_after(words, index)
+            if value is not None:
+                yield named(*value, "", row.get("scheme", ""))
+            return
+        bare = not text.startswith("-") and not row.get("flags") and not (before.startswith("-") and "=" not in before)
         if bare and (not row.get("loose") or scheme_of(text)):
             if row.get("loose") and scheme_of(text) in ("https", "http") and not is_model_address(text):
                 return
