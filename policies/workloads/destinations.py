@@ -145,7 +145,7 @@ def _environment(environment: list[Json], variables: Variables, where: str, own:
             continue
         told[name] = value = variable.get("value")
         if isinstance(value, str):
-            if "." in value or ":" in value or "$" in value or "=" in value:
+            if "$" in value or _may_lead(name, value):
                 yield from _told(name, variables.told(index, value), f"{where}env[{index}]")
         elif (held := own(variable)) is not None:
             yield from _told(name, held, f"{where}env[{index}]")
@@ -289,16 +289,18 @@ def _told(name: str, value: str, path: str) -> Iterator[Destination]:
 def _hosts_told(name: str, value: str) -> tuple[str, ...]:
     """URLs, what its name says is a host, hosts as they are written."""
     hosts: dict[str, None] = {}
+    beside = False
     if "://" in value:
         for address in dict.fromkeys(match[0] for match in _ADDRESS.finditer(value)):
             if address.partition(":")[0].lower() not in table("facts")["hubs"]:
                 hosts[address] = None
-        value = _ADDRESS.sub(" ", value)
+        value = _ADDRESS.sub(" ", value).strip()  # what stands beside them
+        beside = value != ""
     elif ("." in value or ":" in value) and _says_host(name) and name.upper() != "NO_PROXY":
         hosts |= {host: None for one in value.split(",") if _reads_like_host(host := one.strip())}
     elif _is_role(name) and (_HOST.fullmatch(value) and not is_file(value)):
         hosts[value] = None
-    if not hosts or " " in value:
+    if beside or " " in value or not hosts:
         hosts |= dict.fromkeys(plain_hosts(name, value, _is_host_or_role))
     return tuple(host for host in hosts if is_outside(host))
 
@@ -309,6 +311,14 @@ def _is_role(name: str) -> bool:
     return _roles().search(name) is not None
 
 
+def _may_lead(name: str, value: str) -> bool:
+    """Whether it's worth a closer look: most values have no colon and no dots, or a name that says nothing."""
+    if ":" in value or "=" in value:
+        return True
+    return "." in value and (value.count(".") > 2 or _is_host_or_role(name))
+
+
+@lru_cache(maxsize=2048)
 def _is_host_or_role(name: str) -> bool:
     return _says_host(name) or _is_role(name)
 
@@ -328,8 +338,8 @@ def _words(words: list[Word]) -> Iterator[Destination]:
     seen: set[tuple[str, str]] = set()
     before, sends, senders, uploads = "", False, _senders(), _uploads()
     for text, path in words:
-        if (text, before) in uploads:
-            yield destination(path, kind="vendor", host=uploads[text, before], what="data")
+        if text in uploads and (host := uploads[text].get(program(before))):
+            yield destination(path, kind="vendor", host=host, what="data")
         if "." in text or ":" in text or "/dev/" in text:
             for one in _word(text, path, before, sends=sends):
                 if (path, one["host"]) not in seen:
@@ -346,10 +356,13 @@ def _senders() -> frozenset[str]:
 
 
 @cache
-def _uploads() -> dict[tuple[str, str], str]:
-    """Where the commands of programs send to that name no host: by command and program."""
-    rows = table("facts")["uploads"]
-    return {(verb, name): row["host"] for name, row in rows.items() for verb in row["commands"]}
+def _uploads() -> dict[str, dict[str, str]]:
+    """Where the commands of programs send to that name no host: by command, then by program."""
+    found: dict[str, dict[str, str]] = {}
+    for name, row in table("facts")["uploads"].items():
+        for verb in row["commands"]:
+            found.setdefault(verb, {})[name] = row["host"]
+    return found
 
 
 def _word(text: str, path: str, before: str, *, sends: bool) -> Iterable[Destination]:
@@ -357,7 +370,8 @@ def _word(text: str, path: str, before: str, *, sends: bool) -> Iterable[Destina
     flagged = text[:1] == "-"
     if "://" in text:
         return _told(text.partition("=")[0] if flagged else before, text, path)
-    if (match := _DEVICE.match(text) or _COPIED.fullmatch(text)) and is_outside(match[1]):
+    match = ("/dev/" in text and _DEVICE.match(text)) or ("@" in text and _COPIED.fullmatch(text))
+    if match and is_outside(match[1]):
         return [destination(path, kind="host", host=match[1], what="data")]
     if sends and text[:2] == "-h" and (match := _HOST.fullmatch(text[2:])):  # of clients of databases
         return [destination(path, kind="host", host=match[1], what="data")] if is_outside(match[1]) else ()
@@ -365,8 +379,9 @@ def _word(text: str, path: str, before: str, *, sends: bool) -> Iterable[Destina
         return [destination(path, kind="host", host=match[1], what="data")] if is_outside(match[1]) else ()
     name, _, value = text.partition("=") if flagged else (before, "", text)
     if name[:1] != "-" or value[:1] in ("-", ".", "/", ":"):
-        return _told("", text, path)
-    return _told(name.lstrip("-"), value, path)
+        return _told("", text, path) if _may_lead("", text) else ()
+    name = name.lstrip("-")
+    return _told(name, value, path) if _may_lead(name, value) else ()
 
 
 def volume_destinations(volume: JsonObject, where: str) -> Iterator[Destination]:

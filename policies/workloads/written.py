@@ -6,6 +6,7 @@ needs a port, or a name beside it that says what it is. What such a name means i
 
 import re
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from ipaddress import IPv6Address
 
 _NAME = r"(?:[a-z0-9_](?:[a-z0-9_-]*)\.)+[a-z][a-z0-9-]*[a-z0-9]"
@@ -38,7 +39,9 @@ _FILES = re.compile(
 
 def plain_hosts(name: str, text: str, says_host: Callable[[str], bool]) -> Iterator[str]:
     """The hosts in the value of a flag or variable of that name; `says_host` knows the names that mean one."""
-    if ("." not in text and ":" not in text and "=" not in text) or (name and _NO_HOSTS.search(name)):
+    if ":" not in text and "=" not in text and text.count(".") < 3:  # less than an address has
+        return
+    if name and _says_no_host(name):
         return
     if is_ipv6(text):
         yield text
@@ -53,6 +56,11 @@ def plain_hosts(name: str, text: str, says_host: Callable[[str], bool]) -> Itera
             yield text[match.start("v4" if match["v4"] else "named") : match.end()]
     if "=" in text or ":" in text:
         yield from _members(text, says_host)
+
+
+@lru_cache(maxsize=2048)
+def _says_no_host(name: str) -> bool:
+    return _NO_HOSTS.search(name) is not None
 
 
 def _members(text: str, says_host: Callable[[str], bool]) -> Iterator[str]:
