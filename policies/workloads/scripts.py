@@ -97,8 +97,10 @@ def is_plain(words: list[Word]) -> bool:
 
 def _runs_a_file(texts: list[str]) -> bool:
     """Whether an interpreter at the head of a single command is given a module or a file, and no code."""
-    return END not in texts and not any(
-        text[:1] == "-" and "=" not in text and CODE_FLAG.fullmatch(text) for text in texts
+    return (
+        END not in texts
+        and SCRIPT not in texts
+        and not any(text[:1] == "-" and "=" not in text and CODE_FLAG.fullmatch(text) for text in texts)
     )
 
 
