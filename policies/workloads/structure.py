@@ -1,12 +1,16 @@
-"""Pods in objects nobody has catalogued: found by the shape of their containers.
+"""Pods and addresses in objects nobody has catalogued: found by the shape of containers, and of URLs.
 
-Guarantees: every PodSpec-shaped object is found however deep it lies; linear in the object; never raises.
+Guarantees: every PodSpec-shaped object, and every text that is a URL, is found however deep it lies; linear in the
+object; never raises.
 """
 
+import re
 from collections.abc import Iterator
 
 from policies.json import Json, JsonObject
 from policies.workloads.paths import member
+
+_URL = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]{0,30}://[^\s/]")
 
 _Trail = tuple["_Trail", str | int] | None  # paths are spelled out only for what is found
 
@@ -32,6 +36,21 @@ def pod_specs(value: Json) -> Iterator[tuple[str, JsonObject, Json]]:
             pending += reversed([row for row in inner if trail is not None or row[0][1] not in ("metadata", "status")])
         elif isinstance(one, list):
             pending += reversed([((trail, at), below, one) for at, below in enumerate(one)])
+
+
+def urls(value: Json) -> Iterator[tuple[str, str]]:
+    """Every text outside `metadata`, `status` and pod specs that begins as a URL does, and its path."""
+    pending: list[tuple[_Trail, Json]] = [(None, value)]
+    while pending:
+        trail, one = pending.pop()
+        if isinstance(one, str):
+            if _URL.match(one):
+                yield _spelled(trail), one
+        elif isinstance(one, list):
+            pending += reversed([((trail, at), below) for at, below in enumerate(one)])
+        elif isinstance(one, dict) and not looks_like_pod_spec(one):
+            inner = [((trail, key), below) for key, below in one.items()]
+            pending += reversed([row for row in inner if trail is not None or row[0][1] not in ("metadata", "status")])
 
 
 def _is_container(value: Json) -> bool:

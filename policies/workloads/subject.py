@@ -9,6 +9,7 @@ from typing import Any
 
 from policies.json import Json, JsonObject
 from policies.workloads.catalogue import Catalogue, Entry
+from policies.workloads.destinations import text_addresses
 from policies.workloads.devices import proofs_of, unproven
 from policies.workloads.levels import Holds
 from policies.workloads.malformed import Malformed, misfits_of_entry, misfits_of_spec
@@ -35,6 +36,7 @@ from policies.workloads.places import (
     with_lent,
     without_lent,
 )
+from policies.workloads.structure import urls
 from policies.workloads.tables import table
 from policies.workloads.volumes import own_volumes
 
@@ -138,13 +140,23 @@ class Subject:
                 yield from misfits_of_spec(spec, f"{at}." if at else "")
 
     def own(self, fact: str) -> list[Any]:
-        """The facts that stand outside of PodSpec fields, by the paths of the catalogue."""
+        """The facts that stand outside of PodSpec fields, by the catalogue's paths; of kinds nobody knows, URLs."""
+        if fact == "destinations" and not self.is_known:
+            return self._addresses()
         if self._entry is None or not (self._entry.states(fact) or self._entry.nests):
             return []
         if fact not in self._own:
             stated = self._read(fact, self._entry) if self._entry.states(fact) else []
             self._own[fact] = stated + [one for held in self.inside for one in held.own(fact)]
         return self._own[fact]
+
+    def _addresses(self) -> list[Any]:
+        if "destinations" not in self._own:
+            found = (
+                (".".join(part for part in (self._prefix, path) if part), text) for path, text in urls(self._object)
+            )
+            self._own["destinations"] = [one for path, text in found for one in text_addresses(text, path, "data")]
+        return self._own["destinations"]
 
     def own_in(self, fact: str, template: str) -> list[Any]:
         """Those of them that stand inside of one template, such as KServe's `spec.predictor.model`."""
