@@ -47,13 +47,15 @@ def serve(log: Served, channel: socket.socket, tend: Callable[[], None] = lambda
     while True:
         if time.monotonic() >= due:
             tend()
-            channel.sendall(state_message(log.healthy(), log.origin, log.status()))
+            if not _sent(channel, state_message(log.healthy(), log.origin, log.status())):
+                return
             due = time.monotonic() + STATE_SECONDS
         if _readable(channel, max(due - time.monotonic(), 0)):
             first = _received(channel)
             if first is None:
                 return  # nobody waits any more, not even for what came of half a message
-            channel.sendall(_Turn(log, channel).answer(first))
+            if not _sent(channel, _Turn(log, channel).answer(first)):
+                return
 
 
 class _Turn:
@@ -98,6 +100,15 @@ def _readable(channel: socket.socket, seconds: float) -> bool:
     poll = select.poll()
     poll.register(channel, select.POLLIN)
     return bool(poll.poll(seconds * 1e3))
+
+
+def _sent(channel: socket.socket, message: bytes) -> bool:
+    """Whether somebody is still there to be told."""
+    try:
+        channel.sendall(message)
+    except ConnectionError:
+        return False
+    return True
 
 
 def _received(channel: socket.socket) -> bytes | None:

@@ -19,6 +19,7 @@ from audit.files.log import FileLog
 from audit.leaves.record import Draft, Unsealed, opened_fields
 from audit.leaves.shapes import time_text
 from audit.process.remote import WAITING, RemoteLog
+from audit.process.serving import serve
 from audit.process.wire import (
     LENGTH,
     batch_message,
@@ -104,6 +105,16 @@ async def test_the_other_end_goes() -> None:
         await remote.append(decision(2))
     assert not remote.healthy()
     log.close_now()
+
+
+def test_whoever_waited_goes_while_the_log_is_looked_after() -> None:
+    """The end of whoever waits is the end of serving, not a fault, also where it comes just before something is told."""
+    log = open_log(HOME, files=SimulatedDisk())
+    ours, theirs = socket.socketpair()
+    serve(log, theirs, ours.close)
+    assert log.append_now(decision(1)).index > 0
+    log.close_now()
+    theirs.close()
 
 
 async def test_no_opening() -> None:
