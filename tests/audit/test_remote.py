@@ -108,7 +108,7 @@ async def test_the_other_end_goes() -> None:
 
 
 def test_whoever_waited_goes_while_the_log_is_looked_after() -> None:
-    """The end of whoever waits is the end of serving, not a fault, also where it comes just before something is told."""
+    """The end of whoever waits is the end of serving and no fault, also where it comes just before they are told."""
     log = open_log(HOME, files=SimulatedDisk())
     ours, theirs = socket.socketpair()
     serve(log, theirs, ours.close)
