@@ -111,6 +111,7 @@ def completion(shell: str) -> None:
 @click.command()
 @click.option("--rules", multiple=True, metavar="PATH", help="Policies, jurisdictions, classes, profile; repeatable.")
 @click.option("--regions", metavar="FILE", help="Regions of your own, laid over the built-in ones; followed.")
+@click.option("--catalogue", metavar="FILE", help="Kinds of workloads of your own, over the built-in ones; followed.")
 @click.option("--snapshot", multiple=True, metavar="PATH", help="Objects of the cluster, where none is watched.")
 @click.option("--kubeconfig", metavar="FILE", help="Watch this cluster.")
 @click.option("--in-cluster", is_flag=True, help="Watch the cluster that this pod runs in.")

@@ -19,7 +19,7 @@ from policies.reasons import reason_codes
 from policies.request import GroupKind, Operation, Phase, Request, Resource
 from policies.reviews import ReviewMalformed, is_review, request_of
 from policies.snapshot import Snapshot
-from policies.workloads import kind_of, knows_scope, resource_of
+from policies.workloads import Catalogue, kind_of, knows_scope, resource_of
 
 
 class Outcome(StrEnum):
@@ -52,15 +52,25 @@ class Case:
 
 
 def check(
-    documents: Iterable[Document], engine: Engine, snapshot: Snapshot, now: datetime, namespace: str = "default"
+    documents: Iterable[Document],
+    engine: Engine,
+    snapshot: Snapshot,
+    now: datetime,
+    namespace: str = "default",
+    catalogue: Catalogue | None = None,
 ) -> Iterator[Case]:
-    """A case for every document, in order. `namespace` is for objects that name none."""
+    """A case for every document, in order. `namespace` is for objects that name none.
+
+    `catalogue` is the one that the engine decides by, where that isn't the built-in one.
+    """
     for document in documents:
-        yield _case(document, engine, snapshot, now, namespace)
+        yield _case(document, engine, snapshot, now, namespace, catalogue)
 
 
-def _case(document: Document, engine: Engine, snapshot: Snapshot, now: datetime, namespace: str) -> Case:
-    request, document, reviewed = asked(document, namespace)
+def _case(
+    document: Document, engine: Engine, snapshot: Snapshot, now: datetime, namespace: str, catalogue: Catalogue | None
+) -> Case:
+    request, document, reviewed = asked(document, namespace, catalogue)
     corrected = _decided(engine, request, Phase.MUTATE, snapshot, now)
     decisions = [corrected]
     if corrected.patch:
@@ -69,41 +79,41 @@ def _case(document: Document, engine: Engine, snapshot: Snapshot, now: datetime,
         decisions += [_decided(engine, request, phase, snapshot, now) for phase in (Phase.FAIL, Phase.IGNORE)]
     policies = tuple(dict.fromkeys(name for decision in decisions for name in decision.policies))
     reasons = tuple(dict.fromkeys(reason for decision in decisions for reason in decision.reasons))
-    known = kind_of(request.kind.group, request.kind.version, request.kind.kind) is not None
+    known = kind_of(request.kind.group, request.kind.version, request.kind.kind, catalogue) is not None
     outcome = _outcome(decisions) if policies or reasons else Outcome.NOT_JUDGED
     refused = outcome in (Outcome.DENIED, Outcome.UNDETERMINED)
     patch = () if refused else corrected.patch
-    supposed = "" if reviewed or outcome is Outcome.NOT_JUDGED else _supposed(request)
+    supposed = "" if reviewed or outcome is Outcome.NOT_JUDGED else _supposed(request, catalogue)
     return Case(document, outcome, known, reasons, patch, policies, request if reviewed else None, supposed)
 
 
-def _supposed(request: Request) -> str:
+def _supposed(request: Request, catalogue: Catalogue | None) -> str:
     kind, metadata = request.kind, (request.object or {}).get("metadata")
     named = isinstance(metadata, dict) and metadata.get("namespace")
-    return "" if named or knows_scope(kind.group, kind.version, kind.kind) else request.namespace
+    return "" if named or knows_scope(kind.group, kind.version, kind.kind, catalogue) else request.namespace
 
 
-def asked(document: Document, namespace: str) -> tuple[Request, Document, bool]:
+def asked(document: Document, namespace: str, catalogue: Catalogue | None = None) -> tuple[Request, Document, bool]:
     """What a document asks for, the document of the object that it is about, and whether it lay in a review.
 
     An AdmissionReview that can't be read is an object like any other.
     """
     if not is_review(document.value):
-        return creation(document.value, namespace), document, False
+        return creation(document.value, namespace, catalogue=catalogue), document, False
     try:
         request = request_of(document.value)
     except ReviewMalformed:
-        return creation(document.value, namespace), document, False
+        return creation(document.value, namespace, catalogue=catalogue), document, False
     name = "object" if request.object is not None else "oldObject"
     about = replace(document, value=request.subject, path=(*document.path, "request", name))
     return request, about, True
 
 
-def creation(found: JsonObject, namespace: str, uid: str = "") -> Request:
+def creation(found: JsonObject, namespace: str, uid: str = "", catalogue: Catalogue | None = None) -> Request:
     """The request that the API server would send for the creation of this object."""
     group, _, version = str(found.get("apiVersion") or "").rpartition("/")
     kind = GroupKind(group, version, str(found.get("kind") or ""))
-    plural, namespaced = resource_of(kind.group, kind.version, kind.kind)
+    plural, namespaced = resource_of(kind.group, kind.version, kind.kind, catalogue)
     metadata = found["metadata"] if isinstance(found.get("metadata"), dict) else {}
     request = Request(
         uid=uid,

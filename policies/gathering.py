@@ -19,6 +19,7 @@ from policies.store import Identity, Loaded, load_kinds, load_openapi
 if TYPE_CHECKING:
     from policies.geography import Regions
     from policies.typecheck import Doubt
+    from policies.workloads import Catalogue
 
 _OURS = "SovereigntyPolicy"
 _FOREIGN = ("admissionregistration.k8s.io", "policies.kyverno.io")
@@ -45,6 +46,7 @@ def gather(
     packs: bool = True,
     openapi: Sequence[str] = (),
     regions: str | None = None,
+    catalogue: str | None = None,
 ) -> Given:
     """Rules and cluster objects among the documents count as such, and are judged all the same.
 
@@ -54,7 +56,7 @@ def gather(
 
     Raises RulesInvalid with every problem of every rule, and OpenapiUnreadable.
     """
-    judged, ruled, held = load_kinds(paths), load_rules(rules, regions), load_kinds(cluster)
+    judged, ruled, held = load_kinds(paths), load_rules(rules, regions, catalogue), load_kinds(cluster)
     added, outweighed = _added(judged, (ruled, held), builtin() if packs else ())
     engine = engine_of((ruled, held, added), version, packs=packs)
     snapshot = MemorySnapshot.of(
@@ -128,7 +130,8 @@ def engine_of(layers: Sequence[Loaded], version: str, *, packs: bool = True) -> 
     places = {identity: place for loaded in layers for identity, place in loaded.places.items()}
     rulebook = rulebook_of(builtin() if packs else (), *(loaded.kinds for loaded in layers))
     regions = next((loaded.regions for loaded in layers if loaded.regions is not None), None)
-    return engine_for(rulebook, version, regions, places=places)
+    catalogue = next((loaded.catalogue for loaded in layers if loaded.catalogue is not None), None)
+    return engine_for(rulebook, version, regions, places=places, catalogue=catalogue)
 
 
 def refuse(layers: Iterable[Loaded]) -> None:
@@ -138,15 +141,24 @@ def refuse(layers: Iterable[Loaded]) -> None:
         raise RulesInvalid(problems)
 
 
-def load_rules(paths: Sequence[str], regions: str | None = None) -> Loaded:
+def load_rules(paths: Sequence[str], regions: str | None = None, catalogue: str | None = None) -> Loaded:
     """As `load_kinds`, where nothing may be left out: what can't be read can't be enforced. Raises RulesInvalid.
 
-    `regions` names a file with a deployer's own regions.
+    `regions` and `catalogue` name files with a deployer's own regions, and kinds of workloads.
     """
     loaded = load_kinds(paths)
     if loaded.unreadable:
         raise RulesInvalid(f"{found} ({found.hint})" if found.hint else str(found) for found in loaded.unreadable)
-    return loaded if regions is None else replace(loaded, regions=read_regions(regions))
+    return with_own(loaded, regions, catalogue)
+
+
+def with_own(loaded: Loaded, regions: str | None, catalogue: str | None) -> Loaded:
+    """The same with what a deployer's own files hold now. Raises RulesInvalid."""
+    return replace(
+        loaded,
+        regions=None if regions is None else read_regions(regions),
+        catalogue=None if catalogue is None else read_catalogue(catalogue),
+    )
 
 
 def read_regions(file: str) -> "Regions":
@@ -158,6 +170,19 @@ def read_regions(file: str) -> "Regions":
         return load_regions(Path(file))
     except RegionsInvalid as invalid:
         raise RulesInvalid(str(invalid).splitlines()) from invalid
+
+
+def read_catalogue(file: str) -> "Catalogue":
+    """The built-in kinds with a deployer's file over them. Raises RulesInvalid with every fault, file and line."""
+    from policies.workloads.catalogue import builtin as known
+    from policies.workloads.compile import CatalogueMalformed, overridden
+
+    try:
+        return overridden(known(), Path(file).read_text(encoding="utf-8"), file)
+    except (OSError, UnicodeDecodeError) as fault:
+        raise RulesInvalid([f"{file}: cannot be read: {fault}"]) from fault
+    except CatalogueMalformed as malformed:
+        raise RulesInvalid(str(malformed).splitlines()) from malformed
 
 
 def parsed(objects: Iterable[JsonObject]) -> Loaded:

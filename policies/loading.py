@@ -16,6 +16,7 @@ from policies.rulebook import Rulebook, RulesInvalid
 if TYPE_CHECKING:
     from policies.kinds import Kind
     from policies.kinds.reading import Located
+    from policies.workloads import Catalogue
 
 
 def engine_for(
@@ -24,6 +25,7 @@ def engine_for(
     regions: Regions | None = None,
     kubernetes: tuple[int, int] = (1, 36),
     places: "Mapping[tuple[str, str, str], Located] | None" = None,
+    catalogue: "Catalogue | None" = None,
 ) -> RuleEngine:
     """An engine over these rules. `version` is the program's, and stands in every decision. Raises RulesInvalid.
 
@@ -36,7 +38,7 @@ def engine_for(
     compiled = [compilation.policy(policy) for policy in rulebook.policies]
     problems = compilation.problems
     try:
-        law = Law.of(rulebook, regions)
+        law = Law.of(rulebook, regions, catalogue)
     except RulesInvalid as invalid:
         problems.extend(invalid.problems)
     if problems:

@@ -74,7 +74,7 @@ class _Failures:
 
         def failures(document: Document, day: date) -> Spots:
             now = datetime.combine(day, time(12), UTC)
-            (case,) = check((document,), engine, self.snapshot, now, self.namespace)
+            (case,) = check((document,), engine, self.snapshot, now, self.namespace, engine.law.catalogue)
             return frozenset((reason.code, reason.policy, reason.path) for reason in case.reasons)
 
         return failures

@@ -20,6 +20,7 @@ from policies.manifests import Document, Unreadable, read_documents
 
 if TYPE_CHECKING:
     from policies.geography import Regions
+    from policies.workloads import Catalogue
 
 MOST_BYTES = 64 * 2**20  # of one file; kubectl's largest request is a twentieth of it
 STDIN = "-"
@@ -41,6 +42,7 @@ class Loaded:
     unreadable: tuple[Unreadable, ...]
     places: Mapping[Identity, Document] = field(default_factory=dict)  # where each of our kinds is written
     regions: "Regions | None" = None  # a deployer's own, laid over the built-in ones
+    catalogue: "Catalogue | None" = None  # of workloads, the same
 
 
 def load_documents(paths: Sequence[str], stdin: BinaryIO | None = None) -> Iterator[Document | Unreadable]:

@@ -1,5 +1,5 @@
-"""The rules of a moment as one document: every object in force and the regions' data, so that they can be put in force
-again when a decision of then is replayed.
+"""The rules of a moment as one document: every object in force, the regions' data and a deployer's own catalogue of
+workloads, so that they can be put in force again when a decision of then is replayed.
 
 Guarantees that an engine made of a document has the digest of the engine it was written from, or isn't made at all.
 """
@@ -30,20 +30,25 @@ def rules_digest(inputs: Inputs) -> bytes:
 def written_rules(law: "Law") -> dict[str, Any]:
     """The document, as JSON values."""
     objects = law.rulebook.objects
-    return {
+    document: dict[str, Any] = {
         "rules": [objects[key].model_dump(mode="json", by_alias=True, exclude_none=True) for key in sorted(objects)],
         "regions": law.geography.regions.written.decode(),
     }
+    if law.catalogue is not None:
+        document["catalogue"] = law.catalogue.written.decode()
+    return document
 
 
 def engine_of_document(document: Mapping[str, Any], inputs: Inputs) -> "RuleEngine":
     """The engine that decided under `inputs`. Raises RulesUnreadable where it can't be made bit for bit."""
     from policies.geography import Regions
+    from policies.workloads import Catalogue
 
     try:
         kinds = [parse(found) for found in document["rules"]]
         regions = Regions.parse(document["regions"].encode()) if "regions" in document else None
-        engine = engine_for(Rulebook.of(kinds), inputs.engine, regions)
+        catalogue = Catalogue.of(document["catalogue"].encode()) if "catalogue" in document else None
+        engine = engine_for(Rulebook.of(kinds), inputs.engine, regions, catalogue=catalogue)
     except KindInvalid as invalid:
         raise RulesUnreadable(f"this release doesn't read the rules of then: {invalid}") from invalid
     except RulesInvalid as invalid:

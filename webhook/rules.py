@@ -1,6 +1,7 @@
 """The rules in force: built-in packs, files, and the cluster's own objects, compiled anew when one changes.
 
-Files of rules are read once; the file with the deployer's own regions is followed, as the cluster's objects are.
+Files of rules are read once; those with the deployer's own regions and kinds of workloads are followed, as the
+cluster's objects are.
 
 What can't be put in force whole leaves the rules of before in force, and is said in readiness, metrics and the log.
 """
@@ -9,12 +10,11 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from audit.errors import LogUnavailable
-from policies.gathering import engine_of, load_rules, parsed, read_regions
+from policies.gathering import engine_of, load_rules, parsed, with_own
 from policies.json import JsonObject
 from policies.rulebook import RulesInvalid
 from policies.snapshot import Ref
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("bailiwick.webhook")
 _SETTLE = 0.3  # seconds after a change: a `kubectl apply` of ten objects compiles once
-_LOOK = 2.0  # seconds between looks at the file of regions
+_LOOK = 2.0  # seconds between looks at the deployer's own files
 _RETRY = 2.0  # seconds until rules that had no record are tried again
 
 
@@ -41,6 +41,9 @@ class Asked(Protocol):
 
     @property
     def regions(self) -> str | None: ...
+
+    @property
+    def catalogue(self) -> str | None: ...
 
     @property
     def packs(self) -> bool: ...
@@ -64,15 +67,15 @@ class Rules:
         self._asked = asked
         self._view = view
         self._records = records
-        self._stamp = _stamp(asked.regions)
-        self._files = load_rules(asked.rules, asked.regions)
+        self._stamps = self._stamped()
+        self._files = load_rules(asked.rules, asked.regions, asked.catalogue)
         self._engine: RuleEngine = self._recorded(self._compiled(()), whole=view.rules is None)
         self._pending: threading.Timer | None = None
         self._lock = threading.Lock()
         self._seen = view.rules is None  # have the cluster's own rules been put in force once?
         self.refused = ""
-        if asked.regions is not None:
-            threading.Thread(target=self._follow, args=(asked.regions, look), name="regions", daemon=True).start()
+        if asked.regions is not None or asked.catalogue is not None:
+            threading.Thread(target=self._follow, args=(look,), name="own-files", daemon=True).start()
         if view.rules is not None:
             view.rules.on_change(self._changed)
             self._changed()  # what was listed before anybody listened
@@ -97,14 +100,17 @@ class Rules:
     def _changed(self, _: Served | None = None, __: Sequence[Ref] = ()) -> None:
         self._again(_SETTLE)
 
-    def _follow(self, file: str, look: float) -> None:
-        """Compile anew whenever the file of regions is another one. Runs as long as the process."""
+    def _follow(self, look: float) -> None:
+        """Compile anew whenever one of the deployer's own files is another one. Runs as long as the process."""
         while True:
             time.sleep(look)
-            stamp = _stamp(file)
-            if stamp != self._stamp:
-                self._stamp = stamp
+            stamps = self._stamped()
+            if stamps != self._stamps:
+                self._stamps = stamps
                 self._again(0)
+
+    def _stamped(self) -> tuple[tuple[int, ...], ...]:
+        return _stamp(self._asked.regions), _stamp(self._asked.catalogue)
 
     def _again(self, seconds: float) -> None:
         with self._lock:
@@ -120,8 +126,7 @@ class Rules:
             return  # the rest is still being listed, and will tell
         held = followed.snapshot().objects if followed is not None else {}
         try:
-            if self._asked.regions is not None:
-                self._files = replace(self._files, regions=read_regions(self._asked.regions))
+            self._files = with_own(self._files, self._asked.regions, self._asked.catalogue)
             compiled = self._compiled([found for kind in held.values() for found in kind.values()])
             self._engine = self._recorded(compiled, whole=True)
         except RulesInvalid as invalid:

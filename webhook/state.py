@@ -44,6 +44,7 @@ class Options:
     version: str
     rules: Sequence[str] = ()
     regions: str | None = None  # a file with the deployer's own, followed
+    catalogue: str | None = None  # the same for kinds of workloads
     snapshot: Sequence[str] = ()
     kubeconfig: str | None = None
     in_cluster: bool = False

@@ -18,7 +18,7 @@ from policies.json import Json
 from policies.manifests import Document
 from policies.positions import line_of
 from policies.snapshot import Snapshot
-from policies.workloads import Workload, extract, is_workload, kind_of
+from policies.workloads import Catalogue, Workload, extract, is_workload, kind_of
 
 FACTS = ("images", "models", "devices", "destinations", "volumes", "keys", "identities")
 
@@ -69,9 +69,10 @@ def explain(
     document: Document, engine: RuleEngine, snapshot: Snapshot, now: datetime, namespace: str = "default"
 ) -> Explanation:
     """`namespace` is for objects that name none."""
-    (case,) = check((document,), engine, snapshot, now, namespace)
-    request, document, _ = asked(document, namespace)
-    workload = extract(document.value)
+    catalogue = engine.law.catalogue
+    (case,) = check((document,), engine, snapshot, now, namespace, catalogue)
+    request, document, _ = asked(document, namespace, catalogue)
+    workload = extract(document.value, catalogue=catalogue)
     with Situation(engine.law, request, snapshot, now) as situation:
         bound = _bound(situation, workload)
         rule = situation.jurisdiction.rule if not bound.unknown else None
@@ -82,7 +83,7 @@ def explain(
             kind=request.kind.kind,
             namespace=request.namespace,
             name=request.name,
-            recognised=_recognised(document.value, workload),
+            recognised=_recognised(document.value, workload, catalogue),
             bound=bound,
             pods=tuple(explain_pod(pod, document, around) for pod in workload["pods"]),
             found=tuple(_found(workload, document, situation)),
@@ -98,12 +99,12 @@ def _actor(situation: Situation) -> Mapping[str, Json]:
         return {"kind": "somebody", "places": PlaceSet.of((UNPLACED,)), "unknown": str(missing)}
 
 
-def _recognised(value: Json, workload: Workload) -> str:
-    if kind_of(workload["group"], workload["version"], workload["kind"]) is not None:
+def _recognised(value: Json, workload: Workload, catalogue: Catalogue | None) -> str:
+    if kind_of(workload["group"], workload["version"], workload["kind"], catalogue) is not None:
         return "catalogued"
     if workload["known"]:
         return "the API server's own"
-    return "by its shape" if is_workload(value) else "not known"
+    return "by its shape" if is_workload(value, catalogue) else "not known"
 
 
 def _bound(situation: Situation, workload: Workload) -> Bound:

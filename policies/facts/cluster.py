@@ -123,7 +123,7 @@ class Cluster:
 
     def changed(self, found: Json, before: Json) -> bool:
         """Whether the object boils down to something else than it did before the request."""
-        return is_changed(found, before)
+        return is_changed(found, before, self._situation.law.catalogue)
 
     def debuggers(self, pod: JsonObject) -> list[JsonObject]:
         """The debug containers that the request adds to the pod, and the devices that they would see into."""

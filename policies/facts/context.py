@@ -66,8 +66,8 @@ class Situation:
         """What the object boils down to; its templates' pods as they will be once they are admitted."""
         admitted = self._admitted
         if admitted is None or (self.request.kind.kind == "Pod" and not self.request.kind.group):
-            return extract(document)
-        return extract(document, lambda pod: admitted(self, pod))
+            return extract(document, catalogue=self.law.catalogue)
+        return extract(document, lambda pod: admitted(self, pod), self.law.catalogue)
 
     @property
     def now(self) -> datetime:

@@ -10,7 +10,7 @@ from policies.facts.classification import DataClassFact, JurisdictionFact, data_
 from policies.geography import Geography, JurisdictionInvalid, JurisdictionRule, ProfileInvalid, Regions, Transfer
 from policies.json import JsonObject
 from policies.rulebook import Rulebook, RulesInvalid
-from policies.workloads import catalogue_digest
+from policies.workloads import Catalogue, catalogue_digest
 
 # The cluster's own machinery in every cluster. A ClusterProfile names further namespaces.
 MACHINERY = ("kube-node-lease", "kube-public", "kube-system")
@@ -27,9 +27,10 @@ class Law:
     default_class: str
     default_jurisdiction: str
     exempt: frozenset[str] = frozenset()  # infrastructure: judged by those policies alone that say so
+    catalogue: Catalogue | None = None  # of workloads: a deployer's own over the built-in one, or the latter alone
 
     @classmethod
-    def of(cls, rulebook: Rulebook, regions: Regions | None = None) -> "Law":
+    def of(cls, rulebook: Rulebook, regions: Regions | None = None, catalogue: Catalogue | None = None) -> "Law":
         """Raises RulesInvalid with everything that doesn't fit together."""
         problems: list[str] = []
         profile = _profile(rulebook, problems)
@@ -46,6 +47,7 @@ class Law:
             str(defaults.get("dataClass") or ""),
             str(defaults.get("jurisdiction") or ""),
             frozenset((*MACHINERY, *(profile.get("infrastructureNamespaces") or ()))),
+            catalogue,
         )
 
     def data_class(self, name: str) -> DataClassFact:
@@ -67,7 +69,8 @@ class Law:
     @cached_property
     def data_digest(self) -> bytes:
         """SHA-256 over the data that facts are computed from: regions and catalogue."""
-        return sha256(self.geography.regions.digest + catalogue_digest()).digest()
+        kinds = catalogue_digest() if self.catalogue is None else self.catalogue.digest
+        return sha256(self.geography.regions.digest + kinds).digest()
 
 
 def _profile(rulebook: Rulebook, problems: list[str]) -> JsonObject:

@@ -20,6 +20,7 @@ SLOW = 200  # objects: more take over a second with the start, and then progress
 @click.option("--rules", "rules", multiple=True, metavar="PATH", help="Policies, jurisdictions, classes, profile.")
 @click.option("--cluster", "cluster", multiple=True, metavar="PATH", help="Objects of the cluster: namespaces, nodes.")
 @click.option("--regions", metavar="FILE", help="Regions of your own, laid over the built-in ones.")
+@click.option("--catalogue", metavar="FILE", help="Kinds of workloads of your own, over the built-in ones.")
 @click.option("--namespace", "-n", default="default", show_default=True, help="For objects that name none.")
 @click.option(
     "--openapi",
@@ -34,6 +35,7 @@ def check(
     rules: Sequence[str],
     cluster: Sequence[str],
     regions: str | None,
+    catalogue: str | None,
     namespace: str,
     openapi: Sequence[str],
     packs: bool,
@@ -57,11 +59,13 @@ def check(
     from policies.verbs.rendering import render
     from policies.version import version
 
-    given = gather(paths, rules, cluster, version(), packs=packs, openapi=openapi, regions=regions)
+    given = gather(paths, rules, cluster, version(), packs=packs, openapi=openapi, regions=regions, catalogue=catalogue)
     if given.nothing:
         read = ", ".join("standard input" if path == "-" else f"`{path}`" for path in paths)
         raise click.UsageError(f"nothing to judge in {read}: did what should have written it fail?")
-    judged = judge(given.documents, given.engine, given.snapshot, datetime.now(UTC), namespace)
+    judged = judge(
+        given.documents, given.engine, given.snapshot, datetime.now(UTC), namespace, given.engine.law.catalogue
+    )
     with _progress(judged, len(given.documents)) as cases:
         found = list(cases)
     click.echo(render(found, given.unreadable, output, (*given.outweighed, *given.doubts)), nl=False)

@@ -12,6 +12,7 @@ import click
 @click.option("--rules", multiple=True, metavar="PATH", help="Policies, jurisdictions, classes, profile.")
 @click.option("--cluster", multiple=True, metavar="PATH", help="Objects of the cluster: namespaces, nodes, volumes.")
 @click.option("--regions", metavar="FILE", help="Regions of your own, laid over the built-in ones.")
+@click.option("--catalogue", metavar="FILE", help="Kinds of workloads of your own, over the built-in ones.")
 @click.option("--namespace", "-n", default="default", show_default=True, help="For objects that name none.")
 @click.option("--packs/--no-packs", default=True, show_default=True, help="The built-in policies.")
 @click.option("-o", "--output", type=click.Choice(["table", "json", "yaml"]), default="table", show_default=True)
@@ -20,6 +21,7 @@ def explain(
     rules: Sequence[str],
     cluster: Sequence[str],
     regions: str | None,
+    catalogue: str | None,
     namespace: str,
     packs: bool,
     output: str,
@@ -38,7 +40,7 @@ def explain(
     from policies.verbs.explained import render
     from policies.version import version
 
-    given = gather(paths, rules, cluster, version(), packs=packs, regions=regions)
+    given = gather(paths, rules, cluster, version(), packs=packs, regions=regions, catalogue=catalogue)
     if given.nothing:
         raise click.UsageError("nothing to explain: did what should have written it fail?")
     for outweighed in given.outweighed:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 @click.option("--rules", multiple=True, required=True, metavar="PATH", help="Jurisdictions, profile, policies.")
 @click.option("--cluster", multiple=True, metavar="PATH", help="Objects of the cluster: namespaces, nodes.")
 @click.option("--regions", metavar="FILE", help="Regions of your own, laid over the built-in ones.")
+@click.option("--catalogue", metavar="FILE", help="Kinds of workloads of your own, over the built-in ones.")
 @click.option("--namespace", "-n", default="default", show_default=True, help="For objects that name none.")
 @click.option(
     "--on", "day", metavar="DATE", type=click.DateTime(["%Y-%m-%d"]), help="As of this day; today if left out."
@@ -28,6 +29,7 @@ def transfers(
     rules: Sequence[str],
     cluster: Sequence[str],
     regions: str | None,
+    catalogue: str | None,
     namespace: str,
     day: datetime | None,
     output: str,
@@ -45,7 +47,7 @@ def transfers(
     from policies.reliance import reliances
     from policies.version import version
 
-    given = gather(paths, rules, cluster, version(), regions=regions)
+    given = gather(paths, rules, cluster, version(), regions=regions, catalogue=catalogue)
     on = (day or datetime.now(UTC)).date()
     found = list(reliances(given.documents, given.engine, given.snapshot, on, namespace))
     for outweighed in given.outweighed:

@@ -95,14 +95,16 @@ class Entry:
 class Catalogue:
     """All kinds. Immutable but for what it has compiled already."""
 
-    def __init__(self, kinds: Mapping[str, list[Row]]) -> None:
+    def __init__(self, kinds: Mapping[str, list[Row]], written: bytes) -> None:
+        """`written` is the compiled file that holds the kinds."""
         self.kinds = kinds
+        self.written = written
         self._entries: dict[tuple[str, int], Entry] = {}
 
     @classmethod
     def of(cls, compiled: bytes) -> "Catalogue":
         """The catalogue that a compiled file holds."""
-        return cls(orjson.loads(compiled))
+        return cls(orjson.loads(compiled), compiled)
 
     def kind_of(self, group: str, version: str, kind: str) -> Entry | None:
         """The entry of a kind, or None: unknown. A version the catalogue doesn't know is read as the newest it does."""
@@ -115,6 +117,11 @@ class Catalogue:
             entry = self._entries[name, index] = Entry(group, kind, rows[index])
         return entry
 
+    @cached_property
+    def digest(self) -> bytes:
+        """SHA-256 over all data that facts depend on: this catalogue and the tables."""
+        return _digest(self.written)
+
     def __len__(self) -> int:
         return len(self.kinds)
 
@@ -125,12 +132,12 @@ def builtin() -> Catalogue:
     return Catalogue.of(COMPILED.read_bytes())
 
 
-def resource_of(group: str, version: str, kind: str) -> tuple[str, bool]:
-    """The plural of a kind, and whether its objects lie in namespaces.
+def resource_of(group: str, version: str, kind: str, catalogue: Catalogue | None = None) -> tuple[str, bool]:
+    """The plural of a kind, and whether its objects lie in namespaces; by the built-in catalogue if none is given.
 
     Nobody but the API server knows this of a kind that isn't catalogued: its plural is then guessed from its name.
     """
-    entry = kind_of(group, version, kind)
+    entry = kind_of(group, version, kind, catalogue)
     if entry is not None and "plural" in entry.row:
         return entry.row["plural"], entry.row.get("namespaced", True)
     plural = table("facts")["inert"].get(group, {}).get(kind)
@@ -144,20 +151,24 @@ def resource_of(group: str, version: str, kind: str) -> tuple[str, bool]:
     return lower + "s", True
 
 
-def knows_scope(group: str, version: str, kind: str) -> bool:
+def knows_scope(group: str, version: str, kind: str, catalogue: Catalogue | None = None) -> bool:
     """Whether `resource_of` knows, and doesn't guess, if objects of a kind lie in namespaces."""
-    return kind_of(group, version, kind) is not None or kind in table("facts")["inert"].get(group, {})
+    return kind_of(group, version, kind, catalogue) is not None or kind in table("facts")["inert"].get(group, {})
 
 
 @cache
 def catalogue_digest() -> bytes:
-    """SHA-256 over all data that facts depend on: the catalogue and the tables."""
+    """The digest of the built-in catalogue."""
+    return _digest(COMPILED.read_bytes())
+
+
+def _digest(compiled: bytes) -> bytes:
     digest = sha256(b"bailiwick/catalogue/v1\0")
-    for path in (COMPILED, TABLES):
-        digest.update(sha256(path.read_bytes()).digest())
+    for data in (compiled, TABLES.read_bytes()):
+        digest.update(sha256(data).digest())
     return digest.digest()
 
 
-def kind_of(group: str, version: str, kind: str) -> Entry | None:
-    """The built-in catalogue's entry of a kind, or None."""
-    return builtin().kind_of(group, version, kind)
+def kind_of(group: str, version: str, kind: str, catalogue: Catalogue | None = None) -> Entry | None:
+    """The entry of a kind, or None; of the built-in catalogue if none is given."""
+    return (builtin() if catalogue is None else catalogue).kind_of(group, version, kind)

@@ -5,7 +5,8 @@ The compiled files are derived: edit the YAML, never them.
 """
 
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -13,29 +14,17 @@ import orjson
 import yaml
 
 from policies.workloads.catalogue import COMPILED as CATALOGUE
-from policies.workloads.catalogue import Catalogue, Row
-from policies.workloads.paths import PathMalformed, parse
+from policies.workloads.catalogue import Catalogue
+from policies.workloads.row_forms import FACTS as RUN_TIME
+from policies.workloads.row_forms import row_problems
 from policies.workloads.tables import COMPILED as TABLES
 from policies.workloads.tables import HERE, SOURCES
 
-RUN_TIME = (
-    "pods",
-    "containers",
-    "images",
-    "models",
-    "devices",
-    "destinations",
-    "keys",
-    "identities",
-    "placement",
-    "nested",
-    "volumes",
-    "namespaces",
-)
 _KEYED = ("group", "kind")
 _TEXT = ("system", "plural", "scope", "storage", "notes", "source", "commit", "verified")
 _LISTS = (*RUN_TIME, "versions", "deprecated", "unserved", "opaque", "embedded")
 _OTHER = ("absent", "served", "replace")
+_FIELDS = (*_KEYED, *_TEXT, *_LISTS, *_OTHER)
 _LINE = "\0line"  # no YAML key of ours
 
 
@@ -45,7 +34,11 @@ class CatalogueMalformed(ValueError):
 
 def compiled_catalogue(text: str, name: str = "catalogue.yaml") -> bytes:
     """The run-time form of a catalogue. Raises CatalogueMalformed."""
-    return orjson.dumps(kinds_of(entries(text, name)), option=orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE)
+    return _written(kinds_of(entries(text, name)))
+
+
+def _written(kinds: Mapping[str, Any]) -> bytes:
+    return orjson.dumps(kinds, option=orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE)
 
 
 def overridden(base: Catalogue, text: str, name: str) -> Catalogue:
@@ -58,7 +51,7 @@ def overridden(base: Catalogue, text: str, name: str) -> Catalogue:
     held = [_entry_of(key, row) for key, rows in base.kinds.items() if key not in replaced for row in rows]
     touched = {f"{entry['group']}/{entry['kind']}" for entry in ours}
     merged = kinds_of([entry for entry in held if f"{entry['group']}/{entry['kind']}" in touched] + ours)
-    return Catalogue({**base.kinds, **{key: list[Row](rows) for key, rows in merged.items()}})
+    return Catalogue.of(_written({**base.kinds, **merged}))
 
 
 def _entry_of(key: str, row: Mapping[str, Any]) -> dict[str, Any]:
@@ -75,16 +68,18 @@ def compiled_tables(sources: Mapping[str, str]) -> bytes:
 
 
 def entries(text: str, name: str) -> list[dict[str, Any]]:
-    """The entries of a catalogue file, each checked. Raises CatalogueMalformed."""
+    """The entries of a catalogue file, each checked. Raises CatalogueMalformed with every problem."""
     loaded = _load(text, name, _Lines)
     if not isinstance(loaded, list):
         raise CatalogueMalformed(f"{name}:1: a catalogue is a list of kinds: begin each with `- group:`")
+    found: list[str] = []
     for entry in loaded:
         if not isinstance(entry, dict):
             raise CatalogueMalformed(f"{name}: `{entry}` is no entry: write `- group:`, `kind:` and `versions:`")
-        line = entry.pop(_LINE, 1)
-        for problem in _problems(entry):
-            raise CatalogueMalformed(f"{name}:{line}: {entry.get('kind', 'entry')}: {problem}")
+        kind, begins = entry.get("kind", "entry"), entry.pop(_LINE, 1)
+        found += [f"{name}:{line or begins}: {kind}: {problem}" for line, problem in _problems(entry)]
+    if found:
+        raise CatalogueMalformed("\n".join(found))
     return [_bare(entry) for entry in loaded]
 
 
@@ -138,38 +133,48 @@ def _path_of(row: Any) -> str:
     return str(row.get("at", ""))
 
 
-def _problems(entry: Mapping[str, Any]) -> Iterable[str]:
+def _problems(entry: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
+    """Each with its line; 0 for that of the entry."""
+    wrong = next(_head_problems(entry), "")
+    if wrong:
+        yield 0, wrong
+        return
+    for key in entry:
+        if key not in _FIELDS:
+            yield 0, f"`{key}` is no field of an entry{_meant(str(key))}"
+    for fact in RUN_TIME:
+        rows = entry.get(fact, [])
+        if not isinstance(rows, list):
+            yield 0, f"`{fact}` must be a list"
+            continue
+        for row in rows:
+            line = row.get(_LINE, 0) if isinstance(row, dict) else 0
+            yield from ((line, problem) for problem in row_problems(fact, _bare(row)))
+
+
+def _head_problems(entry: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong with how an entry says which kind it is about."""
     for key in _KEYED:
         if not isinstance(entry.get(key), str):
             yield f"`{key}` must be text: write `{key}: ...` (the core group is `''`)"
-            return
-    if not isinstance(entry.get("versions"), list) or not entry["versions"]:
+    if not _are_texts(entry.get("versions")) or not entry["versions"]:
         yield "`versions` must be a list such as [v1]"
-        return
-    for key in entry:
-        if key not in (*_KEYED, *_TEXT, *_LISTS, *_OTHER):
-            yield f"`{key}` is no field of an entry: use one of {', '.join(sorted((*_KEYED, *_TEXT, *_LISTS)))}"
-    for fact in RUN_TIME:
-        rows = entry.get(fact, ())
-        if not isinstance(rows, list | tuple):
-            yield f"`{fact}` must be a list"
-            return
-        for row in rows:
-            yield from _row_problems(fact, row)
+    if not isinstance(entry.get("plural") or "", str):
+        yield "`plural` must be text, as in the path of the API: write `plural: things`"
+    if not isinstance(entry.get("replace", False), bool):
+        yield "`replace` must be true or false"
+    absent = _bare(entry.get("absent", {}))
+    if not isinstance(absent, dict) or not all(_are_texts(paths) for paths in absent.values()):
+        yield "`absent` must name paths by version: write `absent: {v1: [spec.field]}`"
 
 
-def _row_problems(fact: str, row: Any) -> Iterable[str]:
-    needed = "template" if fact == "pods" else "at"
-    if isinstance(row, dict) and needed not in row:
-        yield f"a row of `{fact}` needs `{needed}`, the path where it stands"
-        return
-    if not isinstance(row, str) and not (isinstance(row, dict) and all(isinstance(key, str) for key in row)):
-        yield f"`{fact}` holds `{row}`: write a path, or an object with `at`"
-        return
-    try:
-        parse(_path_of({key: value for key, value in row.items() if key != _LINE} if isinstance(row, dict) else row))
-    except PathMalformed as malformed:
-        yield str(malformed)
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(one, str) for one in value)
+
+
+def _meant(key: str) -> str:
+    close = get_close_matches(key, _FIELDS, 1)
+    return f": did you mean `{close[0]}`?" if close else f": use one of {', '.join(sorted(_FIELDS))}"
 
 
 class _Lines(yaml.SafeLoader):
@@ -198,6 +203,9 @@ def _load(text: str, name: str, loader: Any) -> Any:
     except yaml.MarkedYAMLError as bad:
         line = bad.problem_mark.line + 1 if bad.problem_mark else 1
         raise CatalogueMalformed(f"{name}:{line}: not readable as YAML: {bad.problem}: correct the syntax") from bad
+    except (yaml.YAMLError, ValueError, RecursionError) as bad:  # a character, a date, or depth that YAML doesn't allow
+        told = str(bad).splitlines()[0]
+        raise CatalogueMalformed(f"{name}: not readable as YAML: {told}: correct the syntax") from bad
 
 
 def outputs(read: Callable[[Path], str] = lambda path: path.read_text(encoding="utf-8")) -> dict[Path, bytes]:

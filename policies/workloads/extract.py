@@ -24,7 +24,7 @@ def extract(value: Json, mutate: Mutate | None = None, catalogue: Catalogue | No
     It is called at most once for each pod, when a fact of that pod is first asked for, with
     `{apiVersion, kind, metadata, spec}`, and must not change its argument.
     """
-    subject = Subject(value, mutate, catalogue or builtin())
+    subject = Subject(value, mutate, builtin() if catalogue is None else catalogue)
     group, version, kind = subject.kind
     given = {"group": group, "version": version, "kind": kind, "known": subject.is_known}
     return _WorkloadFact(given, _Facts(subject))
@@ -32,7 +32,7 @@ def extract(value: Json, mutate: Mutate | None = None, catalogue: Catalogue | No
 
 def is_workload(value: Json, catalogue: Catalogue | None = None) -> bool:
     """Whether it is known what the object is: its kind is catalogued or the API server's own, or it shows its pods."""
-    known = Subject(value, None, catalogue or builtin()).is_known
+    known = Subject(value, None, builtin() if catalogue is None else catalogue).is_known
     return known or next(iter(pod_specs(value)), None) is not None
 
 

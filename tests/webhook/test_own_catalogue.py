@@ -1,0 +1,144 @@
+"""A deployer's own kinds of workloads: judged by each command, followed by the webhook, refused whole with the line."""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from bailiwick import command
+from policies.replaying import Outcome
+from policies.workloads.catalogue import COMPILED, Catalogue, builtin, catalogue_digest
+from policies.workloads.compile import overridden
+from tests.webhook.decided import CLUSTER, RULES, Decided
+from webhook.demo.process import Process
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "catalogue.yaml"
+KIND = "- group: farms.example\n  kind: Farm\n  versions: [v1]\n  plural: farms\n"
+FARMS = KIND + "  pods:\n  - {template: spec, metadata: object, flat: [.engine]}\n"
+WRONG = KIND + "  pods:\n  - {template: spec, metdata: object}\n"
+COMPLAINT = "own.yaml:6: Farm: `metdata` is no field of a row of `pods`: did you mean `metadata`?"
+PLACE = "bailiwick.node-restriction.kubernetes.io/place"
+FARM: dict[str, Any] = {
+    "apiVersion": "farms.example/v1",
+    "kind": "Farm",
+    "metadata": {"name": "f", "namespace": "clinic"},
+    "spec": {
+        "engine": {"image": f"registry.example/c@sha256:{'0' * 64}"},
+        "nodeSelector": {PLACE: "aws.us-east-1"},
+    },
+}
+RULED = ("--rules", RULES, "--cluster", CLUSTER)
+SOON = 20.0  # seconds
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    file = tmp_path / "own.yaml"
+    file.write_text(FARMS)
+    return file
+
+
+@pytest.fixture
+def farm(tmp_path: Path) -> Path:
+    file = tmp_path / "farm.json"
+    file.write_text(json.dumps(FARM))
+    return file
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(command, [*map(str, arguments)])
+
+
+def test_a_kind_of_one_s_own_is_judged_by_its_pods(own: Path, farm: Path) -> None:
+    """What nobody could read is found at the path that the file names, judged, and explained."""
+    for catalogue in (own, EXAMPLE):
+        assert run("check", farm, *RULED).exit_code == 0
+        judged = run("check", farm, *RULED, "--catalogue", catalogue)
+        assert judged.exit_code == 1
+        assert "place-conflict: spec " in judged.output
+        assert "not in the catalogue" in run("explain", farm, *RULED).output
+        shown = run("explain", farm, *RULED, "--catalogue", catalogue)
+        assert "farms.example/v1 Farm, in the catalogue" in shown.output
+        assert "pod spec, line 1" in shown.output
+    assert run("transfers", farm, *RULED, "--catalogue", own).exit_code == 0
+
+
+def test_a_kind_of_one_s_own_says_whether_it_lies_in_a_namespace(own: Path, farm: Path) -> None:
+    """`scope: Cluster` of the file is what the request of a check is made by."""
+    own.write_text(FARMS + "  scope: Cluster\n")
+    farm.write_text(json.dumps({**FARM, "metadata": {"name": "f"}}))
+    told = [run("explain", farm, "-n", "clinic", *RULED, *more, "-o", "json").output for more in ((), own_at(own))]
+    assert [json.loads(one)["objects"][0]["namespace"] for one in told] == ["clinic", ""]
+
+
+def own_at(own: Path) -> tuple[str, Path]:
+    return ("--catalogue", own)
+
+
+@pytest.mark.parametrize("verb", ["check", "explain", "transfers", "serve"])
+def test_a_wrong_file_is_refused_by_file_line_and_field(own: Path, farm: Path, tmp_path: Path, verb: str) -> None:
+    """Each command says file, line, field and what was meant, and decides nothing."""
+    own.write_text(WRONG)
+    given = ["--snapshot", CLUSTER, "--state", str(tmp_path / "state")] if verb == "serve" else ["--cluster", CLUSTER]
+    paths = [] if verb == "serve" else [farm]
+    ended = run(verb, *paths, "--rules", RULES, *given, "--catalogue", own)
+    assert COMPLAINT in str(ended.exception)
+    assert "nothing of it was put in force" in getattr(ended.exception, "hint", "")
+    if verb != "serve":  # it reads the file as the others do, and takes long to start
+        missing = run(verb, *paths, "--rules", RULES, *given, "--catalogue", own.with_name("none.yaml"))
+        assert "none.yaml: cannot be read" in str(missing.exception)
+
+
+def test_the_digest_tells_catalogues_apart() -> None:
+    """Another catalogue is other data, and one that changes nothing is the built-in one; what is written is read."""
+    farms = overridden(builtin(), FARMS, "own.yaml")
+    assert overridden(builtin(), "[]", "own.yaml").digest == builtin().digest == catalogue_digest()
+    assert farms.digest != catalogue_digest()
+    again = Catalogue.of(farms.written)
+    assert again.digest == farms.digest
+    assert again.kinds == farms.kinds
+    assert builtin().written == COMPILED.read_bytes()
+
+
+def test_a_running_webhook_follows_the_file_and_its_decisions_are_made_again(own: Path, tmp_path: Path) -> None:
+    """A change comes into force; an error doesn't, is told, and leaves the one before; the archive knows them all."""
+    own.write_text("[]\n")
+    state = tmp_path / "state"
+    state.mkdir()
+    process = Process(state, ["--rules", RULES, "--snapshot", CLUSTER, "--catalogue", str(own), "--linger", "0"])
+    try:
+        asker = process.ready()
+
+        def outside() -> bool:
+            return "place-conflict" in str(asker.create(FARM))
+
+        def refused() -> bool:
+            return "bailiwick_webhook_rules_refused 1.0" in asker.get("/metrics")[1].decode().splitlines()
+
+        assert not outside()
+        own.write_text(FARMS)
+        assert eventually(outside)
+        own.write_text(WRONG)
+        assert eventually(refused)
+        assert COMPLAINT in process.written()
+        assert outside()
+        own.write_text("[]\n")
+        assert eventually(lambda: not outside() and not refused())
+    finally:
+        assert process.stop() == 0, process.written()
+    lines = Decided(state, ()).lines()
+    assert {line.then.outcome for line in lines} == {Outcome.SAME}
+    assert {line.verdict for line in lines} >= {"allowed", "denied"}
+
+
+def eventually(holds: Callable[[], bool]) -> bool:
+    until = time.monotonic() + SOON
+    while time.monotonic() < until:
+        if holds():
+            return True
+        time.sleep(0.1)
+    return False
