@@ -17,7 +17,7 @@ _TEXTS: Mapping[str, tuple[str, ...]] = {
     "models": ("reference", "revision", "scheme"),
     "devices": ("resource", "claim", "count", "level", "mechanism"),
     "destinations": ("kind", "what", "host", "cluster", "region", "provider", "bucket"),
-    "keys": ("reference", "purpose"),
+    "keys": ("reference", "form", "purpose"),
     "identities": ("serviceAccount", "audience", "role"),
     "placement": (),
     "nested": (),
@@ -30,13 +30,15 @@ _READS: Mapping[str, tuple[str, ...]] = {
     "models": ("words", "command", "ray", "env", "config"),
     "devices": ("map", "dra"),
     "destinations": (
-        "command", "yaml-urls", "envoy", "named-url", "component", "environment", "mapping", "requirements",
+        "command", "yaml-urls", "envoy", "named-url", "component", "environment", "mapping",
+        "requirements", "restic", "zone-filter",
     ),
     "nested": ("pod", "pod-spec"),
     "namespaces": ("keys",),
 }  # fmt: skip
 _NEEDED: Mapping[str, tuple[str, ...]] = {"pods": ("template",), "destinations": ("what",), "volumes": ("kind",)}
 _NEEDED_UNREAD: Mapping[str, tuple[str, ...]] = {"destinations": ("kind",), "devices": ("level", "mechanism")}
+_NEEDED_READ: Mapping[tuple[str, str], tuple[str, ...]] = {("destinations", "zone-filter"): ("provider",)}
 _WORDS: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("pods", "planned"): ("always", "queued"),
     ("volumes", "kind"): ("claim", "volume", "class", "snapshot", "snapshot-class"),
@@ -60,7 +62,8 @@ def row_problems(fact: str, row: Any) -> Iterator[str]:
 
 
 def _missing(fact: str, row: Mapping[str, Any]) -> Iterator[str]:
-    needed = _NEEDED.get(fact, ()) + (() if "read" in row else _NEEDED_UNREAD.get(fact, ()))
+    read = row.get("read", "")
+    needed = _NEEDED.get(fact, ()) + (_NEEDED_READ.get((fact, str(read)), ()) if read else _NEEDED_UNREAD.get(fact, ()))
     if fact != "pods" and "at" not in row:
         yield f"a row of `{fact}` needs `at`, the path where it stands"
     for name in needed:

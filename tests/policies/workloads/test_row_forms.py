@@ -25,6 +25,7 @@ HEAD = "- group: farms.example\n  kind: Farm\n  versions: [v1]\n"
         ("devices: [spec.gpu]", "a row of `devices` needs `level`"),
         ("destinations:\n  - {at: spec.x, kind: host, hots: .h}", "own.yaml:5: .*`hots` .*: did you mean `host`"),
         ("destinations:\n  - {at: spec.x, kind: host}", "a row of `destinations` needs `what`: add"),
+        ("destinations:\n  - {at: spec.x, read: zone-filter, what: data}", "needs `provider`: add"),
         ("volumes:\n  - {at: spec.x, kind: disk}", "`kind` of `volumes` can't be `disk`: use one of claim"),
         ("models:\n  - {at: spec.x, when: {.on: true}}", "`when` of `models` compares texts"),
         ("models:\n  - {at: spec.x, reference: .a..b}", "path `a..b` can't be read"),
