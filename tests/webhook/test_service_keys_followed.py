@@ -59,10 +59,18 @@ def test_signed_and_sealed_by_the_region(region: Region, tmp_path: Path) -> None
         eventually(lambda: len(told(log, "key-rotation")) == 2, "records of both rotations", seconds=40)
         eventually(lambda: (state / "log.vkeys").read_text().split()[-1] != first, "another verifier key")
         second = (state / "log.vkeys").read_text().split()[-1]
-        eventually(lambda: _signed_by(log, second), "a checkpoint by the new key")
+        number = 1
+
+        def signed_anew() -> bool:
+            """What was there before is signed already: it takes another record."""
+            nonlocal number
+            number += 1
+            asker.create(pod(number))
+            return _signed_by(log, second)
+
+        eventually(signed_anew, "a checkpoint by the new key")
         known = region.connect().keys()
         newest = max((key for key in known if key.purpose == "audit-archive"), key=lambda key: key.version).key_id
-        number = 1
 
         def sealed_anew() -> bool:
             nonlocal number
