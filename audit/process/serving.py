@@ -15,7 +15,7 @@ from audit.errors import LogUnavailable, RecordInvalid
 from audit.files.committer import Committed, Item, Late
 from audit.leaves.record import Draft, Record, Unsealed
 from audit.ports import Envelope
-from audit.process.wire import LENGTH, done_message, failed_message, read_batch, state_message
+from audit.process.wire import LENGTH, Sent, done_message, failed_message, read_batch, state_message
 from audit.settings import LogStatus
 
 AT_ONCE = 256  # records of one batch, or a message more
@@ -59,7 +59,11 @@ def serve(log: Served, channel: socket.socket, tend: Callable[[], None] = lambda
 
 
 class _Turn:
-    """One batch: the message that came, what piles up behind it, and who comes while the log waits for its turn."""
+    """One batch: what waited when it began, and who comes while the log waits for its own turn.
+
+    Nothing is made before all that waits is taken: else who comes meanwhile would be waited for, and the batch's
+    callers and the log would take turns at doing nothing.
+    """
 
     def __init__(self, log: Served, channel: socket.socket) -> None:
         self._log = log
@@ -69,7 +73,7 @@ class _Turn:
 
     def answer(self, message: bytes) -> bytes:
         """What becomes of the records, as a message."""
-        items = [*self._made(message), *self._late()]
+        items = self._made([*read_batch(message), *self._waiting(AT_ONCE)])
         try:
             committed = self._log.append_batch(items, self._late)
         except LogUnavailable as error:
@@ -77,17 +81,21 @@ class _Turn:
         return done_message(committed.first, [digest for digest, _ in committed.pairs], self._refused)
 
     def _late(self) -> list[Item]:
-        items: list[Item] = []
-        while self._sent < AT_ONCE and _readable(self._channel, 0):
+        return self._made(self._waiting(AT_ONCE - self._sent))
+
+    def _waiting(self, most: int) -> list[Sent]:
+        """Whatever waits, so many or a message more."""
+        waiting: list[Sent] = []
+        while len(waiting) < most and _readable(self._channel, 0):
             message = _received(self._channel)
             if message is None:
                 break  # gone: nobody will read the answer, and the next look finds the end again
-            items += self._made(message)
-        return items
+            waiting += read_batch(message)
+        return waiting
 
-    def _made(self, message: bytes) -> list[Item]:
+    def _made(self, sent: Sequence[Sent]) -> list[Item]:
         items: list[Item] = []
-        for one in read_batch(message):
+        for one in sent:
             try:
                 items.append(self._log.made(*one))
             except RecordInvalid as error:
