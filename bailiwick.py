@@ -167,7 +167,7 @@ def serve(**options: Any) -> None:
     if options["label_nodes"] and not (options["kubeconfig"] or options["in_cluster"]):
         raise click.UsageError("no cluster whose nodes could be labelled: add `--in-cluster` or `--kubeconfig FILE`")
     from webhook.composition import run
-    from webhook.state import Options
+    from webhook.log.state import Options
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     run(Options(version=__version__, **options))
@@ -204,14 +204,14 @@ def _reason_texts() -> Any:
 
 def _witness_signer(state: Any, region: str, name: str) -> Any:
     """What a witness cosigns with: a key of its own in the region's keyring."""
-    from webhook.witness_key import witness_signer
+    from webhook.keys.witness import witness_signer
 
     return witness_signer(state, region, name)
 
 
 def _plugin_log(directory: Any, region: str, cluster: str) -> Any:
     """The KMS plugin's own log."""
-    from webhook.plugin_log import plugin_log
+    from webhook.log.plugin import plugin_log
 
     return plugin_log(directory, region, cluster, __version__)
 

@@ -1,6 +1,7 @@
 """The doors: AdmissionReviews over TLS, judged, recorded and answered.
 
-Nothing is re-exported: a command that needs one of these modules must not pay for the others. The way of a review is
-`body` → `review` → `judge` → `recording` → `answer`, behind `doors` and `app`; `server`, `protocol`, `tls_transport`
-and `tls` are the process around it.
+Nothing is re-exported: a command that needs one of these modules must not pay for the others. `composition` makes the
+process out of its parts. A review comes in through `serving` (`body`, `doors`), goes its way in `reviews` (`review` →
+`judge` → `recording` → `answer`), with what `cluster` knows, into the `log`, under `keys`. `labelling` keeps the places
+of nodes, `replaying` makes old decisions again, `doctor` looks for what is wrong, and `verbs` are the commands.
 """

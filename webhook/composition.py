@@ -26,26 +26,16 @@ from keymgmt.keys import KeyFacts
 from policies.consulted import Consulted
 from policies.decision import Decision
 from policies.geography import Geography
-from webhook.apiserver import ApiServer
-from webhook.app import create_app, create_probes_app
-from webhook.archiving import Archiving
-from webhook.certificates import Authority
-from webhook.ids import DecisionIds
-from webhook.judge import Call, Judge
+from webhook.cluster.apiserver import ApiServer
+from webhook.cluster.rules import Rules
+from webhook.cluster.views import View, view_for
+from webhook.keys.live import LOOK, LiveKeys
 from webhook.labelling.assembling import Labelling, geography_of, labeller_over, running
 from webhook.labelling.candidate import parse_lease
 from webhook.labelling.election import Terms
-from webhook.lifecycle import GUARDED, FromThreads, Lifecycle
-from webhook.live_keys import LOOK, LiveKeys
-from webhook.log_process import LogProcess
-from webhook.metrics import Metrics
-from webhook.probes import Probes
-from webhook.recording import DecisionRecording, emptied
-from webhook.rules import Rules
-from webhook.server import Server
-from webhook.server import run as run_loop
-from webhook.settings import Settings, Stopping, Tls
-from webhook.state import (
+from webhook.log.lifecycle import GUARDED, FromThreads, Lifecycle
+from webhook.log.process import LogProcess
+from webhook.log.state import (
     IN_USE,
     SIGNING,
     Options,
@@ -56,8 +46,18 @@ from webhook.state import (
     sealing,
     whereabouts,
 )
-from webhook.tls import LiveTls
-from webhook.views import View, view_for
+from webhook.reviews.archiving import Archiving
+from webhook.reviews.ids import DecisionIds
+from webhook.reviews.judge import Call, Judge
+from webhook.reviews.recording import DecisionRecording, emptied
+from webhook.serving.app import create_app, create_probes_app
+from webhook.serving.certificates import Authority
+from webhook.serving.metrics import Metrics
+from webhook.serving.probes import Probes
+from webhook.serving.server import Server
+from webhook.serving.server import run as run_loop
+from webhook.serving.settings import Settings, Stopping, Tls
+from webhook.serving.tls import LiveTls
 
 if TYPE_CHECKING:
     from policies.facts.law import Law

@@ -22,8 +22,8 @@ from policies.native.reading import Bare
 from policies.rulebook import RulesInvalid
 from policies.store import Loaded
 from policies.typecheck import Doubt, Schemas, doubts, group_versions
-from webhook.apiserver import ApiServer, ClusterUnavailable
-from webhook.resources import FACTS, RULES, Served
+from webhook.cluster.apiserver import ApiServer, ClusterUnavailable
+from webhook.cluster.resources import FACTS, RULES, Served
 
 SLOW_SYNC = 0.05  # seconds for one small fdatasync; every answer waits for one
 LOW_DISK = 1 << 30  # bytes free; the log stops taking records before its disk is full
@@ -206,7 +206,7 @@ def registration(api: ApiServer, names: Sequence[str] = ("bailiwick",)) -> Itera
 
 def guards(api: ApiServer, wanted: Callable[[], Sequence[Json]]) -> Iterator[Finding]:
     """Does the API server itself keep who may change places and classes?"""
-    from webhook.guards import differences
+    from webhook.cluster.guards import differences
 
     found = differences(list(wanted()), api)
     for line in found:

@@ -31,7 +31,7 @@ from tests.audit.test_policy import vkey, witness
 from tests.audit.test_witness import World, policy_of
 from tests.audit.wired import fill
 from tests.audit.worlds import CORPORA, ORIGIN, NoteKey, decision, filled, open_log, until
-from webhook.certificates import Authority
+from webhook.serving.certificates import Authority
 
 KEYS = [NoteKey().verifier()]
 ROOT = Path(__file__).parents[2]

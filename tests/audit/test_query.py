@@ -23,7 +23,7 @@ from audit.whole import whole_log
 from tests.audit.test_record import CANARIES
 from tests.audit.worlds import NOON, ORIGIN, TAGGER, WRITER, Clock, NoteKey, decision, open_log, sealed
 from tests.audit.worlds import SMALL as SMALL_LOG
-from webhook.ids import DecisionIds
+from webhook.reviews.ids import DecisionIds
 
 SMALL = Bounds(widest=64, fresh=8, narrow=2)
 MODELS = ("hf:org/llama@abc", "hf:org/llama@def", "oci:registry.example/mistral@sha256:1")

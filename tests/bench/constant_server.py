@@ -19,20 +19,20 @@ from policies.decision import Decision, Inputs, Needs, Verdict
 from policies.request import Phase
 from policies.request import Request as Asked
 from policies.snapshot import MemorySnapshot, Snapshot
-from webhook.answer import answer_bytes
-from webhook.app import Webhook
-from webhook.body import Bodies, Receive, Scope, Send, respond
-from webhook.certificates import Authority
 from webhook.composition import Records
-from webhook.doors import Door
-from webhook.judge import Current, Judge
-from webhook.log_process import LogProcess
-from webhook.metrics import Metrics
-from webhook.probes import Probes
-from webhook.server import Server, run
-from webhook.settings import BodyLimits, Deadlines, Settings, Stopping, Tls
-from webhook.state import Options, live_keys, open_keyring
-from webhook.tls import LiveTls
+from webhook.log.process import LogProcess
+from webhook.log.state import Options, live_keys, open_keyring
+from webhook.reviews.answer import answer_bytes
+from webhook.reviews.judge import Current, Judge
+from webhook.serving.app import Webhook
+from webhook.serving.body import Bodies, Receive, Scope, Send, respond
+from webhook.serving.certificates import Authority
+from webhook.serving.doors import Door
+from webhook.serving.metrics import Metrics
+from webhook.serving.probes import Probes
+from webhook.serving.server import Server, run
+from webhook.serving.settings import BodyLimits, Deadlines, Settings, Stopping, Tls
+from webhook.serving.tls import LiveTls
 
 ANSWER = answer_bytes("c4d722ae-4086-4a5c-92c1-ce99f5cc85a1", Phase.FAIL, Decision(Verdict.ALLOWED), "constant", 1)
 

@@ -11,7 +11,7 @@ from fastapi import FastAPI, Request, Response
 
 from policies.decision import Decision, Verdict
 from policies.request import Phase
-from webhook.answer import answer_bytes
+from webhook.reviews.answer import answer_bytes
 
 ANSWER = answer_bytes("c4d722ae-4086-4a5c-92c1-ce99f5cc85a1", Phase.FAIL, Decision(Verdict.ALLOWED), "constant", 1)
 app = FastAPI()

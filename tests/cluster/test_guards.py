@@ -28,9 +28,9 @@ from tests.cluster.bed import layout
 from tests.cluster.bed.cluster import Cluster, Json, Reply, User
 from tests.cluster.bed.control_plane import ControlPlane
 from tests.policies.guards.attempts import ATTEMPTS, KEYS, LABEL_KEYS, PROFILE, SOMEBODY, Attempt, refusing
-from webhook.apiserver import ApiServer
+from webhook.cluster.apiserver import ApiServer
+from webhook.cluster.guards import guards_of
 from webhook.doctor import guards
-from webhook.guards import guards_of
 
 pytestmark = pytest.mark.cluster
 

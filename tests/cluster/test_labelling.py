@@ -27,9 +27,9 @@ from tests.cluster.bed import layout
 from tests.cluster.bed.cluster import Json, User, write_kubeconfig
 from tests.cluster.bed.control_plane import ControlPlane
 from tests.cluster.bed.processes import Port
-from webhook.apiserver import ApiServer
+from webhook.cluster.apiserver import ApiServer
+from webhook.cluster.guards import guards_of
 from webhook.doctor import labeller
-from webhook.guards import guards_of
 from webhook.labelling.assembling import Labelling
 from webhook.labelling.candidate import LeaseName
 from webhook.labelling.election import Terms

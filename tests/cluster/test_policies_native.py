@@ -28,7 +28,7 @@ from tests.cluster.bed.cluster import Cluster, Json, Reply, User
 from tests.cluster.bed.recorder import Recorded, Recorder
 from tests.cluster.bed.webhooks import configuration, register, rule
 from tests.policies.typecheck.cases import checked, theirs
-from webhook.review import parse_review
+from webhook.reviews.review import parse_review
 
 pytestmark = pytest.mark.cluster
 

@@ -19,8 +19,8 @@ from audit.reconciling.reconcile import Kind, Reconciliation, reconcile
 from tests.cluster.bed.cluster import Cluster
 from tests.cluster.bed.control_plane import ControlPlane
 from tests.cluster.bed.webhooks import register
+from webhook.cluster.registration import Endpoint, configurations, guarded
 from webhook.demo.process import Process
-from webhook.registration import Endpoint, configurations, guarded
 
 pytestmark = pytest.mark.cluster
 

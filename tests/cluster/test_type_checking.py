@@ -24,7 +24,7 @@ from policies.typecheck import Schemas
 from tests.cluster.bed.cluster import Cluster, Json
 from tests.policies.typecheck.cases import ANSWERS, DEFINITIONS, POLICIES, Answers, checked, ours, recorded, theirs
 from tests.policies.typecheck.wandering import expressions
-from webhook.apiserver import ApiServer
+from webhook.cluster.apiserver import ApiServer
 from webhook.doctor import policy_types
 
 pytestmark = pytest.mark.cluster

@@ -19,7 +19,7 @@ from policies.replaying import Outcome
 from tests.cluster.bed.cluster import Cluster
 from tests.cluster.bed.control_plane import ControlPlane
 from tests.cluster.bed.guard import GROUP, Guard, guarded_cluster, written
-from webhook.replay import Asked, Replay
+from webhook.replaying.replay import Asked, Replay
 
 pytestmark = pytest.mark.cluster
 

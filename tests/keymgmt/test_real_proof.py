@@ -47,9 +47,9 @@ from tests.audit.worlds import decision
 from tests.cluster.bed.processes import Household
 from tests.keymgmt.test_real_vault import built
 from tests.keymgmt.vault_server import KEYS, POLICY, RealVault
-from webhook.log_process import LogProcess
-from webhook.regional import Where, jurisdiction_of, keyring_for
-from webhook.state import Options, open_keyring, origin_of
+from webhook.keys.regional import Where, jurisdiction_of, keyring_for
+from webhook.log.process import LogProcess
+from webhook.log.state import Options, open_keyring, origin_of
 
 REGIONS = ("eu-de", "eu-fr")
 NONCE = "asked-just-now-0001"

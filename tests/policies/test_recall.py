@@ -18,7 +18,7 @@ from policies.packs import builtin
 from policies.recall import question_of, sees_uid
 from policies.request import Arrived, Phase
 from policies.snapshot import MemorySnapshot
-from webhook.review import parse_review
+from webhook.reviews.review import parse_review
 
 TEXT = b'{"uid":"%b","name":"n-%b"}'
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)

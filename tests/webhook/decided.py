@@ -12,7 +12,7 @@ from audit.reading import LoggedRecord, read_records
 from keymgmt.keyring import FileKeyring
 from keymgmt.unlock import KeyFile
 from webhook.demo.process import Process
-from webhook.replay import Asked, Line, Replay
+from webhook.replaying.replay import Asked, Line, Replay
 
 QUICKSTART = Path(__file__).parents[2] / "examples" / "quickstart"
 RULES, CLUSTER = str(QUICKSTART / "rules"), str(QUICKSTART / "cluster")

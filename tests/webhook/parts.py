@@ -21,16 +21,16 @@ from audit.leaves.tags import Tagger
 from policies.snapshot import MemorySnapshot
 from tests.webhook.fakes import MemoryLog, ScriptedEngine, ScriptedResolver
 from tests.webhook.wire import Connection, client_context
-from webhook.app import create_app, create_probes_app
-from webhook.certificates import Authority
-from webhook.forming import Whereabouts
-from webhook.judge import Current, Judge, Limits
-from webhook.metrics import Metrics
-from webhook.probes import Probes
-from webhook.recording import DecisionRecording
-from webhook.server import Server, run
-from webhook.settings import BodyLimits, ConnectionLimits, Deadlines, Settings, Stopping, Tls
-from webhook.tls import LiveTls
+from webhook.log.whereabouts import Whereabouts
+from webhook.reviews.judge import Current, Judge, Limits
+from webhook.reviews.recording import DecisionRecording
+from webhook.serving.app import create_app, create_probes_app
+from webhook.serving.certificates import Authority
+from webhook.serving.metrics import Metrics
+from webhook.serving.probes import Probes
+from webhook.serving.server import Server, run
+from webhook.serving.settings import BodyLimits, ConnectionLimits, Deadlines, Settings, Stopping, Tls
+from webhook.serving.tls import LiveTls
 
 WHERE = Whereabouts("cluster-a", "eu-central", "eu")
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from policies.decision import Action, Decision, Inputs, Reason, Verdict
 from policies.request import Phase
-from webhook.answer import WARNING_LIMIT, WARNINGS_LIMIT, answer_bytes, bounded_warnings, denial_message
+from webhook.reviews.answer import WARNING_LIMIT, WARNINGS_LIMIT, answer_bytes, bounded_warnings, denial_message
 
 STEP = {"op": "add", "path": "/metadata/labels", "value": {"a": "b"}}
 PLACE = Reason("place-outside-jurisdiction", "placement", "could run in `aws.us-east-1`", "spec", "require a place")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from webhook.apiserver import ApiServer, ClusterUnavailable
+from webhook.cluster.apiserver import ApiServer, ClusterUnavailable
 
 
 class Silent:

@@ -18,10 +18,10 @@ from policies.gathering import engine_of
 from policies.replaying import Outcome
 from policies.snapshot import MemorySnapshot, Ref
 from tests.webhook.decided import Decided
-from webhook.archiving import Archived, Archiving
-from webhook.orders import Clerk, Orders
-from webhook.recording import emptied
-from webhook.state import Options, open_log
+from webhook.log.orders import Clerk, Orders
+from webhook.log.state import Options, open_log
+from webhook.reviews.archiving import Archived, Archiving
+from webhook.reviews.recording import emptied
 
 PASSWORD = "aHVudGVyMg=="
 

@@ -6,7 +6,7 @@ from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from cryptography.x509.verification import PolicyBuilder, Store
 
-from webhook.certificates import Authority
+from webhook.serving.certificates import Authority
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 NAMES = ("bailiwick.bailiwick-system.svc", "localhost", "127.0.0.1", "::1")

@@ -10,7 +10,7 @@ import yaml
 
 from policies.gathering import load_rules
 from policies.rulebook import RulesInvalid
-from webhook.apiserver import ApiServer, ClusterUnavailable
+from webhook.cluster.apiserver import ApiServer, ClusterUnavailable
 from webhook.doctor import Check, Health, examine, policy_types, types
 
 Json = dict[str, Any]

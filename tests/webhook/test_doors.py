@@ -12,7 +12,7 @@ from tests.webhook.parts import Parts
 from tests.webhook.reviews import behaving, encoded, recorded, sized
 from tests.webhook.test_review import MALFORMED
 from tests.webhook.wire import POSTED, Connection, HungUp
-from webhook.doors import timeout_of
+from webhook.serving.doors import timeout_of
 
 DOORS = ("/mutate", "/validate/fail", "/validate/ignore")
 LIMIT = 7 << 20

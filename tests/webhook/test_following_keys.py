@@ -28,7 +28,7 @@ from keymgmt.ports import Binding
 from keymgmt.states import Change
 from keymgmt.unlock import KeyFile
 from webhook.demo.process import Process
-from webhook.live_keys import LiveKeys
+from webhook.keys.live import LiveKeys
 
 QUICKSTART = Path(__file__).parents[2] / "examples" / "quickstart"
 RULES, CLUSTER = str(QUICKSTART / "rules"), str(QUICKSTART / "cluster")

@@ -3,7 +3,7 @@ import uuid
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webhook.ids import DecisionIds
+from webhook.reviews.ids import DecisionIds
 
 
 def test_version_7() -> None:

@@ -11,8 +11,8 @@ from policies.request import Phase
 from tests.webhook.fakes import ScriptedEngine
 from tests.webhook.parts import Parts, issue
 from tests.webhook.reviews import behaving
-from webhook.judge import Call, Judge, Limits, Ruling
-from webhook.review import parse_review
+from webhook.reviews.judge import Call, Judge, Limits, Ruling
+from webhook.reviews.review import parse_review
 
 
 @pytest.fixture(scope="module")

@@ -25,9 +25,9 @@ from audit.tlog import VerifierKey
 from audit.whole import whole_log
 from keymgmt.book import UseBook, waiting
 from tests.keymgmt.test_use_book import USE
-from webhook.key_uses import Bookkeeper, WithBooks, kept
-from webhook.log_process import LogProcess
-from webhook.state import Options, open_keyring, open_log, uses_folder
+from webhook.log.key_uses import Bookkeeper, WithBooks, kept
+from webhook.log.process import LogProcess
+from webhook.log.state import Options, open_keyring, open_log, uses_folder
 
 ORIGIN = Origin("prod", "local", "test")
 

@@ -18,7 +18,7 @@ from audit.sealed.inputs import Origin
 from policies.engine import RuleEngine
 from policies.facts.law import MACHINERY
 from policies.gathering import engine_of, parsed
-from webhook.lifecycle import FromThreads, Lifecycle
+from webhook.log.lifecycle import FromThreads, Lifecycle
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 

@@ -14,8 +14,8 @@ from audit.checks.verify import verify_log
 from audit.reading import read_checkpoint, read_records
 from audit.tlog import VerifierKey
 from tests.audit.worlds import decision
-from webhook.log_process import LogProcess
-from webhook.state import Options, open_keyring, open_log
+from webhook.log.process import LogProcess
+from webhook.log.state import Options, open_keyring, open_log
 
 
 def options(directory: Path) -> Options:

@@ -2,8 +2,8 @@ import pytest
 
 from policies.decision import Verdict
 from policies.request import Phase
-from webhook.metrics import Metrics
-from webhook.probes import Probes
+from webhook.serving.metrics import Metrics
+from webhook.serving.probes import Probes
 
 
 def lines(metrics: Metrics) -> list[str]:

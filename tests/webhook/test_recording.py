@@ -15,10 +15,10 @@ from policies.request import Phase
 from tests.webhook.fakes import OpenEnvelope, OpenSealer
 from tests.webhook.parts import KeyedHash
 from tests.webhook.reviews import encoded, recorded
-from webhook.forming import Whereabouts, sealing_to
-from webhook.judge import Call
-from webhook.recording import LAST_APPLIED, DecisionRecording
-from webhook.review import parse_review
+from webhook.log.whereabouts import Whereabouts, sealing_to
+from webhook.reviews.judge import Call
+from webhook.reviews.recording import LAST_APPLIED, DecisionRecording
+from webhook.reviews.review import parse_review
 
 NOW = datetime(2026, 11, 21, 12, 0, 0, 250, tzinfo=UTC)
 INPUTS = Inputs(b"r" * 32, b"s" * 32, b"p" * 32, b"d" * 32, "bailiwick/0.1")

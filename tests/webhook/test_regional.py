@@ -29,14 +29,14 @@ from tests.keymgmt.regions import Region, World
 from tests.webhook.decided import CLUSTER, RULES
 from tests.webhook.fakes import ScriptedResolver
 from tests.webhook.reviews import encoded
-from webhook.archiving import Archiving
-from webhook.forming import Whereabouts, sealing_to
-from webhook.ids import DecisionIds
-from webhook.judge import Call, Judge
-from webhook.metrics import Metrics
-from webhook.recording import DecisionRecording, emptied
-from webhook.regional import KeyringUnknown, Where, jurisdiction_of, keyring_for
-from webhook.review import parse_review
+from webhook.keys.regional import KeyringUnknown, Where, jurisdiction_of, keyring_for
+from webhook.log.whereabouts import Whereabouts, sealing_to
+from webhook.reviews.archiving import Archiving
+from webhook.reviews.ids import DecisionIds
+from webhook.reviews.judge import Call, Judge
+from webhook.reviews.recording import DecisionRecording, emptied
+from webhook.reviews.review import parse_review
+from webhook.serving.metrics import Metrics
 from webhook.verbs.private import Refused
 
 BOUND = Binding("eu-de", "DE", "audit-archive", "prod", "clinic")

@@ -4,7 +4,7 @@ from typing import Any
 
 from policies.packs import builtin
 from policies.rulebook import Rulebook
-from webhook.registration import CONDITIONS, Endpoint, configurations, guarded
+from webhook.cluster.registration import CONDITIONS, Endpoint, configurations, guarded
 
 ENDPOINT = Endpoint(b"ca", url="https://webhook.example")
 JUDGED_TOO = {"pods/ephemeralcontainers", "serviceaccounts/token"}

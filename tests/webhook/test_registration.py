@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from policies.cel import Budget, Compiler, Environment
-from webhook.registration import Endpoint, configurations, guarded
+from webhook.cluster.registration import Endpoint, configurations, guarded
 
 RULE = {"apiGroups": ["*"], "apiVersions": ["*"], "operations": ["CREATE"], "resources": ["*"]}
 POLICY = {"spec": {"validations": [{"expression": "true"}], "matchConstraints": {"resourceRules": [RULE]}}}

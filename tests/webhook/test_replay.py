@@ -31,8 +31,8 @@ from policies.gathering import engine_of, load_rules
 from policies.replaying import Outcome
 from policies.version import version
 from tests.webhook.decided import CANARIES, CLUSTER, PASSWORD, RULES, Decided, manifests
-from webhook.cases import Cases, NotReplayable
 from webhook.demo.process import Process
+from webhook.replaying.cases import Cases, NotReplayable
 
 
 def test_every_decision_is_made_again_bit_for_bit(decided: Decided) -> None:

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from policies.request import GroupKind, Operation, Request, Resource
 from tests.webhook.reviews import encoded, recorded, review
-from webhook.review import ReviewMalformed, parse_review
+from webhook.reviews.review import ReviewMalformed, parse_review
 
 RECORDED = recorded()
 MALFORMED = {

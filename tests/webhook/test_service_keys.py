@@ -22,9 +22,9 @@ from keymgmt.errors import KeyManagementError, KeyringRolledBack, NoSuchKey, Sig
 from tests.keymgmt.regions import KEYS, Region, World
 from tests.webhook.test_shards_serving import CLUSTER, POD, RULES
 from webhook.demo.process import Process
-from webhook.log_process import LogProcess
-from webhook.service_keys import ServiceKeys
-from webhook.state import Options, open_keyring, service_public
+from webhook.keys.service import ServiceKeys
+from webhook.log.process import LogProcess
+from webhook.log.state import Options, open_keyring, service_public
 
 
 @pytest.fixture(scope="module")

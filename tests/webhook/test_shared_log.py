@@ -33,9 +33,9 @@ from tests.audit.test_policy import vkey, witness
 from tests.audit.worlds import decision
 from tests.webhook.decided import CLUSTER, RULES, manifests
 from webhook.demo.process import Process
-from webhook.log_process import LogProcess
-from webhook.replay import Asked, Replay
-from webhook.state import Options, open_keyring
+from webhook.log.process import LogProcess
+from webhook.log.state import Options, open_keyring
+from webhook.replaying.replay import Asked, Replay
 
 ROOT = Path(__file__).parents[2]
 ORIGIN = "audit.local/cluster"

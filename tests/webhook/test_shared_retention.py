@@ -22,7 +22,7 @@ from tests.audit.test_mirror import run
 from tests.audit.worlds import WRITER, until
 from tests.webhook.test_erasure_verbs import CLUSTER, POD, RULES, Site
 from webhook.demo.process import Process
-from webhook.state import SIGNING, Options, open_keyring
+from webhook.log.state import SIGNING, Options, open_keyring
 from webhook.verbs.stores import NAME
 
 

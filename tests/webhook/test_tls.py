@@ -13,10 +13,10 @@ from cryptography import x509
 from tests.webhook.parts import Parts, issue, running
 from tests.webhook.reviews import encoded
 from tests.webhook.wire import Connection, HungUp, client_context
-from webhook.certificates import Authority, Pair
-from webhook.metrics import Metrics
-from webhook.settings import Tls
-from webhook.tls import LiveTls, TlsUnusable
+from webhook.serving.certificates import Authority, Pair
+from webhook.serving.metrics import Metrics
+from webhook.serving.settings import Tls
+from webhook.serving.tls import LiveTls, TlsUnusable
 
 NOW = datetime.now(UTC)
 

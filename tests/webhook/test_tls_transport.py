@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from tests.webhook.parts import issue
 from tests.webhook.wire import client_context
-from webhook.settings import Tls
-from webhook.tls import load_context
-from webhook.tls_transport import TlsTransport
+from webhook.serving.settings import Tls
+from webhook.serving.tls import load_context
+from webhook.serving.tls_transport import TlsTransport
 
 
 class Wire(asyncio.Transport):

@@ -14,13 +14,13 @@ from prometheus_client import CollectorRegistry
 from policies.geography import Geography, Regions
 from policies.rulebook import RulesInvalid
 from policies.snapshot import Ref
-from webhook.cluster import LiveCluster
+from webhook.cluster.live import LiveCluster
+from webhook.cluster.resources import Served
 from webhook.labelling.candidate import Api, Candidate, LeaseName
 from webhook.labelling.election import Election, Terms
 from webhook.labelling.labeller import Labeller, Watched, steady
 from webhook.labelling.observed import Observed
 from webhook.labelling.work import Pace
-from webhook.resources import Served
 
 if TYPE_CHECKING:
     from policies.facts.law import Law

@@ -7,14 +7,14 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from policies.json import Json
-from webhook.apiserver import ClusterUnavailable
+from webhook.cluster.apiserver import ClusterUnavailable
 from webhook.labelling.election import NEVER, Election
 
 logger = logging.getLogger("bailiwick.nodes")
 
 
 class Api(Protocol):
-    """What the labeller asks of the API server; `webhook.apiserver.ApiServer` is such. All raise ClusterUnavailable."""
+    """What the labeller asks of the API server; `cluster.apiserver.ApiServer` is such. All raise ClusterUnavailable."""
 
     def get(self, path: str, query: None = None, timeout: float = 10.0) -> Json: ...
 

@@ -16,7 +16,7 @@ from typing import Protocol
 
 from policies.geography import Geography, UnknownPlace
 from policies.json import JsonObject
-from webhook.apiserver import ClusterUnavailable
+from webhook.cluster.apiserver import ClusterUnavailable
 from webhook.labelling.candidate import Api, Candidate
 from webhook.labelling.claims import Claims
 from webhook.labelling.observed import Observed

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from prometheus_client import CollectorRegistry, start_http_server
 
 from policies.gathering import read_regions
-from webhook.apiserver import ApiServer
-from webhook.cluster import LiveCluster
-from webhook.declared import declared
+from webhook.cluster.apiserver import ApiServer
+from webhook.cluster.declared import declared
+from webhook.cluster.live import LiveCluster
+from webhook.cluster.resources import FACTS, RULES
 from webhook.labelling.assembling import Followed, Labelling, geography_of, labeller_over, running
 from webhook.labelling.labeller import Labeller
-from webhook.resources import FACTS, RULES
 
 logger = logging.getLogger("bailiwick.nodes")
 

@@ -114,7 +114,7 @@ class LogAlarm:
     def raised(self, opening: "Opening") -> None:
         """As the port says."""
         from keymgmt.emergency import NotAnnounced
-        from webhook.regional import Where
+        from webhook.keys.regional import Where
         from webhook.verbs.private import Refused
         from webhook.verbs.private import told as refusing
 

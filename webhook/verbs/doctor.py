@@ -46,11 +46,11 @@ def _checks(
     from policies.gathering import load_rules
     from policies.geography import PLACE_LABEL
     from webhook import doctor as look
-    from webhook.apiserver import ApiServer
-    from webhook.declared import declared, profile_of
-    from webhook.guards import guards_of
+    from webhook.cluster.apiserver import ApiServer
+    from webhook.cluster.declared import declared, profile_of
+    from webhook.cluster.guards import guards_of
     from webhook.labelling.candidate import parse_lease
-    from webhook.state import LABEL_LEASE
+    from webhook.log.state import LABEL_LEASE
 
     shown = certificate or state / "tls" / "tls.crt"
     checks = [

@@ -13,7 +13,7 @@ from webhook.verbs.stores import Store, store_options
 if TYPE_CHECKING:
     from audit.sealed.erasure_plan import Scope
     from audit.whole import Place
-    from webhook.regional import Where
+    from webhook.keys.regional import Where
 
 REQUEST = "bailiwick.dev/approval-request/v1"
 VOTE = "bailiwick.dev/approval/v1"
@@ -90,7 +90,7 @@ def tag_of(store: Store, user: str, where: "Where") -> tuple[str, str]:
     """A user's tag under the active key, and that key's id."""
     from audit.leaves.tags import Tagger
     from keymgmt.keyring import FileKeyring
-    from webhook.regional import keyring_for
+    from webhook.keys.regional import keyring_for
 
     keyring = keyring_for(where, store.directory, store.options().region)
     if not isinstance(keyring, FileKeyring):

@@ -26,9 +26,9 @@ def guards(rules: Sequence[str], kubeconfig: str | None, check: bool, output: st
 
     With --check it exits with 1 when something is missing or has been changed.
     """
-    from webhook.apiserver import ApiServer
-    from webhook.declared import declared, profile_of
-    from webhook.guards import differences, guards_of
+    from webhook.cluster.apiserver import ApiServer
+    from webhook.cluster.declared import declared, profile_of
+    from webhook.cluster.guards import differences, guards_of
 
     if check and kubeconfig is None:
         raise click.UsageError("nothing to compare with: name the cluster with `--kubeconfig FILE`")

@@ -9,7 +9,7 @@ import click
 
 if TYPE_CHECKING:
     from policies.json import JsonObject
-    from webhook.apiserver import ApiServer
+    from webhook.cluster.apiserver import ApiServer
     from webhook.labelling.plan import Judged
 
 OUTPUT = click.Choice(["table", "json", "yaml"])
@@ -139,13 +139,13 @@ class Asked:
         return self.kubeconfig is not None or self.in_cluster
 
     def api(self, *, retries: bool = True) -> "ApiServer":
-        from webhook.apiserver import ApiServer
+        from webhook.cluster.apiserver import ApiServer
 
         return ApiServer.connect(self.kubeconfig, retries=retries)
 
     def judged(self) -> "list[Judged]":
         """Every node. Raises UsageError, RulesInvalid, ClusterUnavailable."""
-        from webhook.declared import declared
+        from webhook.cluster.declared import declared
         from webhook.labelling.plan import survey
 
         if self.live and self.cluster:

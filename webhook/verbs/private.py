@@ -27,7 +27,7 @@ def keyring_options(call: Callable[..., Any]) -> Callable[..., Any]:
     @click.option("--key-file", type=click.Path(exists=True, path_type=Path), help="Unlocks it; by default in there.")
     @functools.wraps(call)
     def wrapped(keyring: Path | None, key_file: Path | None, **more: Any) -> Any:
-        from webhook.regional import Where
+        from webhook.keys.regional import Where
 
         with told():
             return call(where=Where(keyring, key_file), **more)

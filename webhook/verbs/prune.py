@@ -14,7 +14,7 @@ from webhook.verbs.private import Refused, keyring_options
 from webhook.verbs.stores import Database, Store, store_options
 
 if TYPE_CHECKING:
-    from webhook.regional import Where
+    from webhook.keys.regional import Where
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from webhook.verbs.private import Refused, keyring_options, moving
 if TYPE_CHECKING:
     from audit.query import Answer, Question
     from audit.reading import LoggedRecord
-    from webhook.regional import Where
+    from webhook.keys.regional import Where
 
 
 _AROUND = 2_000_000  # microseconds around an id's moment: its record's time is taken right after it

@@ -14,9 +14,9 @@ from webhook.verbs.private import Refused, keyring_options
 
 if TYPE_CHECKING:
     from policies.ports import Engine
-    from webhook.cases import Parts
-    from webhook.regional import Where
-    from webhook.replay import Asked, Line
+    from webhook.keys.regional import Where
+    from webhook.replaying.cases import Parts
+    from webhook.replaying.replay import Asked, Line
 
 SHOWN = 200  # lines for people; programs get all
 
@@ -51,7 +51,7 @@ def replay(
     With --rules, also say which would come out otherwise today. Needs the region's private keyring, since what was
     archived is sealed to it. Exits with 1 when a decision differs, or when something archived is missing or changed.
     """
-    from webhook.replay import Asked
+    from webhook.replaying.replay import Asked
 
     today = _engine(rules, packs) if rules else None
     directory = log_directory(log)
@@ -81,8 +81,8 @@ def replayed(log: Path, where: "Where", asked: "Asked", parts: "Parts | None" = 
     """Line after line, with progress for people."""
     from audit.reading import read_records
     from audit.whole import present_shards
-    from webhook.regional import jurisdiction_of, keyring_for
-    from webhook.replay import Replay
+    from webhook.keys.regional import jurisdiction_of, keyring_for
+    from webhook.replaying.replay import Replay
     from webhook.verbs.private import moving
 
     first = next(iter(read_records(present_shards(log)[-1][1], 0, 1)), None)

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from audit.postgres.address import Address
     from audit.sealed.erasure import Whole
     from keymgmt.keyring import FileKeyring
-    from webhook.regional import Where
-    from webhook.state import Options
+    from webhook.keys.regional import Where
+    from webhook.log.state import Options
 
 NAME = "bailiwick-audit"  # as which commands write to a shared log
 _PASSWORD = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -69,7 +69,7 @@ class Store:
     def options(self) -> "Options":
         """Whose log it is, by what it says of itself."""
         from policies.version import version
-        from webhook.state import Options
+        from webhook.log.state import Options
 
         first = next((record for _, record in self.whole().records()), None)
         if first is None:
@@ -102,8 +102,8 @@ class Store:
         from audit.postgres.pruning import SharedPruning
         from audit.postgres.sharded_log import SharedShards
         from audit.sealed.inputs import Origin
-        from webhook.orders import KEEP_DAYS, Clerk, Pruned
-        from webhook.state import SIGNING, sealing, writer_of
+        from webhook.log.orders import KEEP_DAYS, Clerk, Pruned
+        from webhook.log.state import SIGNING, sealing, writer_of
 
         assert self.database is not None
         options, whole = self.options(), self.whole()
@@ -128,7 +128,7 @@ class Store:
 def _left(store: Store, order: Mapping[str, Any], where: "Where", wait: float) -> dict[str, Any]:
     """Leave the order beside a log on files, and carry it out where nobody holds the log."""
     from audit.errors import LogLocked
-    from webhook.orders import FOLDER, Orders, wait_for
+    from webhook.log.orders import FOLDER, Orders, wait_for
 
     options = store.options()
     orders = Orders(options.directory / FOLDER)
@@ -151,8 +151,8 @@ def _left(store: Store, order: Mapping[str, Any], where: "Where", wait: float) -
 
 def _attend(store: Store, options: "Options", orders: Any, where: "Where") -> None:
     from audit.sealed.inputs import Origin
-    from webhook.orders import Clerk
-    from webhook.state import open_log
+    from webhook.log.orders import Clerk
+    from webhook.log.state import open_log
 
     keyring = keyring_of(store, options, where)
     opened = open_log(options, keyring)
@@ -166,8 +166,8 @@ def _attend(store: Store, options: "Options", orders: Any, where: "Where") -> No
 def keyring_of(store: Store, options: "Options", where: "Where") -> "FileKeyring":
     """The keyring that signs the log. Raises Refused for one that is a key service's."""
     from keymgmt.keyring import FileKeyring
-    from webhook.regional import keyring_for
-    from webhook.state import service_public
+    from webhook.keys.regional import keyring_for
+    from webhook.log.state import service_public
 
     if service_public(options).exists():
         raise Refused("nobody writes this log, and a key service signs it", "start the webhook, then ask it")

@@ -14,9 +14,9 @@ from policies.packs import builtin
 from policies.rulebook import Rulebook
 from tests.cluster.bed.cluster import Cluster, Json
 from tests.cluster.bed.webhooks import register
+from webhook.cluster.registration import Endpoint, configurations, guarded
+from webhook.cluster.resources import RULES
 from webhook.demo.process import Process
-from webhook.registration import Endpoint, configurations, guarded
-from webhook.resources import RULES
 
 CRDS = Path(__file__).parents[3] / "charts" / "bailiwick" / "crds"
 GROUP = "/apis/bailiwick.dev/v1alpha1"

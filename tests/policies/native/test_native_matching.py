@@ -11,7 +11,7 @@ from policies.native import kyverno, read, validate
 from policies.native.kyverno.libraries import _FUNCTIONS, _NAMESPACES
 from policies.native.reading import PoliciesInvalid
 from policies.snapshot import MemorySnapshot
-from webhook.review import parse_review
+from webhook.reviews.review import parse_review
 
 Json = dict[str, Any]
 REVIEWS = Path(__file__).parents[2] / "vectors" / "reviews"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from webhook.apiserver import ClusterUnavailable
+from webhook.cluster.apiserver import ClusterUnavailable
 
 Json = dict[str, Any]
 

@@ -17,9 +17,9 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from webhook.memory import trimmer
-from webhook.settings import ConnectionLimits
-from webhook.tls_transport import TlsTransport
+from webhook.serving.memory import trimmer
+from webhook.serving.settings import ConnectionLimits
+from webhook.serving.tls_transport import TlsTransport
 
 logger = logging.getLogger("bailiwick.webhook")
 

@@ -21,8 +21,8 @@ from audit.sealed.inputs import Origin
 from keymgmt.book import UseBook, waiting
 from keymgmt.errors import KeyManagementError
 from keymgmt.uses import KeyUse, UseUnrecorded
-from webhook.key_uses import Bookkeeper
-from webhook.state import Options, open_keyring, open_log, uses_folder
+from webhook.log.key_uses import Bookkeeper
+from webhook.log.state import Options, open_keyring, open_log, uses_folder
 
 logger = logging.getLogger("bailiwick.kms")
 

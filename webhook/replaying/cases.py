@@ -25,8 +25,8 @@ from policies.json import Json
 from policies.replaying import Case, Outcome, Replayed
 from policies.request import Phase
 from policies.snapshot import object_digest, ref_of
-from webhook.forming import Whereabouts
-from webhook.review import ReviewMalformed, parse_review
+from webhook.log.whereabouts import Whereabouts
+from webhook.reviews.review import ReviewMalformed, parse_review
 
 _KEPT = 256  # opened parts in memory
 

@@ -7,15 +7,15 @@ from typing import Protocol
 from policies.decision import Needs
 from policies.ports import Resolver
 from policies.snapshot import Answer, MemorySnapshot, Snapshot, Unknown
-from webhook.apiserver import ApiServer
-from webhook.cluster import ClusterResolver, LiveCluster
-from webhook.resources import FACTS, RULES
+from webhook.cluster.apiserver import ApiServer
+from webhook.cluster.live import ClusterResolver, LiveCluster
+from webhook.cluster.resources import FACTS, RULES
 
 STALE = 600.0  # seconds without a word from the API server; then what is held is no longer believed
 
 
 class Asked(Protocol):
-    """Which cluster to look at; `webhook.composition.Options` is such."""
+    """Which cluster to look at; `webhook.log.state.Options` is such."""
 
     @property
     def snapshot(self) -> Sequence[str]: ...

@@ -11,8 +11,8 @@ from audit.errors import LogRefused, PolicyMalformed
 from audit.files.shards import ShardSettings, shard_directory, shard_numbers
 from audit.process.serving import Served
 from audit.settings import LogStatus
-from webhook.live_keys import Keys
-from webhook.state import Options, origin_of, sealing, show_signer, writer_of
+from webhook.keys.live import Keys
+from webhook.log.state import Options, origin_of, sealing, show_signer, writer_of
 
 if TYPE_CHECKING:
     from audit.postgres.address import Address

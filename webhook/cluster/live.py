@@ -18,8 +18,8 @@ import orjson
 from policies.decision import Needs
 from policies.json import Json
 from policies.snapshot import Absent, Answer, Authorization, Lookup, MemorySnapshot, Question, Ref, Snapshot, Unknown
-from webhook.apiserver import ApiServer, ClusterUnavailable
-from webhook.resources import FACTS, Served
+from webhook.cluster.apiserver import ApiServer, ClusterUnavailable
+from webhook.cluster.resources import FACTS, Served
 
 logger = logging.getLogger("bailiwick.webhook")
 

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from cryptography import x509
 
-from webhook.settings import Tls
+from webhook.serving.settings import Tls
 
 logger = logging.getLogger("bailiwick.webhook")
 

@@ -16,7 +16,7 @@ from audit.whole import present_shards, whole_log
 from policies.decision import Inputs
 from policies.replaying import FAILURES, Case, Outcome, Replayed, compare, replay
 from policies.written_rules import RulesUnreadable, engine_of_document
-from webhook.cases import Archived, Cases, NotReplayable, Parts
+from webhook.replaying.cases import Archived, Cases, NotReplayable, Parts
 
 if TYPE_CHECKING:
     from keymgmt.ports import Opener

@@ -7,7 +7,7 @@ can be refused by its headers is refused before a byte of its body is read.
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from webhook.settings import BodyLimits
+from webhook.serving.settings import BodyLimits
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]

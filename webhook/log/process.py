@@ -30,8 +30,8 @@ from keymgmt.book import UseBook
 if TYPE_CHECKING:
     from audit.files.sharded_log import ShardedLog
     from audit.postgres.sharded_log import SharedShards
-    from webhook.key_uses import Bookkeeper
-    from webhook.state import Options
+    from webhook.log.key_uses import Bookkeeper
+    from webhook.log.state import Options
 
 logger = logging.getLogger("bailiwick.webhook")
 
@@ -104,7 +104,7 @@ async def _started(options: "Options") -> tuple[RemoteLog, "subprocess.Popen[byt
     ours, theirs = socket.socketpair()
     with theirs:
         process = subprocess.Popen(  # noqa: S603  # ourselves
-            [sys.executable, "-P", "-m", "webhook.log_process", str(theirs.fileno())],
+            [sys.executable, "-P", "-m", "webhook.log.process", str(theirs.fileno())],
             stdin=subprocess.PIPE,
             pass_fds=[theirs.fileno()],
         )
@@ -127,9 +127,9 @@ def main(descriptor: int) -> None:
     """Open the log, serve the socket until its other end is gone, close the log."""
     from audit.process.serving import serve
     from audit.process.wire import failed_message
-    from webhook.key_uses import WithBooks, kept
-    from webhook.shared_log import witnessed
-    from webhook.state import Options, uses_folder
+    from webhook.log.key_uses import WithBooks, kept
+    from webhook.log.shared import witnessed
+    from webhook.log.state import Options, uses_folder
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # meant for the webhook, which ends us in its time
         signal.signal(number, signal.SIG_IGN)
@@ -161,7 +161,7 @@ def main(descriptor: int) -> None:
 def _attended(log: "ShardedLog | SharedShards", options: "Options") -> AbstractContextManager[None]:
     """Orders are for a log on files: what is sealed beside a shared one is its database's business."""
     from audit.files.sharded_log import ShardedLog
-    from webhook.orders import attended
+    from webhook.log.orders import attended
 
     return attended(log, options) if isinstance(log, ShardedLog) else nullcontext()
 
@@ -169,8 +169,8 @@ def _attended(log: "ShardedLog | SharedShards", options: "Options") -> AbstractC
 def _bookkeeper(log: "ShardedLog | SharedShards", options: "Options") -> "Bookkeeper":
     """Uses of keys become records: our own signatures, and what commands on the same keyring did."""
     from audit.sealed.inputs import Origin
-    from webhook.key_uses import Bookkeeper
-    from webhook.state import uses_folder
+    from webhook.log.key_uses import Bookkeeper
+    from webhook.log.state import uses_folder
 
     origin = Origin(options.cluster_name, options.region, options.version)
     folders = (uses_folder(options), *map(Path, options.key_uses))
@@ -183,8 +183,8 @@ def _opened(options: "Options", uses: UseBook) -> "tuple[ShardedLog | SharedShar
 
     A shared log's keys are its owner's to change: replicas go on with those that they began with.
     """
-    from webhook.shared_log import open_shared
-    from webhook.state import IN_USE, is_recorded, live_keys, open_keyring, open_log
+    from webhook.log.shared import open_shared
+    from webhook.log.state import IN_USE, is_recorded, live_keys, open_keyring, open_log
 
     until = time.monotonic() + _LOCKED
     while True:
@@ -208,10 +208,10 @@ def _in_service(
 ) -> "tuple[ShardedLog | SharedShards, AbstractContextManager[None]]":
     """The log, signed and sealed by keys of the region's key service. Raises LogRefused when they can't be had."""
     from keymgmt.errors import KeyManagementError
-    from webhook.live_keys import LiveKeys
-    from webhook.service_keys import ServiceKeys, watched
-    from webhook.shared_log import open_shared
-    from webhook.state import IN_USE, is_recorded, open_log, service_public
+    from webhook.keys.live import LiveKeys
+    from webhook.keys.service import ServiceKeys, watched
+    from webhook.log.shared import open_shared
+    from webhook.log.state import IN_USE, is_recorded, open_log, service_public
 
     def opened() -> ServiceKeys:
         return ServiceKeys.open(Path(keyring), options.region, service_public(options), uses)

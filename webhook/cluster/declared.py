@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from webhook.apiserver import ApiServer, ClusterUnavailable
-from webhook.resources import RULES
+from webhook.cluster.apiserver import ApiServer, ClusterUnavailable
+from webhook.cluster.resources import RULES
 
 if TYPE_CHECKING:
     from policies.facts.law import Law

@@ -24,12 +24,12 @@ from keymgmt.public import PublicKeyring
 from keymgmt.states import State
 from keymgmt.unlock import KeyFile
 from keymgmt.uses import KeyUses
-from webhook.forming import Whereabouts, sealing_to
-from webhook.live_keys import Keys, LiveKeys
+from webhook.keys.live import Keys, LiveKeys
+from webhook.log.whereabouts import Whereabouts, sealing_to
 
 if TYPE_CHECKING:
     from keymgmt.ports import Signer
-    from webhook.orders import Approving
+    from webhook.log.orders import Approving
 
 SIGNING = "audit-checkpoint"
 KEYS = "keys"
@@ -121,7 +121,7 @@ def approving(options: Options) -> "Approving":
     """The keyring that says who may approve orders. Raises KeyManagementError."""
     if options.keyring is None:
         return open_keyring(options)
-    from webhook.service_keys import ServiceApproving
+    from webhook.keys.service import ServiceApproving
 
     return ServiceApproving(Path(options.keyring), options.region, service_public(options))
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from audit.files.sharded_log import ShardedLog
     from audit.postgres.pruning import SharedPruning
     from audit.postgres.sharded_log import SharedShards
-    from webhook.state import Options
+    from webhook.log.state import Options
 
 logger = logging.getLogger("bailiwick.webhook")
 
@@ -202,7 +202,7 @@ class Clerk:
 
     def _sealed(self, content: Mapping[str, Any]) -> Envelope:
         """Who approved: names of people, so sealed like all of them."""
-        from webhook.forming import Whereabouts
+        from webhook.log.whereabouts import Whereabouts
 
         where = Whereabouts(self._origin.cluster, self._origin.region, self._keyring.jurisdiction)
         said = orjson.dumps({"schema": "bailiwick.approvals/v1", **content})
@@ -235,7 +235,7 @@ class Clerk:
 @contextmanager
 def attended(log: "ShardedLog", options: "Options") -> Iterator[None]:
     """While this runs, orders are carried out by a thread of their own."""
-    from webhook.state import approving
+    from webhook.log.state import approving
 
     ended = threading.Event()
     orders = Orders(options.directory / FOLDER)

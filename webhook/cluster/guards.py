@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from policies.facts.law import MACHINERY
 from policies.guards import Guarding, native
 from policies.json import Json, JsonObject
-from webhook.apiserver import ApiServer, ClusterUnavailable
+from webhook.cluster.apiserver import ApiServer, ClusterUnavailable
 
 _ROOT = "/apis/admissionregistration.k8s.io/v1"
 _PLURALS = {

@@ -19,9 +19,9 @@ from policies.consulted import Consulted
 from policies.decision import Decision, Inputs, Reason, Summary
 from policies.json import Json
 from policies.request import Request
-from webhook.archiving import Archived
-from webhook.forming import Whereabouts
-from webhook.judge import Call
+from webhook.log.whereabouts import Whereabouts
+from webhook.reviews.archiving import Archived
+from webhook.reviews.judge import Call
 
 SALT_BYTES = 16
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"  # kubectl's copy of the object, data and all
@@ -44,7 +44,7 @@ class Tags(Protocol):
 
 
 class Archiving(Protocol):
-    """What a decision shares with others: `webhook.archiving.Archiving`."""
+    """What a decision shares with others: `webhook.reviews.archiving.Archiving`."""
 
     def of(self, decision: Decision, consulted: Consulted | None) -> Archived: ...
 

@@ -12,11 +12,11 @@ from typing import Protocol
 
 from policies.decision import Verdict
 from policies.request import Phase
-from webhook.answer import answer_bytes, status_bytes
-from webhook.body import Bodies, ClientGone, Receive, Refused, Scope, Send, respond
-from webhook.judge import Call, Ruling
-from webhook.review import ReviewMalformed, parse_review
-from webhook.settings import Deadlines
+from webhook.reviews.answer import answer_bytes, status_bytes
+from webhook.reviews.judge import Call, Ruling
+from webhook.reviews.review import ReviewMalformed, parse_review
+from webhook.serving.body import Bodies, ClientGone, Receive, Refused, Scope, Send, respond
+from webhook.serving.settings import Deadlines
 
 
 class Rules(Protocol):

@@ -18,8 +18,8 @@ from policies.gathering import engine_of, load_rules, parsed, with_own
 from policies.json import JsonObject
 from policies.rulebook import RulesInvalid
 from policies.snapshot import Ref
-from webhook.resources import Served
-from webhook.views import View
+from webhook.cluster.resources import Served
+from webhook.cluster.views import View
 
 if TYPE_CHECKING:
     from policies.engine import RuleEngine
@@ -31,7 +31,7 @@ _RETRY = 2.0  # seconds until rules that had no record are tried again
 
 
 class Asked(Protocol):
-    """Where rules come from; `webhook.composition.Options` is such."""
+    """Where rules come from; `webhook.log.state.Options` is such."""
 
     @property
     def version(self) -> str: ...
@@ -50,7 +50,7 @@ class Asked(Protocol):
 
 
 class Records(Protocol):
-    """Who writes down what is in force: `webhook.lifecycle.Lifecycle`."""
+    """Who writes down what is in force: `webhook.log.lifecycle.Lifecycle`."""
 
     def loaded(self, engine: "RuleEngine", *, whole: bool) -> None:
         """`whole`: with the cluster's own rules. Raises LogUnavailable: then the rules are not in force."""

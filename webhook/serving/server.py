@@ -16,12 +16,12 @@ from typing import Any
 
 import uvloop
 
-from webhook.memory import settle
-from webhook.metrics import Metrics
-from webhook.probes import Probes
-from webhook.protocol import Connections, protocol_factory
-from webhook.settings import Settings
-from webhook.tls import LiveTls
+from webhook.serving.memory import settle
+from webhook.serving.metrics import Metrics
+from webhook.serving.probes import Probes
+from webhook.serving.protocol import Connections, protocol_factory
+from webhook.serving.settings import Settings
+from webhook.serving.tls import LiveTls
 
 logger = logging.getLogger("bailiwick.webhook")
 Application = Callable[..., Any]

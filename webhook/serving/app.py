@@ -15,11 +15,11 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from policies.request import Phase
-from webhook.body import Bodies
-from webhook.doors import Door, Rules
-from webhook.metrics import Metrics
-from webhook.probes import Probes
-from webhook.settings import BodyLimits, Deadlines
+from webhook.serving.body import Bodies
+from webhook.serving.doors import Door, Rules
+from webhook.serving.metrics import Metrics
+from webhook.serving.probes import Probes
+from webhook.serving.settings import BodyLimits, Deadlines
 
 PATHS = {"/mutate": Phase.MUTATE, "/validate/fail": Phase.FAIL, "/validate/ignore": Phase.IGNORE}
 

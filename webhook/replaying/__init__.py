@@ -1,0 +1,1 @@
+"""Old decisions, made again from the log and its archive."""
