@@ -9,9 +9,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from policies.facts.actor import places_of_account
-from policies.facts.classification import KEY_ANNOTATION, JurisdictionFact
+from policies.facts.classification import KEY_ANNOTATION, DataClassFact, JurisdictionFact
 from policies.facts.destinations import reached
-from policies.facts.governing import governing, law_of
+from policies.facts.governing import classes, governing, law_of
+from policies.facts.keeping import kept_in_group, kept_on_node, kept_on_nodes
 from policies.facts.unknown import decided, fetch
 from policies.facts.volumes import key_of_class, keys_of, place_of
 from policies.geography import (
@@ -162,8 +163,13 @@ class Cluster:
 
         What leads nowhere outside of the cluster is `inside` and has no place.
         """
-        if destination["kind"] == "namespace":
-            return self._of_namespace(destination["cluster"])
+        match destination["kind"]:
+            case "namespace":
+                return self._of_namespace(destination["cluster"])
+            case "node":
+                return kept_on_node(destination["cluster"], self.place_of_node)
+            case "node-group":
+                return kept_in_group(destination["cluster"], self._situation, self.place_of_node)
         return _whereabouts(reached(destination, self._situation, self._geography))
 
     def _of_namespace(self, name: str) -> JsonObject:
@@ -176,6 +182,8 @@ class Cluster:
 
     def volume(self, volume: JsonObject) -> JsonObject:
         """Where a volume lies, or would; `inside` where that is where its pod runs, or nowhere yet."""
+        if volume["kind"] == "nodes":
+            return kept_on_nodes(volume["object"], self.place_of_node)
         return _whereabouts(place_of(volume, self._situation, self._geography))
 
     def keys_of(self, volume: JsonObject) -> list[JsonObject]:
@@ -185,6 +193,10 @@ class Cluster:
     def governing(self, workload: JsonObject) -> list[JurisdictionFact]:
         """The jurisdictions that bind what the object holds or moves, whosever it is."""
         return governing(workload, self._situation)
+
+    def classes(self, workload: JsonObject) -> list[DataClassFact]:
+        """The classes of the namespaces whose data the object holds or moves, whosever it is."""
+        return classes(workload, self._situation)
 
     def bound(self) -> bool:
         """Whether any jurisdiction is in force here at all."""

@@ -139,6 +139,7 @@ _FUNCTIONS = (
     _asks("whereIsVolume", [VOLUME], WHEREABOUTS, Cluster.volume, _LOOKUP),
     _asks("keysOf", [VOLUME], list_of(KEY), Cluster.keys_of, _LOOKUP),
     _asks("governing", [WORKLOAD], list_of(JURISDICTION), Cluster.governing, _PLACES),
+    _asks("classes", [WORKLOAD], list_of(DATA_CLASS), Cluster.classes, _PLACES),
     _asks("bound", [], BOOL, Cluster.bound, 1),
     _asks("declares", [PLACE_SET], BOOL, Cluster.declares, _LOOKUP),
     _asks("whereIs", [DESTINATION], WHEREABOUTS, Cluster.destination, _LOOKUP),

@@ -41,7 +41,7 @@ _NEEDED_UNREAD: Mapping[str, tuple[str, ...]] = {"destinations": ("kind",), "dev
 _NEEDED_READ: Mapping[tuple[str, str], tuple[str, ...]] = {("destinations", "zone-filter"): ("provider",)}
 _WORDS: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("pods", "planned"): ("always", "queued"),
-    ("volumes", "kind"): ("claim", "volume", "class", "snapshot", "snapshot-class"),
+    ("volumes", "kind"): ("claim", "volume", "class", "snapshot", "snapshot-class", "nodes"),
 }
 _METADATA = ("template", "object", "beside", "none")
 FACTS = tuple(_TEXTS)

@@ -14,7 +14,7 @@ from policies.workloads.rows import as_text, below, field, rows_of
 
 _OLD_CLASS = "volume.beta.kubernetes.io/storage-class"
 
-Volume = dict[str, Any]  # path, kind (claim | volume | class | snapshot | snapshot-class), storageClass, object
+Volume = dict[str, Any]  # path, kind (claim | volume | class | snapshot | snapshot-class | nodes), storageClass, object
 
 
 def volumes_of_pod(spec: JsonObject, spec_at: str) -> list[Volume]:

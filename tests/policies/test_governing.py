@@ -1,9 +1,13 @@
 """Whose law an object without a namespace, or for several, is under."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+
+import policies.packs
 
 from policies.checking import creation
 from policies.facts.context import Situation
@@ -107,3 +111,26 @@ def test_a_namespace_that_is_yet_to_come() -> None:
     """A volume for a namespace that doesn't exist is for whoever makes one: nobody knows under which law."""
     (name,) = governing(volume("to-come"), ALL, defaults={"dataClass": "public"})
     assert "to-come" in name
+
+
+def test_every_kind_outside_of_namespaces_that_says_where_data_goes_is_judged() -> None:
+    """A row of the catalogue is worth nothing where no built-in rule is about its kind: those of namespaces name all."""
+    folder = Path(policies.packs.__file__).parent
+    packs = [found for path in folder.glob("*.yaml") for found in yaml.safe_load_all(path.read_text())]
+    rules = [rule for found in packs for rule in found["spec"].get("matchConstraints", {}).get("resourceRules", ())]
+    judged = {
+        (group, plural)
+        for rule in rules
+        if rule["scope"] == "Cluster"
+        for group in rule["apiGroups"]
+        for plural in rule["resources"]
+    }
+    kinds = yaml.safe_load((folder.parent / "workloads" / "catalogue.yaml").read_text())
+    telling = [
+        kind
+        for kind in kinds
+        if kind.get("scope") == "Cluster"
+        and any(kind.get(fact) for fact in ("destinations", "volumes", "models", "keys"))
+    ]
+    assert len(telling) > 20
+    assert [kind["kind"] for kind in telling if (kind["group"], kind["plural"]) not in judged] == []

@@ -29,6 +29,7 @@ FACTS = (
     Served("snapshot.storage.k8s.io", "v1", "VolumeSnapshotClass", "volumesnapshotclasses", False, watched=False),
     Served("velero.io", "v1", "BackupStorageLocation", "backupstoragelocations", True, watched=False),
     Served("velero.io", "v1", "VolumeSnapshotLocation", "volumesnapshotlocations", True, watched=False),
+    Served("serving.kserve.io", "v1alpha1", "LocalModelNodeGroup", "localmodelnodegroups", False, watched=False),
     Served("node.k8s.io", "v1", "RuntimeClass", "runtimeclasses", False),
     Served("resource.k8s.io", "v1", "DeviceClass", "deviceclasses", False),
     Served("resource.k8s.io", "v1", "ResourceClaim", "resourceclaims", True, watched=False),
