@@ -8,7 +8,6 @@ import pytest
 import yaml
 
 import policies.packs
-
 from policies.checking import creation
 from policies.facts.context import Situation
 from policies.gathering import parsed
@@ -114,7 +113,7 @@ def test_a_namespace_that_is_yet_to_come() -> None:
 
 
 def test_every_kind_outside_of_namespaces_that_says_where_data_goes_is_judged() -> None:
-    """A row of the catalogue is worth nothing where no built-in rule is about its kind: those of namespaces name all."""
+    """A row of the catalogue is worth nothing where no built-in rule is about its kind."""
     folder = Path(policies.packs.__file__).parent
     packs = [found for path in folder.glob("*.yaml") for found in yaml.safe_load_all(path.read_text())]
     rules = [rule for found in packs for rule in found["spec"].get("matchConstraints", {}).get("resourceRules", ())]
