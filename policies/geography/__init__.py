@@ -2,11 +2,12 @@
 
 from policies.geography.affinity import Constraint
 from policies.geography.constrain import conflict, constrain
-from policies.geography.geography import Geography, ProfileInvalid
+from policies.geography.geography import Geography
 from policies.geography.hosts import place_of_host, place_of_registry
 from policies.geography.jurisdiction import JurisdictionInvalid, JurisdictionRule, Transfer
 from policies.geography.keys import place_of_key
 from policies.geography.located import Located
+from policies.geography.networks import ProfileInvalid
 from policies.geography.nodes import believed_place, label_change, labelled_place, node_places, place_of_node
 from policies.geography.place import PLACE_LABEL, Place, UnknownPlace, place_code
 from policies.geography.placeset import ANYWHERE, NOWHERE, UNPLACED, PlaceSet

@@ -4,27 +4,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from policies.geography.globs import glob_fits
+from policies.geography.networks import Network, ProfileInvalid, networks_of
 from policies.geography.place import Place, is_label_value
 from policies.geography.regions import Regions
 from policies.geography.sites import Site
 from policies.json import JsonObject
 
 
-class ProfileInvalid(ValueError):
-    """The ClusterProfile names something that is not there: correct the field named in the message."""
-
-
 @dataclass(frozen=True, eq=False)  # one object is one cluster; it is compared by identity
 class Geography:
     """Immutable. `profile` is the `spec` of a ClusterProfile in its JSON form; None where a cluster has none.
 
-    Raises ProfileInvalid for an unknown provider, region or place, and for a site whose name is no label value or is
-    the code of a region.
+    Raises ProfileInvalid for an unknown provider, region or place, for a network that is none or is far too wide, and
+    for a site whose name is no label value or is the code of a region.
     """
 
     regions: Regions = field(default_factory=Regions.builtin)
     profile: JsonObject | None = None
     sites: tuple[Site, ...] = field(init=False)
+    networks: tuple[Network, ...] = field(init=False)
     _declared: tuple[Place, ...] = field(init=False, repr=False)
     _sites: dict[str, Place] = field(init=False, repr=False)
 
@@ -32,6 +30,7 @@ class Geography:
         profile = self.profile or {}
         sites = tuple(_site(self.regions, index, spec) for index, spec in enumerate(profile.get("sites") or ()))
         object.__setattr__(self, "sites", sites)
+        object.__setattr__(self, "networks", tuple(networks_of(profile)))
         object.__setattr__(self, "_sites", {site.place.code: site.place for site in sites})
         if len(self._sites) < len(sites):
             raise ProfileInvalid("`spec.sites`: two sites have the same name: rename one")

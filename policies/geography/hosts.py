@@ -13,11 +13,13 @@ from policies.geography.geography import Geography
 from policies.geography.globs import glob_fits
 from policies.geography.inside import DOMAIN, inside
 from policies.geography.located import Located
+from policies.geography.networks import is_within
 from policies.geography.regions import pattern
 from policies.json import JsonObject
 
 _LABEL = "[a-z0-9_-]+"
 _LONGEST = 253  # characters of a DNS name
+_MOVES = "is an address, and addresses move: name a host, or the cluster's own networks in `spec.networks`, or"
 _HOST = re.compile(r"[a-z0-9_](?:[a-z0-9._-]*[a-z0-9_-])?", re.ASCII)
 _COLONS = re.compile(
     r"(?=[^:]*:[^:]*:)[0-9a-f:.]+(?:%[^\s/]*)?", re.IGNORECASE
@@ -86,7 +88,9 @@ def locate(reference: str, geography: Geography, group: str, tables: Sequence[Se
     if within := inside(host[: _LONGEST + 1], domain_of(geography)):
         return Located(None, f"`{host}` {within}, which may stand for anything: {declare}", inside=True)
     if odd := _no_name(host):
-        return Located(None, f"`{host[:_LONGEST]}` {odd}: {declare}")
+        if geography.networks and is_within(host, geography.networks):
+            return Located(None, f"`{host}` is an address of this cluster's pods and services", inside=True)
+        return Located(None, f"`{host[:_LONGEST]}` {odd} {declare}")
     for rows in tables:
         found = _by_name(host, rows, geography)
         if isinstance(found, Located):
@@ -103,11 +107,11 @@ def domain_of(geography: Geography) -> str:
 
 def _no_name(host: str) -> str:
     if len(host) <= _LONGEST and _COLONS.fullmatch(host):
-        return "is an address, and addresses move"
+        return _MOVES
     if len(host) > _LONGEST or not _HOST.fullmatch(host):
-        return "is no host name"
+        return "is no host name:"
     if host.rpartition(".")[2].isdigit():
-        return "is an address, and addresses move"
+        return _MOVES
     return ""
 
 

@@ -36,6 +36,15 @@ RegionCode = Annotated[
         most=63,
     ),
 ]
+Network = Annotated[
+    str,
+    Text(
+        "a network as its first address and the length of its prefix",
+        "10.244.0.0/16",
+        pattern=r"^[0-9a-f.:]{2,45}/[0-9]{1,3}$",
+        most=49,
+    ),
+]
 Infrastructure = Annotated[
     str,
     Text(
@@ -219,6 +228,9 @@ class ClusterProfileSpec(Part):
     place: PlaceCode | None = described("Where the control plane is.")
     domain: ObjectName | None = described(
         "The DNS domain of the cluster's services, which lead nowhere outside. `cluster.local`, when left out."
+    )
+    networks: Annotated[Items[Network], Len(0, 32)] = listed(
+        "The networks of this cluster's own pods and services: addresses in them lead nowhere outside."
     )
     providers: Annotated[Items[Provider], Len(0, 32), Unique("name")] = listed(
         "The clouds that the cluster has nodes in."

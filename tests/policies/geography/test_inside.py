@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.geography import Geography, Regions
+from policies.geography import Geography, ProfileInvalid, Regions
 from policies.geography.hosts import host_of
 from policies.geography.inside import inside, owner_of
 from policies.geography.provisioned import place_of_class, place_of_snapshot_class
@@ -77,6 +77,48 @@ def test_another_domain_of_clusters() -> None:
     one = {"kind": "host", "bucket": "", "cluster": "", "provider": "", "region": "", "what": "data"}
     assert place_of_destination({**one, "host": "a.b.svc.cluster.internal"}, OTHER_DOMAIN).inside
     assert not place_of_destination({**one, "host": "a.b.svc.cluster.internal"}, GEOGRAPHY).inside
+
+
+@pytest.mark.parametrize(
+    ("host", "wanted"),
+    [
+        ("10.244.3.7", True),
+        ("http://10.244.255.255:8000/v1", True),
+        ("fd00:10:244::7", True),
+        ("http://[fd00:10:244::7]:80", True),
+        ("10.245.0.1", False),
+        ("203.0.113.7", False),
+        ("010.244.3.7", False),
+        ("10.244.7", False),
+        ("0x0af40307", False),
+        ("::ffff:10.244.3.7", False),
+        ("10.244.3.7.example.com", False),
+        ("fd00:10:245::7", False),
+    ],
+)
+def test_addresses_of_the_cluster_s_own_networks(host: str, wanted: bool) -> None:
+    """What the ClusterProfile declares as networks of pods and services leads nowhere outside; other addresses may."""
+    geography = Geography(Regions.builtin(), {**PROFILE, "networks": ["10.244.0.0/16", "fd00:10:244::/56"]})
+    one = {"kind": "host", "bucket": "", "cluster": "", "provider": "", "region": "", "what": "data"}
+    assert place_of_destination({**one, "host": host}, geography).inside is wanted
+    assert not place_of_destination({**one, "host": host}, GEOGRAPHY).inside
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        ("0.0.0.0/0", "too wide"),
+        ("10.0.0.0/7", "no network|too wide"),
+        ("::/0", "too wide"),
+        ("10.244.0.1/16", r"`spec.networks\[0\]`: .* is no network"),
+        ("10.244.0.0/33", "no network"),
+        ("1::2::3/64", "no network"),
+    ],
+)
+def test_networks_that_are_none(network: str, message: str) -> None:
+    """A network that can't be one, or that no cluster has for itself, is refused when the profile is read."""
+    with pytest.raises(ProfileInvalid, match=message):
+        Geography(Regions.builtin(), {**PROFILE, "networks": [network]})
 
 
 @pytest.mark.parametrize(
