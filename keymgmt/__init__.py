@@ -1,7 +1,9 @@
 """Keys of one region: they sign, seal, open and tag, and never leave it.
 
-Ports and errors are here; what needs cryptography is imported where it is used:
-`keymgmt.keyring.FileKeyring`, `keymgmt.public.PublicKeyring`, `keymgmt.unlock`, `keymgmt.approvals.ApprovalPolicy`.
+Ports and errors are here. A region's keyring lies in `file`, in a key service (`transit`) or in a module (`hardware`);
+`choosing` opens the one that an operator names, and `public` is the part of it that anybody may have. `envelopes` are
+what is sealed, `uses` what was done with the keys; `kms` and `etcd` are Kubernetes' side. What needs cryptography is
+imported where it is used.
 """
 
 from keymgmt.errors import (

@@ -15,8 +15,8 @@ from typing import Annotated
 from pydantic import Field, ValidationError
 
 from keymgmt.canonical import fields, json_bytes, moment, to_base64url
-from keymgmt.document import LINEAGE_SIZE
 from keymgmt.errors import KeyManagementError
+from keymgmt.file.document import LINEAGE_SIZE
 from keymgmt.keys import Algorithm, KeyFacts
 from keymgmt.notes import NoteInvalid, VerifierKey, open_note, sign_note
 from keymgmt.ports import Signer

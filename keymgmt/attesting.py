@@ -23,8 +23,8 @@ from keymgmt.attestation import (
 from keymgmt.canonical import stamp, to_base64url
 from keymgmt.choosing import AnyKeyring
 from keymgmt.errors import NoSuchKey
+from keymgmt.file.keyring import FileKeyring
 from keymgmt.hardware.keyring import Pkcs11Keyring
-from keymgmt.keyring import FileKeyring
 from keymgmt.keys import Algorithm, KeyFacts
 from keymgmt.ports import Signer
 from keymgmt.transit.keyring import TransitKeyring

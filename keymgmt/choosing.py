@@ -13,18 +13,18 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from pydantic import Field, ValidationError, model_validator
 
 from keymgmt.approvals import ApprovalPolicy
-from keymgmt.book import uses_beside
 from keymgmt.errors import KeyManagementError
+from keymgmt.file.keyring import FileKeyring
+from keymgmt.file.unlock import Credential, KeyFile, Unlock
 from keymgmt.hardware.keyring import Pkcs11Keyring
 from keymgmt.hardware.token import TokenSite
-from keymgmt.keyring import FileKeyring
 from keymgmt.keys import KeyFacts
 from keymgmt.kms.settings import FileSettings
 from keymgmt.regular import open_regular
 from keymgmt.transit.keyring import TransitKeyring
 from keymgmt.transit.settings import Door, TransitSettings
-from keymgmt.unlock import Credential, KeyFile, Unlock
-from keymgmt.uses import BothUses, FileUses, KeyUses
+from keymgmt.uses.book import uses_beside
+from keymgmt.uses.use import BothUses, FileUses, KeyUses
 from keymgmt.written import Purpose, Region, fault
 
 AnyKeyring = FileKeyring | TransitKeyring | Pkcs11Keyring

@@ -17,10 +17,10 @@ import orjson
 
 from keymgmt.approvals import ApprovalPolicy
 from keymgmt.canonical import binding_bytes, json_bytes, moment, stamp, to_base64url
-from keymgmt.envelope import KEY_ID_PREFIX, UnverifiedEnvelope, parse_envelope
+from keymgmt.envelopes.envelope import KEY_ID_PREFIX, UnverifiedEnvelope, parse_envelope
+from keymgmt.envelopes.opening import Memory, RegionOpener
 from keymgmt.errors import BindingInvalid, KeyManagementError
 from keymgmt.keys import KeyFacts
-from keymgmt.opening import Memory, RegionOpener
 from keymgmt.ports import Approval, Binding, Quorum
 from keymgmt.secret import Secret
 from keymgmt.transfer import ANY, Ledger, Use

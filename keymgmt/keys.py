@@ -15,7 +15,7 @@ from enum import StrEnum
 from functools import lru_cache
 
 from keymgmt.canonical import fields, from_base64url, stamp
-from keymgmt.envelope import KEY_ID_PREFIX, KEY_ID_SIZE, key_id_text
+from keymgmt.envelopes.envelope import KEY_ID_PREFIX, KEY_ID_SIZE, key_id_text
 from keymgmt.states import State
 
 REGION_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")

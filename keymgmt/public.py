@@ -13,6 +13,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pydantic import Field, ValidationError
 
 from keymgmt.canonical import json_bytes, to_base64url
+from keymgmt.envelopes.sealing import RegionSealer
+from keymgmt.envelopes.wrapping import Recipient, recipient_of
 from keymgmt.errors import (
     KeyDestroyed,
     KeyRevoked,
@@ -23,9 +25,7 @@ from keymgmt.errors import (
     SignatureInvalid,
 )
 from keymgmt.keys import Algorithm, KeyFacts
-from keymgmt.sealing import RegionSealer
 from keymgmt.states import MAY, State, Use
-from keymgmt.wrapping import Recipient, recipient_of
 from keymgmt.written import Encoded, ForeignId, NamedKeyDoc, Region, Strict, fault, named_key_fields, read_keys
 
 # in our own files, in a key service that never hands keys out, or in a hardware module that cannot

@@ -16,12 +16,12 @@ import orjson
 
 from keymgmt.approvals import ApprovalPolicy
 from keymgmt.canonical import binding_bytes, json_bytes, moment, stamp, to_base64url
-from keymgmt.envelope import KEY_ID_PREFIX, SealedEnvelope, key_id_text, parse_envelope
+from keymgmt.envelopes.envelope import KEY_ID_PREFIX, SealedEnvelope, key_id_text, parse_envelope
+from keymgmt.envelopes.sealing import RegionSealer
+from keymgmt.envelopes.wrapping import Recipient
 from keymgmt.errors import BindingInvalid, ForeignRegion, KeyManagementError
 from keymgmt.keys import KeyFacts
 from keymgmt.ports import Approval, Binding, Opener, Quorum
-from keymgmt.sealing import RegionSealer
-from keymgmt.wrapping import Recipient
 
 ACTION = "bailiwick.dev/keys/transfer"
 ANY = "*"  # as a tenant: whatever the envelope is bound to, and the same at the destination

@@ -21,7 +21,7 @@ from audit.ports import Envelope, Log, Position
 from audit.sealed.inputs import Origin, SharedInputs
 from audit.tlog.notes import VerifierKey
 from keymgmt.errors import KeyManagementError
-from keymgmt.keyring import FileKeyring
+from keymgmt.file.keyring import FileKeyring
 from keymgmt.keys import KeyFacts
 from policies.consulted import Consulted
 from policies.decision import Decision

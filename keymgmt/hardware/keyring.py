@@ -16,11 +16,12 @@ from datetime import datetime
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from keymgmt import changes
 from keymgmt.approvals import ApprovalPolicy
 from keymgmt.canonical import fields
-from keymgmt.document import EntryDoc, Head, KeyringDoc, entry_of, extends, facts, head_of
-from keymgmt.envelope import UnverifiedEnvelope, Wrap
+from keymgmt.envelopes.envelope import UnverifiedEnvelope, Wrap
+from keymgmt.envelopes.opening import RegionOpener
+from keymgmt.envelopes.sealing import RegionSealer
+from keymgmt.envelopes.wrapping import Recipient, checked_data_key, recipient_of
 from keymgmt.errors import (
     EnvelopeInvalid,
     KeyDestroyed,
@@ -30,21 +31,20 @@ from keymgmt.errors import (
     NoSuchKey,
     SignerUnavailable,
 )
+from keymgmt.file import changes
+from keymgmt.file.document import EntryDoc, Head, KeyringDoc, entry_of, extends, facts, head_of
 from keymgmt.hardware.objects import FoundKey, KeyAttributes, ModuleFacts
 from keymgmt.hardware.register import implied, load_register, store_register
 from keymgmt.hardware.token import Token, TokenSite
 from keymgmt.keys import Algorithm, KeyFacts
-from keymgmt.opening import RegionOpener
 from keymgmt.ports import Approval, Quorum
 from keymgmt.public import Assurance, encode_public
-from keymgmt.sealing import RegionSealer
 from keymgmt.secret import Secret
 from keymgmt.signing import RingSigner
 from keymgmt.states import MAY, Change, State, Use
 from keymgmt.transit.errors import KeyUnfit
 from keymgmt.transit.facts import generation_of, merged
-from keymgmt.uses import KeyUses, recorded, recorded_change
-from keymgmt.wrapping import Recipient, checked_data_key, recipient_of
+from keymgmt.uses.use import KeyUses, recorded, recorded_change
 
 
 class Pkcs11Keyring:

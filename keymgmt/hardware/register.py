@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from keymgmt.canonical import stamp, to_base64url
-from keymgmt.document import SCHEMA, KeyringDoc, encode_document, entry_of, extends, head_of, parse_document
 from keymgmt.errors import KeyringInvalid, KeyringRolledBack
+from keymgmt.file.document import SCHEMA, KeyringDoc, encode_document, entry_of, extends, head_of, parse_document
 from keymgmt.hardware.token import Token
 from keymgmt.keys import KeyFacts
 from keymgmt.states import State

@@ -13,7 +13,7 @@ whatever does not repeat them exactly is refused.
 
 from collections.abc import Mapping
 
-from keymgmt.envelope import UnverifiedEnvelope, key_id_text, parse_envelope
+from keymgmt.envelopes.envelope import UnverifiedEnvelope, key_id_text, parse_envelope
 from keymgmt.errors import EnvelopeInvalid, ForeignRegion
 from keymgmt.keys import REGION_NAME as REGION
 from keymgmt.keys import KeyFacts

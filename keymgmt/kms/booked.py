@@ -6,11 +6,11 @@ Guarantees that a use which cannot be written down is refused; what becomes of t
 from collections.abc import Callable
 from typing import Protocol
 
-from keymgmt import uses
 from keymgmt.canonical import to_base64url
 from keymgmt.keys import KeyFacts
 from keymgmt.kms.annotations import PURPOSE
 from keymgmt.kms.usage import KeyUse, Uses
+from keymgmt.uses.use import KeyUse as RecordedUse
 
 OPERATIONS = {"encrypt": "encrypt", "decrypt": "decrypt", "probe": "decrypt"}  # what the key does in each
 
@@ -18,7 +18,7 @@ OPERATIONS = {"encrypt": "encrypt", "decrypt": "decrypt", "probe": "decrypt"}  #
 class UseLog(Protocol):
     """A log of the plugin's own, and the book that it takes up."""
 
-    def record(self, use: uses.KeyUse) -> None:
+    def record(self, use: RecordedUse) -> None:
         """Return when it is written down. Raises UseUnrecorded."""
         ...
 
@@ -47,7 +47,7 @@ class BookedUses:
         """As `Uses` says. Raises UseUnrecorded."""
         key = self._known(use.key_id)
         self._book.record(
-            uses.KeyUse(
+            RecordedUse(
                 operation=OPERATIONS[use.operation],
                 region=use.region,
                 key=self._service_key,

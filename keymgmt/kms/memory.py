@@ -13,8 +13,8 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError
 
 from keymgmt.canonical import json_bytes, to_base64url
-from keymgmt.document import Head
 from keymgmt.errors import KeyManagementError, KeyringUnsafe, KeyringUnwritable
+from keymgmt.file.document import Head
 from keymgmt.keys import KeyFacts
 from keymgmt.ports import Binding
 from keymgmt.regular import open_regular

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from keymgmt.document import Head
 from keymgmt.errors import KeyManagementError
+from keymgmt.file.document import Head
 from keymgmt.keys import KeyFacts
 from keymgmt.kms.annotations import PURPOSE, etcd_binding
 from keymgmt.kms.booked import BookedUses, UseLog
@@ -26,8 +26,8 @@ from keymgmt.kms.watch import Backend, Keyring, Rhythm, Watch, Watcher
 from keymgmt.ports import Binding
 
 if TYPE_CHECKING:
-    from keymgmt.unlock import Unlock
-    from keymgmt.uses import KeyUse
+    from keymgmt.file.unlock import Unlock
+    from keymgmt.uses.use import KeyUse
 
 
 LEAST_PATIENCE = 5.0  # seconds
@@ -67,8 +67,8 @@ def backend_of(settings: KmsSettings, environment: Mapping[str, str] = os.enviro
 
 
 def _file_backend(region: str, settings: FileSettings, environment: Mapping[str, str]) -> Backend:
-    from keymgmt.keyring import FileKeyring
-    from keymgmt.unlock import Credential, KeyFile
+    from keymgmt.file.keyring import FileKeyring
+    from keymgmt.file.unlock import Credential, KeyFile
 
     unlock: Unlock = KeyFile(settings.key_file) if settings.key_file else Credential(settings.credential, environment)
 

@@ -14,7 +14,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from keymgmt.canonical import stamp
-from keymgmt.envelope import UnverifiedEnvelope
+from keymgmt.envelopes.envelope import UnverifiedEnvelope
+from keymgmt.envelopes.opening import RegionOpener
+from keymgmt.envelopes.sealing import RegionSealer
+from keymgmt.envelopes.wrapping import Recipient
 from keymgmt.errors import KeyManagementError, NoSuchKey
 from keymgmt.keys import KeyFacts
 from keymgmt.kms.annotations import (
@@ -26,11 +29,8 @@ from keymgmt.kms.annotations import (
 from keymgmt.kms.reasons import Reason, reason_of
 from keymgmt.kms.usage import KeyUse, Uses, bound_hash
 from keymgmt.kms.watch import OneKey, Watch
-from keymgmt.opening import RegionOpener
-from keymgmt.sealing import RegionSealer
 from keymgmt.secret import Secret
 from keymgmt.states import MAY, Use
-from keymgmt.wrapping import Recipient
 
 log = logging.getLogger("bailiwick.kms")
 

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from keymgmt.canonical import binding_bytes, json_bytes
 from keymgmt.ports import Binding
-from keymgmt.uses import UseUnrecorded
+from keymgmt.uses.use import UseUnrecorded
 
 __all__ = ["KeyUse", "LoggedUses", "UseUnrecorded", "Uses", "bound_hash"]
 

@@ -15,21 +15,21 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from keymgmt.canonical import stamp
-from keymgmt.document import Head
-from keymgmt.envelope import UnverifiedEnvelope
+from keymgmt.envelopes.envelope import UnverifiedEnvelope
+from keymgmt.envelopes.opening import Memory as OpenerMemory
+from keymgmt.envelopes.opening import RegionOpener
+from keymgmt.envelopes.sealing import RegionSealer
+from keymgmt.envelopes.wrapping import Recipient, recipient_of
 from keymgmt.errors import KeyManagementError, NoSuchKey
+from keymgmt.file.document import Head
 from keymgmt.keys import KeyFacts
 from keymgmt.kms.memory import Memory, Seen
 from keymgmt.kms.reasons import PASSING, Reason, reason_of
 from keymgmt.kms.serving import Ripening, to_serve
 from keymgmt.kms.usage import KeyUse, LoggedUses, Uses, bound_hash
-from keymgmt.opening import Memory as OpenerMemory
-from keymgmt.opening import RegionOpener
 from keymgmt.ports import Binding
-from keymgmt.sealing import RegionSealer
 from keymgmt.secret import Secret
 from keymgmt.states import MAY, Use
-from keymgmt.wrapping import Recipient, recipient_of
 
 log = logging.getLogger("bailiwick.kms")
 

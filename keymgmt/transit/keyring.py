@@ -18,7 +18,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from keymgmt.attestation import ServerClaim
 from keymgmt.canonical import to_base64url
-from keymgmt.envelope import UnverifiedEnvelope, Wrap
+from keymgmt.envelopes.envelope import UnverifiedEnvelope, Wrap
+from keymgmt.envelopes.opening import RegionOpener
+from keymgmt.envelopes.sealing import RegionSealer
+from keymgmt.envelopes.wrapping import DATA_KEY_SIZE, Recipient, recipient_of
 from keymgmt.errors import (
     EnvelopeInvalid,
     KeyManagementError,
@@ -28,9 +31,7 @@ from keymgmt.errors import (
     SignerUnavailable,
 )
 from keymgmt.keys import Algorithm, KeyFacts
-from keymgmt.opening import RegionOpener
 from keymgmt.public import encode_public
-from keymgmt.sealing import RegionSealer
 from keymgmt.secret import Secret
 from keymgmt.signing import RingSigner
 from keymgmt.states import MAY, State, Use
@@ -50,8 +51,7 @@ from keymgmt.transit.facts import KeySettings, generation_of, lineage_of, merged
 from keymgmt.transit.login import Login
 from keymgmt.transit.session import VaultSession
 from keymgmt.transit.site import TransitSite
-from keymgmt.uses import KeyUse, KeyUses, NoUses, UseUnrecorded, stamp_now
-from keymgmt.wrapping import DATA_KEY_SIZE, Recipient, recipient_of
+from keymgmt.uses.use import KeyUse, KeyUses, NoUses, UseUnrecorded, stamp_now
 
 SIGNATURE = re.compile(r"vault:v([1-9][0-9]{0,8}):([A-Za-z0-9+/]+={0,2})")
 AGAIN_AFTER = 10.0  # seconds between refreshes that strangers can cause with unknown key ids

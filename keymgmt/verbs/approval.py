@@ -17,8 +17,8 @@ from keymgmt.verbs.ring import Mistake, opened, ring_options
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+    from keymgmt.file.unlock import Unlock
     from keymgmt.ports import Approval, Quorum
-    from keymgmt.unlock import Unlock
 
 REQUEST = "bailiwick.dev/approval-request/v1"
 VOTE = "bailiwick.dev/approval/v1"

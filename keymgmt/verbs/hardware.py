@@ -56,9 +56,9 @@ def _chosen(
     label: str | None,
     purpose: str,
 ) -> "Pkcs11Keyring":
-    from keymgmt.book import uses_beside
     from keymgmt.hardware.keyring import Pkcs11Keyring
     from keymgmt.hardware.token import TokenSite
+    from keymgmt.uses.book import uses_beside
 
     if keyring is not None:
         return _by_settings(keyring)

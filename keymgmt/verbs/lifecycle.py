@@ -11,8 +11,8 @@ from keymgmt.verbs.ring import Mistake, book_beside, opened, ring_options
 
 if TYPE_CHECKING:
     from keymgmt.approvals import ApprovalPolicy
+    from keymgmt.file.unlock import Unlock
     from keymgmt.keys import Algorithm, KeyFacts
-    from keymgmt.unlock import Unlock
 
 
 @click.command()
@@ -36,8 +36,8 @@ def init(
 
     Without approvers its keys can be rotated and never be revoked or destroyed.
     """
-    from keymgmt.keyring import FileKeyring
-    from keymgmt.unlock import KeyFile
+    from keymgmt.file.keyring import FileKeyring
+    from keymgmt.file.unlock import KeyFile
 
     wanted, policy = _purposes(purposes), _policy(approvers, needed)
     if new_key_file:

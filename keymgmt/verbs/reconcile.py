@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import click
 
 if TYPE_CHECKING:
-    from keymgmt.reconcile import Due, Reconciliation
+    from keymgmt.uses.reconcile import Due, Reconciliation
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 PATH = click.Path(exists=True, path_type=Path)
@@ -73,10 +73,10 @@ def reconcile(
     another key, version, region, count or outcome. Exits with 1 when there is any, and when a log does not verify.
     What a log has not taken up yet lies in a book (`<region>.uses` beside the keyring): give that with --uses.
     """
-    from keymgmt.reconcile import reconcile as compared
-    from keymgmt.use_leaves import logged_uses
-    from keymgmt.use_lines import read_uses
-    from keymgmt.vault_audit import read_events
+    from keymgmt.uses.leaves import logged_uses
+    from keymgmt.uses.lines import read_uses
+    from keymgmt.uses.reconcile import reconcile as compared
+    from keymgmt.uses.vault_audit import read_events
 
     if not ours and not files:
         raise click.UsageError("nothing to compare with: give --log, --uses, or both")
@@ -97,7 +97,7 @@ def reconcile(
 
 def _due(known: "Sequence[Logged]", grace: float) -> "Due | None":
     """What our logs must have by now."""
-    from keymgmt.reconcile import Due
+    from keymgmt.uses.reconcile import Due
 
     if not known:
         return None

@@ -12,7 +12,7 @@ from keymgmt.verbs.ring import keyring_options
 from keymgmt.verbs.transfer import PLACE, bound_of
 
 if TYPE_CHECKING:
-    from keymgmt.rewrap import Rewrapped
+    from keymgmt.envelopes.rewrap import Rewrapped
     from keymgmt.verbs.ring import Chosen
 
 
@@ -28,7 +28,7 @@ def rewrap(chosen: "Chosen", paths: Sequence[Path], purpose: str, bound: str, dr
 
     Exits with 1 when one of them was refused; it stays as it was, and the others are moved.
     """
-    from keymgmt.rewrap import Outcome, Rewrapper
+    from keymgmt.envelopes.rewrap import Outcome, Rewrapper
 
     work = Rewrapper(chosen.ring, bound_of(chosen.ring.region, purpose, bound))
     done, told = [], time.monotonic()

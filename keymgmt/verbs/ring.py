@@ -14,12 +14,12 @@ from keymgmt.errors import KeyManagementError
 
 if TYPE_CHECKING:
     from keymgmt.approvals import ApprovalPolicy
-    from keymgmt.book import UseBook
     from keymgmt.choosing import AnyKeyring
-    from keymgmt.keyring import FileKeyring
+    from keymgmt.file.keyring import FileKeyring
+    from keymgmt.file.unlock import Unlock
     from keymgmt.keys import KeyFacts
-    from keymgmt.unlock import Unlock
-    from keymgmt.uses import KeyUses
+    from keymgmt.uses.book import UseBook
+    from keymgmt.uses.use import KeyUses
 
 
 class Mistake(click.ClickException):
@@ -65,8 +65,8 @@ def unlock_of(key_file: Path | None, credential: str | None, passphrase: bool) -
     """The one way that was chosen. Raises Mistake for none or several."""
     if sum((key_file is not None, credential is not None, passphrase)) != 1:
         raise Mistake("a keyring is unlocked in exactly one way", "give --key-file, --credential or --passphrase")
+    from keymgmt.file.unlock import Credential, KeyFile, Passphrase
     from keymgmt.secret import Secret
-    from keymgmt.unlock import Credential, KeyFile, Passphrase
 
     if key_file is not None:
         return KeyFile(key_file)
@@ -77,21 +77,21 @@ def unlock_of(key_file: Path | None, credential: str | None, passphrase: bool) -
 
 def opened(directory: Path, region: str, unlock: "Unlock") -> "FileKeyring":
     """The keyring; what is done with it is written into the book beside it."""
-    from keymgmt.keyring import FileKeyring
+    from keymgmt.file.keyring import FileKeyring
 
     return FileKeyring.open(directory, region, unlock=unlock, uses=book_beside(directory, region))
 
 
 def book_beside(directory: Path, region: str) -> "UseBook":
     """The book of this command, beside a region's keyring."""
-    from keymgmt.book import uses_beside
+    from keymgmt.uses.book import uses_beside
 
     return book_of(uses_beside(directory, region))
 
 
 def book_of(folder: Path) -> "UseBook":
     """A book of key uses for this command, whose name stands in it; finished when the command ends."""
-    from keymgmt.book import UseBook
+    from keymgmt.uses.book import UseBook
 
     context = click.get_current_context(silent=True)
     book = UseBook(folder, str(context.info_name) if context else "")
@@ -111,7 +111,7 @@ class Chosen:
 
     def sealed(self, key_id: str, known: "Sequence[KeyFacts]" = ()) -> None:
         """Record that something was sealed to this key, of this ring or another's. Raises UseUnrecorded."""
-        from keymgmt.uses import use_of
+        from keymgmt.uses.use import use_of
 
         for key in known or self.ring.keys():
             if key.key_id == key_id:
@@ -149,7 +149,7 @@ def keyring_options(call: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _in_directory(directory: Path, region: str, unlock: "Unlock") -> Chosen:
-    from keymgmt.keyring import FileKeyring
+    from keymgmt.file.keyring import FileKeyring
 
     book = book_beside(directory, region)
     ring = FileKeyring.open(directory, region, unlock=unlock, uses=book)
@@ -158,7 +158,7 @@ def _in_directory(directory: Path, region: str, unlock: "Unlock") -> Chosen:
 
 def _chosen(path: Path) -> Chosen:
     from keymgmt.choosing import load_keyring_file
-    from keymgmt.keyring import FileKeyring
+    from keymgmt.file.keyring import FileKeyring
 
     settings = load_keyring_file(path)
     policy = settings.policy()

@@ -43,7 +43,7 @@ def grant(
 ) -> None:
     """Write down a transfer between two regions, for approvers to sign with `bailiwick keys approve`."""
     from keymgmt.canonical import to_base64url
-    from keymgmt.envelope import key_id_text
+    from keymgmt.envelopes.envelope import key_id_text
     from keymgmt.public import PublicKeyring
     from keymgmt.transfer import TransferGrant
 

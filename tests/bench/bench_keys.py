@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from keymgmt.keyring import FileKeyring
-from keymgmt.opening import Memory, RegionOpener
+from keymgmt.envelopes.opening import Memory, RegionOpener
+from keymgmt.envelopes.sealing import Limits, RegionSealer
+from keymgmt.file.keyring import FileKeyring
+from keymgmt.file.unlock import KeyFile
 from keymgmt.ports import Binding
 from keymgmt.public import PublicKeyring
-from keymgmt.sealing import Limits, RegionSealer
-from keymgmt.unlock import KeyFile
 
 RECORD = 1024  # bytes
 ROUNDS = 7

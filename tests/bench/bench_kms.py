@@ -36,9 +36,9 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
-from keymgmt.keyring import FileKeyring  # noqa: E402
+from keymgmt.file.keyring import FileKeyring  # noqa: E402
+from keymgmt.file.unlock import KeyFile  # noqa: E402
 from keymgmt.keys import Algorithm  # noqa: E402
-from keymgmt.unlock import KeyFile  # noqa: E402
 from tests.cluster.bed import build  # noqa: E402
 
 ROUNDS = int(os.environ.get("BAILIWICK_BENCH_ROUNDS", "8"))

@@ -14,7 +14,7 @@ from pathlib import Path
 from fastapi import Request, Response
 
 from audit.ports import Log
-from keymgmt.keyring import FileKeyring
+from keymgmt.file.keyring import FileKeyring
 from policies.decision import Decision, Inputs, Needs, Verdict
 from policies.request import Phase
 from policies.request import Request as Asked

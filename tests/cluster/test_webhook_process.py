@@ -13,8 +13,8 @@ import pytest
 
 from audit.checks.verify import verify_log
 from audit.verbs.places import verifier_keys
-from keymgmt.keyring import FileKeyring
-from keymgmt.unlock import KeyFile
+from keymgmt.file.keyring import FileKeyring
+from keymgmt.file.unlock import KeyFile
 from policies.replaying import Outcome
 from tests.cluster.bed.cluster import Cluster
 from tests.cluster.bed.control_plane import ControlPlane

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from keymgmt.keyring import FileKeyring
+from keymgmt.file.keyring import FileKeyring
+from keymgmt.file.unlock import KeyFile
 from keymgmt.ports import Binding
-from keymgmt.unlock import KeyFile
 from tests.keymgmt.canaries import Canaries
 from tests.keymgmt.regions import Region, World
 

@@ -31,13 +31,13 @@ from keymgmt.attestation import (
 from keymgmt.attesting import attest, attester
 from keymgmt.canonical import json_bytes, stamp, to_base64url
 from keymgmt.errors import NoSuchKey
-from keymgmt.keyring import FileKeyring
+from keymgmt.file.keyring import FileKeyring
+from keymgmt.file.unlock import KeyFile
 from keymgmt.keys import Algorithm, KeyFacts
 from keymgmt.notes import NoteInvalid, VerifierKey, open_note, parse_verifier_key, sign_note
 from keymgmt.states import State
 from keymgmt.transit.facts import lineage_of
 from keymgmt.transit.site import TransitSite
-from keymgmt.unlock import KeyFile
 
 NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
 NONCE = "asked-just-now-0001"

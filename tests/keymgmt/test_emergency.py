@@ -24,12 +24,12 @@ from keymgmt.emergency import (
     parse_break_glass,
 )
 from keymgmt.errors import ForeignRegion, KeyDestroyed, KeyManagementError, KeyRevoked, NotApproved
-from keymgmt.keyring import FileKeyring
+from keymgmt.file.keyring import FileKeyring
+from keymgmt.file.unlock import KeyFile
 from keymgmt.ledger import FileLedger
 from keymgmt.ports import Approval, Binding
 from keymgmt.states import Change, State
 from keymgmt.transfer import GrantRefused
-from keymgmt.unlock import KeyFile
 from tests.keymgmt.canaries import Canaries
 
 NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)

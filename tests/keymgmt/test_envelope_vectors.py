@@ -15,16 +15,16 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
-from keymgmt.envelope import UnverifiedEnvelope, parse_envelope
+from keymgmt.envelopes.envelope import UnverifiedEnvelope, parse_envelope
+from keymgmt.envelopes.opening import RegionOpener
+from keymgmt.envelopes.wrapping import hpke_unwrap
 from keymgmt.errors import EnvelopeInvalid, ForeignRegion
-from keymgmt.keyring import FileKeyring
+from keymgmt.file.keyring import FileKeyring
+from keymgmt.file.unlock import KeyFile
 from keymgmt.keys import Algorithm, KeyFacts
-from keymgmt.opening import RegionOpener
 from keymgmt.ports import Binding
 from keymgmt.secret import Secret
 from keymgmt.states import State
-from keymgmt.unlock import KeyFile
-from keymgmt.wrapping import hpke_unwrap
 
 FOLDER = Path(__file__).resolve().parents[1] / "vectors" / "envelopes"
 VECTORS = [json.loads(path.read_text()) for path in sorted(FOLDER.glob("*.json"))]

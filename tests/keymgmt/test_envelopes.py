@@ -9,15 +9,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from keymgmt.envelope import UnverifiedEnvelope, parse_envelope
+from keymgmt.envelopes.envelope import UnverifiedEnvelope, parse_envelope
+from keymgmt.envelopes.opening import Memory, RegionOpener
+from keymgmt.envelopes.sealing import Limits, RegionSealer
 from keymgmt.errors import BindingInvalid, EnvelopeInvalid, ForeignRegion, NoSuchKey
-from keymgmt.keyring import FileKeyring
-from keymgmt.opening import Memory, RegionOpener
+from keymgmt.file.keyring import FileKeyring
+from keymgmt.file.unlock import KeyFile
 from keymgmt.ports import Binding
 from keymgmt.public import PublicKeyring
-from keymgmt.sealing import Limits, RegionSealer
 from keymgmt.secret import Secret
-from keymgmt.unlock import KeyFile
 
 REGIONS = ("eu-de", "eu-fr", "ch-zurich", "us-east", "eu-de-2")
 FIELDS = ("region", "jurisdiction", "purpose", "cluster", "tenant")

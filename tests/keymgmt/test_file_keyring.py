@@ -18,7 +18,6 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from keymgmt.approvals import ApprovalPolicy, approve
-from keymgmt.document import Head
 from keymgmt.errors import (
     EnvelopeInvalid,
     KeyDestroyed,
@@ -36,13 +35,14 @@ from keymgmt.errors import (
     TransitionRefused,
     UnlockFailed,
 )
-from keymgmt.keyring import FileKeyring
+from keymgmt.file.document import Head
+from keymgmt.file.keyring import FileKeyring
+from keymgmt.file.unlock import Credential, KeyFile, Passphrase
 from keymgmt.keys import Algorithm, KeyFacts
 from keymgmt.ports import Approval, Binding
 from keymgmt.public import PublicKeyring
 from keymgmt.secret import Secret
 from keymgmt.states import MAY, NEXT, Change, State, Use, after
-from keymgmt.unlock import Credential, KeyFile, Passphrase
 
 Make = Callable[[str], FileKeyring]
 APPROVERS = {name: Ed25519PrivateKey.from_private_bytes(name.encode().ljust(32)) for name in ("alice", "bob", "carol")}

@@ -15,7 +15,10 @@ from keymgmt.approvals import ApprovalPolicy, approve
 from keymgmt.attestation import PURPOSE as ATTESTATION
 from keymgmt.attesting import attest
 from keymgmt.canonical import to_base64url
-from keymgmt.envelope import parse_envelope
+from keymgmt.envelopes.envelope import parse_envelope
+from keymgmt.envelopes.rewrap import Rewrapper
+from keymgmt.envelopes.sealing import RegionSealer
+from keymgmt.envelopes.wrapping import HpkeRecipient, recipient_of
 from keymgmt.errors import (
     KeyDestroyed,
     KeyManagementError,
@@ -25,17 +28,14 @@ from keymgmt.errors import (
     SignerUnavailable,
     TransitionRefused,
 )
-from keymgmt.keyring import FileKeyring
+from keymgmt.file.keyring import FileKeyring
+from keymgmt.file.unlock import KeyFile
 from keymgmt.keys import Algorithm, KeyFacts
 from keymgmt.ledger import FileLedger
 from keymgmt.ports import Approval, Binding
 from keymgmt.public import PublicKeyring
-from keymgmt.rewrap import Rewrapper
-from keymgmt.sealing import RegionSealer
 from keymgmt.states import MAY, NEXT, Change, State, Use
 from keymgmt.transfer import TransferDesk, TransferGrant
-from keymgmt.unlock import KeyFile
-from keymgmt.wrapping import HpkeRecipient, recipient_of
 
 NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
 PEOPLE = {name: Ed25519PrivateKey.from_private_bytes(name.encode().ljust(32)) for name in ("alice", "bob")}

@@ -15,17 +15,17 @@ from keymgmt.approvals import ApprovalPolicy, approve
 from keymgmt.attestation import PURPOSE, AttestationInvalid
 from keymgmt.attesting import attest, attester
 from keymgmt.canonical import to_base64url
+from keymgmt.envelopes.rewrap import Rewrapper
+from keymgmt.envelopes.sealing import RegionSealer
+from keymgmt.envelopes.wrapping import Recipient
 from keymgmt.errors import KeyManagementError, NoSuchKey
-from keymgmt.keyring import FileKeyring
+from keymgmt.file.keyring import FileKeyring
+from keymgmt.file.unlock import KeyFile
 from keymgmt.keys import Algorithm
 from keymgmt.ledger import FileLedger
 from keymgmt.ports import Binding
 from keymgmt.public import PublicKeyring
-from keymgmt.rewrap import Rewrapper
-from keymgmt.sealing import RegionSealer
 from keymgmt.transfer import TransferDesk, TransferGrant
-from keymgmt.unlock import KeyFile
-from keymgmt.wrapping import Recipient
 from tests.keymgmt.canaries import Canaries
 
 NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)

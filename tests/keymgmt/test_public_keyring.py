@@ -8,7 +8,7 @@ import pytest
 
 from keymgmt.canonical import to_base64url
 from keymgmt.errors import KeyringInvalid, KeyringMissing, KeyringRolledBack, NoSuchKey
-from keymgmt.keyring import FileKeyring
+from keymgmt.file.keyring import FileKeyring
 from keymgmt.keys import parse_key_id
 from keymgmt.ports import Binding
 from keymgmt.public import PublicKeyring

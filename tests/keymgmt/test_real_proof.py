@@ -31,9 +31,8 @@ from bailiwick import command
 from keymgmt.approvals import ApprovalPolicy, approve
 from keymgmt.attestation import AttestationForeign, AttestationStale, Expected, attester_name, verify_attestation
 from keymgmt.attesting import attest, attester
-from keymgmt.book import waiting
 from keymgmt.canonical import to_base64url
-from keymgmt.envelope import key_id_text, parse_envelope
+from keymgmt.envelopes.envelope import key_id_text, parse_envelope
 from keymgmt.errors import EnvelopeInvalid, ForeignRegion, NotApproved, SignerUnavailable
 from keymgmt.ledger import FileLedger
 from keymgmt.notes import VerifierKey
@@ -42,7 +41,8 @@ from keymgmt.states import State
 from keymgmt.transfer import GrantRefused, TransferDesk, TransferGrant
 from keymgmt.transit.errors import KeyUnfit, Sealed
 from keymgmt.transit.keyring import TransitKeyring
-from keymgmt.uses import FileUses, UseUnrecorded
+from keymgmt.uses.book import waiting
+from keymgmt.uses.use import FileUses, UseUnrecorded
 from tests.audit.worlds import decision
 from tests.cluster.bed.processes import Household
 from tests.keymgmt.test_real_vault import built

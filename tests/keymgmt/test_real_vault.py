@@ -21,9 +21,9 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from keymgmt.canonical import to_base64url
-from keymgmt.envelope import parse_envelope
+from keymgmt.envelopes.envelope import parse_envelope
+from keymgmt.envelopes.opening import Memory, RegionOpener
 from keymgmt.errors import EnvelopeInvalid, ForeignRegion, KeyManagementError, KeyRevoked, SignerUnavailable
-from keymgmt.opening import Memory, RegionOpener
 from keymgmt.transit.connection import VaultConnection
 from keymgmt.transit.errors import (
     KeyMissing,

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keymgmt.reconcile import Due, Kind, RecordedUse, reconcile
-from keymgmt.use_leaves import logged_uses
-from keymgmt.use_lines import uses
-from keymgmt.vault_audit import OtherEntry, UnreadableLine, VaultEvent, events
+from keymgmt.uses.leaves import logged_uses
+from keymgmt.uses.lines import uses
+from keymgmt.uses.reconcile import Due, Kind, RecordedUse, reconcile
+from keymgmt.uses.vault_audit import OtherEntry, UnreadableLine, VaultEvent, events
 
 NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)

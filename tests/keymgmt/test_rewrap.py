@@ -13,12 +13,12 @@ from click.testing import CliRunner
 
 from bailiwick import command
 from keymgmt.approvals import ApprovalPolicy
-from keymgmt.envelope import parse_envelope
+from keymgmt.envelopes.envelope import parse_envelope
+from keymgmt.envelopes.rewrap import Outcome, Rewrapper
 from keymgmt.errors import EnvelopeInvalid, ForeignRegion
-from keymgmt.keyring import FileKeyring
+from keymgmt.file.keyring import FileKeyring
+from keymgmt.file.unlock import KeyFile
 from keymgmt.ports import Binding
-from keymgmt.rewrap import Outcome, Rewrapper
-from keymgmt.unlock import KeyFile
 
 
 def key_id(envelope: bytes) -> bytes:

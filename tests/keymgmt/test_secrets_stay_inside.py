@@ -15,11 +15,11 @@ import pytest
 
 from keymgmt.canonical import to_base64url
 from keymgmt.errors import KeyManagementError
-from keymgmt.keyring import FileKeyring
+from keymgmt.file.keyring import FileKeyring
+from keymgmt.file.unlock import Credential, KeyFile, Passphrase
 from keymgmt.ports import Binding
 from keymgmt.public import PublicKeyring
 from keymgmt.secret import Secret
-from keymgmt.unlock import Credential, KeyFile, Passphrase
 from tests.keymgmt.canaries import Canaries
 
 

@@ -18,7 +18,8 @@ from bailiwick import command
 from keymgmt.approvals import ApprovalPolicy, approve
 from keymgmt.canonical import to_base64url
 from keymgmt.errors import EnvelopeInvalid, ForeignRegion, KeyManagementError, NotApproved
-from keymgmt.keyring import FileKeyring
+from keymgmt.file.keyring import FileKeyring
+from keymgmt.file.unlock import KeyFile
 from keymgmt.ledger import FileLedger
 from keymgmt.ports import Approval, Binding, Opener
 from keymgmt.public import PublicKeyring
@@ -31,7 +32,6 @@ from keymgmt.transfer import (
     TransferGrant,
     parse_grant,
 )
-from keymgmt.unlock import KeyFile
 
 NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)

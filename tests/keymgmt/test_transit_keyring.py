@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from keymgmt.envelope import parse_envelope
+from keymgmt.envelopes.envelope import parse_envelope
+from keymgmt.envelopes.opening import Memory, RegionOpener
 from keymgmt.errors import (
     EnvelopeInvalid,
     ForeignRegion,
@@ -28,9 +29,8 @@ from keymgmt.errors import (
     NoSuchKey,
     SignerUnavailable,
 )
-from keymgmt.keyring import FileKeyring
+from keymgmt.file.keyring import FileKeyring
 from keymgmt.keys import Algorithm
-from keymgmt.opening import Memory, RegionOpener
 from keymgmt.public import PublicKeyring
 from keymgmt.states import State
 from keymgmt.transit.errors import (
@@ -501,7 +501,7 @@ def test_without_the_library() -> None:
 import sys
 sys.modules["hvac"] = None
 from pathlib import Path
-import keymgmt.keyring
+import keymgmt.file.keyring
 from keymgmt.transit.errors import ExtraMissing
 from keymgmt.transit.keyring import TransitKeyring
 from keymgmt.transit.login import TokenLogin

@@ -19,14 +19,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bailiwick import command
-from keymgmt.book import UseBook, remove, taken, uses_beside, waiting, written_lines
 from keymgmt.canonical import json_bytes
 from keymgmt.errors import KeyManagementError, SignerUnavailable
-from keymgmt.keyring import FileKeyring
+from keymgmt.file.keyring import FileKeyring
+from keymgmt.file.unlock import KeyFile
 from keymgmt.ports import Binding
-from keymgmt.tallies import IDS_AT_ONCE, OPERATIONS, tallied
-from keymgmt.unlock import KeyFile
-from keymgmt.uses import KeyUse, UseUnrecorded
+from keymgmt.uses.book import UseBook, remove, taken, uses_beside, waiting, written_lines
+from keymgmt.uses.tallies import IDS_AT_ONCE, OPERATIONS, tallied
+from keymgmt.uses.use import KeyUse, UseUnrecorded
 from tests.audit.small_disk import ballast, small_disk
 
 NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
@@ -103,7 +103,7 @@ from pathlib import Path
 from tests.keymgmt.test_use_book import USE
 from dataclasses import replace
 from bailiwick import command
-from keymgmt.book import UseBook
+from keymgmt.uses.book import UseBook
 book = UseBook(Path(sys.argv[1]), sync=sys.argv[2] == "sync", room=int(sys.argv[3]))
 for number in range(1 << 30):
     book.record(replace(USE, request_id=f"r{number}"))

@@ -9,8 +9,8 @@ from typing import Any
 import yaml
 
 from audit.reading import LoggedRecord, read_records
-from keymgmt.keyring import FileKeyring
-from keymgmt.unlock import KeyFile
+from keymgmt.file.keyring import FileKeyring
+from keymgmt.file.unlock import KeyFile
 from webhook.demo.process import Process
 from webhook.replaying.replay import Asked, Line, Replay
 

@@ -19,10 +19,10 @@ from audit.reading import read_records
 from audit.verbs.places import verifier_keys
 from bailiwick import command
 from keymgmt.approvals import ApprovalPolicy, approve
-from keymgmt.keyring import FileKeyring
+from keymgmt.file.keyring import FileKeyring
+from keymgmt.file.unlock import KeyFile
 from keymgmt.ports import Binding
 from keymgmt.states import Change
-from keymgmt.unlock import KeyFile
 from webhook.demo.process import Process
 
 PEOPLE = {name: Ed25519PrivateKey.from_private_bytes(name.encode().ljust(32, b"x")) for name in ("ada", "ben")}

@@ -19,8 +19,8 @@ from audit.verbs.places import verifier_keys
 from bailiwick import command
 from keymgmt.approvals import ApprovalPolicy, approve
 from keymgmt.canonical import from_base64url, stamp, to_base64url
-from keymgmt.keyring import FileKeyring
-from keymgmt.unlock import KeyFile
+from keymgmt.file.keyring import FileKeyring
+from keymgmt.file.unlock import KeyFile
 from webhook.demo.process import Process
 
 QUICKSTART = Path(__file__).parents[2] / "examples" / "quickstart"

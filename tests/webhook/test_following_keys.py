@@ -21,12 +21,12 @@ from audit.tlog.notes import VerifierKey, parse_note
 from audit.verbs.places import verifier_keys
 from bailiwick import command
 from keymgmt.approvals import ApprovalPolicy, approve
-from keymgmt.envelope import parse_envelope
+from keymgmt.envelopes.envelope import parse_envelope
 from keymgmt.errors import KeyManagementError, SignerUnavailable
-from keymgmt.keyring import FileKeyring
+from keymgmt.file.keyring import FileKeyring
+from keymgmt.file.unlock import KeyFile
 from keymgmt.ports import Binding
 from keymgmt.states import Change
-from keymgmt.unlock import KeyFile
 from webhook.demo.process import Process
 from webhook.keys.live import LiveKeys
 

@@ -23,7 +23,7 @@ from audit.files.sharded_log import ShardedLog
 from audit.sealed.inputs import Origin
 from audit.tlog import VerifierKey
 from audit.whole import whole_log
-from keymgmt.book import UseBook, waiting
+from keymgmt.uses.book import UseBook, waiting
 from tests.keymgmt.test_use_book import USE
 from webhook.log.key_uses import Bookkeeper, WithBooks, kept
 from webhook.log.process import LogProcess

@@ -16,9 +16,9 @@ from audit.leaves.tags import Tagger
 from audit.sealed.inputs import Origin, SharedInputs
 from bailiwick import command
 from keymgmt.errors import ForeignRegion, UnlockFailed
-from keymgmt.keyring import FileKeyring
+from keymgmt.file.keyring import FileKeyring
+from keymgmt.file.unlock import KeyFile
 from keymgmt.ports import Binding
-from keymgmt.unlock import KeyFile
 from policies.gathering import engine_of, load_rules, objects_of
 from policies.request import Phase
 from policies.snapshot import MemorySnapshot

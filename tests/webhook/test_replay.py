@@ -24,8 +24,8 @@ from audit.sealed.archive import Archive
 from audit.verbs.places import verifier_keys
 from audit.whole import present_shards
 from bailiwick import command
-from keymgmt.keyring import FileKeyring
-from keymgmt.unlock import KeyFile
+from keymgmt.file.keyring import FileKeyring
+from keymgmt.file.unlock import KeyFile
 from policies.decision import Decision
 from policies.gathering import engine_of, load_rules
 from policies.replaying import Outcome

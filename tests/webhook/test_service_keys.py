@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from audit.errors import LogRefused
 from audit.whole import whole_log
 from bailiwick import command
-from keymgmt.book import UseBook
 from keymgmt.errors import KeyManagementError, KeyringRolledBack, NoSuchKey, SignerUnavailable
+from keymgmt.uses.book import UseBook
 from tests.keymgmt.regions import KEYS, Region, World
 from tests.webhook.test_shards_serving import CLUSTER, POD, RULES
 from webhook.demo.process import Process

@@ -25,8 +25,8 @@ from audit.web.running import served
 from audit.web.witness import witness_app
 from audit.witness.rules import Witness
 from audit.witness.states import FileStates
-from keymgmt.keyring import FileKeyring
-from keymgmt.unlock import KeyFile
+from keymgmt.file.keyring import FileKeyring
+from keymgmt.file.unlock import KeyFile
 from policies.replaying import Outcome
 from tests.audit.servers import Server, running
 from tests.audit.test_policy import vkey, witness

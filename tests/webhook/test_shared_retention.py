@@ -14,9 +14,9 @@ from audit.postgres.sharded_log import SharedShards
 from audit.tlog import VerifierKey
 from audit.whole import whole_log
 from bailiwick import command
-from keymgmt.keyring import FileKeyring
+from keymgmt.file.keyring import FileKeyring
+from keymgmt.file.unlock import KeyFile
 from keymgmt.ports import Binding
-from keymgmt.unlock import KeyFile
 from tests.audit.servers import Server, running
 from tests.audit.test_mirror import run
 from tests.audit.worlds import WRITER, until

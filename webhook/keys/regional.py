@@ -50,8 +50,8 @@ def keyring_for(where: Where, log: Path, region: str) -> Keyring:
     if not path.is_dir():
         hint = "give --keyring: the directory of the region's file keyring, or a file with its key service's settings"
         raise KeyringUnknown(f"no keyring of region `{region}` at `{path}`", hint)
-    from keymgmt.keyring import FileKeyring
-    from keymgmt.unlock import KeyFile
+    from keymgmt.file.keyring import FileKeyring
+    from keymgmt.file.unlock import KeyFile
 
     unlock, book = KeyFile(where.key_file or path / "unlock.key"), book_beside(path, region)
     return FileKeyring.open(path, region, unlock=unlock, uses=book)
@@ -87,7 +87,7 @@ def _service(path: Path, region: str) -> Keyring:
 def _declared(path: Path, region: str) -> Keyring:
     """By settings of `kind: Keyring`, as other verbs take them."""
     from keymgmt.choosing import load_keyring_file
-    from keymgmt.keyring import FileKeyring
+    from keymgmt.file.keyring import FileKeyring
     from keymgmt.verbs.ring import book_of
 
     settings = load_keyring_file(path)

@@ -19,16 +19,16 @@ from pathlib import Path
 from audit.files.store import Disk, put_files
 from keymgmt.approvals import ApprovalPolicy
 from keymgmt.choosing import KeyringFile, KeyringSettingsInvalid, load_keyring_file
+from keymgmt.envelopes.sealing import RegionSealer
 from keymgmt.errors import KeyManagementError, NoSuchKey, SignerUnavailable
+from keymgmt.file.keyring import FileKeyring
 from keymgmt.hardware.keyring import Pkcs11Keyring
-from keymgmt.keyring import FileKeyring
 from keymgmt.keys import KeyFacts
 from keymgmt.ports import Signer
 from keymgmt.public import PublicKeyring, encode_public
-from keymgmt.sealing import RegionSealer
 from keymgmt.states import State
 from keymgmt.transit.keyring import TransitKeyring
-from keymgmt.uses import KeyUses, NoUses
+from keymgmt.uses.use import KeyUses, NoUses
 
 logger = logging.getLogger("bailiwick.webhook")
 

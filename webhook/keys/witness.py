@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from audit.tlog.notes import NoteSigner
-from keymgmt.keyring import FileKeyring
+from keymgmt.file.keyring import FileKeyring
+from keymgmt.file.unlock import KeyFile
 from keymgmt.keys import Algorithm
-from keymgmt.unlock import KeyFile
 
 PURPOSE = "audit-witness"
 

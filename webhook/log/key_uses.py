@@ -23,8 +23,8 @@ from audit.reading import read_records
 from audit.sealed.inputs import Origin
 from audit.settings import LogStatus
 from audit.whole import present_shards
-from keymgmt.book import PAGE, UseBook, remove, taken, waiting
-from keymgmt.tallies import UNREADABLE, tallied
+from keymgmt.uses.book import PAGE, UseBook, remove, taken, waiting
+from keymgmt.uses.tallies import UNREADABLE, tallied
 
 logger = logging.getLogger("bailiwick.webhook")
 

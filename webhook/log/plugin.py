@@ -18,9 +18,9 @@ from audit.errors import AuditError
 from audit.files.sharded_log import ShardedLog
 from audit.leaves.shapes import shape
 from audit.sealed.inputs import Origin
-from keymgmt.book import UseBook, waiting
 from keymgmt.errors import KeyManagementError
-from keymgmt.uses import KeyUse, UseUnrecorded
+from keymgmt.uses.book import UseBook, waiting
+from keymgmt.uses.use import KeyUse, UseUnrecorded
 from webhook.log.key_uses import Bookkeeper
 from webhook.log.state import Options, open_keyring, open_log, uses_folder
 

@@ -25,7 +25,7 @@ from audit.leaves.record import Draft, Record, Unsealed
 from audit.ports import Envelope, Position
 from audit.process.remote import RemoteLog
 from audit.settings import LogStatus
-from keymgmt.book import UseBook
+from keymgmt.uses.book import UseBook
 
 if TYPE_CHECKING:
     from audit.files.sharded_log import ShardedLog

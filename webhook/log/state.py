@@ -17,13 +17,13 @@ from audit.files.shards import ShardSettings
 from audit.leaves.drafts import Seal
 from audit.settings import LogSettings, Writer
 from audit.tlog.notes import VerifierKey
-from keymgmt.book import UseBook, uses_beside
-from keymgmt.keyring import FileKeyring
+from keymgmt.file.keyring import FileKeyring
+from keymgmt.file.unlock import KeyFile
 from keymgmt.keys import KeyFacts
 from keymgmt.public import PublicKeyring
 from keymgmt.states import State
-from keymgmt.unlock import KeyFile
-from keymgmt.uses import KeyUses
+from keymgmt.uses.book import UseBook, uses_beside
+from keymgmt.uses.use import KeyUses
 from webhook.keys.live import Keys, LiveKeys
 from webhook.log.whereabouts import Whereabouts, sealing_to
 

@@ -89,7 +89,7 @@ def _scope(
 def tag_of(store: Store, user: str, where: "Where") -> tuple[str, str]:
     """A user's tag under the active key, and that key's id."""
     from audit.leaves.tags import Tagger
-    from keymgmt.keyring import FileKeyring
+    from keymgmt.file.keyring import FileKeyring
     from webhook.keys.regional import keyring_for
 
     keyring = keyring_for(where, store.directory, store.options().region)

@@ -19,7 +19,7 @@ from webhook.verbs.private import Refused, told
 if TYPE_CHECKING:
     from audit.postgres.address import Address
     from audit.sealed.erasure import Whole
-    from keymgmt.keyring import FileKeyring
+    from keymgmt.file.keyring import FileKeyring
     from webhook.keys.regional import Where
     from webhook.log.state import Options
 
@@ -165,7 +165,7 @@ def _attend(store: Store, options: "Options", orders: Any, where: "Where") -> No
 
 def keyring_of(store: Store, options: "Options", where: "Where") -> "FileKeyring":
     """The keyring that signs the log. Raises Refused for one that is a key service's."""
-    from keymgmt.keyring import FileKeyring
+    from keymgmt.file.keyring import FileKeyring
     from webhook.keys.regional import keyring_for
     from webhook.log.state import service_public
 

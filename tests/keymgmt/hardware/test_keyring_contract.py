@@ -20,7 +20,9 @@ from keymgmt.attesting import attest, attester
 from keymgmt.canonical import to_base64url
 from keymgmt.choosing import AnyKeyring
 from keymgmt.emergency import BreakGlass, EmergencyDesk, Opening
-from keymgmt.envelope import parse_envelope
+from keymgmt.envelopes.envelope import parse_envelope
+from keymgmt.envelopes.rewrap import Rewrapper
+from keymgmt.envelopes.sealing import RegionSealer
 from keymgmt.errors import (
     EnvelopeInvalid,
     ForeignRegion,
@@ -31,21 +33,19 @@ from keymgmt.errors import (
     SignerUnavailable,
     TransitionRefused,
 )
+from keymgmt.file.keyring import FileKeyring
+from keymgmt.file.unlock import KeyFile
 from keymgmt.hardware.keyring import Pkcs11Keyring
-from keymgmt.keyring import FileKeyring
 from keymgmt.keys import Algorithm, KeyFacts
 from keymgmt.kms.watch import OneKey
 from keymgmt.ledger import FileLedger
 from keymgmt.notes import VerifierKey
 from keymgmt.ports import Approval, Binding
 from keymgmt.public import PublicKeyring
-from keymgmt.rewrap import Rewrapper
-from keymgmt.sealing import RegionSealer
 from keymgmt.states import Change, State
 from keymgmt.transfer import GrantRefused, TransferDesk, TransferGrant
 from keymgmt.transit.keyring import TransitKeyring
-from keymgmt.unlock import KeyFile
-from keymgmt.uses import KeyUse, UseUnrecorded
+from keymgmt.uses.use import KeyUse, UseUnrecorded
 from tests.keymgmt.canaries import Canaries
 from tests.keymgmt.hardware.conftest import SoftHsm
 from tests.keymgmt.regions import World

@@ -8,8 +8,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from keymgmt.envelopes.wrapping import OAEP
 from keymgmt.hardware.oaep import unpadded
-from keymgmt.wrapping import OAEP
 
 KEY = rsa.generate_private_key(65537, 1024)
 SIZE = KEY.key_size // 8

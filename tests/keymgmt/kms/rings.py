@@ -12,8 +12,9 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from keymgmt.approvals import ApprovalPolicy, approve
-from keymgmt.envelope import UnverifiedEnvelope
-from keymgmt.keyring import FileKeyring
+from keymgmt.envelopes.envelope import UnverifiedEnvelope
+from keymgmt.file.keyring import FileKeyring
+from keymgmt.file.unlock import KeyFile
 from keymgmt.keys import Algorithm, KeyFacts
 from keymgmt.kms.annotations import etcd_binding
 from keymgmt.kms.memory import Memory, Seen
@@ -23,7 +24,6 @@ from keymgmt.kms.usage import KeyUse
 from keymgmt.kms.watch import Backend, Keyring, Rhythm, Watch
 from keymgmt.secret import Secret
 from keymgmt.states import Change
-from keymgmt.unlock import KeyFile
 
 NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
 

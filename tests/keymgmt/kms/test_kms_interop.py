@@ -22,11 +22,11 @@ from click.testing import CliRunner
 
 from audit.whole import whole_log
 from bailiwick import command
-from keymgmt.book import waiting, written_lines
-from keymgmt.envelope import parse_envelope
-from keymgmt.keyring import FileKeyring
+from keymgmt.envelopes.envelope import parse_envelope
+from keymgmt.file.keyring import FileKeyring
+from keymgmt.file.unlock import KeyFile
 from keymgmt.keys import Algorithm
-from keymgmt.unlock import KeyFile
+from keymgmt.uses.book import waiting, written_lines
 from tests.cluster.bed.processes import Household, wait_until
 from tests.keymgmt.kms.plugin import GoClient, Plugin, file_keyring, transit_keyring
 from tests.keymgmt.vault_server import RealVault

@@ -11,13 +11,13 @@ import pytest
 import yaml
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
+from keymgmt.envelopes.sealing import RegionSealer
 from keymgmt.kms.annotations import annotations_of
 from keymgmt.kms.running import backend_of, watch_of
 from keymgmt.kms.server import THREADS
 from keymgmt.kms.service import KmsService, Refused, Stored
 from keymgmt.kms.settings import parse_settings
 from keymgmt.kms.watch import OneKey, Watch
-from keymgmt.sealing import RegionSealer
 from tests.keymgmt.authority import Authority
 from tests.keymgmt.canaries import Canaries
 from tests.keymgmt.kms.rings import Recorder

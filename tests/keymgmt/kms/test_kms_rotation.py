@@ -172,7 +172,7 @@ def test_a_restored_keyring_is_noticed_after_a_restart(tmp_path: Path) -> None:
     path.write_bytes(old)
     assert first.look() == "rolled-back"
 
-    from keymgmt.keyring import FileKeyring
+    from keymgmt.file.keyring import FileKeyring
 
     def connect(seen: Seen) -> FileKeyring:
         folder = tmp_path / "eu-de" / "keys"

@@ -115,7 +115,7 @@ def test_an_unknown_key_causes_no_call(site: Site) -> None:
     made = replica.service.encrypt(SEED, "uid-1")
     raw = bytearray(made.ciphertext)
     raw[8 + len("eu-de")] ^= 1
-    from keymgmt.envelope import parse_envelope
+    from keymgmt.envelopes.envelope import parse_envelope
     from keymgmt.kms.annotations import key_id_of
 
     asked = replica.keyring.unwraps

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from keymgmt.canonical import binding_bytes
-from keymgmt.envelope import NONCE_SIZE, parse_envelope
-from keymgmt.keyring import FileKeyring
+from keymgmt.envelopes.envelope import NONCE_SIZE, parse_envelope
+from keymgmt.file.keyring import FileKeyring
+from keymgmt.file.unlock import KeyFile
 from keymgmt.keys import Algorithm
 from keymgmt.ports import Binding
-from keymgmt.unlock import KeyFile
 
 HERE = Path(__file__).resolve().parent
 NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)

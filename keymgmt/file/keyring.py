@@ -16,10 +16,26 @@ from typing import Literal
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 
-from keymgmt import changes, material
+from keymgmt import material
 from keymgmt.approvals import ApprovalPolicy
 from keymgmt.canonical import from_base64url
-from keymgmt.document import (
+from keymgmt.envelopes.envelope import UnverifiedEnvelope, Wrap
+from keymgmt.envelopes.opening import RegionOpener
+from keymgmt.envelopes.sealing import RegionSealer
+from keymgmt.envelopes.wrapping import HpkeRecipient, Recipient, hpke_unwrap
+from keymgmt.errors import (
+    EnvelopeInvalid,
+    KeyDestroyed,
+    KeyRevoked,
+    KeyringInvalid,
+    KeyringRolledBack,
+    KeyringUnwritable,
+    NoSuchKey,
+    SignerUnavailable,
+    UnlockFailed,
+)
+from keymgmt.file import changes
+from keymgmt.file.document import (
     LINEAGE_SIZE,
     EntryDoc,
     Head,
@@ -32,30 +48,15 @@ from keymgmt.document import (
     head_of,
     parse_document,
 )
-from keymgmt.envelope import UnverifiedEnvelope, Wrap
-from keymgmt.errors import (
-    EnvelopeInvalid,
-    KeyDestroyed,
-    KeyRevoked,
-    KeyringInvalid,
-    KeyringRolledBack,
-    KeyringUnwritable,
-    NoSuchKey,
-    SignerUnavailable,
-    UnlockFailed,
-)
+from keymgmt.file.locksmith import NONCE_SIZE, Locksmith
+from keymgmt.file.store import KeyringFiles
+from keymgmt.file.unlock import Derivation, Unlock
 from keymgmt.keys import DEFAULT_PURPOSES, REGION_NAME, Algorithm, KeyFacts
-from keymgmt.locksmith import NONCE_SIZE, Locksmith
-from keymgmt.opening import RegionOpener
 from keymgmt.ports import Approval, Quorum
 from keymgmt.public import encode_public
-from keymgmt.sealing import RegionSealer
 from keymgmt.secret import Secret
 from keymgmt.states import MAY, Change, State, Use
-from keymgmt.store import KeyringFiles
-from keymgmt.unlock import Derivation, Unlock
-from keymgmt.uses import KeyUses, recorded, recorded_change
-from keymgmt.wrapping import HpkeRecipient, Recipient, hpke_unwrap
+from keymgmt.uses.use import KeyUses, recorded, recorded_change
 
 Entropy = Callable[[int], bytes]
 

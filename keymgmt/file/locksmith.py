@@ -15,8 +15,8 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from keymgmt.canonical import fields, from_base64url, to_base64url
-from keymgmt.document import SCHEMA, EntryDoc, KeyringDoc, content_bytes, facts
 from keymgmt.errors import KeyringInvalid
+from keymgmt.file.document import SCHEMA, EntryDoc, KeyringDoc, content_bytes, facts
 from keymgmt.keys import KeyFacts
 from keymgmt.secret import Secret
 

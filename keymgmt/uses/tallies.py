@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from keymgmt.uses import KeyUse
+from keymgmt.uses.use import KeyUse
 
 IDS_AT_ONCE = 1000  # of one record, so that it fits into a leaf
 UNREADABLE = "unreadable"

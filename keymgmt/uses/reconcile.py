@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from keymgmt.vault_audit import MOVES, USES, Entry, OtherEntry, UnreadableLine, VaultEvent
+from keymgmt.uses.vault_audit import MOVES, USES, Entry, OtherEntry, UnreadableLine, VaultEvent
 
 
 class Kind(StrEnum):

@@ -5,11 +5,11 @@ from datetime import datetime
 
 from keymgmt.approvals import ApprovalPolicy
 from keymgmt.canonical import from_base64url, json_bytes, stamp, to_base64url
-from keymgmt.document import SCHEMA, ApproversDoc, DerivationDoc, EntryDoc, KeyringDoc, head_of
 from keymgmt.errors import NoSuchKey, NotApproved
+from keymgmt.file.document import SCHEMA, ApproversDoc, DerivationDoc, EntryDoc, KeyringDoc, head_of
+from keymgmt.file.unlock import Derivation
 from keymgmt.ports import Approval, Quorum
 from keymgmt.states import Change, State, after
-from keymgmt.unlock import Derivation
 
 
 def new_document(

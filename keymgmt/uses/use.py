@@ -2,7 +2,7 @@
 
 Guarantees, through the keyrings, that a result leaves only when its use is recorded, refusals too, and that a change of
 a key is recorded before it is made and again when it was. Sealing needs no key of ours, so what is sealed names its key
-itself. Where records go is the port's business: a book (`keymgmt.book`) that a log takes up, a file, nowhere.
+itself. Where records go is the port's business: a book (`keymgmt.uses.book`) that a log takes up, a file, nowhere.
 """
 
 import fcntl

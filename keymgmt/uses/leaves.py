@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from keymgmt.reconcile import RecordedUse
-from keymgmt.tallies import UNREADABLE
-from keymgmt.use_lines import LOST
-from keymgmt.vault_audit import UnreadableLine
+from keymgmt.uses.lines import LOST
+from keymgmt.uses.reconcile import RecordedUse
+from keymgmt.uses.tallies import UNREADABLE
+from keymgmt.uses.vault_audit import UnreadableLine
 
 SCHEMA = "bailiwick.key-use/"
 

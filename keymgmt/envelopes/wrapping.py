@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from keymgmt.envelope import Wrap
+from keymgmt.envelopes.envelope import Wrap
 from keymgmt.errors import EnvelopeInvalid
 from keymgmt.keys import Algorithm, KeyFacts
 from keymgmt.secret import Secret

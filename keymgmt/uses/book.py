@@ -1,4 +1,4 @@
-"""A book of key uses: lines in a folder, from where whoever owns a log takes them up (`keymgmt.tallies` counts them).
+"""A book of key uses: lines in a folder, from where whoever owns a log takes them up (`tallies` counts them).
 
 Guarantees: a use is written before its result leaves, and synced, unless the book was told that the kernel's word is
 enough; what was written survives the end of its process and is taken up by the next; a page is taken up by one process
@@ -17,7 +17,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from keymgmt.canonical import json_bytes
-from keymgmt.uses import KeyUse, UseUnrecorded
+from keymgmt.uses.use import KeyUse, UseUnrecorded
 
 PAGE = ".page"
 _FRESH = ".fresh"  # not locked by its writer yet

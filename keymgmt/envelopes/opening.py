@@ -13,7 +13,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from keymgmt.canonical import binding_bytes
-from keymgmt.envelope import UnverifiedEnvelope, parse_envelope, wrap_info
+from keymgmt.envelopes.envelope import UnverifiedEnvelope, parse_envelope, wrap_info
 from keymgmt.errors import EnvelopeInvalid, ForeignRegion
 from keymgmt.ports import Binding
 from keymgmt.secret import Secret

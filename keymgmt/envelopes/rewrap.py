@@ -14,13 +14,13 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
-from keymgmt.envelope import key_id_text, parse_envelope
+from keymgmt.envelopes.envelope import key_id_text, parse_envelope
+from keymgmt.envelopes.sealing import RegionSealer
+from keymgmt.envelopes.wrapping import Recipient
 from keymgmt.errors import EnvelopeInvalid, KeyManagementError
 from keymgmt.keys import KeyFacts
 from keymgmt.ports import Binding, Opener
 from keymgmt.regular import open_regular
-from keymgmt.sealing import RegionSealer
-from keymgmt.wrapping import Recipient
 
 LARGEST = 1 << 30  # bytes of an envelope in a file
 

@@ -12,8 +12,8 @@ from pydantic import Field, ValidationError
 
 from keymgmt.canonical import from_base64url, json_bytes
 from keymgmt.errors import KeyringInvalid
+from keymgmt.file.unlock import Derivation
 from keymgmt.keys import KeyFacts
-from keymgmt.unlock import Derivation
 from keymgmt.written import (
     Encoded,
     ForeignId,

@@ -15,11 +15,11 @@ from typing import Protocol
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from keymgmt.canonical import binding_bytes
-from keymgmt.envelope import NONCE_SIZE, SealedEnvelope, header_bytes, key_id_text, wrap_info
+from keymgmt.envelopes.envelope import NONCE_SIZE, SealedEnvelope, header_bytes, key_id_text, wrap_info
+from keymgmt.envelopes.wrapping import DATA_KEY_SIZE, Recipient
 from keymgmt.errors import ForeignRegion
 from keymgmt.ports import Binding
 from keymgmt.secret import Secret
-from keymgmt.wrapping import DATA_KEY_SIZE, Recipient
 
 
 class Recipients(Protocol):

@@ -11,9 +11,9 @@ from typing import Any
 
 import orjson
 
-from keymgmt.book import waiting, written_lines
-from keymgmt.reconcile import RecordedUse
-from keymgmt.vault_audit import UnreadableLine
+from keymgmt.uses.book import waiting, written_lines
+from keymgmt.uses.reconcile import RecordedUse
+from keymgmt.uses.vault_audit import UnreadableLine
 
 SERVICE = {"operation", "region", "key", "key_id", "version", "request_id", "at", "seconds", "outcome"}
 # outcomes that leave open what the key service did: of the keyring, then of the plugin

@@ -1,0 +1,1 @@
+"""A region's keyring in files, beside `keymgmt.transit` in a key service and `keymgmt.hardware` in a module."""
