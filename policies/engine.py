@@ -9,23 +9,23 @@ from dataclasses import replace
 from datetime import datetime
 
 from policies.cel import EvaluationError
-from policies.compiled import CompiledPolicy
-from policies.concerned import candidates
 from policies.consulted import Consulted
-from policies.correction import Correction
+from policies.deciding.compiled import CompiledPolicy
+from policies.deciding.concerned import candidates
+from policies.deciding.correction import Correction
+from policies.deciding.findings import Findings
+from policies.deciding.judgement import judge
+from policies.deciding.matching import Index, Match, key_of
+from policies.deciding.recall import Key, Recall, question_of
+from policies.deciding.templates import Templates
 from policies.decision import Action, Decision, Inputs, Needs, Reason, Verdict
 from policies.facts.context import Situation
 from policies.facts.law import Law
 from policies.facts.unknown import Awaiting, Undetermined
-from policies.findings import Findings
 from policies.json import Json
-from policies.judgement import judge
-from policies.matching import Index, Match, key_of
 from policies.reasons import ReasonCode
-from policies.recall import Key, Recall, question_of
 from policies.request import GroupKind, Operation, Phase, Request, Resource, request_digest
 from policies.snapshot import Question, Snapshot
-from policies.templates import Templates
 
 _POD, _PODS = GroupKind("", "v1", "Pod"), Resource("", "v1", "pods")
 

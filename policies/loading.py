@@ -6,7 +6,7 @@ What can't be put in force whole is refused whole: `RulesInvalid` with every pro
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from policies.compiling import Compilation
+from policies.deciding.compiling import Compilation
 from policies.engine import RuleEngine
 from policies.facts.law import Law
 from policies.geography import Regions

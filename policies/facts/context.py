@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from policies.cel import EvaluationError, Program
+from policies.deciding.matching import labels_of
 from policies.decision import Summary
 from policies.facts.actor import actor_fact
 from policies.facts.classification import CLASS_LABEL, JURISDICTION_LABEL, DataClassFact, JurisdictionFact
@@ -17,7 +18,6 @@ from policies.facts.cluster import Cluster
 from policies.facts.law import Law
 from policies.facts.unknown import fetch
 from policies.json import Json, JsonObject
-from policies.matching import labels_of
 from policies.request import Request
 from policies.snapshot import Ref, Snapshot
 from policies.workloads import extract

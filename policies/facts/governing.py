@@ -8,6 +8,7 @@ doesn't say whose, everybody's does, all together. ADR 28 argues it.
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from policies.deciding.matching import labels_of
 from policies.facts.classification import (
     CLASS_LABEL,
     JURISDICTION_LABEL,
@@ -18,7 +19,6 @@ from policies.facts.classification import (
 from policies.facts.law import MACHINERY
 from policies.facts.unknown import fetch
 from policies.json import Json, JsonObject
-from policies.matching import labels_of
 from policies.snapshot import Query, Ref, Unknown
 
 if TYPE_CHECKING:

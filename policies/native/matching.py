@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from policies.deciding.matching import Selector, labels_of
 from policies.facts.unknown import Undetermined
 from policies.json import Json
-from policies.matching import Selector, labels_of
 from policies.native.model import Constraints, Rule
 from policies.native.surroundings import Surroundings
 from policies.request import GroupKind, Request, Resource

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from policies.cel import Program
-from policies.matching import Selector
+from policies.deciding.matching import Selector
 from policies.request import GroupKind
 
 DENY, WARN, AUDIT = "Deny", "Warn", "Audit"

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
+from policies.deciding.matching import labels_of
 from policies.json import Json, JsonObject
-from policies.matching import labels_of
 from policies.native.model import ParamRef
 from policies.native.surroundings import Surroundings
 from policies.request import GroupKind

@@ -1,7 +1,7 @@
 """Reading what a policy or binding matches: resource rules and selectors."""
 
 from policies.cel.library.formats import label_key, label_value
-from policies.matching import Selector
+from policies.deciding.matching import Selector
 from policies.native.model import Constraints, Rule
 from policies.native.place import Place
 

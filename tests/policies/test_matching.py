@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.matching import Index, Match, Rule, Selector, key_of
+from policies.deciding.matching import Index, Match, Rule, Selector, key_of
 from policies.request import GroupKind, Operation, Request, Resource
 
 

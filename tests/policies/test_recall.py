@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from policies.cel.parser import parse as parse_cel
 from policies.checking import creation
 from policies.consulted import Consulted
+from policies.deciding.recall import question_of, sees_uid
 from policies.kinds import parse
 from policies.loading import engine_for, rulebook_of
 from policies.packs import builtin
-from policies.recall import question_of, sees_uid
 from policies.request import Arrived, Phase
 from policies.snapshot import MemorySnapshot
 from webhook.reviews.review import parse_review

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from policies.cel import Program
+from policies.deciding.matching import Match
 from policies.decision import Action
-from policies.matching import Match
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 from policies.cel import CheckError, Compiler, Environment, ParseError, Program, hints
 from policies.cel.parser import parse
 from policies.cel.types import BOOL, DYN, NULL, STRING, CelType, Kind, ObjectType
-from policies.compiled import Check, CompiledPolicy, Mutation
+from policies.deciding.compiled import Check, CompiledPolicy, Mutation
+from policies.deciding.matching import Match, Rule, Selector
+from policies.deciding.recall import sees_uid
 from policies.decision import Action
 from policies.facts.environment import JSON_PATCHES
-from policies.matching import Match, Rule, Selector
-from policies.recall import sees_uid
 
 if TYPE_CHECKING:
     from policies.kinds import SovereigntyPolicy

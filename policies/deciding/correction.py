@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from policies.compiled import CompiledPolicy, Mutation
-from policies.concerned import concerned
-from policies.evaluation import Failure, Names, run
+from policies.deciding.compiled import CompiledPolicy, Mutation
+from policies.deciding.concerned import concerned
+from policies.deciding.evaluation import Failure, Names, run
+from policies.deciding.findings import Findings
+from policies.deciding.matching import Match
 from policies.facts.context import Situation
-from policies.findings import Findings
 from policies.json import Json
-from policies.matching import Match
 from policies.patch import PatchRefused, apply, same
 
 PASSES = 2

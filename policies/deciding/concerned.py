@@ -3,11 +3,19 @@
 from collections.abc import Iterable, Iterator
 
 from policies.cel import EvaluationError
-from policies.compiled import CompiledPolicy
-from policies.evaluation import MATCH_BUDGET, POLICY_BUDGET, Failure, Names, PolicyBudget, failure_of, run_common
+from policies.deciding.compiled import CompiledPolicy
+from policies.deciding.evaluation import (
+    MATCH_BUDGET,
+    POLICY_BUDGET,
+    Failure,
+    Names,
+    PolicyBudget,
+    failure_of,
+    run_common,
+)
+from policies.deciding.findings import Findings
+from policies.deciding.matching import Index, Key, Match, labels_of
 from policies.facts.context import Facts
-from policies.findings import Findings
-from policies.matching import Index, Key, Match, labels_of
 from policies.request import Request
 
 

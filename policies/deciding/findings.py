@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from policies.compiled import CompiledPolicy
+from policies.deciding.compiled import CompiledPolicy
+from policies.deciding.evaluation import Failure
 from policies.decision import Action, Reason
-from policies.evaluation import Failure
 from policies.reasons import ReasonCode
 from policies.snapshot import Question
 

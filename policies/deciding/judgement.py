@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from policies.compiled import Check, CompiledPolicy
-from policies.concerned import concerned
-from policies.evaluation import Failure, Names, run, run_common
+from policies.deciding.compiled import Check, CompiledPolicy
+from policies.deciding.concerned import concerned
+from policies.deciding.evaluation import Failure, Names, run, run_common
+from policies.deciding.findings import Findings
+from policies.deciding.matching import Match
 from policies.facts.context import Facts
-from policies.findings import Findings
-from policies.matching import Match
 
 _WHOLE = object()  # a check without `forEach` looks at the object as a whole
 

@@ -1,0 +1,1 @@
+"""How the engine comes to a decision: compiled policies, which of them concern a request, corrections, judgement."""
