@@ -5,39 +5,20 @@ Two are tried always, all of them with `BAILIWICK_TEST_LONG=1`.
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-LONG = bool(os.environ.get("BAILIWICK_TEST_LONG"))
-
-
-@dataclass(frozen=True)
-class Mutation:
-    """What is taken out, and the tests one of which must notice."""
-
-    file: str
-    before: str
-    after: str
-    tests: str
-    always: bool = False
-
+from tests.keymgmt.mutations import Mutation, copied, fails_without, hold_with_all, only_long
 
 TRANSFER, ATTESTATION, RECONCILE = "test_transfer.py", "test_attestation.py", "test_reconcile.py"
 EMERGENCY, BOOK = "test_emergency.py", "test_use_book.py"
 MUTATIONS = {
     "an opener opens other regions' envelopes": Mutation(
-        "opening.py", "if unverified.region != self.region:", "if False:", "test_envelopes.py"
+        "envelopes/opening.py", "if unverified.region != self.region:", "if False:", "test_envelopes.py"
     ),
     "a sealer seals for other regions": Mutation(
-        "sealing.py", "if bound.region != self.region:", "if False:", "test_envelopes.py"
+        "envelopes/sealing.py", "if bound.region != self.region:", "if False:", "test_envelopes.py"
     ),
     "one approver is enough": Mutation(
         "transfer.py", "if approvals.needed < LEAST_APPROVALS:", "if False:", f"{TRANSFER}::test_g7"
@@ -148,53 +129,58 @@ MUTATIONS = {
         f"{ATTESTATION}::test_g2_the",
     ),
     "uses without a record are not told": Mutation(
-        "reconcile.py", "            if event.ok:\n", "            if False:\n", f"{RECONCILE}::test_g10_what"
+        "uses/reconcile.py", "            if event.ok:\n", "            if False:\n", f"{RECONCILE}::test_g10_what"
     ),
     "records without a use are not told": Mutation(
-        "reconcile.py", "elif missing and (use.ok or missing < 0):", "elif False:", f"{RECONCILE}::test_g10_w"
+        "uses/reconcile.py", "elif missing and (use.ok or missing < 0):", "elif False:", f"{RECONCILE}::test_g10_w"
     ),
     "an empty log explains everything": Mutation(
-        "reconcile.py", "return True  # an empty", "return False  # an empty", f"{RECONCILE}::test_g10_what"
+        "uses/reconcile.py", "return True  # an empty", "return False  # an empty", f"{RECONCILE}::test_g10_what"
     ),
     "exports are not told": Mutation(
-        "reconcile.py", "elif event.operation in MOVES and event.ok:", "elif False:", f"{RECONCILE}::test_g10_what"
+        "uses/reconcile.py", "elif event.operation in MOVES and event.ok:", "elif False:", f"{RECONCILE}::test_g10_what"
     ),
     "another region's records are taken": Mutation(
-        "reconcile.py", "if use.region != self._region:", "if False:", f"{RECONCILE}::test_g10_what"
+        "uses/reconcile.py", "if use.region != self._region:", "if False:", f"{RECONCILE}::test_g10_what"
     ),
     "a refusal explains a use": Mutation(
-        "reconcile.py", "(event.ok == use.ok or use.lost)", "True", f"{RECONCILE}::test_g10_a_ref"
+        "uses/reconcile.py", "(event.ok == use.ok or use.lost)", "True", f"{RECONCILE}::test_g10_a_ref"
     ),
     "a page taken up twice counts twice": Mutation(
-        "use_leaves.py", "if source and source in seen:", "if False:", f"{RECONCILE}::test_g10_records"
+        "uses/leaves.py", "if source and source in seen:", "if False:", f"{RECONCILE}::test_g10_records"
     ),
     "uses without an id are left out of a log's records": Mutation(
-        "use_leaves.py", 'counted.append(("", left))', "pass", f"{RECONCILE}::test_g10_records"
+        "uses/leaves.py", 'counted.append(("", left))', "pass", f"{RECONCILE}::test_g10_records"
     ),
     "what nobody could read is not told": Mutation(
-        "use_leaves.py", 'if leaf.get("key_operation") == UNREADABLE:', "if False:", f"{RECONCILE}::test_g10_records"
+        "uses/leaves.py", 'if leaf.get("key_operation") == UNREADABLE:', "if False:", f"{RECONCILE}::test_g10_records"
     ),
     "a log has for ever to take a use up": Mutation(
-        "reconcile.py", "time + due.grace > max(due.until, end)", "True", f"{RECONCILE}::test_g10_a_log"
+        "uses/reconcile.py", "time + due.grace > max(due.until, end)", "True", f"{RECONCILE}::test_g10_a_log"
     ),
     "more ids than uses are taken": Mutation(
-        "reconcile.py", "(use.ok or missing < 0)", "use.ok and missing > 0", f"{RECONCILE}::test_g10_records"
+        "uses/reconcile.py", "(use.ok or missing < 0)", "use.ok and missing > 0", f"{RECONCILE}::test_g10_records"
     ),
     "a change is not recorded before it is made": Mutation(
-        "uses.py", "uses.record(use_of(key, operation, BEGUN))", "pass", f"{BOOK}::test_every_use", always=True
+        "uses/use.py", "uses.record(use_of(key, operation, BEGUN))", "pass", f"{BOOK}::test_every_use", always=True
     ),
     "a use is not recorded": Mutation(
-        "uses.py", "uses.record(use_of(key, operation, outcome,", "(use_of(key, operation, outcome,", f"{BOOK}::test_w"
+        "uses/use.py",
+        "uses.record(use_of(key, operation, outcome,",
+        "(use_of(key, operation, outcome,",
+        f"{BOOK}::test_w",
     ),
     "a page is taken while it is written": Mutation(
-        "book.py", "fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)", "pass", f"{BOOK}::test_a_page"
+        "uses/book.py", "fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)", "pass", f"{BOOK}::test_a_page"
     ),
     "what was set aside is taken for lines": Mutation(
-        "book.py", 'data[: data.rfind(b"\\n") + 1]', "data", f"{BOOK}::test_what_was_set"
+        "uses/book.py", 'data[: data.rfind(b"\\n") + 1]', "data", f"{BOOK}::test_what_was_set"
     ),
-    "lines that can't be read are not counted": Mutation("tallies.py", "bad += 1", "pass", f"{BOOK}::test_every_line"),
+    "lines that can't be read are not counted": Mutation(
+        "uses/tallies.py", "bad += 1", "pass", f"{BOOK}::test_every_line"
+    ),
     "request ids are dropped": Mutation(
-        "tallies.py", "self.request_ids.append(use.request_id)", "pass", f"{BOOK}::test_every_line"
+        "uses/tallies.py", "self.request_ids.append(use.request_id)", "pass", f"{BOOK}::test_every_line"
     ),
     "break-glass without votes": Mutation(
         "emergency.py",
@@ -251,13 +237,13 @@ MUTATIONS = {
         "emergency.py", "if not self.reason.strip() or len", "if len", f"{EMERGENCY}::test_permissions"
     ),
     "a revoked version opens without break-glass": Mutation(
-        "keyring.py",
+        "file/keyring.py",
         "            _allow_opening(entry)\n            return hpke",
         "            return hpke",
         f"{EMERGENCY}::test_g7",
     ),
     "revoked keys open": Mutation(
-        "keyring.py", "if Use.OPEN not in MAY[entry.state]:", "if False:", "test_key_states.py::revoked-open"
+        "file/keyring.py", "if Use.OPEN not in MAY[entry.state]:", "if False:", "test_key_states.py::revoked-open"
     ),
     "revoked keys verify": Mutation(
         "public.py", "if Use.VERIFY not in MAY[key.state]:", "if False:", "test_key_states.py::revoked-verify"
@@ -272,48 +258,17 @@ MUTATIONS = {
 
 
 @pytest.fixture(scope="module")
-def tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A copy of what the tests need."""
-    copy = tmp_path_factory.mktemp("mutations")
-    for name in ("keymgmt", "tests/keymgmt", "tests/audit"):
-        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "bailiwick.py"):
-        shutil.copy(ROOT / name, copy / name)
-    yield copy
-
-
-def run(tree: Path, selected: str) -> subprocess.CompletedProcess[str]:
-    """The tests of a file whose names begin so, on the copy."""
-    file, _, prefix = selected.partition("::")
-    words = ["-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", f"tests/keymgmt/{file}"]
-    words += ["-k", prefix] if prefix else []
-    environment = {**os.environ, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
-    return subprocess.run(
-        [sys.executable, *words], cwd=tree, env=environment, capture_output=True, text=True, timeout=120, check=False
-    )
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return copied(tmp_path_factory.mktemp("mutations"), ("tests/audit",))
 
 
 @pytest.mark.parametrize("name", MUTATIONS)
 def test_without_the_check_a_test_fails(tree: Path, name: str) -> None:
     """It fails because of an assertion, in the copy without the check, and only there."""
-    mutation = MUTATIONS[name]
-    if not mutation.always and not LONG:
-        pytest.skip("takes seconds; set BAILIWICK_TEST_LONG=1")
-    path = tree / "keymgmt" / mutation.file
-    whole = path.read_text()
-    assert whole.count(mutation.before) == 1, "the check is written otherwise now"
-    path.write_text(whole.replace(mutation.before, mutation.after))
-    try:
-        done = run(tree, mutation.tests)
-    finally:
-        path.write_text(whole)
-    assert done.returncode == 1, done.stdout[-2000:]
-    assert "failed" in done.stdout
+    fails_without(tree, MUTATIONS[name])
 
 
-@pytest.mark.skipif(not LONG, reason="takes seconds; set BAILIWICK_TEST_LONG=1")
+@only_long
 def test_with_all_checks_they_hold(tree: Path) -> None:
     """The unchanged copy passes: what fails above fails for want of the check."""
-    for selected in sorted({mutation.tests for mutation in MUTATIONS.values()}):
-        done = run(tree, selected)
-        assert done.returncode == 0, done.stdout[-2000:]
+    hold_with_all(tree, MUTATIONS.values())

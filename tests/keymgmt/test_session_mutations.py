@@ -5,13 +5,11 @@ A copy of the package without one of them fails a test. Two are tried always, al
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.keymgmt.test_proof_mutations import LONG, ROOT, Mutation, run
+from tests.keymgmt.mutations import Mutation, copied, fails_without, hold_with_all, only_long
 
 LINE, RING, LOGIN, FILE, HARD = (
     "test_transit_connection.py",
@@ -147,16 +145,16 @@ MUTATIONS = {
         "approvals.py", "if len({vote.nonce for vote in votes}) > 1:", "if False:", "test_approvals.py"
     ),
     "approvals count again": Mutation(
-        "changes.py", "if to_base64url(quorum.nonce) in document.spent:", "if False:", FILE
+        "file/changes.py", "if to_base64url(quorum.nonce) in document.spent:", "if False:", FILE
     ),
     "a keyring without its MAC": Mutation(
-        "keyring.py", "        if not locksmith.is_authentic(document):\n", "        if False:\n", FILE
+        "file/keyring.py", "        if not locksmith.is_authentic(document):\n", "        if False:\n", FILE
     ),
     "a keyring that went back": Mutation(
-        "keyring.py", "        if not extends(document, self.head):\n", "        if False:\n", FILE
+        "file/keyring.py", "        if not extends(document, self.head):\n", "        if False:\n", FILE
     ),
     "a keyring that went back over a restart": Mutation(
-        "keyring.py", "if seen is not None and not extends(document, seen):", "if False:", FILE
+        "file/keyring.py", "if seen is not None and not extends(document, seen):", "if False:", FILE
     ),
     "key ids beside other keys": Mutation(
         "written.py", "if key.key_id != written.key_id:", "if False:", "test_public_keyring.py"
@@ -226,42 +224,19 @@ MUTATIONS = {
 
 
 @pytest.fixture(scope="module")
-def tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A copy of what the tests need."""
-    copy = tmp_path_factory.mktemp("mutations")
-    for name in ("keymgmt", "audit", "policies/version.py", "tests/keymgmt", "tests/cluster", "tests/vectors"):
-        (copy / name).parent.mkdir(parents=True, exist_ok=True)
-        source = ROOT / name
-        if source.is_dir():
-            shutil.copytree(source, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(source, copy / name)
-    for name in ("pyproject.toml", "bailiwick.py"):
-        shutil.copy(ROOT / name, copy / name)
-    yield copy
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return copied(
+        tmp_path_factory.mktemp("mutations"), ("audit", "policies/version.py", "tests/cluster", "tests/vectors")
+    )
 
 
 @pytest.mark.parametrize("name", MUTATIONS)
 def test_without_the_check_a_test_fails(tree: Path, name: str) -> None:
     """It fails because of an assertion, in the copy without the check, and only there."""
-    mutation = MUTATIONS[name]
-    if not mutation.always and not LONG:
-        pytest.skip("takes seconds; set BAILIWICK_TEST_LONG=1")
-    path = tree / "keymgmt" / mutation.file
-    whole = path.read_text()
-    assert whole.count(mutation.before) == 1, "the check is written otherwise now"
-    path.write_text(whole.replace(mutation.before, mutation.after))
-    try:
-        done = run(tree, mutation.tests)
-    finally:
-        path.write_text(whole)
-    assert done.returncode == 1, done.stdout[-2000:]
-    assert "failed" in done.stdout
+    fails_without(tree, MUTATIONS[name])
 
 
-@pytest.mark.skipif(not LONG, reason="takes seconds; set BAILIWICK_TEST_LONG=1")
+@only_long
 def test_with_all_checks_they_hold(tree: Path) -> None:
     """The unchanged copy passes: what fails above fails for want of the check."""
-    for selected in sorted({mutation.tests for mutation in MUTATIONS.values()}):
-        done = run(tree, selected)
-        assert done.returncode == 0, done.stdout[-2000:]
+    hold_with_all(tree, MUTATIONS.values())
