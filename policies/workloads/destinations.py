@@ -305,6 +305,17 @@ def _hosts_told(name: str, value: str) -> tuple[str, ...]:
     return tuple(host for host in hosts if is_outside(host))
 
 
+def hosts_told(name: str, value: str) -> tuple[str, ...]:
+    """The hosts in the value of a field of an object, whose name may be written in any way."""
+    name = _CAMEL.sub("_", name)
+    return _hosts_told(name, value) if len(value) <= _REMEMBERED else _hosts_told.__wrapped__(name, value)
+
+
+def says_host(name: str) -> bool:
+    """Whether a field of an object of this name holds a host, or what a host is to it."""
+    return _is_host_or_role(_CAMEL.sub("_", name))
+
+
 @lru_cache(maxsize=2048)
 def _is_role(name: str) -> bool:
     """Whether a name says what a host is to the program: `upstream`, `master`."""

@@ -29,6 +29,7 @@ from policies.workloads.references import Model, parse_model
 from policies.workloads.rows import Row, as_text, below, rows_of, said, where
 from policies.workloads.tables import table
 from policies.workloads.text import loaded
+from policies.workloads.within import collector_destinations, hosts_within, trigger_destinations, urls_within
 
 HoldsAt = Callable[[str], Holds]  # what is proven of the pod that a path lies in
 
@@ -218,6 +219,10 @@ def _destinations(path: str, value: Json, row: Row) -> Iterator[Destination]:
             yield from container_destinations({"env": pairs}, f"{path}.")
         case "mapping" | "zone-filter" | "requirements" if isinstance(value, dict):
             yield from _READS[row["read"]](value, path, row)
+        case "urls" | "hosts" | "collector":
+            yield from _WITHIN[row["read"]](value, path, row["what"])
+        case "trigger" if isinstance(value, dict):
+            yield from trigger_destinations(value, path, row["what"])
         case "restic":
             yield from _repository(as_text(value), path, row["what"])
         case "":
@@ -264,6 +269,13 @@ _READS: dict[str, Callable[[JsonObject, str, Row], Iterator[Destination]]] = {
     "mapping": _mapping,
     "zone-filter": _zones,
     "requirements": _requirements,
+}
+
+
+_WITHIN: dict[str, Callable[[Json, str, str], Iterator[Destination]]] = {
+    "urls": urls_within,
+    "hosts": hosts_within,
+    "collector": collector_destinations,
 }
 
 

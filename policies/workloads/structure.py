@@ -30,7 +30,7 @@ def pod_specs(value: Json) -> Iterator[tuple[str, JsonObject, Json]]:
         trail, one, holder = pending.pop()
         if isinstance(one, dict):
             if looks_like_pod_spec(one):
-                yield _spelled(trail), one, holder
+                yield spelled(trail), one, holder
                 continue
             inner = [((trail, key), below, one) for key, below in one.items() if isinstance(below, dict | list)]
             pending += reversed([row for row in inner if trail is not None or row[0][1] not in ("metadata", "status")])
@@ -38,26 +38,31 @@ def pod_specs(value: Json) -> Iterator[tuple[str, JsonObject, Json]]:
             pending += reversed([((trail, at), below, one) for at, below in enumerate(one)])
 
 
-def urls(value: Json) -> Iterator[tuple[str, str]]:
-    """Every text outside `metadata`, `status` and pod specs that begins as a URL does, and its path."""
-    pending: list[tuple[_Trail, Json]] = [(None, value)]
+def texts(value: Json) -> Iterator[tuple[_Trail, str, str]]:
+    """Every text outside `metadata`, `status` and pod specs: its trail (`spelled`), the name of its field, itself."""
+    pending: list[tuple[_Trail, str, Json]] = [(None, "", value)]
     while pending:
-        trail, one = pending.pop()
+        trail, name, one = pending.pop()
         if isinstance(one, str):
-            if _URL.match(one):
-                yield _spelled(trail), one
+            yield trail, name, one
         elif isinstance(one, list):
-            pending += reversed([((trail, at), below) for at, below in enumerate(one)])
+            pending += reversed([((trail, at), name, below) for at, below in enumerate(one)])
         elif isinstance(one, dict) and not looks_like_pod_spec(one):
-            inner = [((trail, key), below) for key, below in one.items()]
-            pending += reversed([row for row in inner if trail is not None or row[0][1] not in ("metadata", "status")])
+            inner = [((trail, key), str(key), below) for key, below in one.items()]
+            pending += reversed([row for row in inner if trail is not None or row[1] not in ("metadata", "status")])
+
+
+def is_url(text: str) -> bool:
+    """Whether a text begins as a URL does: not a sentence with a link in it."""
+    return _URL.match(text) is not None
 
 
 def _is_container(value: Json) -> bool:
     return isinstance(value, dict) and isinstance(value.get("name"), str) and ("image" in value or "command" in value)
 
 
-def _spelled(trail: _Trail) -> str:
+def spelled(trail: _Trail) -> str:
+    """The path that a trail stands for."""
     parts: list[str | int] = []
     while trail is not None:
         trail, part = trail

@@ -9,7 +9,6 @@ from typing import Any
 
 from policies.json import Json, JsonObject
 from policies.workloads.catalogue import Catalogue, Entry
-from policies.workloads.destinations import text_addresses
 from policies.workloads.devices import proofs_of, unproven
 from policies.workloads.levels import Holds
 from policies.workloads.malformed import Malformed, misfits_of_entry, misfits_of_spec
@@ -36,9 +35,9 @@ from policies.workloads.places import (
     with_lent,
     without_lent,
 )
-from policies.workloads.structure import urls
 from policies.workloads.tables import table
 from policies.workloads.volumes import own_volumes
+from policies.workloads.within import hosts_within
 
 Mutate = Callable[[dict[str, Any]], JsonObject]  # a synthetic Pod to the Pod it will be
 
@@ -140,7 +139,7 @@ class Subject:
                 yield from misfits_of_spec(spec, f"{at}." if at else "")
 
     def own(self, fact: str) -> list[Any]:
-        """The facts that stand outside of PodSpec fields, by the catalogue's paths; of kinds nobody knows, URLs."""
+        """The facts that stand outside of PodSpec fields, by the catalogue's paths; of kinds nobody knows, hosts."""
         if fact == "destinations" and not self.is_known:
             return self._addresses()
         if self._entry is None or not (self._entry.states(fact) or self._entry.nests):
@@ -152,10 +151,7 @@ class Subject:
 
     def _addresses(self) -> list[Any]:
         if "destinations" not in self._own:
-            found = (
-                (".".join(part for part in (self._prefix, path) if part), text) for path, text in urls(self._object)
-            )
-            self._own["destinations"] = [one for path, text in found for one in text_addresses(text, path, "data")]
+            self._own["destinations"] = list(hosts_within(self._object, self._prefix, "data"))
         return self._own["destinations"]
 
     def own_in(self, fact: str, template: str) -> list[Any]:

@@ -1,0 +1,100 @@
+"""Hosts anywhere below a field that may hold anything: in kinds that nobody knows, and in free-form configuration.
+
+Guarantees: every text that begins as a URL, that is a host with a port or an address, or whose field says that it is a
+host, is reported by its path, however deep it lies; linear in the value; never raises. A sentence that mentions a host
+is none, and what isn't written (`${X}`, a Secret) isn't seen, but in exporters of telemetry, which then lead anywhere.
+"""
+
+import re
+from collections.abc import Iterator
+
+from policies.json import Json, JsonObject
+from policies.workloads.arguments import is_open
+from policies.workloads.destinations import (
+    Destination,
+    destination,
+    hosts_told,
+    is_outside,
+    says_host,
+    text_addresses,
+)
+from policies.workloads.paths import member
+from policies.workloads.rows import as_text
+from policies.workloads.structure import is_url, spelled, texts
+from policies.workloads.tables import table
+from policies.workloads.text import loaded
+
+_SPACE = re.compile(r"\s")
+
+
+def urls_within(value: Json, path: str, what: str) -> Iterator[Destination]:
+    """Texts that begin as URLs do, and nothing else: of what is judged once more where it is made."""
+    for trail, _, text in texts(value):
+        if is_url(text):
+            yield from text_addresses(text, _joined(path, spelled(trail)), what)
+
+
+def hosts_within(value: Json, path: str, what: str) -> Iterator[Destination]:
+    """URLs, hosts with a port, addresses, and hosts in fields that are named as such."""
+    for trail, name, text in texts(value):
+        if is_url(text):
+            yield from text_addresses(text, _joined(path, spelled(trail)), what)
+        elif ("." in text or ":" in text) and "://" not in text and not _SPACE.search(text.strip()):
+            for host in hosts_told(name, text.strip()):
+                yield destination(_joined(path, spelled(trail)), kind="host", host=host, what=what)
+
+
+def collector_destinations(config: Json, path: str, what: str) -> Iterator[Destination]:
+    """Where the configuration of an OpenTelemetry collector leads, an object or the text of one.
+
+    An exporter that names no host is asked for by its type: it stays here, has a region, or leads to its vendor.
+    """
+    held = loaded(config) if isinstance(config, str) else config
+    if not isinstance(held, dict):
+        if held is not None or config:  # nobody can say what it means
+            yield destination(path, kind="open", host="*", what=what)
+        return
+    for name, part in held.items():
+        at = member(path, str(name))
+        if name == "exporters" and isinstance(part, dict):
+            for exporter, said in part.items():
+                yield from _exporter(str(exporter), said, member(at, str(exporter)), what)
+        else:
+            yield from hosts_within(part, at, what)
+
+
+def _exporter(name: str, said: Json, path: str, what: str) -> Iterator[Destination]:
+    rules, kind = table("facts")["exporters"], name.partition("/")[0]
+    if kind in rules["local"]:
+        return
+    hosts = [
+        (trail, text)
+        for trail, field, text in texts(said)
+        if text and field not in rules["aside"] and (is_url(text) or says_host(field))
+    ]
+    for trail, text in hosts:
+        if is_open(text) and is_outside(text):
+            yield destination(_joined(path, spelled(trail)), kind="host", host=text, what=what)
+    yield from hosts_within(said, path, what)
+    if not hosts:
+        region = as_text(said.get("region")) if isinstance(said, dict) else ""
+        provider = rules["regional"].get(kind, kind)
+        yield destination(path, kind="vendor", provider=provider, region=region, what=what)
+
+
+def _joined(path: str, below: str) -> str:
+    if not path or not below:
+        return path or below
+    return f"{path}{below}" if below[:1] == "[" else f"{path}.{below}"
+
+
+def trigger_destinations(trigger: JsonObject, path: str, what: str) -> Iterator[Destination]:
+    """Whom a trigger of KEDA's asks: hosts among its metadata; without any, its vendor, in a region if it says one."""
+    rules, kind = table("facts")["triggers"], as_text(trigger.get("type"))
+    said = trigger.get("metadata")
+    said = said if isinstance(said, dict) else {}
+    yield from hosts_within(said, f"{path}.metadata", what)
+    region = as_text(said.get("awsRegion"))
+    if region or (kind in rules["vendors"] and not any(says_host(str(field)) for field in said)):
+        provider = "aws" if region else kind.partition("-")[0]
+        yield destination(f"{path}.metadata", kind="vendor", provider=provider, region=region, what=what)
