@@ -52,7 +52,7 @@ def reached(api: str, kind: str, spec: Any) -> dict[str, str]:
     ids=str,
 )
 def test_hosts_of_kinds_that_nobody_knows(spec: Any, wanted: dict[str, str]) -> None:
-    """By a port, as an address, or by the name of the field; dotted names alone, sentences and the cluster's are none."""
+    """By a port, as an address, or by the name of the field; dotted names, sentences and the cluster's are none."""
     assert reached("example.org/v1", "Nobody", spec) == wanted
 
 
