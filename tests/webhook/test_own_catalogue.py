@@ -1,19 +1,16 @@
 """A deployer's own kinds of workloads: judged by each command, followed by the webhook, refused whole with the line."""
 
 import json
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
 
-from bailiwick import command
 from policies.replaying import Outcome
 from policies.workloads.catalogue import COMPILED, Catalogue, builtin, catalogue_digest
 from policies.workloads.compile import overridden
 from tests.webhook.decided import CLUSTER, RULES, Decided
+from tests.webhook.own_file import is_followed, run
 from webhook.demo.process import Process
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "catalogue.yaml"
@@ -32,7 +29,6 @@ FARM: dict[str, Any] = {
     },
 }
 RULED = ("--rules", RULES, "--cluster", CLUSTER)
-SOON = 20.0  # seconds
 
 
 @pytest.fixture
@@ -47,10 +43,6 @@ def farm(tmp_path: Path) -> Path:
     file = tmp_path / "farm.json"
     file.write_text(json.dumps(FARM))
     return file
-
-
-def run(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(command, [*map(str, arguments)])
 
 
 def test_a_kind_of_one_s_own_is_judged_by_its_pods(own: Path, farm: Path) -> None:
@@ -111,34 +103,10 @@ def test_a_running_webhook_follows_the_file_and_its_decisions_are_made_again(own
     state.mkdir()
     process = Process(state, ["--rules", RULES, "--snapshot", CLUSTER, "--catalogue", str(own), "--linger", "0"])
     try:
-        asker = process.ready()
-
-        def outside() -> bool:
-            return "place-conflict" in str(asker.create(FARM))
-
-        def refused() -> bool:
-            return "bailiwick_webhook_rules_refused 1.0" in asker.get("/metrics")[1].decode().splitlines()
-
-        assert not outside()
-        own.write_text(FARMS)
-        assert eventually(outside)
-        own.write_text(WRONG)
-        assert eventually(refused)
-        assert COMPLAINT in process.written()
-        assert outside()
-        own.write_text("[]\n")
-        assert eventually(lambda: not outside() and not refused())
+        texts = {"admitting": "[]\n", "refusing": FARMS, "wrong": WRONG}
+        is_followed(process, own, FARM, texts, COMPLAINT)
     finally:
         assert process.stop() == 0, process.written()
     lines = Decided(state, ()).lines()
     assert {line.then.outcome for line in lines} == {Outcome.SAME}
     assert {line.verdict for line in lines} >= {"allowed", "denied"}
-
-
-def eventually(holds: Callable[[], bool]) -> bool:
-    until = time.monotonic() + SOON
-    while time.monotonic() < until:
-        if holds():
-            return True
-        time.sleep(0.1)
-    return False

@@ -1,22 +1,19 @@
 """A deployer's own regions: the same file for every command, followed by the webhook, refused whole with its place."""
 
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
 
-from bailiwick import command
 from policies.gathering import engine_of, load_rules
 from policies.snapshot import MemorySnapshot
 from policies.written_rules import engine_of_document, written_rules
+from tests.webhook.decided import CLUSTER, RULES
+from tests.webhook.own_file import is_followed, run
 from webhook.demo.process import Process
 
-QUICKSTART = Path(__file__).parents[2] / "examples" / "quickstart"
-RULES, CLUSTER = str(QUICKSTART / "rules"), str(QUICKSTART / "cluster")
 PARIS_IN_BRITAIN = "providers:\n  aws:\n    regions:\n      eu-west-3: {country: GB, confidence: verified}\n"
 WRONG = "providers:\n  aws:\n    regions:\n      eu-west-3: {contry: GB}\n"
 COMPLAINT = "own.yaml:4: `providers.aws.regions.eu-west-3.contry` is no field: did you mean `country`"
@@ -39,7 +36,6 @@ NODE = {
     },
     "spec": {"providerID": "aws:///eu-west-3a/i-0123456789abcdef0"},
 }
-SOON = 20.0  # seconds
 
 
 @pytest.fixture
@@ -54,10 +50,6 @@ def manifest(tmp_path: Path) -> Path:
     file = tmp_path / "pod.json"
     file.write_text(json.dumps(POD))
     return file
-
-
-def run(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(command, [*map(str, arguments)])
 
 
 def told(*arguments: str | Path) -> str:
@@ -156,29 +148,5 @@ def webhook(own: Path, tmp_path: Path) -> Iterator[Process]:
 
 def test_a_running_webhook_follows_the_file(webhook: Process, own: Path) -> None:
     """A file that changes comes into force; one with an error doesn't, is told, and leaves the one before in force."""
-    asker = webhook.ready()
-
-    def outside() -> bool:
-        return "place-conflict" in str(asker.create(POD))
-
-    def refused() -> bool:
-        return "bailiwick_webhook_rules_refused 1.0" in asker.get("/metrics")[1].decode().splitlines()
-
-    assert not outside()
-    own.write_text(PARIS_IN_BRITAIN)
-    assert eventually(outside)
-    own.write_text(WRONG)
-    assert eventually(refused)
-    assert COMPLAINT in webhook.written()
-    assert outside()
-    own.write_text("")
-    assert eventually(lambda: not outside() and not refused())
-
-
-def eventually(holds: Callable[[], bool]) -> bool:
-    until = time.monotonic() + SOON
-    while time.monotonic() < until:
-        if holds():
-            return True
-        time.sleep(0.1)
-    return False
+    texts = {"admitting": "", "refusing": PARIS_IN_BRITAIN, "wrong": WRONG}
+    is_followed(webhook, own, POD, texts, COMPLAINT)
