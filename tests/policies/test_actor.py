@@ -8,7 +8,6 @@ from functools import cache
 from typing import Any
 
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,11 +17,9 @@ from policies.facts.actor import ANONYMOUS, NODE_OF_POD, NODES, actor_fact
 from policies.facts.unknown import Undetermined
 from policies.geography import Geography, PlaceSet, Regions
 from policies.geography.placeset import UNPLACED
-from policies.kinds import parse
-from policies.loading import engine_for, rulebook_of
-from policies.packs import builtin
 from policies.request import GroupKind, Operation, Phase, Request, Resource
 from policies.snapshot import MemorySnapshot
+from tests.policies.law import engine_under, namespace, ours, profile
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 SITES = [{"name": name, "country": country} for name, country in (("munich", "DE"), ("boston", "US"))]
@@ -111,33 +108,26 @@ def test_a_manifest_has_no_actor() -> None:
         actor_fact({}, geography(), where_is_node)
 
 
-LAW = """
-apiVersion: bailiwick.dev/v1alpha1
-kind: Jurisdiction
-metadata: {name: eu}
-spec:
-  locatedIn: {sets: [EU]}
-  transfers:
-  - {name: support, to: {countries: [US]}, what: [access], basis: GDPR 46, expires: "2026-11-30"}
-  - {name: traces, to: {countries: [CH]}, what: [telemetry], basis: GDPR 45}
----
-apiVersion: bailiwick.dev/v1alpha1
-kind: ClusterProfile
-metadata: {name: cluster}
-spec:
-  cluster: test
-  providers: [{name: aws, regions: [eu-central-1]}]
-  sites:
-  - {name: boston, country: US}
-  - {name: zurich, country: CH}
-  - {name: munich, country: DE}
-  actorGroups: [{group: support, place: boston}, {group: tracing, place: zurich}, {group: home, place: munich}]
-"""
-MEDDLING = {
-    "apiVersion": "bailiwick.dev/v1alpha1",
-    "kind": "SovereigntyPolicy",
-    "metadata": {"name": "meddling"},
-    "spec": {
+ABROAD = [
+    {"name": "support", "to": {"countries": ["US"]}, "what": ["access"], "basis": "GDPR 46", "expires": "2026-11-30"},
+    {"name": "traces", "to": {"countries": ["CH"]}, "what": ["telemetry"], "basis": "GDPR 45"},
+]
+LAW = (
+    ours("Jurisdiction", "eu", {"locatedIn": {"sets": ["EU"]}, "transfers": ABROAD}),
+    profile(
+        "eu-central-1",
+        sites=[*SITES, {"name": "zurich", "country": "CH"}],
+        actorGroups=[
+            {"group": "support", "place": "boston"},
+            {"group": "tracing", "place": "zurich"},
+            {"group": "home", "place": "munich"},
+        ],
+    ),
+)
+MEDDLING = ours(
+    "SovereigntyPolicy",
+    "meddling",
+    {
         "matchConstraints": {
             "resourceRules": [{"apiGroups": ["*"], "apiVersions": ["*"], "operations": ["*"], "resources": ["*/*"]}]
         },
@@ -149,19 +139,15 @@ MEDDLING = {
             }
         ],
     },
-}
-LABELS = {"bailiwick.dev/data-class": "confidential", "bailiwick.dev/jurisdiction": "eu"}
-NAMESPACE = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "clinic", "labels": LABELS}}
+)
+
+
+CLUSTER = MemorySnapshot.of([namespace("clinic")])
 
 
 @cache
 def built_in() -> RuleEngine:
-    return engine()
-
-
-def engine(*more: dict[str, Any]) -> RuleEngine:
-    law = [parse(found) for found in yaml.safe_load_all(LAW)]
-    return engine_for(rulebook_of(builtin(), law, [parse(found) for found in more]), "test")
+    return engine_under(*LAW)
 
 
 def shell(*groups: str) -> Request:
@@ -174,7 +160,7 @@ def shell(*groups: str) -> Request:
 
 
 def decide(*groups: str, at: datetime = NOW, phase: Phase = Phase.FAIL, more: tuple[Any, ...] = ()) -> Decision:
-    decision = (engine(*more) if more else built_in()).decide(shell(*groups), phase, MemorySnapshot.of([NAMESPACE]), at)
+    decision = (engine_under(*LAW, *more) if more else built_in()).decide(shell(*groups), phase, CLUSTER, at)
     assert isinstance(decision, Decision)
     return decision
 

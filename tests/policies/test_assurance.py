@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 from itertools import product
-from typing import Any, get_args
+from typing import get_args
 
 import pytest
 
@@ -10,16 +10,13 @@ from keymgmt.kms.settings import STRENGTH
 from keymgmt.public import Assurance as Declared
 from policies.checking import creation
 from policies.decision import Decision
-from policies.gathering import parsed
 from policies.kinds.words import Assurance
-from policies.loading import engine_for, rulebook_of
-from policies.packs import builtin
 from policies.request import Phase
 from policies.snapshot import MemorySnapshot
+from tests.policies.law import EU, engine_under, namespace, ours, profile
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
-LABELS = {"bailiwick.dev/data-class": "kept", "bailiwick.dev/jurisdiction": "eu"}
-NAMESPACE = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "clinic", "labels": LABELS}}
+NAMESPACE = namespace("clinic", "kept")
 SECRET = {
     "apiVersion": "v1",
     "kind": "Secret",
@@ -31,19 +28,9 @@ ORDER = ("", *get_args(Assurance))
 def decided(asked: str, declared: str) -> Decision:
     """About a Secret of a class that asks for an assurance, under a key that has one; empty where nothing is said."""
     key = {"match": "vault:eu/*", "place": "aws.eu-central-1", **({"assurance": declared} if declared else {})}
-    specs: dict[str, Any] = {
-        "Jurisdiction": {"locatedIn": {"sets": ["EU"]}},
-        "ClusterProfile": {"cluster": "c", "providers": [{"name": "aws"}], "keys": [key]},
-        "DataClass": {"rank": 1, "requires": {"keys": {"region": True, **({"assurance": asked} if asked else {})}}},
-    }
-    names = {"Jurisdiction": "eu", "ClusterProfile": "c", "DataClass": "kept"}
-    rules = [
-        {"apiVersion": "bailiwick.dev/v1alpha1", "kind": kind, "metadata": {"name": names[kind]}, "spec": spec}
-        for kind, spec in specs.items()
-    ]
-    loaded = parsed(rules)
-    assert not loaded.problems
-    engine = engine_for(rulebook_of(builtin(), loaded.kinds), "test")
+    wanted = {"region": True, **({"assurance": asked} if asked else {})}
+    kept = ours("DataClass", "kept", {"rank": 1, "requires": {"keys": wanted}})
+    engine = engine_under(EU, kept, profile(keys=[key]))
     found = engine.decide(creation(SECRET, "default", "u"), Phase.FAIL, MemorySnapshot.of([NAMESPACE]), NOW)
     assert isinstance(found, Decision)
     return found

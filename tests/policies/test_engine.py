@@ -5,58 +5,29 @@ import gc
 from datetime import UTC, datetime
 
 import pytest
-import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policies.checking import creation
 from policies.decision import Action, Decision, Needs, Verdict
-from policies.kinds import parse
-from policies.loading import engine_for, rulebook_of
-from policies.packs import builtin
 from policies.patch import apply
 from policies.request import Phase
 from policies.rulebook import RulesInvalid
 from policies.snapshot import Absent, Answer, Lookup, MemorySnapshot, Ref
+from tests.policies.law import EU, engine_under, namespace, ours, profile
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
-NAMESPACE = {
-    "apiVersion": "v1",
-    "kind": "Namespace",
-    "metadata": {
-        "name": "clinic",
-        "labels": {"bailiwick.dev/data-class": "confidential", "bailiwick.dev/jurisdiction": "eu"},
-    },
-}
-LAW = """
-apiVersion: bailiwick.dev/v1alpha1
-kind: Jurisdiction
-metadata: {name: eu}
-spec: {locatedIn: {sets: [EU]}}
----
-apiVersion: bailiwick.dev/v1alpha1
-kind: ClusterProfile
-metadata: {name: cluster}
-spec:
-  cluster: test
-  providers: [{name: aws, regions: [eu-central-1, us-east-1]}]
-"""
+NAMESPACE = namespace("clinic")
 
 
 def policy(name="p", **spec):
     rule = {"apiGroups": ["*"], "apiVersions": ["*"], "operations": ["*"], "resources": ["*"]}
     spec.setdefault("matchConstraints", {"resourceRules": [rule]})
-    return {
-        "apiVersion": "bailiwick.dev/v1alpha1",
-        "kind": "SovereigntyPolicy",
-        "metadata": {"name": name},
-        "spec": spec,
-    }
+    return ours("SovereigntyPolicy", name, spec)
 
 
 def engine(*objects, packs=False):
-    law = [parse(found) for found in yaml.safe_load_all(LAW)]
-    return engine_for(rulebook_of(builtin() if packs else (), law, [parse(found) for found in objects]), "test")
+    return engine_under(EU, profile("eu-central-1", "us-east-1"), *objects, packs=packs)
 
 
 def pod(**spec):

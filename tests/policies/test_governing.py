@@ -10,15 +10,11 @@ import yaml
 import policies.packs
 from policies.checking import creation
 from policies.facts.context import Situation
-from policies.gathering import parsed
-from policies.loading import engine_for, rulebook_of
-from policies.packs import builtin
 from policies.snapshot import MemorySnapshot
 from policies.workloads import extract
+from tests.policies.law import EU, engine_under, namespace, ours, profile
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
-EU, CH = ({"locatedIn": {"countries": [code]}} for code in ("DE", "CH"))
-PROFILE = {"cluster": "c", "providers": [{"name": "aws"}], "infrastructureNamespaces": ["velero"]}
 LABELS = {
     "clinic": ("confidential", "eu"),
     "bank": ("restricted", "ch"),
@@ -31,23 +27,12 @@ LABELS = {
 
 
 def law(**more: Any) -> Any:
-    kinds = [("Jurisdiction", "eu", EU), ("Jurisdiction", "ch", CH), ("ClusterProfile", "c", {**PROFILE, **more})]
-    rules = [
-        {"apiVersion": "bailiwick.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec}
-        for kind, name, spec in kinds
-    ]
-    return engine_for(rulebook_of(builtin(), parsed(rules).kinds), "test").law
+    swiss = ours("Jurisdiction", "ch", {"locatedIn": {"countries": ["CH"]}})
+    return engine_under(EU, swiss, profile(**{"infrastructureNamespaces": ["velero"], **more})).law
 
 
 def namespaces(*names: str, whole: bool = True) -> MemorySnapshot:
-    def labels(name: str) -> dict[str, str]:
-        data_class, jurisdiction = LABELS[name]
-        pairs = {"bailiwick.dev/data-class": data_class, "bailiwick.dev/jurisdiction": jurisdiction}
-        return {key: value for key, value in pairs.items() if value}
-
-    found = [
-        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels(name)}} for name in names
-    ]
+    found = [namespace(name, *LABELS[name]) for name in names]
     return MemorySnapshot.of(found).completing([("", "Namespace")] if whole else [])
 
 

@@ -9,36 +9,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from policies.checking import creation
-from policies.engine import RuleEngine
-from policies.kinds import parse
-from policies.loading import engine_for, rulebook_of
-from policies.packs import builtin
 from policies.request import Phase
 from policies.snapshot import MemorySnapshot
+from tests.policies.law import EU, engine_under, namespace, profile
 
 ROOT = Path(__file__).parents[2]
 ATTESTED = datetime(2026, 11, 1, 8, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
-LAW = """
-apiVersion: bailiwick.dev/v1alpha1
-kind: Jurisdiction
-metadata: {name: eu}
-spec: {locatedIn: {sets: [EU]}}
----
-apiVersion: bailiwick.dev/v1alpha1
-kind: ClusterProfile
-metadata: {name: cluster}
-spec:
-  cluster: test
-  providers: [{name: aws, regions: [eu-central-1]}]
-  keys:
-  - {match: "vault:eu/*", place: aws.eu-central-1, attested: "2026-11-01T09:00:00+01:00", attestedWithin: 24}
-"""
-LABELS = {"bailiwick.dev/data-class": "confidential", "bailiwick.dev/jurisdiction": "eu"}
-NAMESPACE = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "clinic", "labels": LABELS}}
+KEY = {
+    "match": "vault:eu/*",
+    "place": "aws.eu-central-1",
+    "attested": "2026-11-01T09:00:00+01:00",
+    "attestedWithin": 24,
+}
 SECRET = {
     "apiVersion": "v1",
     "kind": "Secret",
@@ -46,15 +31,10 @@ SECRET = {
 }
 
 
-def engine() -> RuleEngine:
-    law = [parse(found) for found in yaml.safe_load_all(LAW)]
-    return engine_for(rulebook_of(builtin(), law, []), "test")
-
-
 def codes(at: datetime, found: dict[str, Any] = SECRET) -> list[str]:
     """Reason codes of the decision at a time."""
-    snapshot = MemorySnapshot.of([NAMESPACE])
-    decision = engine().decide(creation(found, "default", "u"), Phase.FAIL, snapshot, at)
+    engine, snapshot = engine_under(EU, profile("eu-central-1", keys=[KEY])), MemorySnapshot.of([namespace("clinic")])
+    decision = engine.decide(creation(found, "default", "u"), Phase.FAIL, snapshot, at)
     return [reason.code for reason in decision.reasons]
 
 

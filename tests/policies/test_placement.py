@@ -15,14 +15,12 @@ from hypothesis import strategies as st
 
 from policies.checking import creation, with_object
 from policies.decision import Decision
-from policies.kinds import parse
-from policies.loading import engine_for, rulebook_of
-from policies.packs import builtin
 from policies.patch import apply
 from policies.request import Phase
 from policies.snapshot import MemorySnapshot
 from tests.policies.geography.drawn import FLEET, GEOGRAPHY, INSIDE, PODS, Object, label, truth
 from tests.policies.geography.scheduling import matches
+from tests.policies.law import EU, engine_under, namespace, ours
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 CASES = settings(
@@ -32,19 +30,13 @@ CASES = settings(
 )
 
 
-def _written(kind: str, name: str, spec: Object) -> Object:
-    return {"apiVersion": "bailiwick.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec}
-
-
 LAW = [
-    _written("Jurisdiction", "eu", {"locatedIn": {"sets": ["EU"]}}),
-    _written("DataClass", "resident", {"rank": 150, "requires": {"residency": True}}),
-    _written("ClusterProfile", "cluster", {"cluster": "test", **(GEOGRAPHY.profile or {})}),
+    EU,
+    ours("DataClass", "resident", {"rank": 150, "requires": {"residency": True}}),
+    ours("ClusterProfile", "cluster", {"cluster": "test", **(GEOGRAPHY.profile or {})}),
 ]
-LABELS = {"bailiwick.dev/data-class": "resident", "bailiwick.dev/jurisdiction": "eu"}
-TEAM = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "team", "labels": LABELS}}
-SNAPSHOT = MemorySnapshot.of([TEAM, *FLEET])
-ENGINE = engine_for(rulebook_of(builtin(), [parse(one) for one in LAW]), "test")
+SNAPSHOT = MemorySnapshot.of([namespace("team", "resident"), *FLEET])
+ENGINE = engine_under(*LAW)
 
 
 def _decided(found: Object, phase: Phase) -> Decision:

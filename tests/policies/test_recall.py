@@ -13,29 +13,18 @@ from policies.cel.parser import parse as parse_cel
 from policies.checking import creation
 from policies.consulted import Consulted
 from policies.deciding.recall import question_of, sees_uid
-from policies.kinds import parse
-from policies.loading import engine_for, rulebook_of
-from policies.packs import builtin
 from policies.request import Arrived, Phase
 from policies.snapshot import MemorySnapshot
+from tests.policies.law import engine_under, namespace, ours, profile
 from webhook.reviews.review import parse_review
 
 TEXT = b'{"uid":"%b","name":"n-%b"}'
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
-LAW = """
-apiVersion: bailiwick.dev/v1alpha1
-kind: Jurisdiction
-metadata: {name: eu}
-spec:
-  locatedIn: {sets: [EU]}
-  transfers:
-  - {name: us, to: {countries: [US]}, what: [backups], basis: GDPR 45, expires: "2026-11-02"}
----
-apiVersion: bailiwick.dev/v1alpha1
-kind: ClusterProfile
-metadata: {name: cluster}
-spec: {cluster: test, providers: [{name: aws, regions: [eu-central-1, us-east-1]}]}
-"""
+TO_US = {"name": "us", "to": {"countries": ["US"]}, "what": ["backups"], "basis": "GDPR 45", "expires": "2026-11-02"}
+LAW = (
+    ours("Jurisdiction", "eu", {"locatedIn": {"sets": ["EU"]}, "transfers": [TO_US]}),
+    profile("eu-central-1", "us-east-1"),
+)
 BY_UID = """
 apiVersion: bailiwick.dev/v1alpha1
 kind: SovereigntyPolicy
@@ -50,17 +39,12 @@ spec:
 """
 
 
-def rules(*more):
-    return [parse(found) for text in (LAW, *more) for found in yaml.safe_load_all(text)]
-
-
 def engine(*more):
-    return engine_for(rulebook_of(builtin(), rules(*more)), "test")
+    return engine_under(*LAW, *map(yaml.safe_load, more))
 
 
-def namespace(data_class="confidential", jurisdiction="eu", **labels):
-    own = {"bailiwick.dev/data-class": data_class, "bailiwick.dev/jurisdiction": jurisdiction, **labels}
-    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "here", "labels": own}}
+def here(data_class="confidential", jurisdiction="eu", **labels):
+    return namespace("here", data_class, jurisdiction, **labels)
 
 
 def node(region):
@@ -110,7 +94,7 @@ def review_of(request):
 LASTING = engine()
 snapshots = st.builds(
     lambda data_class, jurisdiction, regions, other: MemorySnapshot.of(
-        [namespace(data_class, jurisdiction, other=other), *map(node, regions)]
+        [here(data_class, jurisdiction, other=other), *map(node, regions)]
     ),
     st.sampled_from(["public", "confidential", "restricted", "nonsense"]),
     st.sampled_from(["eu", "us", ""]),
@@ -166,7 +150,7 @@ def test_another_review_than_arrived():
 
 def test_what_was_read_is_read_again():
     """A remembered decision reads again what it was made from, so that its record names the same inputs."""
-    rules, snapshot = engine(), MemorySnapshot.of([namespace()])
+    rules, snapshot = engine(), MemorySnapshot.of([here()])
     first, again = Consulted(snapshot), Consulted(snapshot)
     made = rules.decide(creation(pod(), "default", "u"), Phase.FAIL, first, NOW)
     assert rules.decide(creation(pod(), "default", "v"), Phase.FAIL, again, NOW) is made
@@ -176,7 +160,7 @@ def test_what_was_read_is_read_again():
 def test_the_snapshot_may_change_elsewhere():
     """What wasn't read may change; the decision then names the new snapshot, and says the same otherwise."""
     rules, asked = engine(), creation(pod(), "default", "u")
-    before = MemorySnapshot.of([namespace()])
+    before = MemorySnapshot.of([here()])
     after = before.with_objects([node("us-east-1")])
     first, second = (rules.decide(asked, Phase.FAIL, snapshot, NOW) for snapshot in (before, after))
     assert second.inputs.snapshot == after.digest != before.digest
@@ -185,7 +169,7 @@ def test_the_snapshot_may_change_elsewhere():
 
 def test_a_transfer_that_lapses():
     """What a transfer allowed yesterday is refused today, however often it was asked for yesterday."""
-    rules, snapshot = engine(), MemorySnapshot.of([namespace()])
+    rules, snapshot = engine(), MemorySnapshot.of([here()])
     decisions = [
         rules.decide(creation(backup("us-east-1"), "default", "u"), Phase.FAIL, snapshot, NOW + timedelta(days=day))
         for day in (0, 0, 1, 2, 2)
@@ -196,7 +180,7 @@ def test_a_transfer_that_lapses():
 
 def test_equal_requests_with_other_uids():
     """A policy that reads the request's uid is asked each time."""
-    rules, snapshot = engine(BY_UID), MemorySnapshot.of([namespace("public")])
+    rules, snapshot = engine(BY_UID), MemorySnapshot.of([here("public")])
     decisions = [rules.decide(creation(pod(), "default", uid), Phase.FAIL, snapshot, NOW) for uid in ("good", "bad")]
     assert [decision.allowed for decision in decisions] == [True, False]
 

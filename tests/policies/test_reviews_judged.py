@@ -10,32 +10,17 @@ import yaml
 from click.testing import CliRunner, Result
 
 from bailiwick import command
+from tests.policies.law import EU, namespace, profile
 
 REVIEWS = Path(__file__).parents[1] / "vectors" / "reviews"
-LAW = """
-apiVersion: bailiwick.dev/v1alpha1
-kind: Jurisdiction
-metadata: {name: eu}
-spec: {locatedIn: {sets: [EU]}}
----
-apiVersion: bailiwick.dev/v1alpha1
-kind: ClusterProfile
-metadata: {name: cluster}
-spec:
-  cluster: test
-  providers: [{name: aws, regions: [eu-central-1]}]
-  actorGroups: [{group: GROUP, place: aws.eu-central-1}]
----
-apiVersion: v1
-kind: Namespace
-metadata: {name: inference, labels: {bailiwick.dev/data-class: confidential, bailiwick.dev/jurisdiction: eu}}
-"""
+CLUSTER = [EU, namespace("inference")]
 CONNECTIONS = ("pod-exec", "pod-attach", "pod-portforward", "pod-proxy")
 
 
 def run(tmp_path: Path, verb: str, review: Path, *more: str, group: str = "nobody") -> Result:
     law = tmp_path / "law.yaml"
-    law.write_text(LAW.replace("GROUP", group))
+    cluster = profile("eu-central-1", actorGroups=[{"group": group, "place": "aws.eu-central-1"}])
+    law.write_text(yaml.safe_dump_all([*CLUSTER, cluster]))
     arguments = [verb, str(review), "--rules", str(law), "--cluster", str(law), *more]
     return CliRunner().invoke(command, arguments, catch_exceptions=False)
 

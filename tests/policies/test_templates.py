@@ -7,29 +7,12 @@ import yaml
 
 from policies.checking import creation
 from policies.decision import Decision
-from policies.kinds import parse
-from policies.loading import engine_for, rulebook_of
-from policies.packs import builtin
 from policies.request import Phase
 from policies.snapshot import MemorySnapshot
+from tests.policies.law import EU, US, engine_under, namespace, profile
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
-LAW = """
-apiVersion: bailiwick.dev/v1alpha1
-kind: Jurisdiction
-metadata: {name: eu}
-spec: {locatedIn: {sets: [EU]}}
----
-apiVersion: bailiwick.dev/v1alpha1
-kind: Jurisdiction
-metadata: {name: us}
-spec: {locatedIn: {countries: [US]}}
----
-apiVersion: bailiwick.dev/v1alpha1
-kind: ClusterProfile
-metadata: {name: cluster}
-spec: {cluster: test, providers: [{name: aws, regions: [eu-central-1, us-east-1]}]}
-"""
+LAW = (EU, US, profile("eu-central-1", "us-east-1"))
 BY_USER = """
 apiVersion: bailiwick.dev/v1alpha1
 kind: SovereigntyPolicy
@@ -52,12 +35,7 @@ spec:
 """
 
 
-def namespace(name, jurisdiction):
-    labels = {"bailiwick.dev/data-class": "confidential", "bailiwick.dev/jurisdiction": jurisdiction}
-    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
-
-
-SNAPSHOT = MemorySnapshot.of([namespace("here", "eu"), namespace("there", "us")])
+SNAPSHOT = MemorySnapshot.of([namespace("here"), namespace("there", jurisdiction="us")])
 
 
 def deployment(name, space):
@@ -71,8 +49,7 @@ def deployment(name, space):
 
 
 def engine(*texts, packs=True):
-    kinds = [parse(found) for text in (LAW, *texts) for found in yaml.safe_load_all(text)]
-    return engine_for(rulebook_of(builtin() if packs else (), kinds), "test")
+    return engine_under(*LAW, *map(yaml.safe_load, texts), packs=packs)
 
 
 def decide(engine, found, user="ada"):
