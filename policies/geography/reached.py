@@ -10,6 +10,7 @@ from policies.geography.geography import Geography
 from policies.geography.hosts import host_of, place_of_host, place_of_registry
 from policies.geography.keys import place_of_key
 from policies.geography.located import Located
+from policies.geography.machines import FAILURE_DOMAIN, OWN_MACHINES, place_of_machines
 from policies.geography.place import Place
 from policies.geography.storage import place_of_bucket
 from policies.json import JsonObject
@@ -45,7 +46,7 @@ def place_of_destination(destination: JsonObject, geography: Geography) -> Locat
     if kind == "cluster":
         return _cluster(host or destination["cluster"], geography)
     if kind == "nodes":
-        return _nodes(destination["cluster"], provider, destination["region"], geography)
+        return _machines(destination["cluster"], host, provider, destination["region"], geography)
     if kind == "volume":
         return Located(
             None,
@@ -73,6 +74,17 @@ def _cluster(name: str, geography: Geography) -> Located:
     if found.place or "." in host_of(name):
         return found
     return Located(None, f"nothing says where cluster `{name}` is: declare it in `spec.hosts` of the ClusterProfile")
+
+
+def _machines(code: str, host: str, provider: str, region: str, geography: Geography) -> Located:
+    """Where machines would be made: by a cloud, or by what makes them at sites of the operator's own."""
+    if provider in OWN_MACHINES:
+        return place_of_machines(provider, host, region, geography)
+    found = _nodes(code, provider, region, geography)
+    if provider or code or found.place or found.inside or not region:
+        return found
+    declared = place_of_machines(FAILURE_DOMAIN, region, "", geography)
+    return declared if declared.place else Located(None, f"{found.because}; {declared.because}")
 
 
 def _nodes(code: str, provider: str, region: str, geography: Geography) -> Located:

@@ -104,6 +104,57 @@ def test_addresses_of_the_cluster_s_own_networks(host: str, wanted: bool) -> Non
     assert not place_of_destination({**one, "host": host}, GEOGRAPHY).inside
 
 
+DECLARED = {
+    **PROFILE,
+    "sites": [{"name": "basel", "country": "CH"}],
+    "hosts": [
+        {"match": "vcenter.example", "place": "basel"},
+        {"match": "member-eu", "place": "basel"},
+        {"match": "vsphere://*/DC-Basel", "place": "basel"},
+        {"match": "openstack://basel/RegionOne", "place": "basel"},
+        {"match": "openstack://old/*", "place": "basel"},
+        {"match": "nutanix:///pe-1", "place": "basel"},
+        {"match": "failure-domain://rack-7", "place": "basel"},
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("provider", "host", "region", "wanted"),
+    [
+        ("vsphere", "vcenter.example", "", "basel"),
+        ("vsphere", "vcenter.example:443", "DC-9", "basel"),
+        ("vsphere", "", "DC-Basel", "basel"),
+        ("vsphere", "", "/DC-Basel", "basel"),
+        ("vsphere", "other.example", "DC-Basel", "basel"),
+        ("vsphere", "other.example", "DC-Bern", ""),
+        ("vsphere", "other.example", "../DC-Basel", ""),
+        ("vsphere", "evil.example/@vcenter.example", "", ""),
+        ("vsphere", "", "member-eu", ""),
+        ("openstack", "basel", "RegionOne", "basel"),
+        ("openstack", "basel", "RegionTwo", ""),
+        ("openstack", "basel", "", ""),
+        ("openstack", "member-eu", "RegionOne", ""),
+        ("openstack", "old/RegionOne#", "Boston", ""),
+        ("openstack", "", "", ""),
+        ("nutanix", "", "pe-1", "basel"),
+        ("nutanix", "", "pe-2", ""),
+        ("", "", "rack-7", "basel"),
+        ("", "", "rack-8", ""),
+        ("", "", "basel", ""),
+        ("aws", "", "rack-7", ""),
+    ],
+)
+def test_machines_at_sites_of_the_operator_s_own(provider: str, host: str, region: str, wanted: str) -> None:
+    """They are where their maker's names are declared to be, and a name that is declared as a host's isn't theirs."""
+    one = {"kind": "nodes", "bucket": "", "cluster": "", "what": "workloads"}
+    found = place_of_destination(
+        {**one, "provider": provider, "host": host, "region": region}, Geography(Regions.builtin(), DECLARED)
+    )
+    assert found.code == wanted
+    assert not found.inside
+
+
 @pytest.mark.parametrize(
     ("network", "message"),
     [
