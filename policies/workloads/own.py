@@ -22,6 +22,7 @@ from policies.workloads.destinations import (
 from policies.workloads.devices import count_of, devices_of_container, devices_of_map, extended_of_container
 from policies.workloads.dra import devices_of_claim
 from policies.workloads.images import Image, listed, parse_image
+from policies.workloads.ingress import nginx_destinations
 from policies.workloads.levels import Device, Holds, device
 from policies.workloads.models import models_of_container, models_of_script
 from policies.workloads.paths import member
@@ -217,12 +218,10 @@ def _destinations(path: str, value: Json, row: Row) -> Iterator[Destination]:
         case "environment" if isinstance(value, dict):
             pairs = [{"name": name, "value": inner} for name, inner in value.items()]
             yield from container_destinations({"env": pairs}, f"{path}.")
-        case "mapping" | "zone-filter" | "requirements" if isinstance(value, dict):
+        case "mapping" | "nginx" | "requirements" | "trigger" | "zone-filter" if isinstance(value, dict):
             yield from _READS[row["read"]](value, path, row)
         case "urls" | "hosts" | "collector":
             yield from _WITHIN[row["read"]](value, path, row["what"])
-        case "trigger" if isinstance(value, dict):
-            yield from trigger_destinations(value, path, row["what"])
         case "restic":
             yield from _repository(as_text(value), path, row["what"])
         case "":
@@ -267,6 +266,8 @@ def _zones(subnets: JsonObject, path: str, row: Row) -> Iterator[Destination]:
 
 _READS: dict[str, Callable[[JsonObject, str, Row], Iterator[Destination]]] = {
     "mapping": _mapping,
+    "nginx": lambda ingress, path, _: nginx_destinations(ingress, path),
+    "trigger": lambda trigger, path, row: trigger_destinations(trigger, path, row["what"]),
     "zone-filter": _zones,
     "requirements": _requirements,
 }

@@ -31,7 +31,7 @@ _READS: Mapping[str, tuple[str, ...]] = {
     "devices": ("map", "dra"),
     "destinations": (
         "command", "yaml-urls", "envoy", "named-url", "component", "environment", "mapping",
-        "requirements", "restic", "zone-filter", "urls", "hosts", "collector", "trigger",
+        "requirements", "restic", "zone-filter", "urls", "hosts", "collector", "nginx", "trigger",
     ),
     "nested": ("pod", "pod-spec"),
     "namespaces": ("keys",),
