@@ -1,6 +1,7 @@
-"""The `bailiwick` command and the composition root: settings -> parts -> app.
+"""The `bailiwick` command: its verbs, and what those of one package need of another.
 
-Verbs are found by name and imported only when called, so that a cold start stays short.
+Verbs are found by name and imported only when called, so that a cold start stays short. Each lies in its package;
+`webhook.composition` makes the process of `serve` out of its parts.
 
 Exit codes: 0 holds, 1 violations, 2 usage or unreadable input, 3 our own failure. A user's mistake never shows a stack
 trace: it shows what is wrong and what to do next.
@@ -25,7 +26,7 @@ VERBS = {
     "nodes": ("webhook.verbs.nodes:nodes", "look at where nodes are believed to be, and label them"),
     "guards": ("webhook.verbs.guards:guards", "print the native policies that guard places and classes"),
     "transfers": ("policies.verbs.transfers:transfers", "look at the ways over a border, and what relies on each"),
-    "serve": ("bailiwick:serve", "run the admission webhook"),
+    "serve": ("webhook.verbs.serve:serve", "run the admission webhook"),
     "demo": ("webhook.verbs.demo:demo", "watch real manifests being judged, no cluster needed"),
     "doctor": ("webhook.verbs.doctor:doctor", "look for what would keep the webhook from working, and say what to do"),
     "audit": ("audit.verbs.group:audit", "verify and export the log of decisions"),
@@ -106,71 +107,6 @@ def completion(shell: str) -> None:
     found = get_completion_class(shell)
     assert found is not None  # the three shells of the choice are click's own
     click.echo(found(command, {}, "bailiwick", "_BAILIWICK_COMPLETE").source())
-
-
-@click.command()
-@click.option("--rules", multiple=True, metavar="PATH", help="Policies, jurisdictions, classes, profile; repeatable.")
-@click.option("--regions", metavar="FILE", help="Regions of your own, laid over the built-in ones; followed.")
-@click.option("--catalogue", metavar="FILE", help="Kinds of workloads of your own, over the built-in ones; followed.")
-@click.option("--snapshot", multiple=True, metavar="PATH", help="Objects of the cluster, where none is watched.")
-@click.option("--kubeconfig", metavar="FILE", help="Watch this cluster.")
-@click.option("--in-cluster", is_flag=True, help="Watch the cluster that this pod runs in.")
-@click.option("--state", default="state", show_default=True, metavar="DIR", help="Keys, certificates and the log.")
-@click.option("--region", default="local", show_default=True, help="Whose keys sign and seal.")
-@click.option("--cluster-name", default="cluster", show_default=True, help="Stands in every record.")
-@click.option("--writer", default="webhook-0", show_default=True, help="This replica, stable over restarts.")
-@click.option("--host", default=None, help="Address to listen on; every address by default.")
-@click.option("--port", default=8443, show_default=True)
-@click.option("--probes-port", type=int, default=None, help="Plain HTTP for probes and metrics.")
-@click.option("--name", "names", multiple=True, metavar="DNS", help="Names for the self-made certificate.")
-@click.option("--certificate", metavar="FILE", help="Serve with this certificate (PEM), reloaded when it changes.")
-@click.option("--key", metavar="FILE", help="Its private key (PEM).")
-@click.option("--client-ca", metavar="FILE", help="Serve only clients with a certificate of this authority.")
-@click.option("--tls12", is_flag=True, help="Allow TLS 1.2 too.")
-@click.option("--packs/--no-packs", default=True, show_default=True, help="The built-in policies.")
-@click.option("--log-reserve", default=512, show_default=True, help="MiB free below which nothing is recorded.")
-@click.option("--log-alarm", default=2048, show_default=True, help="MiB free below which that is announced.")
-@click.option("--shard-records", default=0, help="Go on in a new shard of the log when it has so many; 0: never.")
-@click.option("--shard-days", default=0.0, help="The same by its age.")
-@click.option("--keep-days", default=180, show_default=True, help="No shard is pruned before it is so old.")
-@click.option("--log", metavar="URL", help="A log that replicas share: postgres://... without a password in it.")
-@click.option(
-    "--log-password-file", metavar="FILE", help="The database's password; PGPASSWORD and PGPASSFILE work too."
-)
-@click.option("--witnesses", metavar="FILE", help="A tlog-policy: whom checkpoints are taken to for cosigning.")
-@click.option("--keyring", metavar="FILE", help="A key service or module signs and seals the log; `kind: Keyring`.")
-@click.option("--key-uses", multiple=True, metavar="DIR", help="Take up this book of key uses too; repeatable.")
-@click.option("--label-nodes", is_flag=True, help="Label nodes with their places; of several replicas one does it.")
-@click.option(
-    "--label-lease",
-    default="bailiwick-system/bailiwick-labeller",
-    show_default=True,
-    metavar="NAMESPACE/NAME",
-    help="The Lease that decides which.",
-)
-@click.option(
-    "--label-lease-seconds",
-    type=click.FloatRange(min=1),
-    default=15.0,
-    show_default=True,
-    help="Until another takes over from one that is gone.",
-)
-@click.option("--linger", default=5.0, show_default=True, help="Seconds of answering on after SIGTERM.")
-def serve(**options: Any) -> None:
-    """Run the admission webhook until SIGTERM.
-
-    With no certificate given, an authority and a certificate are made in the state directory: `tls/ca.crt` there is
-    the caBundle of the registration.
-    """
-    import logging
-
-    if options["label_nodes"] and not (options["kubeconfig"] or options["in_cluster"]):
-        raise click.UsageError("no cluster whose nodes could be labelled: add `--in-cluster` or `--kubeconfig FILE`")
-    from webhook.composition import run
-    from webhook.log.state import Options
-
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    run(Options(version=__version__, **options))
 
 
 def main() -> None:

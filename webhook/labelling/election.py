@@ -11,6 +11,8 @@ from math import ceil
 
 from policies.json import Json
 
+LEASE = "bailiwick-system/bailiwick-labeller"  # <namespace>/<name> where nobody names another
+SECONDS = 15.0  # how long it lasts
 NEVER = float("-inf")
 
 
@@ -18,7 +20,7 @@ NEVER = float("-inf")
 class Terms:
     """Lengths of time, in seconds, all of them from the lease's own."""
 
-    lease: float = 15.0
+    lease: float = SECONDS
 
     @property
     def hold(self) -> float:

@@ -25,6 +25,7 @@ from keymgmt.states import State
 from keymgmt.uses.book import UseBook, uses_beside
 from keymgmt.uses.use import KeyUses
 from webhook.keys.live import Keys, LiveKeys
+from webhook.labelling.election import LEASE, SECONDS
 from webhook.log.whereabouts import Whereabouts, sealing_to
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 SIGNING = "audit-checkpoint"
 KEYS = "keys"
 IN_USE = "keys-in-use.json"  # beside the log: which keys are used, written once that is recorded
-LABEL_LEASE = "bailiwick-system/bailiwick-labeller"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +73,8 @@ class Options:
     key_uses: Sequence[str] = ()  # more folders with books of key uses
     keyring: str | None = None  # `kind: Keyring`: what signs and seals lies in a key service or module
     label_nodes: bool = False  # take part in labelling nodes with their places
-    label_lease: str = LABEL_LEASE  # <namespace>/<name> of the Lease by which one replica does so
-    label_lease_seconds: float = 15.0  # until another takes over from one that is gone
+    label_lease: str = LEASE  # <namespace>/<name> of the Lease by which one replica does so
+    label_lease_seconds: float = SECONDS  # until another takes over from one that is gone
 
     @property
     def directory(self) -> Path:

@@ -50,7 +50,7 @@ def _checks(
     from webhook.cluster.declared import declared, profile_of
     from webhook.cluster.guards import guards_of
     from webhook.labelling.candidate import parse_lease
-    from webhook.log.state import LABEL_LEASE
+    from webhook.labelling.election import LEASE
 
     shown = certificate or state / "tls" / "tls.crt"
     checks = [
@@ -66,7 +66,7 @@ def _checks(
         checks.append(look.Check("cluster", partial(look.cluster, api)))
         checks.append(look.Check("registration", partial(look.registration, api)))
         checks.append(look.Check("places", partial(look.places, api, PLACE_LABEL)))
-        lease = parse_lease(LABEL_LEASE).path
+        lease = parse_lease(LEASE).path
         checks.append(look.Check("labeller", partial(look.labeller, api, lease, datetime.now(UTC))))
         checks.append(
             look.Check("guards", partial(look.guards, api, lambda: guards_of(profile_of(declared(rules, api)))))

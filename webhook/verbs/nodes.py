@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from webhook.verbs.lease import lease_options
+
 if TYPE_CHECKING:
     from policies.json import JsonObject
     from webhook.cluster.apiserver import ApiServer
@@ -52,20 +54,7 @@ def nodes(
 @nodes.command(short_help="show which labels have to change, or change them")
 @click.option("--once", is_flag=True, help="Write what has to change, and end.")
 @click.option("--watch", is_flag=True, help="Go on until SIGTERM, as one of several replicas.")
-@click.option(
-    "--lease",
-    default="bailiwick-system/bailiwick-labeller",
-    show_default=True,
-    metavar="NAMESPACE/NAME",
-    help="The Lease that decides which replica writes.",
-)
-@click.option(
-    "--lease-seconds",
-    type=click.FloatRange(min=1),
-    default=15.0,
-    show_default=True,
-    help="Until another takes over from one that is gone.",
-)
+@lease_options()
 @click.option(
     "--rate", type=click.FloatRange(min=0.1), default=20.0, show_default=True, help="Labels written a second, at most."
 )
