@@ -14,6 +14,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from keymgmt.errors import KeyManagementError, SignerUnavailable
 from keymgmt.ports import Binding, Envelope, Sealer, Signer
+from webhook.rounds import rounds
 
 logger = logging.getLogger("bailiwick.webhook")
 
@@ -140,28 +141,21 @@ class LiveKeys(Generic[Followed]):
     @contextmanager
     def followed(self, ready: Callable[[Followed], bool]) -> Iterator[None]:
         """While this runs, a thread goes over to new keys once they are `ready`, which may raise KeyManagementError."""
-        ended = threading.Event()
 
-        def run() -> None:
-            while not ended.wait(LOOK):
-                fresh = self.look()
-                if fresh is None:
-                    continue
-                try:
-                    if ready(fresh):
-                        self.use(fresh)
-                    else:
-                        self._stamp = None  # look again, whether or not anything changes
-                except KeyManagementError as error:
-                    self.refuse(str(error))
+        def look() -> None:
+            fresh = self.look()
+            if fresh is None:
+                return
+            try:
+                if ready(fresh):
+                    self.use(fresh)
+                else:
+                    self._stamp = None  # look again, whether or not anything changes
+            except KeyManagementError as error:
+                self.refuse(str(error))
 
-        thread = threading.Thread(target=run, name="keys", daemon=True)
-        thread.start()
-        try:
+        with rounds("keys", LOOK, look):
             yield
-        finally:
-            ended.set()
-            thread.join()
 
     def _told(self, why: str) -> None:
         if why != self.trouble:

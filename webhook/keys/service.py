@@ -29,6 +29,7 @@ from keymgmt.public import PublicKeyring, encode_public
 from keymgmt.states import State
 from keymgmt.transit.keyring import TransitKeyring
 from keymgmt.uses.use import KeyUses, NoUses
+from webhook.rounds import rounds
 
 logger = logging.getLogger("bailiwick.webhook")
 
@@ -125,27 +126,22 @@ class ServiceKeys:
 @contextmanager
 def watched(path: Path, region: str, public: Path) -> Iterator[None]:
     """While this runs, a thread asks the service for its keys every few seconds, and keeps what it shows."""
-    settings, ended = service_settings(path, region), threading.Event()
+    settings = service_settings(path, region)
+    ring: Ring | None = None
 
-    def run() -> None:
-        ring: Ring | None = None
-        while not ended.wait(LOOK):
-            try:
-                if ring is None:
-                    ring = _connected(settings, PublicKeyring.load(public), NoUses())
-                else:
-                    ring.refresh()
-                _keep(public, ring, settings.jurisdiction)
-            except KeyManagementError as error:
-                logger.debug("the key service was not asked for its keys: %s", error)
+    def look() -> None:
+        nonlocal ring
+        try:
+            if ring is None:
+                ring = _connected(settings, PublicKeyring.load(public), NoUses())
+            else:
+                ring.refresh()
+            _keep(public, ring, settings.jurisdiction)
+        except KeyManagementError as error:
+            logger.debug("the key service was not asked for its keys: %s", error)
 
-    thread = threading.Thread(target=run, name="key-service", daemon=True)
-    thread.start()
-    try:
+    with rounds("key-service", LOOK, look, patience=LOOK):
         yield
-    finally:
-        ended.set()
-        thread.join(LOOK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,25 +158,20 @@ class _ServiceSigner:
         return self._keys.sign(self.key, message)
 
 
+@dataclass(frozen=True, slots=True)
 class ServiceApproving:
     """What orders need of the keys: who may approve, and what their votes are sealed to."""
 
-    def __init__(self, path: Path, region: str, public: Path) -> None:
-        """Raises KeyManagementError."""
-        self._public = PublicKeyring.load(public)
-        self._policy = service_settings(path, region).policy()
+    region: str
+    jurisdiction: str
+    approvals: ApprovalPolicy | None
+    _public: PublicKeyring
 
-    @property
-    def approvals(self) -> ApprovalPolicy | None:
-        return self._policy
-
-    @property
-    def region(self) -> str:
-        return self._public.region
-
-    @property
-    def jurisdiction(self) -> str:
-        return self._public.jurisdiction
+    @classmethod
+    def of(cls, path: Path, region: str, public: Path) -> "ServiceApproving":
+        """By the settings at `path` and the public keys at `public`. Raises KeyManagementError."""
+        shown = PublicKeyring.load(public)
+        return cls(shown.region, shown.jurisdiction, service_settings(path, region).policy(), shown)
 
     def sealer(self) -> RegionSealer:
         return self._public.sealer()

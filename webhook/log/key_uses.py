@@ -7,7 +7,6 @@ log's checkpoints has its own signatures counted an interval later, so that no r
 """
 
 import logging
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -25,6 +24,7 @@ from audit.settings import LogStatus
 from audit.whole import present_shards
 from keymgmt.uses.book import PAGE, UseBook, remove, taken, waiting
 from keymgmt.uses.tallies import UNREADABLE, tallied
+from webhook.rounds import rounds
 
 logger = logging.getLogger("bailiwick.webhook")
 
@@ -137,20 +137,11 @@ def _marked(page: Path) -> tuple[str, tuple[int, int] | None]:
 @contextmanager
 def kept(keeper: Bookkeeper, own: Sequence[UseBook], interval: float = INTERVAL) -> Iterator[None]:
     """Within, finished pages are taken up in every interval, this process's `own` too; and once more at the end."""
-    ended = threading.Event()
-
-    def work() -> None:
-        keeper.take_up()  # what the run before left
-        while not ended.wait(interval):
-            _round(keeper, own)
-
-    thread = threading.Thread(target=work, name="key-uses", daemon=True)
-    thread.start()
+    left = keeper.take_up  # what the run before left
     try:
-        yield
+        with rounds("key-uses", interval, lambda: _round(keeper, own), first=left):
+            yield
     finally:
-        ended.set()
-        thread.join()
         _round(keeper, own)
 
 

@@ -6,11 +6,9 @@ done at most once as far as anybody can tell: it stays until its answer is durab
 """
 
 import logging
-import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,23 +24,19 @@ from audit.ports import Envelope, Position
 from audit.sealed.erasure import Approved, Eraser, Whole
 from audit.sealed.erasure_plan import ErasureRefused, Scope
 from audit.sealed.inputs import Origin
-from audit.whole import WholeFiles
 from keymgmt.approvals import ApprovalPolicy
 from keymgmt.canonical import from_base64url, moment
 from keymgmt.errors import KeyManagementError, NotApproved
 from keymgmt.ports import Approval, Sealer
 
 if TYPE_CHECKING:
-    from audit.files.sharded_log import ShardedLog
     from audit.postgres.pruning import SharedPruning
     from audit.postgres.sharded_log import SharedShards
-    from webhook.log.state import Options
 
 logger = logging.getLogger("bailiwick.webhook")
 
 FOLDER = "orders"  # in the state directory
 KEEP_DAYS = 180  # AI Act 19(1) and 26(6): logs are kept for six months at least
-LOOK = 1.0  # seconds between looks into it
 SHARED_FOR = 2  # days that a shared input may be older than a record that names it: `sealed.inputs.RENEW`, and one more
 
 
@@ -230,34 +224,6 @@ class Clerk:
     def _ago(self, days: int) -> str:
         """That many days before now, as records write times."""
         return time_text(self._clock() - timedelta(days=days))
-
-
-@contextmanager
-def attended(log: "ShardedLog", options: "Options") -> Iterator[None]:
-    """While this runs, orders are carried out by a thread of their own."""
-    from webhook.log.state import approving
-
-    ended = threading.Event()
-    orders = Orders(options.directory / FOLDER)
-    origin = Origin(options.cluster_name, options.region, options.version)
-
-    def look() -> None:
-        while not ended.wait(LOOK):
-            if orders.waiting():
-                try:
-                    keyring = approving(options)
-                    whole = WholeFiles(options.directory / "log")
-                    Clerk(log, whole, origin, keyring, keep_days=options.keep_days).attend(orders)
-                except Exception:
-                    logger.exception("orders can't be attended to; trying again")
-
-    thread = threading.Thread(target=look, name="orders", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
 
 
 def wait_for(orders: Orders, name: str, seconds: float) -> dict[str, Any] | None:

@@ -161,7 +161,7 @@ def main(descriptor: int) -> None:
 def _attended(log: "ShardedLog | SharedShards", options: "Options") -> AbstractContextManager[None]:
     """Orders are for a log on files: what is sealed beside a shared one is its database's business."""
     from audit.files.sharded_log import ShardedLog
-    from webhook.log.orders import attended
+    from webhook.log.attending import attended
 
     return attended(log, options) if isinstance(log, ShardedLog) else nullcontext()
 

@@ -30,7 +30,6 @@ from webhook.log.whereabouts import Whereabouts, sealing_to
 
 if TYPE_CHECKING:
     from keymgmt.ports import Signer
-    from webhook.log.orders import Approving
 
 SIGNING = "audit-checkpoint"
 KEYS = "keys"
@@ -115,15 +114,6 @@ def public_side(options: Options, keyring: Keys) -> Keys | PublicKeyring:
     if options.keyring is None or not isinstance(keyring, FileKeyring):
         return keyring  # which are those of the key service already
     return PublicKeyring.load(service_public(options))
-
-
-def approving(options: Options) -> "Approving":
-    """The keyring that says who may approve orders. Raises KeyManagementError."""
-    if options.keyring is None:
-        return open_keyring(options)
-    from webhook.keys.service import ServiceApproving
-
-    return ServiceApproving(Path(options.keyring), options.region, service_public(options))
 
 
 def active_keys(options: Options, keyring: FileKeyring) -> dict[str, KeyFacts]:
