@@ -23,8 +23,6 @@ from audit.tlog.notes import VerifierKey
 from keymgmt.errors import KeyManagementError
 from keymgmt.file.keyring import FileKeyring
 from keymgmt.keys import KeyFacts
-from policies.consulted import Consulted
-from policies.decision import Decision
 from policies.geography import Geography
 from webhook.cluster.apiserver import ApiServer
 from webhook.cluster.rules import Rules
@@ -48,7 +46,7 @@ from webhook.log.state import (
 )
 from webhook.reviews.archiving import Archiving
 from webhook.reviews.ids import DecisionIds
-from webhook.reviews.judge import Call, Judge
+from webhook.reviews.judge import Judge, Judged
 from webhook.reviews.recording import DecisionRecording, emptied
 from webhook.serving.app import create_app, create_probes_app
 from webhook.serving.certificates import Authority
@@ -187,17 +185,9 @@ class Records:
         guarded = options.directory / GUARDED
         self.lifecycle = Lifecycle(self, self._origin, _now, self._in_force, guarded)
 
-    def recording(
-        self,
-        call: Call,
-        decision: Decision,
-        decision_id: str,
-        now: datetime,
-        latency: float,
-        consulted: Consulted | None = None,
-    ) -> tuple[Draft, tuple[Unsealed]]:
+    def recording(self, judged: Judged) -> tuple[Draft, tuple[Unsealed]]:
         """`judge.Recording`."""
-        return self._made.recording(call, decision, decision_id, now, latency, consulted)
+        return self._made.recording(judged)
 
     async def append(self, record: Record | Draft, sealed: Sequence[Envelope | Unsealed] = ()) -> Position:
         """`judge.Log`. Raises LogUnavailable."""

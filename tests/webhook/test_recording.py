@@ -16,7 +16,7 @@ from tests.webhook.fakes import OpenEnvelope, OpenSealer
 from tests.webhook.parts import KeyedHash
 from tests.webhook.reviews import encoded, recorded
 from webhook.log.whereabouts import Whereabouts, sealing_to
-from webhook.reviews.judge import Call
+from webhook.reviews.judge import Call, Judged
 from webhook.reviews.recording import LAST_APPLIED, DecisionRecording
 from webhook.reviews.review import parse_review
 
@@ -47,7 +47,7 @@ def call_of(body: bytes, phase: Phase = Phase.FAIL) -> Call:
 def recorded_as(
     body: bytes, decision: Decision = DENIED, phase: Phase = Phase.FAIL
 ) -> tuple[dict[str, Any], dict[str, Any], OpenEnvelope]:
-    draft, parts = recording()(call_of(body, phase), decision, "d-1", NOW, 0.000250)
+    draft, parts = recording()(Judged(call_of(body, phase), decision, "d-1", NOW, 0.000250))
     envelopes: list[Envelope] = []
 
     def seal(plain: bytes, namespace: str) -> Envelope:
@@ -110,7 +110,7 @@ def test_sealed() -> None:
 def test_digests_are_salted() -> None:
     """Equal inputs have different digests in the leaf under different salts; the salt is sealed."""
     first, sealed, _ = recorded_as(encoded())
-    second, _ = recording(b"t")(call_of(encoded()), DENIED, "d-2", NOW, 0.0)
+    second, _ = recording(b"t")(Judged(call_of(encoded()), DENIED, "d-2", NOW, 0.0))
     assert set(first["digests"]) == {"decision", "request", "snapshot", "policies", "data"}
     assert not set(first["digests"].values()) & set(orjson.loads(second.fields)["digests"].values())
     assert bytes.fromhex(sealed["salt"]) == b"s" * 16

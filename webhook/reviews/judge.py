@@ -66,21 +66,25 @@ class Ruling:
     leaf_index: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A decision with what its record says of how it came about."""
+
+    call: Call
+    decision: Decision
+    id: str
+    now: datetime  # when it was made
+    latency: float  # seconds since the review had been read
+    consulted: Consulted | None = None  # what was read of the snapshot; None where nobody decided
+
+
 _Made = tuple[Record | Draft, Sequence[Envelope | Unsealed]]
 
 
 class Recording(Protocol):
     """Makes the record of a decision and its sealed parts. Pure but for salts; the log is someone else's."""
 
-    def __call__(
-        self,
-        call: Call,
-        decision: Decision,
-        decision_id: str,
-        now: datetime,
-        latency: float,
-        consulted: Consulted | None = None,  # what was read of the snapshot; None where nobody decided
-    ) -> _Made: ...
+    def __call__(self, judged: Judged) -> _Made: ...
 
 
 class Observer(Protocol):
@@ -133,7 +137,8 @@ class Judge:
         decision, consulted = await self._decided(call, now)
         if call.request.dry_run:
             return Ruling(decision, decision_id)
-        made = self._record_of(call, decision, decision_id, now, consulted)
+        latency = time.monotonic() - call.received
+        made = self._record_of(Judged(call, decision, decision_id, now, latency, consulted))
         deadline = call.deadline
         # While the disk works, dozens of calls wait here. Their parsed reviews would push each other out of the
         # processor's cache; freed now, the next one is parsed into warm memory.
@@ -170,17 +175,14 @@ class Judge:
         async with asyncio.timeout(until - time.monotonic()):
             return await self._resolver.resolve(needs, until)
 
-    def _record_of(
-        self, call: Call, decision: Decision, decision_id: str, now: datetime, consulted: Consulted | None
-    ) -> _Made | Decision:
+    def _record_of(self, judged: Judged) -> _Made | Decision:
         """The record to append, or what is decided without one."""
         try:
-            latency = time.monotonic() - call.received
-            return self._recording(call, decision, decision_id, now, latency, consulted)
+            return self._recording(judged)
         except Exception as fault:  # a record that can't be made is a record that isn't there
             logger.exception("fault while a decision was recorded")
             message = f"the decision could not be recorded: {type(fault).__name__}"
-            return self._unrecorded(decision, "internal-fault", message)
+            return self._unrecorded(judged.decision, "internal-fault", message)
 
     async def _durable(self, made: _Made, decision: Decision, decision_id: str, deadline: float) -> Ruling:
         try:

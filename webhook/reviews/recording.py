@@ -6,7 +6,6 @@ the region's public key; no network is touched.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from hashlib import sha256
 from typing import Any, Protocol
 
@@ -21,7 +20,7 @@ from policies.json import Json
 from policies.request import Request
 from webhook.log.whereabouts import Whereabouts
 from webhook.reviews.archiving import Archived
-from webhook.reviews.judge import Call
+from webhook.reviews.judge import Call, Judged
 
 SALT_BYTES = 16
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"  # kubectl's copy of the object, data and all
@@ -66,27 +65,19 @@ class DecisionRecording:
         self._archiving = archiving
         shape("decision")  # reads and compiles the table now instead of during the first request
 
-    def __call__(
-        self,
-        call: Call,
-        decision: Decision,
-        decision_id: str,
-        now: datetime,
-        latency: float,
-        consulted: Consulted | None = None,
-    ) -> tuple[Draft, tuple[Unsealed]]:
-        """The record and its one part, to be sealed. `latency` in seconds. Raises RecordInvalid."""
+    def __call__(self, judged: Judged) -> tuple[Draft, tuple[Unsealed]]:
+        """The record and its one part, to be sealed. Raises RecordInvalid."""
         salt = self._entropy(SALT_BYTES)
-        request = call.request
-        archived = self._archiving.of(decision, consulted) if self._archiving is not None else Archived()
+        call, decision, request = judged.call, judged.decision, judged.call.request
+        archived = self._archiving.of(decision, judged.consulted) if self._archiving is not None else Archived()
         fields: dict[str, object] = {
-            "time": time_text(now),
+            "time": time_text(judged.now),
             "cluster": self._where.cluster,
             "region": self._where.region,
             "engine": decision.inputs.engine,
-            "id": decision_id,
+            "id": judged.id,
             "phase": call.phase.value,
-            "latency_us": round(max(latency, 0.0) * 1e6),
+            "latency_us": round(max(judged.latency, 0.0) * 1e6),
             "digests": _digests(decision, salt),
             "inputs": archived.addresses,
             "tags": self._tagged(call, decision),
