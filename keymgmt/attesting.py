@@ -6,7 +6,7 @@ A key service is asked anew: nothing that was remembered is attested.
 from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from keymgmt.approvals import ApprovalPolicy
 from keymgmt.attestation import (
@@ -63,27 +63,14 @@ def attest(keyring: AnyKeyring, *, nonce: str, now: datetime, jurisdiction: str 
 def file_statement(keyring: FileKeyring, nonce: str, now: datetime) -> Statement:
     """What a file can say: whoever has it and its key has the keys."""
     keyring.refresh()
-    policy = keyring.approvals
-    keys = keyring.keys()
-    return Statement(
-        region=keyring.region,
-        jurisdiction=keyring.jurisdiction,
-        assurance=keyring.assurance,
-        lineage=to_base64url(keys[0].lineage),
-        generation=keyring.generation,
-        keys=[_copyable(purpose, purpose, versions) for purpose, versions in _by_purpose(keys).items()],
-        approvals=_approvers(policy),
-        server=None,
-        module=None,
-        nonce=nonce,
-        issued=stamp(now),
-    )
+    claims = [_copyable(purpose, purpose, versions) for purpose, versions in _by_purpose(keyring.keys()).items()]
+    said = _said(keyring, keyring.jurisdiction, claims, nonce, now)
+    return Statement(**said, approvals=_approvers(keyring.approvals), server=None, module=None)
 
 
 def transit_statement(keyring: TransitKeyring, nonce: str, now: datetime, jurisdiction: str) -> Statement:
     """What the key service says, now."""
     server, settings = keyring.described()
-    keys = keyring.keys()
     claims = [
         KeyClaim(
             purpose=purpose,
@@ -96,43 +83,36 @@ def transit_statement(keyring: TransitKeyring, nonce: str, now: datetime, jurisd
             oldest_opening=settings[purpose].oldest_opening,
             versions=version_claims(versions),
         )
-        for purpose, versions in _by_purpose(keys).items()
+        for purpose, versions in _by_purpose(keyring.keys()).items()
     ]
-    return Statement(
-        region=keyring.region,
-        jurisdiction=jurisdiction,
-        assurance=keyring.assurance,
-        lineage=to_base64url(keys[0].lineage),
-        generation=keyring.generation,
-        keys=claims,
-        approvals=None,
-        server=server,
-        module=None,
-        nonce=nonce,
-        issued=stamp(now),
-    )
+    said = _said(keyring, jurisdiction, claims, nonce, now)
+    return Statement(**said, approvals=None, server=server, module=None)
 
 
 def module_statement(keyring: Pkcs11Keyring, nonce: str, now: datetime, jurisdiction: str) -> Statement:
     """What the module says, now. One that does not say that it is a device is software: its keys can be copied."""
     about, attributes = keyring.described()
-    keys = keyring.keys()
     labels = keyring.labels
     make = _kept if about.hardware_slot else _copyable
-    described = {key_id: AttributesClaim(**asdict(said)) for key_id, said in attributes.items()}
-    return Statement(
-        region=keyring.region,
-        jurisdiction=jurisdiction,
-        assurance=keyring.assurance,
-        lineage=to_base64url(keys[0].lineage),
-        generation=keyring.generation,
-        keys=[make(purpose, labels[purpose], versions) for purpose, versions in _by_purpose(keys).items()],
-        approvals=_approvers(keyring.approvals),
-        server=None,
-        module=ModuleClaim(**asdict(about), keys=described),
-        nonce=nonce,
-        issued=stamp(now),
-    )
+    claims = [make(purpose, labels[purpose], versions) for purpose, versions in _by_purpose(keyring.keys()).items()]
+    described = {key_id: AttributesClaim(**asdict(one)) for key_id, one in attributes.items()}
+    said = _said(keyring, jurisdiction, claims, nonce, now)
+    module = ModuleClaim(**asdict(about), keys=described)
+    return Statement(**said, approvals=_approvers(keyring.approvals), server=None, module=module)
+
+
+def _said(keyring: AnyKeyring, jurisdiction: str, claims: list[KeyClaim], nonce: str, now: datetime) -> dict[str, Any]:
+    """What keyrings of all kinds say."""
+    return {
+        "region": keyring.region,
+        "jurisdiction": jurisdiction,
+        "assurance": keyring.assurance,
+        "lineage": to_base64url(keyring.keys()[0].lineage),
+        "generation": keyring.generation,
+        "keys": claims,
+        "nonce": nonce,
+        "issued": stamp(now),
+    }
 
 
 def _approvers(policy: ApprovalPolicy | None) -> ApproversClaim | None:

@@ -10,7 +10,6 @@ does not give it back. It binds this program: who holds a file keyring and its k
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from hashlib import sha256
 from typing import Any, Protocol
 
 import orjson
@@ -23,7 +22,7 @@ from keymgmt.errors import BindingInvalid, KeyManagementError
 from keymgmt.keys import KeyFacts
 from keymgmt.ports import Approval, Binding, Quorum
 from keymgmt.secret import Secret
-from keymgmt.transfer import ANY, Ledger, Use
+from keymgmt.transfer import Ledger, Use, with_tenant
 
 ACTION = "bailiwick.dev/keys/break-glass"
 LONGEST = timedelta(hours=4)  # of a permission, and of the votes for it
@@ -164,7 +163,8 @@ class EmergencyDesk:
         quorum = self._approvals.verify(glass.action(), votes, now)
         if parse_envelope(envelope).key_id != key.id_bytes:
             raise BreakGlassRefused(f"the envelope is not under key `{key.key_id}`, which the permission is for")
-        use = _use(glass, quorum, envelope, now)
+        here = ""  # in clear, in no other region
+        use = Use.of(quorum, envelope, glass.bound.region, here, glass.key_id, now)
         number = self._ledger.spend(use, glass.uses)
         self._alarm.raised(Opening(glass, key, number, quorum, tuple(votes), use.envelope, now))
         return RegionOpener(_InEmergency(self._ring), memory=Memory(uses=0)).open(envelope, bound)
@@ -200,18 +200,5 @@ class _InEmergency:
 
 
 def _check_bound(glass: BreakGlass, bound: Binding) -> None:
-    tenant = bound.tenant if glass.bound.tenant == ANY else glass.bound.tenant
-    if bound != replace(glass.bound, tenant=tenant):
+    if bound != with_tenant(glass.bound, bound.tenant):
         raise BreakGlassRefused("the permission is for data that is bound to something else; ask for another")
-
-
-def _use(glass: BreakGlass, quorum: Quorum, envelope: bytes, now: datetime) -> Use:
-    return Use(
-        grant=sha256(sha256(quorum.action).digest() + quorum.nonce).hexdigest(),
-        envelope=sha256(envelope).hexdigest(),
-        source=glass.bound.region,
-        destination="",  # here, in clear
-        key_id=glass.key_id,
-        approvers=quorum.approvers,
-        at=stamp(now),
-    )

@@ -29,6 +29,11 @@ LEAST_APPROVALS = 2
 LONGEST = timedelta(days=7)  # of a grant; votes live no longer either
 
 
+def with_tenant(allowed: Binding, tenant: str) -> Binding:
+    """What is allowed for that tenant: itself, and where it says `*` the same with the tenant in its place."""
+    return replace(allowed, tenant=tenant) if allowed.tenant == ANY else allowed
+
+
 class GrantInvalid(KeyManagementError):
     """The grant has no meaning, or one that must not be. Write another."""
 
@@ -52,6 +57,12 @@ class Use:
     key_id: str  # that it was sealed under
     approvers: tuple[str, ...]
     at: str
+
+    @classmethod
+    def of(cls, quorum: Quorum, envelope: bytes, source: str, destination: str, key_id: str, now: datetime) -> "Use":
+        """What those who approved allow to be done once with the envelope."""
+        grant = sha256(sha256(quorum.action).digest() + quorum.nonce).hexdigest()
+        return cls(grant, sha256(envelope).hexdigest(), source, destination, key_id, quorum.approvers, stamp(now))
 
 
 class Ledger(Protocol):
@@ -204,10 +215,11 @@ class TransferDesk:
             raise ForeignRegion(
                 f"sealed for `{unverified.region}`; the grant is for what `{grant.source.region}` holds"
             )
-        tenant = bound.tenant if grant.destination.tenant == ANY else grant.destination.tenant
-        becomes, sealer = replace(grant.destination, tenant=tenant), destination.sealer()
+        becomes, sealer = with_tenant(grant.destination, bound.tenant), destination.sealer()
         sealer.seal(b"", becomes)  # what cannot be sealed is not opened: no error then holds the data
-        self._ledger.spend(_use(grant, quorum, envelope, unverified.key_id, now), grant.uses)
+        leaves = key_id_text(unverified.key_id)
+        use = Use.of(quorum, envelope, grant.source.region, grant.destination.region, leaves, now)
+        self._ledger.spend(use, grant.uses)
         return sealer.seal(self._opener.open(envelope, bound), becomes)
 
     def _check_source(self, grant: TransferGrant, bound: Binding) -> None:
@@ -218,7 +230,7 @@ class TransferDesk:
         known = self._source.keys()
         if grant.lineage not in {to_base64url(key.lineage) for key in known}:
             raise GrantRefused(f"the grant is of another keyring of `{grant.source.region}`; ask for a new one")
-        allowed = replace(grant.source, tenant=bound.tenant if grant.source.tenant == ANY else grant.source.tenant)
+        allowed = with_tenant(grant.source, bound.tenant)
         if bound != allowed:
             raise GrantRefused(f"the grant is for {_named(grant.source)}, and {_named(bound)} is asked for")
 
@@ -238,18 +250,6 @@ def _check_destination(grant: TransferGrant, destination: Destination) -> None:
     found = key_id_text(destination.recipient(grant.destination.purpose).key_id)
     if found != grant.destination_key:
         raise GrantRefused(f"the grant is to key `{grant.destination_key}`, and `{found}` is active; ask for a new one")
-
-
-def _use(grant: TransferGrant, quorum: Quorum, envelope: bytes, key_id: bytes, now: datetime) -> Use:
-    return Use(
-        grant=sha256(sha256(quorum.action).digest() + quorum.nonce).hexdigest(),
-        envelope=sha256(envelope).hexdigest(),
-        source=grant.source.region,
-        destination=grant.destination.region,
-        key_id=key_id_text(key_id),
-        approvers=quorum.approvers,
-        at=stamp(now),
-    )
 
 
 def _named(bound: Binding) -> str:

@@ -17,8 +17,10 @@ from keymgmt.verbs.ring import Mistake, opened, ring_options
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+    from keymgmt.approvals import ApprovalPolicy
     from keymgmt.file.unlock import Unlock
-    from keymgmt.ports import Approval, Quorum
+    from keymgmt.ports import Approval, Binding, Quorum
+    from keymgmt.verbs.ring import Chosen
 
 REQUEST = "bailiwick.dev/approval-request/v1"
 VOTE = "bailiwick.dev/approval/v1"
@@ -90,6 +92,26 @@ def write_request(out: Path, action: bytes) -> None:
 
 def done(what: str, key_id: str, quorum: "Quorum") -> None:
     click.echo(f"{key_id} {what}, approved by {', '.join(quorum.approvers)}")
+
+
+def approved_action(chosen: "Chosen", path: Path, out: Path) -> tuple["ApprovalPolicy", bytes]:
+    """Who may approve, and what they were asked; before anything is opened into a file that mustn't be there yet."""
+    if chosen.approvals is None:
+        raise Mistake("nobody is declared who could approve", "give the keyring approvers")
+    if out.exists():
+        raise Mistake(f"`{out}` is there already", "name another file")
+    return chosen.approvals, read_file(path, REQUEST, ("action", "nonce"))["action"].encode()
+
+
+def for_tenant(allowed: "Binding", tenant: str | None) -> "Binding":
+    """What is asked for: what is allowed, or that for this tenant; whether it may be is for whoever opens."""
+    from dataclasses import replace
+
+    from keymgmt.transfer import ANY
+
+    if allowed.tenant == ANY and tenant is None:
+        raise Mistake("the request is for any tenant", "give --tenant")
+    return allowed if tenant is None else replace(allowed, tenant=tenant)
 
 
 def vote_of(path: Path) -> "Approval":

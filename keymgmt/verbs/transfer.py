@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from keymgmt.verbs.approval import REQUEST, read_file, vote_of, write_request
+from keymgmt.verbs.approval import approved_action, for_tenant, vote_of, write_request
 from keymgmt.verbs.ring import Mistake, keyring_options, told
 
 if TYPE_CHECKING:
@@ -86,21 +86,14 @@ def transfer(
     out: Path,
 ) -> None:
     """Open an envelope and seal it for another region, under a grant and its votes. Each call spends one use."""
-    from dataclasses import replace
-
     from keymgmt.ledger import FileLedger
     from keymgmt.public import PublicKeyring
-    from keymgmt.transfer import ANY, TransferDesk, parse_grant
+    from keymgmt.transfer import TransferDesk, parse_grant
 
-    if chosen.approvals is None:
-        raise Mistake("nobody is declared who could approve", "give the keyring approvers")
-    if out.exists():
-        raise Mistake(f"`{out}` is there already", "name another file")
-    allowed = parse_grant(read_file(path, REQUEST, ("action", "nonce"))["action"].encode())
-    if allowed.source.tenant == ANY and tenant is None:
-        raise Mistake("the grant is for any tenant", "give --tenant")
-    bound = allowed.source if tenant is None else replace(allowed.source, tenant=tenant)
-    desk = TransferDesk(chosen.ring, chosen.approvals, FileLedger(ledger))
+    approvals, action = approved_action(chosen, path, out)
+    allowed = parse_grant(action)
+    bound = for_tenant(allowed.source, tenant)
+    desk = TransferDesk(chosen.ring, approvals, FileLedger(ledger))
     cast = [vote_of(one) for one in votes]
     theirs = PublicKeyring.load(destination)
     sealed = desk.transfer(envelope.read_bytes(), bound, allowed, cast, theirs, datetime.now(UTC))

@@ -217,7 +217,7 @@ MUTATIONS = {
     ),
     "break-glass for any data": Mutation(
         "emergency.py",
-        "if bound != replace(glass.bound, tenant=tenant):",
+        "if bound != with_tenant(glass.bound, bound.tenant):",
         "if False:",
         f"{EMERGENCY}::test_g7_break_glass_is",
     ),

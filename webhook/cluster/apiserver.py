@@ -5,6 +5,7 @@ The only socket to the cluster. Raises `ClusterUnavailable` for whatever keeps a
 
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -21,6 +22,18 @@ class ClusterUnavailable(Exception):
         super().__init__(message)
         self.status = status
         self.hint = "check the kubeconfig, the network and this identity's RBAC; `bailiwick doctor` looks at all three"
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    method: str
+    path: str
+    query: Mapping[str, str] | None = None
+    body: Json = None
+    content_type: str = _JSON
+
+    def __str__(self) -> str:
+        return f"{self.method} `{self.path}`"
 
 
 class ApiServer:
@@ -55,21 +68,21 @@ class ApiServer:
 
     def get(self, path: str, query: Mapping[str, str] | None = None, timeout: float = 10.0) -> Json:
         """The parsed answer to a GET. `timeout` in seconds for the whole request."""
-        return self._parsed("GET", path, query, None, timeout)
+        return self._parsed(_Request("GET", path, query), timeout)
 
     def post(self, path: str, body: Json, timeout: float = 10.0) -> Json:
-        return self._parsed("POST", path, None, body, timeout)
+        return self._parsed(_Request("POST", path, body=body), timeout)
 
     def put(self, path: str, body: Json, timeout: float = 10.0) -> Json:
-        return self._parsed("PUT", path, None, body, timeout)
+        return self._parsed(_Request("PUT", path, body=body), timeout)
 
     def patch(self, path: str, body: Json, query: Mapping[str, str] | None = None, timeout: float = 10.0) -> Json:
         """A JSON merge patch (RFC 7396). With `metadata.resourceVersion` in it: 409 when that is no longer the one."""
-        return self._parsed("PATCH", path, query, body, timeout, "application/merge-patch+json")
+        return self._parsed(_Request("PATCH", path, query, body, "application/merge-patch+json"), timeout)
 
     def watch(self, path: str, query: Mapping[str, str], idle: float) -> Iterator[Json]:
         """Watch events until the API server ends the stream; `idle` seconds of silence end it too."""
-        response = self._send("GET", path, query, None, (5.0, idle))
+        response = self._send(_Request("GET", path, query), (5.0, idle))
         try:
             rest = b""
             for chunk in response.response.stream(64 * 1024):
@@ -80,46 +93,30 @@ class ApiServer:
         finally:
             response.response.close()
 
-    def _parsed(
-        self,
-        method: str,
-        path: str,
-        query: Mapping[str, str] | None,
-        body: Json,
-        timeout: float,
-        content_type: str = _JSON,
-    ) -> Json:
-        response = self._send(method, path, query, body, timeout, content_type)
+    def _parsed(self, asked: _Request, timeout: float) -> Json:
+        response = self._send(asked, timeout)
         try:
             return orjson.loads(response.read())
         except Exception as error:
-            raise ClusterUnavailable(f"{method} `{path}`: the answer can't be read") from error
+            raise ClusterUnavailable(f"{asked}: the answer can't be read") from error
 
-    def _send(
-        self,
-        method: str,
-        path: str,
-        query: Mapping[str, str] | None,
-        body: Json,
-        timeout: Any,
-        content_type: str = _JSON,
-    ) -> Any:
+    def _send(self, asked: _Request, timeout: Any) -> Any:
         try:
             verb, url, headers, payload, post = self._client.param_serialize(
-                method,
-                path,
-                query_params=list((query or {}).items()),
-                header_params={"Accept": _JSON, "Content-Type": content_type},
-                body=body,
+                asked.method,
+                asked.path,
+                query_params=list((asked.query or {}).items()),
+                header_params={"Accept": _JSON, "Content-Type": asked.content_type},
+                body=asked.body,
                 auth_settings=["BearerToken"],
             )
             response = self._client.rest_client.request(
                 verb, url, headers=headers, body=payload, post_params=post, _request_timeout=timeout
             )
         except Exception as error:
-            raise ClusterUnavailable(f"{method} `{path}`: {type(error).__name__}: {error}") from error
+            raise ClusterUnavailable(f"{asked}: {type(error).__name__}: {error}") from error
         if response.status >= 400:
-            raise ClusterUnavailable(f"{method} `{path}`: {response.status}: {_why(response)}", response.status)
+            raise ClusterUnavailable(f"{asked}: {response.status}: {_why(response)}", response.status)
         return response
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from keymgmt.verbs.approval import REQUEST, read_file, vote_fields, vote_of, write_request
+from keymgmt.verbs.approval import approved_action, for_tenant, vote_fields, vote_of, write_request
 from keymgmt.verbs.ring import Mistake, keyring_options, told
 from keymgmt.verbs.transfer import PLACE, bound_of
 from webhook.verbs.stores import store_options
@@ -80,22 +80,14 @@ def open_envelope(
 
     The record in the audit LOG (or the state directory that holds one) is durable before anything is opened.
     """
-    from dataclasses import replace
-
     from keymgmt.emergency import EmergencyDesk, parse_break_glass
     from keymgmt.ledger import FileLedger
-    from keymgmt.transfer import ANY
 
-    if chosen.approvals is None:
-        raise Mistake("nobody is declared who could approve", "give the keyring approvers")
-    if out.exists():
-        raise Mistake(f"`{out}` is there already", "name another file")
-    glass = parse_break_glass(read_file(path, REQUEST, ("action", "nonce"))["action"].encode())
-    if glass.bound.tenant == ANY and tenant is None:
-        raise Mistake("the request is for any tenant", "give --tenant")
-    bound = glass.bound if tenant is None else replace(glass.bound, tenant=tenant)
+    approvals, action = approved_action(chosen, path, out)
+    glass = parse_break_glass(action)
+    bound = for_tenant(glass.bound, tenant)
     alarm = LogAlarm(store, wait)
-    desk = EmergencyDesk(chosen.ring, chosen.approvals, FileLedger(store.directory.parent / LEDGER), alarm)
+    desk = EmergencyDesk(chosen.ring, approvals, FileLedger(store.directory.parent / LEDGER), alarm)
     cast = [vote_of(one) for one in votes]
     plaintext = desk.open(envelope.read_bytes(), bound, glass, cast, datetime.now(UTC))
     with os.fdopen(os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "wb") as file:
