@@ -6,16 +6,16 @@ Reading believes the bytes it finds; `checks.verify` is what checks them. A dire
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import orjson
-
-from audit.errors import AuditError, LogCorrupt
+from audit.errors import LogCorrupt
 from audit.files.layout import CHECKPOINT, archive_of, wal_of
 from audit.files.recovery import load_segment, segment_paths
 from audit.files.segments import frames, parse_header, scan
 from audit.files.store import Disk, FileSystem
+from audit.leaves.readable import read_leaf
 from audit.published import NotPublished, PublishedFiles, proof_of
 from audit.tlog.checkpoints import Checkpoint
 from audit.tlog.merkle import leaf_hash
@@ -26,12 +26,17 @@ from audit.tlog.tlog_proof import TlogProof
 
 @dataclass(frozen=True, slots=True)
 class LoggedRecord:
-    """A leaf where it lies. `fields` is what its bytes say."""
+    """A leaf where it lies. `fields` is what its bytes say, of the types that the leaf's table gives them.
+
+    Of a leaf that nobody can read, `unreadable` is the reason and `fields` what stands in for it: the schema
+    `unreadable`, the reason and the bytes. No reader ends there, and none passes over it without a word.
+    """
 
     index: int
     hash: bytes
     leaf: bytes
     fields: Mapping[str, Any]
+    unreadable: str = ""
 
 
 def read_records(
@@ -49,8 +54,16 @@ def read_records(
 
 
 def record_of(index: int, leaf: bytes) -> LoggedRecord:
-    """A leaf's bytes as a record. Raises AuditError for what is no leaf of ours."""
-    return LoggedRecord(index, leaf_hash(leaf), leaf, _fields(index, leaf))
+    """A leaf's bytes as a record, whatever they are."""
+    fields, why = read_leaf(leaf)
+    return LoggedRecord(index, leaf_hash(leaf), leaf, fields, why)
+
+
+def time_of(record: LoggedRecord) -> datetime:
+    """When the record was made. Raises LogCorrupt for one that can't be read."""
+    if record.unreadable:
+        raise LogCorrupt(f"record {record.index} can't be read: it {record.unreadable}")
+    return datetime.fromisoformat(record.fields["time"])
 
 
 def read_checkpoint(directory: Path, files: FileSystem | None = None) -> Checkpoint:
@@ -134,13 +147,3 @@ def _wal_leaves(files: FileSystem, directory: Path, begin: int) -> Iterator[tupl
         for frame in loaded.frames():
             if frame.index >= begin:
                 yield frame.index, frame.data
-
-
-def _fields(index: int, leaf: bytes) -> Mapping[str, Any]:
-    try:
-        fields = orjson.loads(leaf)
-    except orjson.JSONDecodeError as error:
-        raise AuditError(f"record {index} is no JSON: it was written by something else") from error
-    if not isinstance(fields, dict):
-        raise AuditError(f"record {index} is no JSON object: it was written by something else")
-    return fields

@@ -25,15 +25,16 @@ class LogNotVerified(AuditError):
 
 
 class VerifiedLog:
-    """A log that verified a moment ago. Raises LogNotVerified when it doesn't."""
+    """A log that verified a moment ago, `unread` being the records that nobody can read. Raises LogNotVerified."""
 
     def __init__(
         self, directory: Path, keys: Sequence[VerifierKey], progress: Progress = lambda _done, _total: None
     ) -> None:
         report = verify_chain(directory, keys, progress=progress)
-        if not report.ok:
+        if not report.is_intact:
             raise LogNotVerified(f"`{directory}` does not verify: {_first(report)}")
         self._shards = [one for one in report.shards if not one.pruned]
+        self.unread = [(index, why) for one in report.shards for index, why in sorted(one.report.unreadable.items())]
         self.is_pruned = len(self._shards) < len(shard_numbers(directory))  # older records are gone, lawfully
 
     @property

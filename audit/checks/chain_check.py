@@ -65,6 +65,11 @@ class ChainReport:
     def ok(self) -> bool:
         return not self.problems and all(one.report.ok for one in self.shards)
 
+    @property
+    def is_intact(self) -> bool:
+        """As `Report.is_intact`, of all shards and between them."""
+        return not self.problems and all(one.report.is_intact for one in self.shards)
+
 
 def verify_chain(
     directory: Path,
@@ -225,7 +230,10 @@ class _ChainCheck:
     def _genesis(self, one: ShardReport) -> Mapping[str, Any]:
         """The first record: of a pruned shard, as its proof holds it."""
         if not one.pruned:
-            return next(iter(read_records(one.shard.directory, 0, 1, self._files))).fields
+            first = next(iter(read_records(one.shard.directory, 0, 1, self._files)))
+            if first.unreadable:
+                raise LogCorrupt(f"record 0 {first.unreadable}")
+            return first.fields
         proof = TlogProof.parse(self._files.read(one.shard.directory / GENESIS))
         proof.verify(leaf_hash(proof.extra or b""), keys_of_shards(self._keys, one.shard.origin), one.shard.origin)
         if proof.index:

@@ -1,6 +1,6 @@
-"""Checks what the records say of each other: counters without gaps per writer and tenant, chains, sealed parts.
+"""Checks that records can be read, and what they say of each other: counters without gaps, chains, sealed parts.
 
-Reads only the leaf's last key and its tenant tag, by the canonical form that the log writes: the records are many. A
+Nearly all leaves are told good by a pattern; of those only the last key and the tenant tag are read. A
 run of records is checked by itself, whatever it begins with; `join` then checks that it follows on the runs before.
 """
 
@@ -12,20 +12,14 @@ from dataclasses import dataclass, field
 import orjson
 
 from audit.checks.findings import Findings
+from audit.leaves.counters import PARTS, TENANT, WRITTEN, WRITTEN_KEY
+from audit.leaves.readable import unreadable
 
-_WRITTEN_KEY = b',"written":{'
 _TENANT_KEY = b'"tenant":"'
 _ERASURE = b'"schema":"bailiwick.erasure/v'
 _ROTATION = b'"schema":"bailiwick.key-rotation/v'
 _GENESIS = b'"schema":"bailiwick.genesis/v'
-_PARTS = rb'"sealed":\[(?P<sealed>(?:\{"key":"(?:[^"\\]|\\.)*","sha256":"[0-9a-f]{64}","size":[0-9]+\},?)+)\],'
-_NAMED = re.compile(_PARTS)
-_WRITTEN = re.compile(
-    rb'(?P<head>,"written":\{"boot":"(?:[^"\\]|\\.)*","by":"(?P<by>(?:[^"\\]|\\.)*)",)'
-    rb"(?:" + _PARTS + rb')?"seq":(?P<seq>[1-9][0-9]*)'
-    rb'(?:,"tenant":\{(?:"prev":"(?P<prev>[0-9a-f]{64})",)?"seq":(?P<tenant_seq>[1-9][0-9]*)\})?\}\}'
-)
-_TENANT = re.compile(rb'[{,]"tenant":"(?P<tag>[0-9a-f]{32})"')
+_NAMED = re.compile(PARTS)
 _SEALED = re.compile(rb'"sha256":"(?P<digest>[0-9a-f]{64})","size":(?P<size>[0-9]+)\}')
 
 First = tuple[int, bytes, int]  # a number, the predecessor's hash in hex (of a tenant's record), the record's index
@@ -43,6 +37,8 @@ class RecordCheck:
     announced: set[str] = field(default_factory=set)  # keys that the records name as the checkpoints'
     first_writers: dict[bytes, First] = field(default_factory=dict)
     first_tenants: dict[bytes, First] = field(default_factory=dict)
+    unread: set[bytes] = field(default_factory=set)  # hashes of leaves that can't be read
+    uncounted: int = 0  # of these, how many say nothing of their writer and explain no gap yet
     _by: bytes = b""  # the writer of the last record, and how `written` begins in its records
     _head: bytes = b"\x00"
 
@@ -52,8 +48,7 @@ class RecordCheck:
         Nearly every record is just what comes next: the same writer's next number and, for a known tenant, its next.
         That is quicker seen by writing what must stand at its end than by reading what does.
         """
-        if not all(map(bytes.isascii, leaves)):
-            self._texts(first, leaves)
+        bad = self._unreadable(first, digests, leaves)
         tenants, head, seq = self.tenants, self._head, self.writers.get(self._by, 0)
         for index, (digest, leaf) in enumerate(zip(digests, leaves, strict=True), first):
             place = leaf.rfind(_TENANT_KEY)
@@ -70,25 +65,28 @@ class RecordCheck:
                     continue
             if seq:
                 self.writers[self._by] = seq
-            self._record(index, digest, leaf)
+            self._record(index, digest, leaf, is_bad=index in bad)
             head, seq = self._head, self.writers.get(self._by, 0)
         if seq:
             self.writers[self._by] = seq
 
-    def _texts(self, first: int, leaves: Sequence[bytes]) -> None:
-        """A leaf is UTF-8, or nobody can read it."""
-        for index, leaf in enumerate(leaves, first):
-            try:
-                leaf.decode()
-            except UnicodeDecodeError as error:
-                self.findings.problem(f"record {index}", f"is no UTF-8 from byte {error.start} on", index)
+    def _unreadable(self, first: int, digests: Sequence[bytes], leaves: Sequence[bytes]) -> set[int]:
+        """Say of each leaf that nobody can read why that is so; their numbers."""
+        bad = set()
+        for place, why in unreadable(leaves):
+            self.findings.cannot_read(first + place, why)
+            self.unread.add(digests[place])
+            bad.add(first + place)
+        return bad
 
     def join(self, run: "RecordCheck", *, whole: bool = True) -> None:
         """Go on with the run of records that follows. Unless the log is `whole`, whoever is new may have any number."""
+        self.uncounted += run.uncounted
+        self.unread |= run.unread
         for by, (seq, _, index) in run.first_writers.items():
             expected = self.writers.get(by, 0) + 1
             if seq != expected and (whole or by in self.writers):
-                self._gap(f"writer `{by.decode(errors='replace')}`", index, seq, expected)
+                self._writer_gap(by, index, seq, expected)
         for tag, (seq, prev, index) in run.first_tenants.items():
             if whole or tag in self.tenants:
                 self._chained(tag, index, seq, prev, self.tenants.get(tag, (0, b"")))
@@ -101,7 +99,7 @@ class RecordCheck:
     def _names_parts(self, index: int, leaf: bytes, head: bytes, tail: bytes) -> bool:
         """Whether nothing but sealed parts is named between `head` and `tail`; they are noted."""
         end = len(leaf) - len(tail)
-        at = leaf.rfind(_WRITTEN_KEY, 0, end)
+        at = leaf.rfind(WRITTEN_KEY, 0, end)
         if not leaf.endswith(tail) or not leaf.startswith(head, at):
             return False
         named = _NAMED.fullmatch(leaf, at + len(head), end)
@@ -110,25 +108,27 @@ class RecordCheck:
         self._named(index, named["sealed"])
         return True
 
-    def _record(self, index: int, digest: bytes, leaf: bytes) -> None:
+    def _record(self, index: int, digest: bytes, leaf: bytes, *, is_bad: bool) -> None:
         """Any record, read with care."""
-        at = leaf.rfind(_WRITTEN_KEY)
-        match = _WRITTEN.fullmatch(leaf, at) if at >= 0 else None
+        at = leaf.rfind(WRITTEN_KEY)
+        match = WRITTEN.fullmatch(leaf, at) if at >= 0 else None
         if match is None:
-            self.findings.problem(f"record {index}", "has no `written` in canonical form", index)
+            self.uncounted += 1
+            if not is_bad:
+                self.findings.cannot_read(index, "has no `written` in canonical form")
             return
         by, sealed, seq, prev, tenant_seq = match.group("by", "sealed", "seq", "prev", "tenant_seq")
         if by not in self.writers:
             self.first_writers[by] = (int(seq), b"", index)
         elif int(seq) != self.writers[by] + 1:
-            self._gap(f"writer `{by.decode(errors='replace')}`", index, int(seq), self.writers[by] + 1)
+            self._writer_gap(by, index, int(seq), self.writers[by] + 1)
         self.writers[by] = int(seq)
         self._by, self._head = by, match["head"]
         if sealed is not None:
             self._named(index, sealed)
         if tenant_seq is not None:
-            self._chain(index, leaf, digest, int(tenant_seq), prev or b"")
-        else:
+            self._chain(index, leaf, digest, int(tenant_seq), prev or b"", is_bad=is_bad)
+        elif not is_bad:
             self._event(index, leaf)
 
     def _event(self, index: int, leaf: bytes) -> None:
@@ -146,10 +146,11 @@ class RecordCheck:
         for part in _SEALED.finditer(sealed):
             self.sealed.setdefault(bytes.fromhex(part["digest"].decode()), (int(part["size"]), index))
 
-    def _chain(self, index: int, leaf: bytes, digest: bytes, seq: int, prev: bytes) -> None:
-        found = _TENANT.search(leaf)
+    def _chain(self, index: int, leaf: bytes, digest: bytes, seq: int, prev: bytes, *, is_bad: bool) -> None:
+        found = TENANT.search(leaf)
         if found is None:
-            self.findings.problem(f"record {index}", "counts for a tenant and has no tenant tag", index)
+            if not is_bad:
+                self.findings.problem(f"record {index}", "counts for a tenant and has no tenant tag", index)
             return
         tag = found["tag"]
         if tag not in self.tenants:
@@ -161,15 +162,33 @@ class RecordCheck:
     def _chained(self, tag: bytes, index: int, seq: int, prev: bytes, last: tuple[int, bytes]) -> None:
         """A tenant's record follows on its last one."""
         if seq != last[0] + 1:
-            self._gap(f"tenant `{tag.decode()}`", index, seq, last[0] + 1)
+            is_told = bytes.fromhex(prev.decode()) in self.unread
+            self._gap(f"tenant `{tag.decode()}`", index, seq, last[0] + 1, is_told=is_told)
         elif prev.decode() != last[1].hex():
             self.findings.problem(
                 f"record {index}", f"does not follow on the last record of tenant `{tag.decode()}`", index
             )
 
-    def _gap(self, whose: str, index: int, got: int, expected: int) -> None:
-        if got > expected:
-            missing = f"{expected}" if got == expected + 1 else f"{expected} to {got - 1}"
-            self.findings.problem(f"record {index}", f"number {missing} of {whose} is missing", index)
-        else:
+    def _gap(self, whose: str, index: int, got: int, expected: int, *, is_told: bool) -> None:
+        """A counter doesn't go on as it should. `is_told`: a record that can't be read had what is missing."""
+        if got <= expected:
             self.findings.problem(f"record {index}", f"is number {got} of {whose} again, expected {expected}", index)
+            return
+        missing = f"{expected}" if got == expected + 1 else f"{expected} to {got - 1}"
+        message = f"number {missing} of {whose} is missing"
+        if is_told:
+            had = f"{message}: a record before it that can't be read may be it"
+            self.findings.follows_from_unreadable(f"record {index}", had, index)
+        else:
+            self.findings.problem(f"record {index}", message, index)
+
+    def _writer_gap(self, by: bytes, index: int, got: int, expected: int) -> None:
+        is_told = self._are_uncounted(got - expected)
+        self._gap(f"writer `{by.decode(errors='replace')}`", index, got, expected, is_told=is_told)
+
+    def _are_uncounted(self, missing: int) -> bool:
+        """Whether so many records were there of which nobody can say whose they are; each stands for one number."""
+        if not 0 < missing <= self.uncounted:
+            return False
+        self.uncounted -= missing
+        return True

@@ -5,9 +5,8 @@ not cover was older than that, in the same run of the writer, it had been under 
 """
 
 from collections.abc import Iterable
-from datetime import datetime
 
-from audit.reading import LoggedRecord
+from audit.reading import LoggedRecord, time_of
 
 SLACK = 60.0  # seconds by which a clock may be set while records wait for their signature
 
@@ -16,10 +15,12 @@ def put_back(tail: Iterable[LoggedRecord]) -> str:
     """Why the checkpoint before these records is an old one; empty when nothing says so."""
     oldest: dict[str, LoggedRecord] = {}  # of each run of a writer
     for record in tail:
+        if record.unreadable:
+            continue
         first = oldest.setdefault(str(record.fields["written"]["boot"]), record)
         if not str(record.fields.get("schema")).startswith("bailiwick.heartbeat/"):
             continue
-        age = (_time(record) - _time(first)).total_seconds()
+        age = (time_of(record) - time_of(first)).total_seconds()
         unsigned = float(record.fields.get("unsigned_s", 0))
         if age > unsigned + SLACK:
             return (
@@ -27,7 +28,3 @@ def put_back(tail: Iterable[LoggedRecord]) -> str:
                 f"{unsigned:.0f} s old, and record {first.index} was {age:.0f} s old then: put back?"
             )
     return ""
-
-
-def _time(record: LoggedRecord) -> datetime:
-    return datetime.fromisoformat(record.fields["time"])

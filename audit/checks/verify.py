@@ -8,9 +8,9 @@ checkpoint goes. What no signed checkpoint covers yet is stated: only the counte
 Segments are checked each by itself (`checks.stretches`), in several processes where asked, and joined here in order.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import orjson
@@ -56,10 +56,17 @@ class Report:
     erased: int  # sealed parts that are gone and declared erased
     first: int = 0  # number of the first verified record; not 0 for a range
     erasures: frozenset[bytes] = frozenset()  # hashes of all sealed parts that are declared erased
+    unreadable: Mapping[int, str] = field(default_factory=dict)  # records that nobody can read, and why
+    about_unreadable: int = 0  # problems that are nothing else
 
     @property
     def ok(self) -> bool:
         return self.total_problems == 0
+
+    @property
+    def is_intact(self) -> bool:
+        """Whether nothing is wrong but that records can't be read: all are there, as they were appended and signed."""
+        return self.total_problems == self.about_unreadable
 
 
 def verify_log(
@@ -179,6 +186,8 @@ class _Verification:
             erased=erased,
             first=self._begin,
             erasures=frozenset(self._records.erased),
+            unreadable=dict(self._findings.unreadable),
+            about_unreadable=self._findings.about_unreadable,
         )
 
     def _another(self, expected: str, found: str) -> Report:

@@ -19,8 +19,9 @@ from audit.tlog.checkpoints import Checkpoint
 def section(summary: Summary, sections: Sections, checkpoint: Checkpoint, chains: Chains) -> str:
     """The whole section."""
     said = "".join(f"<p>{escaped(line, 4000)}</p>" for line in _statement(summary, sections, checkpoint, chains))
+    found = f"{_problems(sections)}{_unread(summary, sections)}{_events(summary.events)}"
     return (
-        f"<section><h2>Completeness</h2>{said}{_problems(sections)}{_events(summary.events)}"
+        f"<section><h2>Completeness</h2>{said}{found}"
         '<p class="soft">A decision is not yet an outcome: what another webhook or the API server did afterwards '
         "stands in the API server's own audit log, whose annotations name each record.</p></section>"
     )
@@ -61,16 +62,37 @@ def _problems(sections: Sections) -> str:
         return '<p class="soft">The log was not verified for this report.</p>'
     if sections.is_narrow:
         return _in_short(report)
-    found = [(problem.where, problem.message) for problem in report.problems[:MOST]]
+    listed = [problem for problem in report.problems if problem.index not in report.unreadable]
+    found = [(problem.where, problem.message) for problem in listed[:MOST]]
     found += [(note.where, f"note: {note.message}") for note in report.notes[:MOST]]
     if not found:
-        return '<p class="good">No gap, no damage, nothing unsigned.</p>'
+        return '<p class="good">No gap, no damage, nothing unsigned.</p>' if report.ok else ""
     return table(("Where", "What was found"), found)
+
+
+def _unread(summary: Summary, sections: Sections) -> str:
+    """Records that nobody can read: which, and why. In somebody's part of the log only which: whose is unknown."""
+    report = sections.verification
+    if sections.is_narrow:
+        numbers = sorted(report.unreadable) if report is not None else []
+        if not numbers:
+            return ""
+        which = ", ".join(f"{number:,}" for number in numbers[:MOST]) + (", …" * (len(numbers) > MOST))
+        return f'<p class="bad">Of the whole log nobody can read {which}, nor say whose that is.</p>'
+    if not summary.unread:
+        return ""
+    rows = [(f"{index:,}", why) for index, why in summary.unread[:MOST]]
+    left = len(summary.unread) - len(rows)
+    note = f'<p class="soft">{left:,} more are left out.</p>' if left else ""
+    told = "<p>They are in the log as they were appended, under its root, and are counted nowhere in this report.</p>"
+    return f"<h3>Records that can't be read</h3>{told}{table(('Record', 'Why'), rows, counts=1)}{note}"
 
 
 def _in_short(report: Report) -> str:
     if report.ok:
         return '<p class="good">The whole log was verified: no gap, no damage.</p>'
+    if report.is_intact:
+        return '<p class="good">The whole log was verified: nothing in it was changed or removed.</p>'
     return '<p class="bad">The whole log was verified and does not hold.</p>'
 
 

@@ -79,6 +79,8 @@ class Tally:
         schema = str(fields.get("schema", "")).removeprefix("bailiwick.").partition("/")[0]
         time = str(fields.get("time", ""))
         self.records += 1
+        if record.unreadable:
+            return
         self.begin, self.end = min(self.begin or time, time), max(self.end, time)
         for one in _counted():
             if one.is_in(schema, fields):

@@ -58,6 +58,8 @@ class HtmlReport:
         """The next record. Raises ValueError when one is left out between and no selection was declared."""
         self._summary.add(record)
         self._tally.add(record)
+        if record.unreadable:
+            return  # its hash is in the tree, and the section on completeness says why there is no more
         self._chains.add(record)
         urgent = record.fields.get("verdict") in ("denied", "undetermined")
         self._sampler.add(record.index, record.leaf, urgent=urgent)
@@ -90,7 +92,7 @@ class HtmlReport:
         yield parts.keys_and_checkpoint(summary, sections.keys, note)
         yield key_uses.section(summary.key_uses)
         yield from (table_section(one.title, one.columns, one.rows, one.note) for one in sections.tables)
-        holds = sections.verification is not None and sections.verification.ok
+        holds = sections.verification is not None and sections.verification.is_intact
         yield parts.controls_section(self._tally, is_verified=holds)
         yield parts.decisions(summary)
         yield "</main>"

@@ -2,8 +2,12 @@
 
 line = {"hash":"<SHA-256(0x00 ‖ leaf), hex>","index":<n>,"leaf":<the leaf's bytes>,"log":"<origin>","verified":<bool>}
 
+In the place of a leaf that nobody can read stands {"bytes":"<base64>","schema":"unreadable","why":"<the reason>"}.
+
 Lines end with U+000A, which no leaf holds; a reader must not take other characters for line ends.
 """
+
+from base64 import b64decode
 
 import orjson
 
@@ -24,9 +28,8 @@ class NdjsonExport:
         self._lines: list[bytes] = []
 
     def add(self, record: LoggedRecord) -> None:
-        self._lines.append(
-            b'{"hash":"%b","index":%d,"leaf":%b%b' % (record.hash.hex().encode(), record.index, record.leaf, self._tail)
-        )
+        digest = record.hash.hex().encode()
+        self._lines.append(b'{"hash":"%b","index":%d,"leaf":%b%b' % (digest, record.index, _leaf(record), self._tail))
         if len(self._lines) >= _FLUSHED:
             self.finish()
 
@@ -35,6 +38,13 @@ class NdjsonExport:
         self._lines.clear()
 
 
+def _leaf(record: LoggedRecord) -> bytes:
+    return orjson.dumps(record.fields) if record.unreadable else record.leaf
+
+
 def leaf_of_line(line: bytes) -> bytes:
-    """The leaf's bytes from a line as they were written."""
-    return line[line.index(b'"leaf":') + 7 : line.rindex(b',"log":')]
+    """The leaf's bytes from a line as they were appended."""
+    leaf = line[line.index(b'"leaf":') + 7 : line.rindex(b',"log":')]
+    if not leaf.startswith(b'{"bytes":"'):
+        return leaf
+    return b64decode(orjson.loads(leaf)["bytes"])

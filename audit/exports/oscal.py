@@ -5,7 +5,7 @@ All identifiers are derived from the log's checkpoint and the selection, so that
 """
 
 import base64
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -21,6 +21,7 @@ NAMESPACE = "https://bailiwick.dev/ns/oscal"
 RESULTS_FILE = "assessment-results.json"
 COMPONENT_FILE = "component-definition.json"
 _ROOT = UUID("6f0a5a5e-5a8e-5d0a-9c55-1d0f4f6e3b21")  # where the names of our identifiers begin
+_MOST_UNREAD = 1_000  # listed; the sentence has their count
 _EPOCH = "1970-01-01T00:00:00Z"
 _COMPONENT = str(uuid5(_ROOT, "component"))
 _REMARKS = "Evidence from an audit trail. No control was assessed, and nothing here says that one is met."
@@ -67,7 +68,7 @@ def assessment_results(population: Population, tally: Tally) -> dict[str, Any]:
     return {
         "assessment-results": {
             "uuid": str(uuid5(base, "assessment-results")),
-            "metadata": _metadata("Evidence from the audit trail of Bailiwick", when, population.warning()),
+            "metadata": _metadata("Evidence from the audit trail of Bailiwick", when, _said(population)),
             "import-ap": {"href": f"#{plan['uuid']}"},
             "results": [result],
             "back-matter": {"resources": [plan, note]},
@@ -136,7 +137,7 @@ def _observation(control: Control, population: Population, tally: Tally, base: U
         "types": ["historic"],
         "subjects": [{"subject-uuid": _COMPONENT, "type": "component"}],
         "collected": tally.end or _EPOCH,
-        "remarks": f"Not shown: {control.limits} {population.warning()}".strip(),
+        "remarks": f"Not shown: {control.limits} {_said(population)}".strip(),
     }
     if population.checkpoint is not None:
         made["relevant-evidence"] = [
@@ -171,13 +172,23 @@ def _facts(population: Population, tally: Tally) -> list[tuple[str, str]]:
     if population.checkpoint is not None:
         facts.append(("checkpoint-size", f"{population.checkpoint.size}"))
         facts.append(("checkpoint-root", population.checkpoint.root.hex()))
+    facts += [("unreadable-record", _unread(one)) for one in population.unread()[:_MOST_UNREAD]]
     facts += [("verifier-key", str(key)) for key in population.keys]
     return facts
 
 
+def _said(population: Population) -> str:
+    """What must not be overlooked, in a sentence without its full stop."""
+    return ". ".join(filter(None, (population.warning(), population.remark())))
+
+
+def _unread(one: Mapping[str, Any]) -> str:
+    return f"{one['record']}: {one['why']}" if "why" in one else str(one["record"])
+
+
 def _scope(population: Population, tally: Tally) -> str:
     chosen = shown(population.selection.said(), 2000) or "the whole log"
-    warning = f" {population.warning()}." if population.warning() else ""
+    warning = f" {_said(population)}." if _said(population) else ""
     return f"{tally.records:,} records of the log {shown(population.origin)}: {chosen}.{warning}"
 
 

@@ -68,7 +68,8 @@ class PackExport:
         for export in self._exports:
             export.add(record)
         self._add_to_report(record)
-        self._chains.add(record)
+        if not record.unreadable:
+            self._chains.add(record)
         self._tally.add(record)
         self._numbers.append(record.index)
         if record.fields.get("verdict") in ("denied", "undetermined") and len(self._urgent) < MOST_PROOFS:
@@ -154,6 +155,8 @@ class PackExport:
         }
         if population.warning():
             made["warning"] = population.warning()
+        if population.unread():
+            made["unreadable"] = population.unread()
         if population.selection.is_narrow:
             made["declared"] = list(DECLARED)
             made["tenants"] = self._chains.plain()
@@ -171,6 +174,7 @@ class PackExport:
 DECLARED = (
     "how many records the whole log has, and the number of each record here among them",
     "each record's number in its writer's count, and the writer's name",
+    "the number of each record of the log that nobody can read",
     "the hashes of other records and of groups of them, from which nothing can be read",
 )
 """What a pack for one tenant lets one know of the rest of the log."""

@@ -69,6 +69,8 @@ def _schema(pyarrow: Any, population: Population) -> Any:
     ]
     fields = [pyarrow.field(column.name, _type(pyarrow, column)) for column in columns()]
     metadata = {"bailiwick.checkpoint": population.note, "bailiwick.warning": population.warning().encode()}
+    if population.unread():
+        metadata["bailiwick.unreadable"] = json_text(population.unread()).encode()
     return pyarrow.schema(leading + fields, metadata=metadata)
 
 

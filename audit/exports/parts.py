@@ -72,6 +72,13 @@ def _holds(report: Report | None) -> str:
         return ""
     if report.ok:
         return 'The whole log was verified for this report: <strong class="good">it holds</strong>.'
+    if report.is_intact:
+        count = len(report.unreadable)
+        many = f"{count:,} records" if count != 1 else "one record"
+        return (
+            'The whole log was verified for this report: nothing in it was changed or removed, and <strong class="bad">'
+            f"{many} can't be read</strong>, see Completeness."
+        )
     many = f"{report.total_problems:,} problem{'s' if report.total_problems != 1 else ''}"
     return f'The log was verified for this report: <strong class="bad">{many} found</strong>, see Completeness.'
 

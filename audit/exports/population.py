@@ -6,12 +6,10 @@ Records newer than the checkpoint are left out and counted: nothing vouches for 
 log that doesn't verify says so, and then every export says it inside.
 """
 
-from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-
-import orjson
+from typing import Any
 
 from audit.checks.verify import Report, verify_log
 from audit.errors import AuditError, LogCorrupt, MerkleError
@@ -19,7 +17,7 @@ from audit.exports.selection import Selection, tenant_of
 from audit.files.store import Disk
 from audit.reading import LoggedRecord, bundle_leaves, checkpoint_bytes, read_records, read_tile, record_of
 from audit.tlog.checkpoints import Checkpoint, verified_checkpoint
-from audit.tlog.merkle import Frontier, leaf_hash
+from audit.tlog.merkle import Frontier
 from audit.tlog.notes import VerifierKey, parse_note
 from audit.tlog.proofs import Subtrees
 from audit.tlog.tiles import subtrees_in
@@ -40,7 +38,7 @@ class NoCheckpoint(AuditError):
     hint = "a log gets its first checkpoint about a second after its first record"
 
 
-UNREADABLE = "unreadable"  # the schema of a record that no log wrote
+_MOST_NAMED = 20  # numbers in a sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +55,8 @@ class Population:
 
     @property
     def is_verified(self) -> bool:
-        """Whether everything handed out is verified."""
-        return self.report.ok and self.checkpoint is not None
+        """Whether everything handed out is verified to be what was appended, also what nobody can read."""
+        return self.report.is_intact and self.checkpoint is not None
 
     @property
     def size(self) -> int:
@@ -75,6 +73,23 @@ class Population:
         """A reader of the tree under the checkpoint; remembers the tiles that it read last. Raises NoCheckpoint."""
         checkpoint, _ = self.signed()
         return subtrees_in(_RecentTiles(self.directory), checkpoint.size)
+
+    def unread(self) -> list[dict[str, Any]]:
+        """The records under the checkpoint that nobody can read, each with the reason; in order.
+
+        Whose they are nobody can say either: for somebody's part of the log the reasons are left out, which quote them.
+        """
+        known = [(index, why) for index, why in sorted(self.report.unreadable.items()) if index < self.size]
+        return [{"record": index} | ({} if self.selection.is_narrow else {"why": why}) for index, why in known]
+
+    def remark(self) -> str:
+        """Empty, or what must be said of records that nobody can read, wherever somebody draws conclusions."""
+        count = len(self.unread())
+        if not count:
+            return ""
+        which = ", ".join(f"{one['record']:,}" for one in self.unread()[:_MOST_NAMED]) + (", …" * (count > _MOST_NAMED))
+        many = f"{count:,} records of this log" if count != 1 else "One record of this log"
+        return f"{many} can't be read and {'are' if count != 1 else 'is'} counted nowhere: number {which}"
 
     def warning(self) -> str:
         """Empty, or why nothing here may be relied on."""
@@ -127,50 +142,57 @@ def selected(population: Population, progress: Progress = lambda _done, _total: 
         yield from _readable(population, progress)
         return
     checkpoint, _ = population.signed()
-    takes = population.selection.chooser().takes
-    everything = population.selection.is_everything
+    takes = _Takes(population.selection)
     frontier, size = Frontier(), checkpoint.size
     for record in read_records(population.directory, 0, size):
         frontier.append(record.hash)
         if not record.index & 1023:
             progress(record.index, size)
-        if everything or takes(record.fields):
+        if takes(record):
             yield record
     progress(size, size)
     if (frontier.size, frontier.root()) != (size, checkpoint.root):
         raise NotVerified(f"`{population.directory}` was changed between its verification and the export")
 
 
+class _Takes:
+    """Whether a record is chosen. One that nobody can read counts at the time of the record before it."""
+
+    def __init__(self, selection: Selection) -> None:
+        self._selection, self._takes = selection, selection.chooser().takes
+        self._everything = selection.is_everything
+        self._time = ""
+
+    def __call__(self, record: LoggedRecord) -> bool:
+        if self._everything:
+            return True
+        if record.unreadable:
+            return not self._selection.is_narrow and self._takes({"time": self._time})
+        self._time = str(record.fields.get("time", ""))
+        return self._takes(record.fields)
+
+
 def _readable(population: Population, progress: Progress) -> Iterator[LoggedRecord]:
     """What can be read of a log that doesn't verify: the segments up to their damage, then the published bundles."""
-    takes = population.selection.chooser().takes
+    takes = _Takes(population.selection)
     following = 0
     try:
         for record in read_records(population.directory):
             progress(record.index, population.size)
             following = record.index + 1
-            if takes(record.fields):
+            if takes(record):
                 yield record
     except (AuditError, OSError):
-        yield from (record for record in _published(population, following) if takes(record.fields))
+        yield from (record for record in _published(population, following) if takes(record))
 
 
 def _published(population: Population, begin: int) -> Iterator[LoggedRecord]:
     size = population.checkpoint.size if population.checkpoint else 0
     try:
         for index, leaf in bundle_leaves(Disk(), population.directory, begin, size):
-            yield _shown(index, leaf)
+            yield record_of(index, leaf)
     except (AuditError, OSError):
         return  # the report says that the log doesn't verify, and every export that it says so
-
-
-def _shown(index: int, leaf: bytes) -> LoggedRecord:
-    """A record of any bytes: what no log writes is shown as bytes, under its own hash."""
-    try:
-        return record_of(index, leaf)
-    except AuditError:
-        fields = {"schema": UNREADABLE, "bytes": b64encode(leaf).decode()}
-        return LoggedRecord(index, leaf_hash(leaf), orjson.dumps(fields), fields)
 
 
 def _claimed(directory: Path, keys: Sequence[VerifierKey] | None) -> tuple[bytes, Checkpoint | None]:

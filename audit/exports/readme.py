@@ -39,12 +39,16 @@ It is evidence: nothing in it says that a control is met. Of names of people, ad
 """
 
 
+def _said(population: Population) -> str:
+    return "\n".join(filter(None, (population.warning(), population.remark())))
+
+
 def readme(population: Population, tally: Tally, *, with_report: bool) -> str:
     """What the pack is, and how to check it."""
     checkpoint, _ = population.signed()
     others = "records.csv (columns.json says what is in it), ocsf.ndjson, kube-audit.ndjson"
     return _TEXT.format(
-        warning=f"\n{population.warning()}\n" if population.warning() else "",
+        warning=f"\n{said}\n" if (said := _said(population)) else "",
         origin=shown(population.origin),
         records=f"{tally.records:,}",
         size=f"{checkpoint.size:,}",

@@ -59,6 +59,7 @@ class Summary:
     hashes: list[bytes] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     numbers: list[int] = field(default_factory=list)
+    unread: list[tuple[int, str]] = field(default_factory=list)  # records that nobody can read, and why
     is_part: bool = False  # records may be left out between
     begin: str = ""  # times of the first and last record
     end: str = ""
@@ -99,6 +100,9 @@ class Summary:
             raise ValueError(f"record {record.index} does not follow on record {self.last - 1}: give them in order")
         self.numbers.append(record.index)
         self.hashes.append(record.hash)
+        if record.unreadable:
+            self.unread.append((record.index, record.unreadable))
+            return
         fields = record.fields
         time = str(fields.get("time", ""))
         self._heard(time)

@@ -18,6 +18,8 @@ _EPOCH = "1970-01-01T00:00:00.000000Z"
 
 def tame(record: LoggedRecord) -> LoggedRecord:
     """The record with fields that can be counted on."""
+    if record.unreadable:
+        return record
     values = values_of(record.fields)
     fields = fields_of([None if column.kind in ("any", "json") else value for column, value in _pairs(values)])
     fields["time"] = _time(fields.get("time"))

@@ -14,8 +14,6 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
-import orjson
-
 from audit.errors import LogClosed, LogFull, LogLocked, LogPoisoned, LogRefused, LogUnavailable
 from audit.files.committer import Committed, Committer, Item, Late, nobody
 from audit.files.heads import FileHead, Head
@@ -29,6 +27,7 @@ from audit.files.store import Disk, FileSystem, make_durable_directory
 from audit.leaves.counters import Counters
 from audit.leaves.drafts import Seal, made
 from audit.leaves.leaf import table_digest
+from audit.leaves.readable import read_leaf
 from audit.leaves.record import Draft, Record, Unsealed, event_record
 from audit.ports import Envelope, Position, Signer
 from audit.sealed.erasing import finish_erasing
@@ -231,7 +230,7 @@ class FileLog:
                 **self._genesis,
             }
             self._commit([(self._event("genesis", genesis), ())])
-        clean = size == 0 or (last_leaf != b"" and orjson.loads(last_leaf)["schema"].startswith("bailiwick.stop/"))
+        clean = size == 0 or read_leaf(last_leaf)[0]["schema"].startswith("bailiwick.stop/")
         self._commit([(self._event("start", {"found": size, "torn": torn, "clean": clean}), ())])
 
     def _take_lock(self) -> None:
@@ -278,7 +277,7 @@ def successor_in(leaf: bytes) -> str:
     """The origin of the shard that follows, when this last record of one says so."""
     if b'"schema":"bailiwick.stop/' not in leaf:
         return ""
-    return str(orjson.loads(leaf).get("next", ""))
+    return str(read_leaf(leaf)[0].get("next", ""))
 
 
 _TRANSIENT = frozenset({errno.ENOSPC, errno.EDQUOT})

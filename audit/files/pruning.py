@@ -12,12 +12,10 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 
-import orjson
-
 from audit.files.layout import CHECKPOINT, archive_of, wal_of
 from audit.files.shards import GENESIS, TOMBSTONE, Shard, is_pruned, last_leaf, too_young
 from audit.files.store import FileSystem, write_file
-from audit.reading import prove, read_records
+from audit.reading import prove, read_records, record_of, time_of
 from audit.tlog.checkpoints import Checkpoint
 from audit.tlog.notes import parse_note
 
@@ -33,7 +31,7 @@ class Pruning:
 
     def last_time(self) -> datetime:
         """When the shard's last record was made."""
-        return datetime.fromisoformat(orjson.loads(last_leaf(self.shard.directory, self.files))["time"])
+        return time_of(record_of(-1, last_leaf(self.shard.directory, self.files)))
 
     def too_young(self, now: datetime, keep: timedelta) -> str:
         """Why the shard is too young, by its last record; empty when it isn't."""

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from audit.errors import LogCorrupt
 from audit.files.segments import HASHERS, Frame, Scan, frames, is_erased, parse_header, scan, segment_first
 from audit.files.store import FileSystem
@@ -127,7 +125,7 @@ def _check_frames(loaded: LoadedSegment, kind: str, counters: Counters | None, f
         if hasher(frame.data) != frame.hash and not (kind == "archive" and is_erased(frame.data)):
             raise LogCorrupt(f"segment `{loaded.path.name}`: record {frame.index} doesn't match its hash")
         if counters is not None:
-            counters.replay(orjson.loads(frame.data), frame.hash)
+            counters.replay(frame.data, frame.hash)
         found(frame)
         data = frame.data
     return data

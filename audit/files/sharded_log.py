@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,7 @@ from audit.files.store import Disk, FileSystem, make_durable_directory
 from audit.leaves.drafts import Seal
 from audit.leaves.record import Draft, Record, Unsealed, event_record
 from audit.ports import Envelope, Position, Signer
-from audit.reading import read_checkpoint, read_records
+from audit.reading import read_checkpoint, read_records, time_of
 from audit.rounds import signed_once
 from audit.sealed.erasing import finish_erasing
 from audit.settings import LogSettings, Writer
@@ -189,7 +189,7 @@ class ShardedLog(Switching[FileLog]):
         except BaseException:
             log.close_now()
             raise
-        self._begun = datetime.fromisoformat(first.fields["time"])
+        self._begun = time_of(first)
         self._log, self._shard, self._between = log, shard, ""
 
     def _say_holds(self, log: FileLog, shard: Shard) -> None:

@@ -3,6 +3,7 @@
 Pure but for its own state. Whoever numbers a batch either makes it durable (`keep`) or takes the numbers back.
 """
 
+import re
 from binascii import hexlify
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -12,6 +13,17 @@ from typing import Any
 import orjson
 
 from audit.leaves.record import Record
+
+PARTS = rb'"sealed":\[(?P<sealed>(?:\{"key":"(?:[^"\\]|\\.)*","sha256":"[0-9a-f]{64}","size":[0-9]+\},?)+)\],'
+WRITTEN_KEY = b',"written":{'
+WRITTEN = re.compile(
+    rb'(?P<head>,"written":\{"boot":"(?:[^"\\]|\\.)*","by":"(?P<by>(?:[^"\\]|\\.)*)",)'
+    rb"(?:" + PARTS + rb')?"seq":(?P<seq>[1-9][0-9]*)'
+    rb'(?:,"tenant":\{(?:"prev":"(?P<prev>[0-9a-f]{64})",)?"seq":(?P<tenant_seq>[1-9][0-9]*)\})?\}\}'
+)
+"""The end of a leaf as it is written here, to be matched from the last `WRITTEN_KEY` on: also of a leaf that is
+otherwise no JSON."""
+TENANT = re.compile(rb'[{,]"tenant":"(?P<tag>[0-9a-f]{32})"')
 
 SealedName = tuple[str, bytes, int]  # key id, SHA-256 of the ciphertext, its size
 Chain = tuple[int, bytes]  # a tenant's counter, and the hash of its last leaf
@@ -97,18 +109,26 @@ class Counters:
         self._writers = dict(state["writers"])
         self._seq = self._kept_seq = self._writers.get(self._writer, 0)
 
-    def replay(self, leaf: Mapping[str, Any], digest: bytes) -> None:
-        """Take in a durable leaf."""
-        written = leaf["written"]
-        self._writers[written["by"]] = written["seq"]
+    def replay(self, leaf: bytes, digest: bytes) -> None:
+        """Take in a durable leaf. One that doesn't end as leaves do was counted by nobody."""
+        written = WRITTEN.fullmatch(leaf, max(leaf.rfind(WRITTEN_KEY), 0))
+        if written is None:
+            return
+        self._writers[_value(written["by"])] = int(written["seq"])
         self._seq = self._kept_seq = self._writers.get(self._writer, 0)
-        if "tenant" in written:
-            self._tenants[leaf["tags"]["tenant"]] = (written["tenant"]["seq"], digest)
+        tenant = TENANT.search(leaf) if written["tenant_seq"] else None
+        if tenant is not None:
+            self._tenants[tenant["tag"].decode()] = (int(written["tenant_seq"]), digest)
 
 
 def _sealed_value(sealed: Sequence[SealedName]) -> bytes:
     parts = [b'{"key":%b,"sha256":"%b","size":%d}' % (_text(key), hexlify(d), size) for key, d, size in sealed]
     return b'"sealed":[%b],' % b",".join(parts)
+
+
+@lru_cache(maxsize=256)
+def _value(escaped: bytes) -> str:
+    return str(orjson.loads(b'"%b"' % escaped))
 
 
 @lru_cache(maxsize=256)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 TABLE = Path(__file__).with_name("leaf.yaml")
+_NOT_ALWAYS = ("sealed[].key", "tenant.prev")  # a key may have no name; a tenant's first record follows on none
 _WRITTEN = re.compile(r"bailiwick\.(?P<name>[a-z-]+)/v(?P<version>[1-9][0-9]{0,5})")
 
 
@@ -48,8 +49,7 @@ class Schema:
 def schemas() -> dict[str, Schema]:
     """Every schema of the table by its short name; reads `leaf.yaml` the first time."""
     table = _table()
-    common = [_field(row) for row in table["common"]]
-    return {name: _schema(name, row, common) for name, row in table["schemas"].items()}
+    return {name: _schema(name, row, common_fields()) for name, row in table["schemas"].items()}
 
 
 def parse_schema(written: str) -> tuple[str, int]:
@@ -75,6 +75,18 @@ def _named(name: str, version: int) -> str:
 def written_fields() -> tuple[Field, ...]:
     """The rows that only the log sets, under `written`."""
     return tuple(_field(row) for row in _table()["written"])
+
+
+def fields_of_written() -> list[Field]:
+    """The members of `written` by their own names, and which a log always writes."""
+    named = ((field, field.name.partition(".")[2]) for field in written_fields())
+    return [replace(field, name=name, required=name not in _NOT_ALWAYS) for field, name in named]
+
+
+@cache
+def common_fields() -> tuple[Field, ...]:
+    """The rows that every record has."""
+    return tuple(_field(row) for row in _table()["common"])
 
 
 @cache

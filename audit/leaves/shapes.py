@@ -7,6 +7,7 @@ no mistake of a caller reaches the log. Whether a value is true is the caller's 
 import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache
@@ -14,7 +15,7 @@ from functools import cache
 import orjson
 
 from audit.errors import RecordInvalid
-from audit.leaves.leaf import Field, parse_schema, schemas
+from audit.leaves.leaf import Field, common_fields, fields_of_written, parse_schema, schemas
 
 LARGEST_COUNT = (1 << 53) - 1  # beyond it JavaScript and others lose digits
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
@@ -45,12 +46,56 @@ def check_leaf(leaf: Mapping[str, object]) -> bool:
         raise RecordInvalid(str(error)) from error
     known = schemas().get(name)
     if known is None or version > known.version:
+        _check_newer(leaf, known.fields if known else common_fields())
         return False
     given = {key: value for key, value in leaf.items() if key not in ("schema", "written", "cut")}
     cuts: Cuts = {}
     if shape(name, version).checked(given, cuts) != {**given, "schema": leaf["schema"]} or cuts:
         raise RecordInvalid(f"a `{leaf['schema']}` record holds values that its writer would not have written")
     return True
+
+
+def check_added(leaf: Mapping[str, object]) -> None:
+    """What no caller gives: the log's own counters, and the full sizes of what was cut. Raises RecordInvalid."""
+    _object("written", fields_of_written())(leaf.get("written", {}), {})
+    for name, full in _mapping("cut", leaf.get("cut", {})).items():
+        said = _mapping(f"cut.{name}", full)
+        if set(said) != {"count", "sha256"} or type(said["count"]) is not int or not _is_hex(said["sha256"], 64):
+            raise _mistyped(f"cut.{name}", "a count and a SHA-256", full)
+
+
+def _check_newer(leaf: Mapping[str, object], fields: Sequence[Field]) -> None:
+    """No field ever goes or changes its form: what a newer release wrote has all that we know, and may have more."""
+    for field in fields:
+        check = _check(replace(field, choices=(), limit=LARGEST_COUNT, items=LARGEST_COUNT))
+        *path, last = field.name.split(".")
+        objects: list[object] = [leaf]
+        for name in path:
+            objects = [inner for value in objects for inner in _inside(name, value)]
+        for one in objects:
+            values = _inside(last, one)
+            if field.required and not values:
+                raise RecordInvalid(f"a `{leaf['schema']}` record needs the field `{field.name}`")
+            for value in values:
+                check(value, {})
+
+
+def _inside(name: str, value: object) -> Sequence[object]:
+    """What an object holds under a name of the table: nothing, a value, or with `[]` a list's entries."""
+    inner = _mapping(name, value).get(name.removesuffix("[]"))
+    if inner is None:
+        return ()
+    if not name.endswith("[]"):
+        return (inner,)
+    if not isinstance(inner, list):
+        raise _mistyped(name.removesuffix("[]"), "a list of objects", inner)
+    return inner
+
+
+def _mapping(name: str, value: object) -> Mapping[str, object]:
+    if not isinstance(value, dict):
+        raise _mistyped(name, "an object", value)
+    return value
 
 
 Row = tuple[str, int, Check, bool]
@@ -246,7 +291,9 @@ def _time(field: Field) -> Check:
                 raise RecordInvalid(f"field `{name}`: the time must be in UTC and say so")
             return time_text(value)
         if isinstance(value, str) and _TIME.fullmatch(value):
-            return value
+            with suppress(ValueError):  # the 31st of a month that has none
+                datetime.fromisoformat(value)
+                return value
         raise RecordInvalid(f"field `{name}`: expected a UTC time such as `2026-01-31T23:59:59.000000Z`")
 
     return check

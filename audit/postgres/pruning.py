@@ -7,7 +7,7 @@ before they let anything go; then a login that may remove does so, a little at a
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -28,7 +28,7 @@ from audit.postgres.registry import SharedShard, shards_of
 from audit.postgres.shards import standing_in
 from audit.postgres.tables import Tables
 from audit.published import NotPublished, proof_of
-from audit.reading import record_of
+from audit.reading import record_of, time_of
 from audit.sealed.inputs import Origin
 from audit.tlog.checkpoints import Checkpoint
 from audit.tlog.merkle import leaf_hash
@@ -161,8 +161,7 @@ class SharedPruning:
 def last_time(session: Session, shard: SharedShard) -> datetime:
     """When an ended shard's last record was made."""
     ((_, leaf),) = Tables(session, shard.log).records(shard.ended - 1, shard.ended)
-    fields: Mapping[str, Any] = record_of(shard.ended - 1, leaf).fields
-    return datetime.fromisoformat(fields["time"])
+    return time_of(record_of(shard.ended - 1, leaf))
 
 
 def _covered(published: PublishedTables) -> int:

@@ -25,7 +25,7 @@ from audit.postgres.registry import SharedShard, shards_of
 from audit.postgres.safety import check_server
 from audit.postgres.shards import finished, is_begun, standing_in
 from audit.postgres.tables import Tables
-from audit.reading import record_of
+from audit.reading import record_of, time_of
 from audit.rounds import signed_once
 from audit.settings import LogSettings, Writer
 from audit.switching import Keeping, Switching
@@ -192,4 +192,4 @@ class SharedShards(Switching[PostgresLog]):
         with reading("the shard's first record"), self._address.connect("bailiwick", write=True) as session:
             shard = next(one for one in shards_of(session, self._keeping.origin) if one.origin == origin)
             ((_, leaf),) = Tables(session, shard.log).records(0, 1)
-        return datetime.fromisoformat(record_of(0, leaf).fields["time"])
+        return time_of(record_of(0, leaf))

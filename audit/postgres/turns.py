@@ -151,9 +151,10 @@ class Turns:
         )
         if row is None:
             return ""
+        from audit.leaves.readable import read_leaf
         from audit.postgres.bodies import pairs_of
 
-        return str(orjson.loads(pairs_of(row[0], row[1])[-1][1])["schema"])
+        return str(read_leaf(pairs_of(row[0], row[1])[-1][1])[0]["schema"])
 
     def commit(self, make: Items) -> Committed:
         """Make the records durable as one batch.

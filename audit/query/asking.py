@@ -3,12 +3,16 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from audit.leaves.readable import UNREADABLE
 from audit.query.index import FOLDER, Bounds, Index, Progress
 from audit.query.rows import leaves_at
 from audit.query.runs import RunBroken
 from audit.query.search import Found, Question, search
 from audit.reading import LoggedRecord
 from audit.whole import present_shards
+
+MOST_UNREAD = 20  # of the records that nobody can read, those that are shown
+_UNREAD = Question({"schema": (UNREADABLE,)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +21,8 @@ class Answer:
 
     count: int
     rows: tuple[tuple[int, LoggedRecord], ...]
+    unread: int = 0  # records of the log that nobody can read, and that no question finds
+    newest_unread: tuple[tuple[int, LoggedRecord], ...] = ()
 
 
 def ask(
@@ -32,13 +38,17 @@ def ask(
     base = folder or log.parent / FOLDER
     shards = present_shards(log)
     _forget_pruned(base, {number for number, _ in shards})
-    count = 0
+    count = unread = 0
+    newest_unread: list[tuple[int, LoggedRecord]] = []
     rows: list[tuple[int, LoggedRecord]] = []
     for number, place in reversed(shards):
         found = _asked(place, _folder(base, number), question, limit - len(rows), bounds, progress)
         count += found.count
         rows += [(number, record) for record in leaves_at(place, found.newest)]
-    return Answer(count, tuple(rows))
+        hidden = _asked(place, _folder(base, number), _UNREAD, MOST_UNREAD - len(newest_unread), bounds, progress)
+        unread += hidden.count
+        newest_unread += [(number, record) for record in leaves_at(place, hidden.newest)]
+    return Answer(count, tuple(rows), unread, tuple(newest_unread))
 
 
 def _asked(

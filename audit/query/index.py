@@ -60,7 +60,7 @@ class Index:
         self.folder = folder
         self._bounds = bounds
         self.runs: list[Run] = []
-        self.fresh: list[LoggedRecord] = []  # the newest records, in no run yet
+        self.fresh: list[tuple[int, LoggedRecord]] = []  # the newest records with their times, in no run yet
         self.made = 0  # records that were read to make runs
 
     @property
@@ -83,10 +83,12 @@ class Index:
         self._widen()
         end = self.runs[-1].end if self.runs else 0
         builder = RunBuilder(end)
-        fresh: list[LoggedRecord] = []
+        fresh: list[tuple[int, LoggedRecord]] = []
+        time = 0  # of the last record; one that can't be read counts at that of the one before it
         for record in read_records(self.log, end):
-            builder.add(record.hash, microseconds(record.fields["time"]), terms_of(record.fields))
-            fresh.append(record)
+            time = time if record.unreadable else max(0, microseconds(record.fields["time"]))
+            builder.add(record.hash, time, terms_of(record.fields))
+            fresh.append((time, record))
             if (record.index + 1) % self._bounds.widest == 0:
                 self._keep(builder)
                 builder, fresh = RunBuilder(record.index + 1), []

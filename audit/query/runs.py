@@ -24,7 +24,7 @@ from zlib import crc32
 from audit.files.store import Disk, put_files
 from audit.query.terms import Term
 
-MAGIC = b"BWIDX\x01\r\n"
+MAGIC = b"BWIDX\x02\r\n"
 WIDEST = 1 << 20  # records of one run
 _HEADER = struct.Struct("<8sQQQ32sI")
 _CRC = struct.Struct("<I")

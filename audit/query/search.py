@@ -10,7 +10,7 @@ from itertools import groupby
 
 from audit.query.index import Index
 from audit.query.runs import BLOCK, Posting, Run
-from audit.query.terms import microseconds, terms_of
+from audit.query.terms import terms_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Found:
 
 def search(index: Index, question: Question, limit: int = 100) -> Found:
     """Raises RunBroken where a run turns out to be damaged: `index.discard` it and ask anew."""
-    fresh = [record.index for record in index.fresh if _fits(question, record.fields)]
+    fresh = [record.index for time, record in index.fresh if _fits(question, time, record.fields)]
     newest = fresh[::-1][:limit]
     count = len(fresh)
     for run in reversed(index.runs):
@@ -42,11 +42,10 @@ def search(index: Index, question: Question, limit: int = 100) -> Found:
     return Found(count, tuple(newest))
 
 
-def _fits(question: Question, leaf: Mapping[str, object]) -> bool:
+def _fits(question: Question, time: int, leaf: Mapping[str, object]) -> bool:
     terms = set(terms_of(leaf))
     if not all(any((column, value) in terms for value in values) for column, values in question.values.items()):
         return False
-    time = microseconds(str(leaf["time"]))
     return (question.begin is None or time >= question.begin) and (question.end is None or time < question.end)
 
 

@@ -8,6 +8,9 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from audit.leaves.leaf import schemas
+from audit.leaves.readable import UNREADABLE
+
 Term = tuple[str, str]
 
 # column: what it holds
@@ -30,8 +33,18 @@ COLUMNS: Mapping[str, str] = {
 
 
 def terms_of(leaf: Mapping[str, Any]) -> Iterator[Term]:
-    """Everything that a record is found by, without repetition of a column's single value."""
-    yield "schema", leaf["schema"][10:].partition("/")[0]  # after `bailiwick.`
+    """Everything that a record is found by, without repetition of a column's single value.
+
+    What a record is of a kind that only newer releases know means nothing here; nor what nobody can read.
+    """
+    if leaf["schema"] == UNREADABLE:
+        yield "schema", UNREADABLE
+        return
+    name = leaf["schema"][10:].partition("/")[0]  # after `bailiwick.`
+    yield "schema", name
+    if name not in schemas():
+        yield "region", leaf["region"]
+        return
     yield "region", leaf["region"]
     for column, name in _SINGLE:
         value = leaf.get(name)

@@ -28,7 +28,7 @@ class Kind(StrEnum):
     EXTRA = "extra"  # there is a record, and no request
     FAILED_OPEN = "failed-open"  # a request passed without being judged, or judged and not recorded
     MISMATCH = "mismatch"  # the two books say different things about one answer
-    UNREADABLE = "unreadable"  # a line of the API server's log
+    UNREADABLE = "unreadable"  # a line of the API server's log, or a record of ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +174,9 @@ class _Comparison:
         for number, record in enumerate(records):
             if number % 1000 == 0:
                 self._progress(1000)
+            if record.unreadable:
+                self._differ(Kind.UNREADABLE, f"our record can't be read: it {record.unreadable}", record=record)
+                continue
             fields = record.fields
             if not str(fields.get("schema")).startswith(_DECISION):
                 continue
@@ -266,7 +269,7 @@ class _Comparison:
         record: LoggedRecord | None = None,
     ) -> None:
         fields: Mapping[str, Any] = record.fields if record else {}
-        time = event.received if event else _time_of(record) if record else None
+        time = event.received if event else _time_of(record) if record and not record.unreadable else None
         self._differences.append(
             Difference(
                 kind=kind,

@@ -71,6 +71,7 @@ class Plan:
     records: int
     parts: int
     held: dict[str, int]  # holds against it
+    unread: tuple[Place, ...] = ()  # records that nobody can read: whether they are in the scope is unknown
 
 
 def plan(whole: Whole, scope: Scope, basis: str, *, progress: Progress = lambda _done: None) -> Plan:
@@ -82,7 +83,7 @@ def plan(whole: Whole, scope: Scope, basis: str, *, progress: Progress = lambda 
     if not survey.chosen:
         raise ErasureRefused("no record with a sealed part lies in this scope", "look for them with `audit query`")
     action = action_bytes(whole.name(), end, scope, basis, survey.chosen)
-    return Plan(action, len(survey.chosen), len(parts_of(survey.chosen)), survey.held())
+    return Plan(action, len(survey.chosen), len(parts_of(survey.chosen)), survey.held(), tuple(survey.unread))
 
 
 def surveyed(whole: Whole, scope: Scope, end: Place, progress: Progress = lambda _done: None) -> Survey:

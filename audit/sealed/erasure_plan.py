@@ -116,10 +116,14 @@ class Survey:
     holds: dict[str, Hold] = field(default_factory=dict)
     erased: set[bytes] = field(default_factory=set)
     nonces: set[str] = field(default_factory=set)
+    unread: list[Place] = field(default_factory=list)  # records that nobody can read: whose parts they name is unknown
     actions: dict[str, set[bytes]] = field(default_factory=dict)  # parts that each approved action declared already
 
     def take(self, shard: int, record: LoggedRecord) -> None:
         """Take in the next record. Holds and erasures count wherever they stand, choices up to the end."""
+        if record.unreadable:
+            self.unread.append((shard, record.index))
+            return
         leaf = record.fields
         schema = str(leaf.get("schema", "")).partition("/")[0].removeprefix("bailiwick.")
         if schema == "hold":

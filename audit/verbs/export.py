@@ -10,6 +10,7 @@ import click
 
 from audit.verbs.places import found_log, one_shard, verifier_keys
 from audit.verbs.progress import progress_bar
+from audit.verbs.said import tell_unread
 
 if TYPE_CHECKING:
     from audit.exports.population import Population
@@ -83,6 +84,7 @@ def export(
     population = _population(chosen_shard, vkeys, selection, unverified=unverified)
     records = _written(population, chosen, title, obj)
     _tell(population, chosen, records, output)
+    tell_unread([(one["record"], one.get("why", "is no record that a log writes")) for one in population.unread()])
 
 
 def _check(chosen: Mapping[str, str]) -> None:

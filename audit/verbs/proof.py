@@ -97,6 +97,7 @@ def _keys_for(data: bytes, keys: Sequence[Any]) -> Sequence[Any]:
 def _verified(data: bytes, keys: Sequence[Any], origin: str | None, leaf: bytes | None) -> dict[str, Any]:
     """What the proof shows. Raises MerkleError when it shows nothing."""
     from audit.errors import ProofInvalid
+    from audit.leaves.readable import read_leaf
     from audit.tlog.checkpoints import verified_cosignatures
     from audit.tlog.merkle import leaf_hash
     from audit.tlog.notes import parse_note
@@ -109,6 +110,8 @@ def _verified(data: bytes, keys: Sequence[Any], origin: str | None, leaf: bytes 
     digest = leaf_hash(record)
     checkpoint = proof.verify(digest, keys, origin)
     note = parse_note(proof.checkpoint)
+    fields, why = read_leaf(record)
+    unreadable = {"unreadable": why, "recordBytes": fields["bytes"]} if why else {}
     return {
         "ok": True,
         "index": proof.index,
@@ -117,14 +120,19 @@ def _verified(data: bytes, keys: Sequence[Any], origin: str | None, leaf: bytes 
         "signedBy": [key.name for key in note.verified_by(keys)],
         "witnessedBy": [{"name": one.key.name, "time": one.time} for one in verified_cosignatures(note, keys)],
         "record": record.decode(errors="replace"),
+        **unreadable,
     }
 
 
 def _tell(found: dict[str, Any]) -> None:
+    from audit.exports.text import shown
+
     checkpoint = found["checkpoint"]
     click.echo(f"holds: record {found['index']} of `{checkpoint['origin']}` lies under the checkpoint")
     click.echo(f"checkpoint of {checkpoint['size']} records, signed by {', '.join(found['signedBy'])}")
     for witness in found["witnessedBy"]:
         click.echo(f"witnessed by {witness['name']}")
     click.echo(f"leaf hash: {found['leafHash']}")
-    click.echo(f"record: {found['record']}")
+    if "unreadable" in found:
+        click.echo(f"note: nobody can read the record: it {shown(found['unreadable'])}")
+    click.echo(f"record: {shown(found['record'], len(found['record']))}")

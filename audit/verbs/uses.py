@@ -14,6 +14,7 @@ import click
 from audit.verbs.mirror import copy_of
 from audit.verbs.places import log_directory, verifier_keys
 from audit.verbs.progress import progress_bar
+from audit.verbs.said import tell_unread
 from audit.verbs.secrets import is_http, is_postgres
 
 if TYPE_CHECKING:
@@ -80,7 +81,10 @@ def _read(directory: Path, keys: "tuple[VerifierKey, ...]", kind: str) -> Logged
         log = VerifiedLog(directory, keys, progress)
     found: list[tuple[int, Mapping[str, Any]]] = []
     first = last = ""
+    tell_unread(log.unread)
     for record in log.records():
+        if record.unreadable:
+            continue
         first, last = first or record.fields["time"], record.fields["time"]
         if str(record.fields["schema"]).startswith(f"bailiwick.{kind}/"):
             found.append((record.index, record.fields))

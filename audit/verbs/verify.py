@@ -169,7 +169,10 @@ def rendered_chain(chain: "ChainReport", output: str) -> str:
 def _chain_lines(chain: "ChainReport") -> Iterator[str]:
     total = sum(one.report.records for one in chain.shards)
     broken = len(chain.problems) + sum(one.report.total_problems for one in chain.shards)
+    unread = sum(len(one.report.unreadable) for one in chain.shards)
     verdict = "holds" if chain.ok else f"broken: {broken} problems"
+    if chain.is_intact and not chain.ok:
+        verdict = f"unreadable: {unread} records; nothing was changed or removed"
     yield f"{verdict}: {len(chain.shards)} shards, {total} records"
     yield from (f"problem: {problem}" for problem in chain.problems)
     yield from (f"note: {note}" for note in chain.notes)
@@ -180,6 +183,8 @@ def _chain_lines(chain: "ChainReport") -> Iterator[str]:
 
 def lines(report: "Report") -> Iterator[str]:
     """What a person reads: the result first, then everything that doesn't fit."""
+    from audit.exports.text import shown
+
     last = report.first + report.records - 1
     which = f"records {report.first} to {last}" if report.first and report.records else f"{report.records} records"
     if report.ok:
@@ -187,6 +192,8 @@ def lines(report: "Report") -> Iterator[str]:
     elif report.problems[0].where == "origin":  # another log than was meant: there is nothing else to say
         yield f"broken: {report.problems[0].message}"
         return
+    elif report.is_intact:
+        yield f"unreadable: {len(report.unreadable)} of {which}; nothing was changed or removed"
     else:
         yield f"broken: {report.total_problems} problems in {which}"
     if report.checkpoint is not None:
@@ -195,16 +202,18 @@ def lines(report: "Report") -> Iterator[str]:
         yield "writers: " + ", ".join(f"{name} up to {seq}" for name, seq in sorted(report.writers.items()))
     if not report.first:
         yield f"sealed parts: {report.sealed} there, {report.erased} erased; tenants: {report.tenants}"
-    yield from (f"problem: {problem}" for problem in report.problems)
+    yield from (shown(f"problem: {problem}", 1000) for problem in report.problems)
     if report.total_problems > len(report.problems):
         yield f"... and {report.total_problems - len(report.problems)} problems more"
-    yield from (f"note: {note}" for note in report.notes)
+    yield from (shown(f"note: {note}", 1000) for note in report.notes)
 
 
 def _plain(report: "Report") -> dict[str, Any]:
     checkpoint = report.checkpoint
     return {
         "ok": report.ok,
+        "intact": report.is_intact,
+        "unreadable": [{"index": index, "reason": why} for index, why in sorted(report.unreadable.items())],
         "first": report.first,
         "records": report.records,
         "unsigned": report.unsigned,

@@ -24,6 +24,7 @@ import audit.exports.verifier as verifier
 from audit.errors import ProofInvalid
 from audit.exports.chains import Chains
 from audit.exports.cover import covered_root, covering_hashes
+from audit.exports.ndjson import leaf_of_line
 from audit.exports.pack import DECLARED
 from audit.exports.population import verified_population
 from audit.exports.selection import Selection
@@ -308,6 +309,18 @@ def test_a_forger_who_also_writes_the_manifest(what: str, pack: bytes, tmp_path:
     changed = change(files)
     assert changed != files
     assert _said(_rewritten(changed), tmp_path).startswith(f"FAILED: {expected}")
+
+
+def test_a_good_record_hidden_as_one_that_nobody_can_read(pack: bytes, tmp_path: Path) -> None:
+    """A stand-in in the place of a record that the manifest doesn't name is found, though its hash is right."""
+    files = members(pack)
+    lines = files["log/leaves.ndjson"].split(b"\n")
+    leaf = leaf_of_line(lines[2])
+    encoded = base64.b64encode(leaf).decode()
+    stand_in = json.dumps({"bytes": encoded, "schema": "unreadable", "why": "?"}, separators=(",", ":"))
+    lines[2] = lines[2].replace(leaf, stand_in.encode())
+    said = _said(_rewritten(files | {"log/leaves.ndjson": b"\n".join(lines)}), tmp_path)
+    assert said == "FAILED: log/leaves.ndjson: record 2 is there in another form than MANIFEST.json says"
 
 
 def test_another_checkpoint_key_or_manifest(pack: bytes, tmp_path: Path) -> None:

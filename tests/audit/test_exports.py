@@ -33,7 +33,6 @@ from audit.exports.taming import tame
 from audit.exports.text import INVISIBLE
 from audit.files.sharded_log import ShardedLog
 from audit.files.shards import shard_numbers
-from audit.leaves.record import Record, decision_record
 from audit.reading import LoggedRecord, read_records
 from audit.tlog import VerifierKey
 from audit.tlog.checkpoints import Checkpoint, signed_checkpoint
@@ -51,7 +50,7 @@ from tests.audit.exporting import (
     population,
 )
 from tests.audit.wired import fill
-from tests.audit.worlds import NOON, ORIGIN, SMALL, WRITER, Clock, NoteKey, decision, fields, filled, open_log
+from tests.audit.worlds import NOON, ORIGIN, SMALL, WRITER, Clock, NoteKey, decision, filled, open_log
 
 FEW = ("csv", "ndjson", "ocsf", "kube-audit")
 
@@ -250,24 +249,6 @@ def test_hostile_values_survive_every_export(value: str, tmp_path: Path) -> None
         assert not found.names & {"img", "iframe", "object", "embed", "a", "form", "base", "link"}
     assert set(made) >= {"evidence/reports/records.csv", "oscal/assessment-results.json", "parquet"}
     assert made["evidence/reports/records.csv"] == made["csv"]
-
-
-def test_bytes_that_are_no_text(tmp_path: Path) -> None:
-    """A record that is no UTF-8, from whoever got hold of the log's writing end, is found; exports go on beside it."""
-    log = open_log(tmp_path / "log", segment_bytes=1 << 20)
-    good = decision_record(fields(1))
-    broken = good.body.replace(b"decision-1", b"decision-\xff\xfe\xc0\xaf\xed\xa0\x80")
-    for body in (good.body, broken, good.body.replace(b"decision-1", b"decision-9")):
-        log.append_now(Record(good.schema, good.tenant, body))
-    log.close_now()
-    with pytest.raises(NotVerified, match="record 3: is no UTF-8 from byte"):
-        population(tmp_path / "log")
-    made = exported(population(tmp_path / "log", unverified=True), FORMATS, tmp_path / "out")
-    for name, data in made.items():
-        if name.endswith((".json", "csv", "ndjson", "ocsf", "kube-audit", ".txt", "html", ".csv")):
-            assert not INVISIBLE.search(re.sub(r"[\r\n]", "", data.decode())), name
-    assert [row["id"] for row in map(fields_of_row, _rows(made["csv"])) if "id" in row] == ["decision-1", "decision-9"]
-    assert len(json_lines(made["ocsf"])) == len(json_lines(made["kube-audit"])) == 2
 
 
 class _Elements(HTMLParser):

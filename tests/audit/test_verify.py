@@ -141,7 +141,7 @@ def test_flips_in_old_partial_tiles_are_found() -> None:
         (lambda leaves: leaves.__delitem__(slice(6, None)), ["ends at 6 records, 11 were published"]),
         (
             lambda leaves: leaves.__setitem__(3, leaves[3][:-30] + b"}"),
-            ["record 3: has no `written` in canonical form"],
+            ["record 3: can't be read: it is no JSON"],
         ),
         (lambda leaves: leaves.append(leaves[-1]), ["is number 11 of writer `bailiwick-0` again, expected 12"]),
     ],

@@ -30,6 +30,7 @@ from policies.decision import Decision
 from policies.gathering import engine_of, load_rules
 from policies.replaying import Outcome
 from policies.version import version
+from tests.audit.unread import published
 from tests.webhook.decided import CANARIES, CLUSTER, PASSWORD, RULES, Decided, manifests
 from webhook.demo.process import Process
 from webhook.replaying.cases import Cases, NotReplayable
@@ -228,6 +229,22 @@ def test_older_forms_are_said_to_be_older(decided: Decided) -> None:
     fields = dict(decided.records("decision")[0].fields)
     with pytest.raises(NotReplayable, match="names 0 sealed parts"):
         _cases(decided).case({**fields, "written": {}})
+
+
+def test_a_record_that_nobody_can_read(decided: Decided, tmp_path: Path) -> None:
+    """It is a line of its own with the reason, once; all others are decided again as ever, and the command says so."""
+    copy = decided.copy(tmp_path / "state")
+    leaves = [record.leaf for record in read_records(decided.log)]
+    for name in ("wal", "tile"):
+        shutil.rmtree(copy.log / name)
+    published(copy.log, [*leaves[:9], b"\x1b[31mno record", *leaves[9:]])
+    lines = copy.lines()
+    assert [line.index for line in lines if line.then.outcome is Outcome.UNREADABLE] == [9]
+    assert len(lines) == len(decided.lines()) + 1
+    shown = CliRunner().invoke(command, ["audit", "replay", str(copy.state)])
+    assert shown.exit_code == 1
+    assert shown.output.count("unreadable: record 9: the record can't be read: it is no JSON") == 1
+    assert "\x1b" not in shown.output
 
 
 def test_each_shard_has_its_own_inputs(tmp_path: Path) -> None:

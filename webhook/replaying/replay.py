@@ -79,7 +79,10 @@ class Replay:
             if asked.shard not in (None, number):
                 continue
             for record in read_records(place, asked.begin, asked.end):
-                if _is_asked(record.fields, asked):
+                if record.unreadable:
+                    nobody = Replayed(Outcome.UNREADABLE, f"the record can't be read: it {record.unreadable}")
+                    yield Line(number, record.index, "", "", "", "", "", nobody, None)
+                elif _is_asked(record.fields, asked):
                     yield self._line(number, record, cases, asked)
                 progress(record.index)
 

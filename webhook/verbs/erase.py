@@ -112,6 +112,9 @@ def _request(store: Store, scope: "Scope", basis: str, out: Path) -> None:
     click.echo(f"{planned.parts} sealed parts of {planned.records} records would go; approvers sign `{out}`")
     for hold, count in sorted(planned.held.items()):
         click.echo(f"held: `{hold}` stands on {count} of these records; lift it first")
+    if planned.unread:
+        which = ", ".join(f"{shard}/{index}" if shard else f"{index}" for shard, index in planned.unread[:20])
+        click.echo(f"note: {len(planned.unread)} records can't be read, and stay: {which}; give them with --record")
 
 
 @click.command(short_help="place a legal hold, or lift it")

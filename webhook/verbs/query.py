@@ -94,7 +94,7 @@ def _with_id(log: Path, values: Mapping[str, Sequence[str]], decision_id: str, f
         raise Refused(f"`{decision_id}` is no decision id", "it is the UUID in the audit annotation `decision-id`")
     candidates = answered(log, Question(values, made - _AROUND, made + _AROUND), _CANDIDATES, folder)
     rows = tuple(row for row in candidates.rows if row[1].fields.get("id") == decision_id)
-    return Answer(len(rows), rows)
+    return Answer(len(rows), rows, candidates.unread, candidates.newest_unread)
 
 
 def answered(log: Path, question: "Question", limit: int, folder: Path | None) -> "Answer":
@@ -106,11 +106,13 @@ def answered(log: Path, question: "Question", limit: int, folder: Path | None) -
 
 
 def rendered(answer: "Answer", output: str) -> str:
-    """A line for each record, or the leaves as they are."""
+    """A line for each record, or the leaves as they are; and which records no question finds."""
     if output == "table":
-        return "".join(f"{line}\n" for line in (_summary(answer), *(_line(shard, row) for shard, row in answer.rows)))
+        shown = (_line(shard, row) for shard, row in answer.rows)
+        return "".join(f"{line}\n" for line in (_summary(answer), *shown, *_unread(answer)))
     rows = [{"shard": shard, "index": row.index, "leaf": row.fields} for shard, row in answer.rows]
-    plain = {"count": answer.count, "records": rows}
+    unread = [{"shard": shard, "index": row.index, "reason": row.unreadable} for shard, row in answer.newest_unread]
+    plain = {"count": answer.count, "records": rows, "unreadable": {"count": answer.unread, "records": unread}}
     if output == "json":
         import orjson
 
@@ -125,10 +127,26 @@ def _summary(answer: "Answer") -> str:
     return f"{answer.count} records" + (f", the newest {shown} of them" if 0 < shown < answer.count else "")
 
 
+def _unread(answer: "Answer") -> list[str]:
+    """What no question finds."""
+    from audit.exports.text import shown
+
+    told = []
+    for shard, row in answer.newest_unread:
+        number = f"{shard}/{row.index}" if shard else f"{row.index}"
+        told.append(
+            f"note: record {number} can't be read, and is found by --schema unreadable: it {shown(row.unreadable)}"
+        )
+    left = answer.unread - len(told)
+    return [*told, f"note: nor can {left} more"] if left else told
+
+
 def _line(shard: int, row: "LoggedRecord") -> str:
     leaf = row.fields
     number = f"{shard}/{row.index}" if shard else f"{row.index}"
     schema = str(leaf["schema"]).removeprefix("bailiwick.").partition("/")[0]
+    if row.unreadable:
+        return f"{number:>9}  {'-':<20}  {schema}"
     if schema != "decision":
         if schema == "key-use":
             return f"{number:>9}  {leaf['time'][:19]}Z  {schema}  {_used(leaf)}"

@@ -85,7 +85,8 @@ def replayed(log: Path, where: "Where", asked: "Asked", parts: "Parts | None" = 
     from webhook.replaying.replay import Replay
     from webhook.verbs.private import moving
 
-    first = next(iter(read_records(present_shards(log)[-1][1], 0, 1)), None)
+    records = read_records(present_shards(log)[-1][1])
+    first = next((record for record in records if not record.unreadable), None)
     if first is None:
         return
     keyring = keyring_for(where, log, first.fields["region"])
@@ -156,11 +157,16 @@ class Told:
 
 
 def _told(line: "Line") -> list[str]:
+    from audit.exports.text import shown
+
     number = f"{line.shard}/{line.index}" if line.shard else f"{line.index}"
-    what = f"record {number} ({line.time[:19]}Z, {line.namespace or 'cluster'}, {line.kind})"
+    what = f"record {number}"
+    if line.id:
+        what += f" ({line.time[:19]}Z, {line.namespace or 'cluster'}, {line.kind})"
     told = []
     if line.then.outcome != "same":
-        told.append(f"{line.then.outcome}: {what}" + (f": {line.then.detail}" if line.then.detail else ""))
+        detail = shown(f": {line.then.detail}" if line.then.detail else "")
+        told.append(f"{line.then.outcome}: {what}{detail}")
     if line.today is not None and line.today.outcome != "same":
         told.append(f"today {line.today.outcome}: {what}: {line.today.detail}")
     return told

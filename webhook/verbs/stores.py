@@ -71,7 +71,7 @@ class Store:
         from policies.version import version
         from webhook.log.state import Options
 
-        first = next((record for _, record in self.whole().records()), None)
+        first = next((record for _, record in self.whole().records() if not record.unreadable), None)
         if first is None:
             shown = self.database.url if self.database else self.directory
             raise Refused(f"`{shown}` holds no records", "name the log of a webhook that has run")
