@@ -78,6 +78,7 @@ def verify_chain(
     origin: str | None = None,
     remembered: Iterable[Checkpoint] = (),
     jobs: int = 1,
+    quick: bool = False,
     files: FileSystem | None = None,
     progress: Progress = lambda _done, _total: None,
 ) -> ChainReport:
@@ -85,7 +86,7 @@ def verify_chain(
 
     `keys` name the log; under the name of a shard the same keys count.
     """
-    check = _ChainCheck(files, directory, tuple(keys), tuple(remembered), jobs, progress)
+    check = _ChainCheck(files, directory, tuple(keys), tuple(remembered), jobs, progress, quick=quick)
     return check.run(origin)
 
 
@@ -98,6 +99,8 @@ class _ChainCheck:
         remembered: tuple[Checkpoint, ...],
         jobs: int,
         progress: Progress,
+        *,
+        quick: bool,
     ) -> None:
         self._given = files
         self._files = files or Disk()
@@ -105,6 +108,7 @@ class _ChainCheck:
         self._keys = keys
         self._remembered = remembered
         self._jobs = jobs
+        self._quick = quick
         self._progress = progress
         self._between = Findings()
         self._geneses: dict[int, Mapping[str, Any] | str] = {}  # first records by shard, or why they can't be read
@@ -136,6 +140,7 @@ class _ChainCheck:
                 origin=shard.origin or None if shard.number else origin,
                 remembered=[one for one in self._remembered if is_only or one.origin == shard.origin],
                 jobs=self._jobs,
+                quick=self._quick,
                 erased=erased,
                 files=self._given,
                 progress=self._progress,

@@ -41,6 +41,7 @@ class Ground:
     begin: int = 0  # records outside are passed over; multiples of a tile's width
     end: int = 1 << 62
     foreign: bool = False  # somebody else's records
+    quick: bool = False  # leaves are not looked into beyond their ends
 
 
 @dataclass(slots=True)
@@ -61,7 +62,7 @@ class Stretch:
 
 def check_segment(ground: Ground, first: int, is_last: bool) -> Stretch:
     """The segment with this first record: header, batches, hashes, counters within, tiles within."""
-    stretch = _empty()
+    stretch = _empty(ground)
     loaded = _load(ground, wal_of(ground.directory) / segment_name(first), "log", stretch, is_last=is_last)
     if loaded is None:
         return stretch
@@ -71,7 +72,7 @@ def check_segment(ground: Ground, first: int, is_last: bool) -> Stretch:
 
 def check_bundles(ground: Ground, first: int, end: int) -> Stretch:
     """The records `[first, end)` as the published bundles hold them; `first` begins one unless segments end there."""
-    stretch = _empty()
+    stretch = _empty(ground)
     stretch.first = stretch.next = first
     _take(ground, stretch, _bundled(ground, stretch, first, end), has_wal=False)
     return stretch
@@ -79,7 +80,7 @@ def check_bundles(ground: Ground, first: int, end: int) -> Stretch:
 
 def check_parts(ground: Ground, first: int, is_last: bool) -> Stretch:
     """The segment of sealed parts with this first number."""
-    stretch = _empty()
+    stretch = _empty(ground)
     loaded = _load(ground, archive_of(ground.directory) / segment_name(first), "archive", stretch, is_last=is_last)
     if loaded is not None:
         for _, digests, parts in _batches(loaded, archive_hashes, _PART, stretch):
@@ -88,9 +89,9 @@ def check_parts(ground: Ground, first: int, is_last: bool) -> Stretch:
     return stretch
 
 
-def _empty() -> Stretch:
+def _empty(ground: Ground) -> Stretch:
     findings = Findings()
-    return Stretch(findings, RecordCheck(findings))
+    return Stretch(findings, RecordCheck(findings, quick=ground.quick))
 
 
 def _load(ground: Ground, path: Path, kind: str, stretch: Stretch, *, is_last: bool) -> LoadedSegment | None:

@@ -79,6 +79,7 @@ def verify_log(
     begin: int = 0,
     end: int | None = None,
     jobs: int = 1,
+    quick: bool = False,
     erased: frozenset[bytes] = frozenset(),
     files: FileSystem | None = None,
     progress: Progress = lambda _done, _total: None,
@@ -88,14 +89,15 @@ def verify_log(
     `origin`: whose log it must be; another one is a single problem, and nothing else is looked at. `remembered`:
     checkpoints verified at other times or places, which the log must extend: that finds a log put back, and two
     histories under one key (not for a range). `foreign`: the records are somebody else's, only tree and signature are
-    checked. `erased`: sealed parts that another shard of the log declares erased. `jobs`: processes to share the work,
+    checked. `quick`: what records say is not looked at, so that of leaves that nobody can read most are not named.
+    `erased`: sealed parts that another shard of the log declares erased. `jobs`: processes to share the work,
     only for files on a real disk.
     """
     limits = begin // TILE_WIDTH * TILE_WIDTH, 1 << 62 if end is None else -(-end // TILE_WIDTH) * TILE_WIDTH
     seen = tuple(remembered)
     with Crew(jobs if files is None else 1) as crew:
         verification = _Verification(files or Disk(), directory, tuple(keys), seen, limits, crew, progress)
-        return verification.run(origin, erased, foreign=foreign)
+        return verification.run(origin, erased, foreign=foreign, quick=quick)
 
 
 class _Verification:
@@ -126,7 +128,7 @@ class _Verification:
         self._hashes: list[bytes] = []  # of records whose tile isn't whole yet
         self._entries: list[bytes] = []
 
-    def run(self, origin: str | None, erased: frozenset[bytes], *, foreign: bool) -> Report:
+    def run(self, origin: str | None, erased: frozenset[bytes], *, foreign: bool, quick: bool) -> Report:
         self._records.erased |= erased
         claimed, verified = self._checkpoint()
         firsts = segment_firsts(self._files, wal_of(self._directory))
@@ -146,7 +148,10 @@ class _Verification:
             self._begin,
             self._end,
             foreign,
+            quick,
         )
+        if quick:
+            self._findings.note("records", "were not read: only hashes, signatures and counters were checked")
         tiles: TileCheck | SpineCheck
         if self._is_range:
             tiles = SpineCheck(self._files, self._directory, tree, self._begin, self._findings)

@@ -40,6 +40,7 @@ WORTH_SHARING = 32  # segments; fewer are verified before other processes have s
     "--policy", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A tlog-policy to satisfy."
 )
 @click.option("--jobs", type=click.IntRange(min=1), help="Processes to share the work.  [default: as many as cores]")
+@click.option("--quick", is_flag=True, help="Only hashes, signatures and counters: don't read what records say.")
 @click.option("-o", "--output", type=FORMATS, default="table", show_default=True)
 def verify(
     log: Path,
@@ -51,6 +52,7 @@ def verify(
     remembered: Sequence[Path],
     policy: Path | None,
     jobs: int | None,
+    quick: bool,
     output: str,
 ) -> None:
     """Verify the LOG (or the state directory that holds one): every record, hash, tile, signature and counter.
@@ -79,10 +81,12 @@ def verify(
     with progress_bar("verifying", patience=0.0) as progress:
         if is_part:
             part = _part(directory, shard or 0, vkeys, origin)
-            report = demand.told(part(begin=begin, end=end, remembered=seen, jobs=jobs, progress=progress))
+            report = demand.told(part(begin=begin, end=end, remembered=seen, jobs=jobs, quick=quick, progress=progress))
             text, holds = rendered(report, output), report.ok
         else:
-            chain = verify_chain(directory, vkeys, origin=origin, remembered=seen, jobs=jobs, progress=progress)
+            chain = verify_chain(
+                directory, vkeys, origin=origin, remembered=seen, jobs=jobs, quick=quick, progress=progress
+            )
             last = chain.shards[-1]
             chain = replace(chain, shards=(*chain.shards[:-1], replace(last, report=demand.told(last.report))))
             text, holds = rendered_chain(chain, output), chain.ok

@@ -133,6 +133,18 @@ def test_a_tenants_chain_through_it(tmp_path: Path) -> None:
     assert (report.is_intact, list(report.unreadable)) == (True, [5])
 
 
+def test_a_quick_look_says_that_it_was_one(tmp_path: Path) -> None:
+    """Without reading records everything else is checked, and the report says what wasn't; a removed byte is found."""
+    state, log = tmp_path / "state", tmp_path / "state" / "log"
+    with_body(log, "mistyped")
+    (state / "log.vkeys").write_text(f"{KEY}\n")
+    shown = _run("verify", state, "--quick")
+    assert (shown.exit_code, "note: records: were not read" in shown.output) == (0, True)
+    (segment,) = (log / "wal").iterdir()
+    segment.write_bytes(segment.read_bytes().replace(b"denied", b"warned"))
+    assert _run("verify", state, "--quick").exit_code == 1
+
+
 def test_an_erasure_that_nobody_can_read_erases_nothing(tmp_path: Path) -> None:
     """A record that only looks like an erasure declares nothing."""
     leaf = b'{"schema":"bailiwick.erasure/v2","sealed":["%b"]' % (b"4" * 64) + TAIL % 2
