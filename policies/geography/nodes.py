@@ -39,10 +39,15 @@ def labelled_place(node: JsonObject) -> str | None:
 
 
 def place_of_node(node: JsonObject, geography: Geography) -> Place | UnknownPlace:
-    """Where something that is put on this very node would be: the believed place, unless the label says otherwise."""
+    """Where something that is put on this very node would be: the believed place, where the label says it too.
+
+    Without the label it may be another's twin: who is put past the scheduler on a node must not see more than it does.
+    """
     believed, code = believed_place(node, geography), labelled_place(node)
-    if isinstance(believed, UnknownPlace) or code in (None, believed.code):
+    if isinstance(believed, UnknownPlace) or code == believed.code:
         return believed
+    if code is None:
+        return UnknownPlace(f"it has no label `{PLACE_LABEL}`: `bailiwick nodes` says whether it may have it")
     return UnknownPlace(f"its label says `{code}`, its provider id and profile say `{believed}`")
 
 

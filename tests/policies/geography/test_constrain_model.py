@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from policies.geography import (
     PLACE_LABEL,
+    UNPLACED,
     PlaceSet,
     conflict,
     constrain,
+    labelled_place,
     possible,
 )
 from policies.geography.affinity import terms_places
@@ -103,19 +105,20 @@ def test_admitted_pods_run_inside(pod: Object) -> None:
 @FEWER
 @given(PODS, st.integers(0, len(FLEET) - 1), st.integers(0, len(SNAPSHOTS) - 1))
 def test_a_pod_that_names_its_node_is_where_that_node_is(pod: Object, at: int, knowing: int) -> None:
-    """What its kubelet would take is in the set, and admitted only where the node truly is inside."""
+    """Its place is in the set, or nobody knows; it is admitted only where the node is inside, and labelled so."""
     chosen, snapshot = FLEET[at], SNAPSHOTS[knowing]
     pod["spec"]["nodeName"] = chosen["metadata"]["name"]
     assert constrain(pod, frozenset(INSIDE)) == []
     found = possible(pod, snapshot, GEOGRAPHY)
     fits, inside = matches(pod, chosen), truth(chosen) in INSIDE
-    assert not fits or truth(chosen) in found.places
+    assert not fits or truth(chosen) in found.places or UNPLACED in found.places
     under = found.under(RULE)
     admitted = isinstance(under, PlaceSet) and RULE.admits(under)
     event(f"fits: {fits}, inside: {inside}, admitted: {admitted}")
-    assert inside or not admitted
+    labelled = labelled_place(chosen) is not None
+    assert (inside and labelled) or not admitted
     if snapshot is SNAPSHOTS[-1]:
-        assert admitted or not (fits and inside)
+        assert admitted or not (fits and inside and labelled)
 
 
 @FEWER

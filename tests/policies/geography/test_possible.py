@@ -131,7 +131,7 @@ NODE_ABROAD = ("v1", "Node", "vm-1", {"spec": {"providerID": "aws:///us-east-1a/
 
 def test_a_pod_bound_by_its_author_is_where_its_node_is() -> None:
     """`nodeName` passes by the scheduler: the node's place decides, and an unknown or absent node is anywhere."""
-    snapshot = cluster(NODE_AT_HOME, NODE_ABROAD)
+    snapshot = cluster(NODE_ABROAD).with_objects([labelled("bm-1", FRA)])
     assert ask(pod(nodeName="bm-1"), snapshot).places == PlaceSet.of([FRA])
     assert ask(pod(nodeName="vm-1"), snapshot).places == PlaceSet.of([UNPLACED])
     assert ask(pod(nodeName="bm-1", nodeSelector={PLACE_LABEL: AWS}), snapshot).places == NOWHERE
@@ -147,7 +147,7 @@ def test_a_pod_bound_by_its_author_must_fit_its_node() -> None:
     snapshot = cluster(NODE_AT_HOME)
     apart = requiring(term(place("NotIn", FRA)))
     apart["spec"]["nodeName"] = "bm-1"
-    assert ask(apart, snapshot).places == PlaceSet.of([FRA])
+    assert ask(apart, snapshot).places == PlaceSet.of([UNPLACED])
     assert ask(pod(nodeName="bm-1", nodeSelector={PLACE_LABEL: FRA}), snapshot).places == NOWHERE
 
 
