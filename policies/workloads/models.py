@@ -97,7 +97,7 @@ def _serves(container: JsonObject) -> bool:
     if container.get("command") or "script" in container:
         return False
     image = container.get("image")
-    return not isinstance(image, str) or bool(servers().search(image[:512]))
+    return not isinstance(image, str) or bool(servers().search(f"/{image[:512]}"))
 
 
 def _environment_models(container: JsonObject, where: str, variables: Variables) -> list[Model]:
