@@ -101,7 +101,11 @@ def command(ctx: click.Context) -> None:
 @click.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
-    """Print the completion script of SHELL; put it where your shell reads such scripts."""
+    """Print the completion script of SHELL; put it where your shell reads such scripts.
+
+    \b
+    bailiwick completion bash > ~/.bailiwick-completion
+    """
     from click.shell_completion import get_completion_class
 
     found = get_completion_class(shell)

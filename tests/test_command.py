@@ -2,21 +2,29 @@
 
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
+import click
 import pytest
 import yaml
+from click.testing import CliRunner
+
+from bailiwick import command
 
 ROOT = Path(__file__).parents[1]
 QUICKSTART = ROOT / "examples" / "quickstart"
 
 
 def bailiwick(*arguments: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "bailiwick", *arguments]
+    words = [sys.executable, "-m", "bailiwick", *arguments]
     return subprocess.run(
-        command,
+        words,
         check=False,
         cwd=ROOT,
         input=stdin,
@@ -36,28 +44,52 @@ def test_version_and_help_answer_at_once():
         assert f"  {verb} " in shown.stdout
 
 
-@pytest.mark.parametrize(
-    "verb",
-    [
-        ["check"],
-        ["explain"],
-        ["regions"],
-        ["guards"],
-        ["nodes"],
-        ["nodes", "label"],
-        ["serve"],
-        ["demo"],
-        ["doctor"],
-        ["audit"],
-        ["audit", "verify"],
-        ["audit", "export"],
-    ],
-)
-def test_every_command_explains_itself(verb):
-    """Each verb has a help text of its own."""
-    shown = bailiwick(*verb, "--help")
-    assert shown.returncode == 0
-    assert shown.stdout.startswith("Usage: bailiwick " + " ".join(verb))
+def verbs(verb: click.Command = command, *path: str) -> Iterator[tuple[str, ...]]:
+    """The words of every verb that does something."""
+    context = click.Context(verb, info_name=path[-1] if path else "bailiwick")
+    if not isinstance(verb, click.Group) or verb.invoke_without_command:
+        yield path
+    if isinstance(verb, click.Group):
+        for name in verb.list_commands(context):
+            found = verb.get_command(context, name)
+            assert found is not None
+            yield from verbs(found, *path, name)
+
+
+VERBS = [*verbs()]
+
+
+def examples(shown: str) -> list[list[str]]:
+    """The words after `bailiwick` of each example of a help text."""
+    lines = shown.replace("\\\n", "").splitlines()
+    called = [line[line.index("bailiwick ") :] for line in lines if re.match(r" +(\w[^`]*\| )?bailiwick ", line)]
+    return [shlex.split(re.split(r" [|>] ", line)[0])[1:] for line in called]
+
+
+def parsed(words: list[str], verb: click.Command = command) -> tuple[click.Command, Mapping[str, Any], list[str]]:
+    """The verb that is meant, what it is given, and what it doesn't know. Nothing is looked for on a disk."""
+    context = click.Context(verb)
+    known, rest, _ = verb.make_parser(context).parse_args(words)
+    if isinstance(verb, click.Group) and rest:
+        meant = verb.get_command(context, rest[0])
+        assert meant is not None, rest
+        return parsed(rest[1:], meant)
+    return verb, known, rest
+
+
+@pytest.mark.parametrize("path", VERBS, ids=" ".join)
+def test_every_verb_explains_itself_by_an_example(path: tuple[str, ...]) -> None:
+    """Each verb has a help text with an example, which has what the verb needs and nothing that it doesn't know."""
+    shown = CliRunner().invoke(command, [*path, "--help"], prog_name="bailiwick").stdout
+    assert shown.startswith("Usage: bailiwick " + " ".join(path))
+    assert all(len(line) <= 80 for line in shown.splitlines())
+    found = examples(shown)
+    assert found
+    for words in found:
+        verb, known, rest = parsed(words)
+        assert rest == []
+        for wanted in verb.params:
+            assert not wanted.required or known.get(wanted.name), wanted.name
 
 
 def test_a_start_imports_nothing_heavy():

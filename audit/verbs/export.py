@@ -73,6 +73,11 @@ def export(
 
     The log is verified first, and nothing is written when it doesn't verify. Records that no signed checkpoint covers
     yet are left out. An export by --namespace or --tenant holds nothing of others but hashes.
+
+    \b
+    bailiwick audit export state --html report.html --csv records.csv \\
+        --since 2026-10-01
+    bailiwick audit export state --evidence pack.zip --namespace clinic
     """
     from audit.exports.selection import Selection
 

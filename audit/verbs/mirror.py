@@ -60,6 +60,11 @@ def mirror(
 
     DIR is laid out like a log, for `audit verify`. A log that signed two histories ends the mirror with exit code 1;
     both checkpoints then lie in DIR/evidence. What passes by itself is told and tried again, unless --once.
+
+    \b
+    bailiwick audit mirror https://log.example mirror/ --key log.vkeys
+    bailiwick audit mirror postgres://mirror@db.example/audit mirror/ \\
+        --key log.vkeys
     """
     if not (is_postgres(source) or is_http(source)):
         raise click.UsageError(f"`{source}` is no address: expected http://, https:// or postgres://")

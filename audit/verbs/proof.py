@@ -24,6 +24,9 @@ def prove(log: Path, index: int, target: Path | None, shard: int, bare: bool) ->
     """Prove that record INDEX of the LOG lies under its checkpoint: a tlog-proof, with the record as its extra data.
 
     It can be checked with `audit verify-proof` and the verifier keys, or with other tools that read C2SP tlog-proof.
+
+    \b
+    bailiwick audit prove state 517 --to record-517.tlog-proof
     """
     from audit.files.shards import shard_directory
 
@@ -43,7 +46,11 @@ def prove(log: Path, index: int, target: Path | None, shard: int, bare: bool) ->
 @click.option("--leaf", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="The record's own bytes.")
 @click.option("-o", "--output", type=FORMATS, default="table", show_default=True)
 def verify_proof(proof: Path, keys: Sequence[str], origin: str | None, leaf: Path | None, output: str) -> None:
-    """Verify the PROOF of a record with nothing but verifier keys. Exits with 1 when it doesn't hold."""
+    """Verify the PROOF of a record with nothing but verifier keys. Exits with 1 when it doesn't hold.
+
+    \b
+    bailiwick audit verify-proof record-517.tlog-proof --key log.vkeys
+    """
     from audit.errors import MerkleError
 
     try:

@@ -38,6 +38,9 @@ def reconcile(
 
     Lists answers without a record, records without a request, requests that passed because a webhook failed open, and
     verdicts that differ. Exits with 1 when there is any.
+
+    \b
+    bailiwick audit reconcile state --kube-audit kube-audit.log
     """
     from audit.files.shards import shard_directories
     from audit.reading import read_records

@@ -38,6 +38,9 @@ def serve(
     """Serve the LOG (its directory, or postgres://...) over HTTP in the layout of C2SP tlog-tiles, until SIGTERM.
 
     Shown are checkpoints, tiles and records, never sealed parts. Records hold no personal data in clear.
+
+    \b
+    bailiwick audit serve state --port 8480
     """
     from audit.web.reading import reading_app
     from audit.web.running import Door, run

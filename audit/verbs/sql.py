@@ -12,7 +12,11 @@ _VERSIONS = ("schema.sql", "schema_2.sql")  # each adds to the one before
     "--from", "have", type=click.IntRange(0, len(_VERSIONS) - 1), default=0, help="The version that is there."
 )
 def sql(have: int) -> None:
-    """Print the tables and roles of a log in PostgreSQL, which its owner runs once: `bailiwick audit sql | psql`."""
+    """Print the tables and roles of a log in PostgreSQL, which its owner runs once.
+
+    \b
+    bailiwick audit sql | psql --single-transaction audit
+    """
     click.echo(tables_since(have), nl=False)
 
 

@@ -61,6 +61,10 @@ def verify(
     that lie beside the log are used: good against accidents, no evidence against whoever wrote both. With --policy a
     checkpoint must carry the policy's quorum of witnesses, and the records must be those under it. Exits with 1 when
     anything doesn't fit.
+
+    \b
+    bailiwick audit verify state --key log.vkeys
+    bailiwick audit verify mirror/ --key log.vkeys --policy witnesses.policy
     """
     from audit.checks.chain_check import verify_chain
     from audit.files.shards import shard_directories, shard_numbers

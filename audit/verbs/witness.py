@@ -17,7 +17,13 @@ OpenSigner = Callable[[Path, str, str], "NoteSigner"]  # state directory, region
 @click.command(short_help="cosign checkpoints of logs, as a C2SP tlog-witness")
 @click.option("--log", "logs", multiple=True, required=True, metavar="VKEY|FILE", help="A log to witness; repeatable.")
 @click.option("--name", required=True, help="The witness's name, as policies have it: a host name with a path.")
-@click.option("--state", type=click.Path(file_okay=False, path_type=Path), default=Path("state"), show_default=True)
+@click.option(
+    "--state",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("state"),
+    show_default=True,
+    help="Its key, and what it has seen.",
+)
 @click.option("--region", default="local", show_default=True, help="Whose key cosigns.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=8481, show_default=True, help="0 for any free one.")
@@ -39,6 +45,10 @@ def witness(
 
     The key lies in the region's keyring in the state directory, made when there is none. Printed first is the line for
     the policies of those who ask for this witness.
+
+    \b
+    bailiwick audit witness --name witness.fr.example --log log.vkeys \\
+        --state witness
     """
     from audit.tlog.notes import COSIGNATURE_ED25519, VerifierKey
     from audit.web.running import Door, run

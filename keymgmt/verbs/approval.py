@@ -32,7 +32,12 @@ VOTE = "bailiwick.dev/approval/v1"
 @click.argument("key_id")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="The request's file.")
 def request(directory: Path, region: str, unlock: "Unlock", change: str, key_id: str, out: Path) -> None:
-    """Write down that KEY_ID shall be revoked or destroyed, for approvers to sign."""
+    """Write down that KEY_ID shall be revoked or destroyed, for approvers to sign.
+
+    \b
+    bailiwick keys request keys/ revoke KEY_ID --region eu-de \\
+        --key-file unlock.key --out revoke.json
+    """
     from keymgmt.states import Change
 
     write_request(out, opened(directory, region, unlock).action(Change(change), key_id))
@@ -47,7 +52,11 @@ def request(directory: Path, region: str, unlock: "Unlock", change: str, key_id:
 @click.option("--hours", type=click.IntRange(1, 168), help="How long the vote counts: 24; for break-glass 4.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="The vote's file.")
 def approve_request(path: Path, name: str, key_path: Path, hours: int | None, out: Path) -> None:
-    """Sign the REQUEST as an approver. What is signed is shown first: read it."""
+    """Sign the REQUEST as an approver. What is signed is shown first: read it.
+
+    \b
+    bailiwick keys approve revoke.json --as ada --key ada.pem --out ada.vote
+    """
     from keymgmt.approvals import approve
     from keymgmt.canonical import from_base64url
     from keymgmt.emergency import ACTION, LONGEST
@@ -67,7 +76,12 @@ def approve_request(path: Path, name: str, key_path: Path, hours: int | None, ou
 @click.argument("key_id")
 @click.option("--vote", "votes", multiple=True, type=click.Path(exists=True, path_type=Path), help="Repeatable.")
 def revoke(directory: Path, region: str, unlock: "Unlock", key_id: str, votes: Sequence[Path]) -> None:
-    """Never use the version KEY_ID again: it neither seals nor opens, nor does it verify."""
+    """Never use the version KEY_ID again: it neither seals nor opens, nor does it verify.
+
+    \b
+    bailiwick keys revoke keys/ KEY_ID --region eu-de --key-file unlock.key \\
+        --vote ada.vote --vote ben.vote
+    """
     ring = opened(directory, region, unlock)
     done("revoked", key_id, ring.revoke(key_id, [vote_of(path) for path in votes], datetime.now(UTC)))
 
@@ -77,7 +91,12 @@ def revoke(directory: Path, region: str, unlock: "Unlock", key_id: str, votes: S
 @click.argument("key_id")
 @click.option("--vote", "votes", multiple=True, type=click.Path(exists=True, path_type=Path), help="Repeatable.")
 def destroy(directory: Path, region: str, unlock: "Unlock", key_id: str, votes: Sequence[Path]) -> None:
-    """Drop the secret part of the version KEY_ID, and with it all that was sealed to it. There is no way back."""
+    """Drop the secret part of the version KEY_ID, and with it all that was sealed to it. There is no way back.
+
+    \b
+    bailiwick keys destroy keys/ KEY_ID --region eu-de --key-file unlock.key \\
+        --vote ada.vote --vote ben.vote
+    """
     ring = opened(directory, region, unlock)
     done("destroyed", key_id, ring.destroy(key_id, [vote_of(path) for path in votes], datetime.now(UTC)))
 

@@ -24,6 +24,10 @@ def attest(chosen: "Chosen", nonce: str, out: Path | None) -> None:
     """Make a signed statement of what a region's keys are, for somebody's NONCE.
 
     The verifier key is printed too: have it once, from somebody you trust, before you believe a statement.
+
+    \b
+    bailiwick keys attest --keyring eu-de.yaml \\
+        --nonce "$(openssl rand -hex 16)" --out statement
     """
     from pydantic import ValidationError
 
@@ -49,7 +53,13 @@ def attest(chosen: "Chosen", nonce: str, out: Path | None) -> None:
 @click.option("--nonce", help="What you asked with; without it, only age tells old from new.")
 @click.option("--region", help="Which region it must be of; the key's name says it, too.")
 @click.option("--cluster-id", help="Which cluster of key servers it must name.")
-@click.option("--least", type=click.Choice(["software", "service", "hardware"]), default="software", show_default=True)
+@click.option(
+    "--least",
+    type=click.Choice(["software", "service", "hardware"]),
+    default="software",
+    show_default=True,
+    help="How well keys are kept, at least.",
+)
 @click.option("--max-age", type=click.FloatRange(min=0), default=24.0, show_default=True, help="Hours.")
 @click.option("-o", "--output", type=FORMATS, default="table", show_default=True)
 def verify_attestation(
@@ -65,6 +75,10 @@ def verify_attestation(
     """Check the statement in FILE: signature, region, nonce, age, and that it fits together. Offline.
 
     Exits with 1 when it does not hold.
+
+    \b
+    bailiwick keys verify-attestation statement --key VKEY --nonce NONCE \\
+        --region eu-de --least service
     """
     from typing import cast
 

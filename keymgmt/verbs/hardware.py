@@ -83,7 +83,12 @@ def _by_settings(path: Path) -> "Pkcs11Keyring":
 @token_options
 @_SIGNING
 def rotate(ring: "Pkcs11Keyring", purpose: str, signing: bool) -> None:
-    """Make a new version, the first one too: from now on the active one. Older versions still open."""
+    """Make a new version, the first one too: from now on the active one. Older versions still open.
+
+    \b
+    bailiwick keys hardware rotate --keyring eu-de.yaml \\
+        --purpose audit-checkpoint --signing
+    """
     from datetime import UTC, datetime
 
     from keymgmt.keys import Algorithm
@@ -95,7 +100,11 @@ def rotate(ring: "Pkcs11Keyring", purpose: str, signing: bool) -> None:
 @token_options
 @_SIGNING
 def stage(ring: "Pkcs11Keyring", purpose: str, signing: bool) -> None:
-    """Make a new version that others can learn of before it is used."""
+    """Make a new version that others can learn of before it is used.
+
+    \b
+    bailiwick keys hardware stage --keyring eu-de.yaml --purpose etcd
+    """
     from datetime import UTC, datetime
 
     from keymgmt.keys import Algorithm
@@ -107,7 +116,12 @@ def stage(ring: "Pkcs11Keyring", purpose: str, signing: bool) -> None:
 @token_options
 @click.argument("key_id")
 def activate(ring: "Pkcs11Keyring", purpose: str, key_id: str) -> None:  # noqa: ARG001  # the key is named by its id
-    """Use the staged version KEY_ID from now on; the one before is retired."""
+    """Use the staged version KEY_ID from now on; the one before is retired.
+
+    \b
+    bailiwick keys hardware activate KEY_ID --keyring eu-de.yaml \\
+        --purpose audit-checkpoint
+    """
     _show(ring.activate(key_id))
 
 
@@ -117,7 +131,12 @@ def activate(ring: "Pkcs11Keyring", purpose: str, key_id: str) -> None:  # noqa:
 @click.argument("key_id")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="The request's file.")
 def request(ring: "Pkcs11Keyring", purpose: str, change: str, key_id: str, out: Path) -> None:  # noqa: ARG001  # as above
-    """Write down that KEY_ID shall be revoked or destroyed, for approvers to sign with `bailiwick keys approve`."""
+    """Write down that KEY_ID shall be revoked or destroyed, for approvers to sign with `bailiwick keys approve`.
+
+    \b
+    bailiwick keys hardware request destroy KEY_ID --keyring eu-de.yaml \\
+        --purpose etcd --out destroy.json
+    """
     from keymgmt.states import Change
 
     write_request(out, ring.action(Change(change), key_id))
@@ -128,7 +147,12 @@ def request(ring: "Pkcs11Keyring", purpose: str, change: str, key_id: str, out: 
 @click.argument("key_id")
 @_VOTE
 def revoke(ring: "Pkcs11Keyring", purpose: str, key_id: str, votes: Sequence[Path]) -> None:  # noqa: ARG001  # as above
-    """Never use the version KEY_ID again. It stays in the token; the register there says that it is revoked."""
+    """Never use the version KEY_ID again. It stays in the token; the register there says that it is revoked.
+
+    \b
+    bailiwick keys hardware revoke KEY_ID --keyring eu-de.yaml --purpose etcd \\
+        --vote ada.vote --vote ben.vote
+    """
     from datetime import UTC, datetime
 
     done("revoked", key_id, ring.revoke(key_id, [vote_of(path) for path in votes], datetime.now(UTC)))
@@ -139,7 +163,12 @@ def revoke(ring: "Pkcs11Keyring", purpose: str, key_id: str, votes: Sequence[Pat
 @click.argument("key_id")
 @_VOTE
 def destroy(ring: "Pkcs11Keyring", purpose: str, key_id: str, votes: Sequence[Path]) -> None:  # noqa: ARG001  # as above
-    """Remove the version KEY_ID from the token, and with it all that was sealed to it. There is no way back."""
+    """Remove the version KEY_ID from the token, and with it all that was sealed to it. There is no way back.
+
+    \b
+    bailiwick keys hardware destroy KEY_ID --keyring eu-de.yaml --purpose etcd \\
+        --vote ada.vote --vote ben.vote
+    """
     from datetime import UTC, datetime
 
     done("destroyed", key_id, ring.destroy(key_id, [vote_of(path) for path in votes], datetime.now(UTC)))
@@ -149,7 +178,11 @@ def destroy(ring: "Pkcs11Keyring", purpose: str, key_id: str, votes: Sequence[Pa
 @token_options
 @click.option("-o", "--output", type=_FORMATS, default="table", show_default=True)
 def listing(ring: "Pkcs11Keyring", purpose: str, output: str) -> None:  # noqa: ARG001  # every version is of it
-    """Show every version of a key in the token, each of them checked: made there, and never able to leave."""
+    """Show every version of a key in the token, each of them checked: made there, and never able to leave.
+
+    \b
+    bailiwick keys hardware list --keyring eu-de.yaml --purpose etcd
+    """
     from keymgmt.verbs.listing import described, rendered
 
     known = ring.keys()

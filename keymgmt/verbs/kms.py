@@ -55,6 +55,10 @@ def kms(
     """Run the Kubernetes KMS v2 plugin until SIGTERM: etcd under the region's key.
 
     It starts whether or not the key service can be reached, and says so in its Status until it can.
+
+    \b
+    bailiwick keys kms --config kms.yaml --check
+    bailiwick keys kms --config kms.yaml --log state
     """
     import logging
 

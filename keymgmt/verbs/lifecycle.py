@@ -35,6 +35,11 @@ def init(
     """Make the keyring of a region in DIRECTORY: keys that sign, seal and tag its audit log, seal etcd, and attest.
 
     Without approvers its keys can be rotated and never be revoked or destroyed.
+
+    \b
+    bailiwick keys init keys/ --region eu-de --key-file unlock.key \\
+        --new-key-file --approver ada=ada.pem --approver ben=ben.pem \\
+        --needed 2
     """
     from keymgmt.file.keyring import FileKeyring
     from keymgmt.file.unlock import KeyFile
@@ -64,7 +69,12 @@ def init(
 @ring_options
 @click.argument("purpose")
 def rotate(directory: Path, region: str, unlock: "Unlock", purpose: str) -> None:
-    """Make a new active version of PURPOSE's key; the one before still opens and verifies."""
+    """Make a new active version of PURPOSE's key; the one before still opens and verifies.
+
+    \b
+    bailiwick keys rotate keys/ audit-checkpoint --region eu-de \\
+        --key-file unlock.key
+    """
     _show(opened(directory, region, unlock).rotate(purpose, datetime.now(UTC)))
 
 
@@ -72,7 +82,11 @@ def rotate(directory: Path, region: str, unlock: "Unlock", purpose: str) -> None
 @ring_options
 @click.argument("purpose")
 def stage(directory: Path, region: str, unlock: "Unlock", purpose: str) -> None:
-    """Make a new version of PURPOSE's key that others can learn of before it is used."""
+    """Make a new version of PURPOSE's key that others can learn of before it is used.
+
+    \b
+    bailiwick keys stage keys/ etcd --region eu-de --key-file unlock.key
+    """
     _show(opened(directory, region, unlock).stage(purpose, datetime.now(UTC)))
 
 
@@ -80,7 +94,11 @@ def stage(directory: Path, region: str, unlock: "Unlock", purpose: str) -> None:
 @ring_options
 @click.argument("key_id")
 def activate(directory: Path, region: str, unlock: "Unlock", key_id: str) -> None:
-    """Use the staged version KEY_ID from now on; the one before is retired."""
+    """Use the staged version KEY_ID from now on; the one before is retired.
+
+    \b
+    bailiwick keys activate keys/ KEY_ID --region eu-de --key-file unlock.key
+    """
     _show(opened(directory, region, unlock).activate(key_id))
 
 

@@ -19,7 +19,11 @@ COLUMNS = ("region", "purpose", "version", "state", "algorithm", "created", "key
 @click.option("--region", help="Only this region's.")
 @click.option("-o", "--output", type=click.Choice(["table", "json", "yaml"]), default="table", show_default=True)
 def listing(directory: Path, region: str | None, output: str) -> None:
-    """Show the keys in DIRECTORY: whose, for what, in which state. Reads public parts only, so it unlocks nothing."""
+    """Show the keys in DIRECTORY: whose, for what, in which state. Reads public parts only, so it unlocks nothing.
+
+    \b
+    bailiwick keys list keys/ --region eu-de
+    """
     paths = sorted(directory.glob(f"{region or '*'}.public.json"))
     if not paths:
         raise Mistake(f"no keyring in `{directory}`", "make one with `bailiwick keys init`")

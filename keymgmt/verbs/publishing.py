@@ -17,7 +17,11 @@ if TYPE_CHECKING:
     "--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="For example eu-de.public.json."
 )
 def publish(chosen: "Chosen", out: Path) -> None:
-    """Write the public part: every version of every key, in whatever state, and nothing secret."""
+    """Write the public part: every version of every key, in whatever state, and nothing secret.
+
+    \b
+    bailiwick keys publish --keyring eu-de.yaml --out eu-de.public.json
+    """
     out.write_bytes(chosen.ring.public_document())
     known = chosen.ring.keys()
     click.echo(f"{len(known)} versions of {chosen.ring.region}, generation {chosen.ring.generation}")

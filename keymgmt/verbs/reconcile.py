@@ -45,7 +45,7 @@ class Logged(Protocol):
 @click.option("--uses", "files", multiple=True, type=PATH, help="Our records in a file, or a book; repeatable.")
 @click.option("--region", required=True, help="Whose key service it is.")
 @click.option("--key", "keys", multiple=True, help="Names of keys that count; all by default.")
-@click.option("--mount", default="transit", show_default=True)
+@click.option("--mount", default="transit", show_default=True, help="Of the Transit engine.")
 @click.option("--namespace", default="", help="Of the mount.")
 @click.option("--plugin-key", default="etcd", show_default=True, help="What the KMS plugin's key is called there.")
 @click.option("--skew", default=5.0, show_default=True, help="Seconds by which the clocks may differ.")
@@ -72,6 +72,10 @@ def reconcile(
     Lists uses without a record, records without a use, keys that were exported or backed up, and records that say
     another key, version, region, count or outcome. Exits with 1 when there is any, and when a log does not verify.
     What a log has not taken up yet lies in a book (`<region>.uses` beside the keyring): give that with --uses.
+
+    \b
+    bailiwick keys reconcile --vault-audit vault-audit.log --log state \\
+        --region eu-de
     """
     from keymgmt.uses.leaves import logged_uses
     from keymgmt.uses.lines import read_uses

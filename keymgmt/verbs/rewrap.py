@@ -27,6 +27,10 @@ def rewrap(chosen: "Chosen", paths: Sequence[Path], purpose: str, bound: str, dr
     """Move the envelopes in PATHS to the newest version of their key, so that older ones can be withdrawn.
 
     Exits with 1 when one of them was refused; it stays as it was, and the others are moved.
+
+    \b
+    bailiwick keys rewrap envelopes/ --keyring eu-de.yaml \\
+        --purpose audit-archive --of DE/prod/clinic --dry-run
     """
     from keymgmt.envelopes.rewrap import Outcome, Rewrapper
 

@@ -24,10 +24,10 @@ PLACE = "JURISDICTION/CLUSTER/TENANT"
 @click.option("--purpose", required=True, help="What it was sealed for, and stays sealed for.")
 @click.option("--of", "bound", required=True, metavar=PLACE, help="What it is bound to; tenant `*`: any.")
 @click.option("--as", "becomes", required=True, metavar=PLACE, help="What it is bound to there.")
-@click.option("--reason", required=True)
-@click.option("--legal-basis", required=True)
+@click.option("--reason", required=True, help="Why; it is signed, too.")
+@click.option("--legal-basis", required=True, help="For example `GDPR 6(1)(c)`.")
 @click.option("--uses", type=click.IntRange(min=1), default=1, show_default=True, help="How many envelopes.")
-@click.option("--hours", type=click.IntRange(1, 168), default=24, show_default=True)
+@click.option("--hours", type=click.IntRange(1, 168), default=24, show_default=True, help="How long it lasts.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="The request's file.")
 def grant(
     source: Path,
@@ -41,7 +41,13 @@ def grant(
     hours: int,
     out: Path,
 ) -> None:
-    """Write down a transfer between two regions, for approvers to sign with `bailiwick keys approve`."""
+    """Write down a transfer between two regions, for approvers to sign with `bailiwick keys approve`.
+
+    \b
+    bailiwick keys grant --from eu-de.public.json --to eu-fr.public.json \\
+        --purpose audit-archive --of DE/prod/clinic --as FR/prod/clinic \\
+        --reason 'a court asks' --legal-basis 'GDPR 6(1)(c)' --out grant.json
+    """
     from keymgmt.canonical import to_base64url
     from keymgmt.envelopes.envelope import key_id_text
     from keymgmt.public import PublicKeyring
@@ -74,7 +80,7 @@ def grant(
 @click.option(
     "--ledger", type=click.Path(dir_okay=False, path_type=Path), required=True, help="Where uses are counted."
 )
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True)
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="The new envelope's file.")
 def transfer(
     chosen: "Chosen",
     envelope: Path,
@@ -85,7 +91,13 @@ def transfer(
     ledger: Path,
     out: Path,
 ) -> None:
-    """Open an envelope and seal it for another region, under a grant and its votes. Each call spends one use."""
+    """Open an envelope and seal it for another region, under a grant and its votes. Each call spends one use.
+
+    \b
+    bailiwick keys transfer --keyring eu-de.yaml --grant grant.json \\
+        --vote ada.vote --vote ben.vote --to eu-fr.public.json \\
+        --ledger uses.jsonl --in envelope --out envelope.fr
+    """
     from keymgmt.ledger import FileLedger
     from keymgmt.public import PublicKeyring
     from keymgmt.transfer import TransferDesk, parse_grant

@@ -52,6 +52,12 @@ def verify_etcd(
     still hold. Secrets must be encrypted unless --config or --resource says otherwise.
 
     Exits with 1 when something that must be encrypted is not, lies under a key of another region, or under an old key.
+
+    \b
+    bailiwick keys verify-etcd snapshot.db --config encryption.yaml \\
+        --region eu-de
+    bailiwick keys verify-etcd --endpoints https://etcd:2379 --cacert ca.crt \\
+        --cert client.crt --key client.key
     """
     from keymgmt.etcd import EtcdError, Expected, survey
     from keymgmt.etcd.live import Credentials

@@ -44,7 +44,9 @@ def _input(option: str, name: str, what: str) -> Callable[[Any], Any]:
 @_input("--params", "params", "The param")
 @_input("--request", "request", "The AdmissionRequest, or an AdmissionReview")
 @_input("--namespace-object", "namespaceObject", "The Namespace of the object")
-@click.option("--kubernetes", type=click.Choice(VERSIONS), default="1.36", show_default=True)
+@click.option(
+    "--kubernetes", type=click.Choice(VERSIONS), default="1.36", show_default=True, help="As this version evaluates it."
+)
 @click.option("--mutating", is_flag=True, help="As in a MutatingAdmissionPolicy, with `Object{}` and `JSONPatch{}`.")
 @click.option("--second-opinion", is_flag=True, help="Ask cel-python, too, and show both answers.")
 @click.option("-o", "--output", type=_OUTPUTS, default="table", show_default=True)
@@ -57,6 +59,10 @@ def evaluate(
 
     Exits with 0 when there is a value, 1 when the evaluation fails, 2 when EXPR doesn't compile or a file can't be
     read.
+
+    \b
+    bailiwick cel eval 'object.spec.containers.all(c, c.image.contains("@"))' \\
+        --object pod.yaml
     """
     from policies.cel import CompileError
     from policies.verbs.cel_evaluate import evaluate as run
@@ -94,6 +100,9 @@ def conformance(files: Sequence[Path], kubernetes: str, show: int) -> None:
     variables stand in `variables.json` beside it.
 
     Exits with 0 only when all cases agree, 1 when some don't, 2 when a file can't be read.
+
+    \b
+    bailiwick cel conformance answers.jsonl --show 5
     """
     from policies.verbs.cel_conformance import FileUnreadable, Runner, load_cases
 

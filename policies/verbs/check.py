@@ -53,6 +53,10 @@ def check(
 
     Exits with 0 when everything holds, 1 when something is denied or can't be determined, 2 when something can't be
     read (the rest is judged all the same) or there was nothing to judge.
+
+    \b
+    bailiwick check manifests/ --rules rules/ --cluster cluster/
+    helm template chart | bailiwick check - --rules rules/ -o json
     """
     from policies.checking import check as judge
     from policies.gathering import gather

@@ -34,6 +34,9 @@ def explain(
 
     Exits with 0 when everything could be explained, whatever the verdict is (`bailiwick check` judges), and with 2
     when something can't be read.
+
+    \b
+    bailiwick explain deployment.yaml --rules rules/ --cluster cluster/
     """
     from policies.explaining import explain as explained
     from policies.gathering import gather

@@ -42,6 +42,10 @@ def transfers(
 
     Exits with 0 when everything that relies on a transfer relies on one in force, 1 when something relies on one that
     has lapsed, 2 when something can't be read.
+
+    \b
+    bailiwick transfers --rules rules/ --on 2027-01-01
+    bailiwick transfers manifests/ --rules rules/ --cluster cluster/
     """
     from policies.gathering import gather
     from policies.reliance import reliances

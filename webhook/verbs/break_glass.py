@@ -37,7 +37,13 @@ def break_glass() -> None:
 @click.option("--hours", type=click.IntRange(1, 4), default=1, show_default=True, help="When it ends by itself.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="The request's file.")
 def ask(source: Path, key_id: str, bound: str, reason: str, uses: int, hours: int, out: Path) -> None:
-    """Write down what shall be opened and why, for approvers to sign with `bailiwick keys approve`."""
+    """Write down what shall be opened and why, for approvers to sign with `bailiwick keys approve`.
+
+    \b
+    bailiwick keys break-glass ask --from eu-de.public.json --key-id KEY_ID \\
+        --of DE/prod/clinic --reason 'ward 3 cannot read its records' \\
+        --hours 2 --out request.json
+    """
     from keymgmt.canonical import to_base64url
     from keymgmt.emergency import BreakGlass
     from keymgmt.public import PublicKeyring
@@ -79,6 +85,11 @@ def open_envelope(
     """Open one envelope under an approved request.
 
     The record in the audit LOG (or the state directory that holds one) is durable before anything is opened.
+
+    \b
+    bailiwick keys break-glass open state --keyring eu-de.yaml \\
+        --request request.json --vote ada.vote --vote ben.vote --in envelope \\
+        --out plaintext
     """
     from keymgmt.emergency import EmergencyDesk, parse_break_glass
     from keymgmt.ledger import FileLedger

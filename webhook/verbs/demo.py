@@ -23,6 +23,9 @@ def demo(state: Path, examples: Path | None) -> None:
     """Watch real inference manifests being admitted, corrected and refused, and check the record of it.
 
     No cluster and no Vault: a webhook process is started on this machine and asked what an API server would ask.
+
+    \b
+    bailiwick demo
     """
     from rich.console import Console
 

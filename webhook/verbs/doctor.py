@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @click.option("--rules", multiple=True, metavar="PATH", help="Policies, jurisdictions, classes, profile.")
 @click.option("--regions", metavar="FILE", help="Regions of your own, laid over the built-in ones.")
 @click.option("--kubeconfig", metavar="FILE", help="Look at this cluster too.")
-@click.option("--state", default="state", show_default=True, type=click.Path(path_type=Path))
+@click.option("--state", default="state", show_default=True, type=click.Path(path_type=Path), help="Of the webhook.")
 @click.option("--certificate", type=click.Path(path_type=Path), help="The serving certificate.")
 @click.option("-o", "--output", type=click.Choice(["table", "json", "yaml"]), default="table", show_default=True)
 def doctor(
@@ -32,6 +32,9 @@ def doctor(
     """Look for what would keep the webhook from working, and say what to do.
 
     Exits with 1 when something is broken.
+
+    \b
+    bailiwick doctor --rules rules/ --kubeconfig ~/.kube/config
     """
     from webhook.doctor import Health, examine
 

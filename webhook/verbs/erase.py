@@ -57,6 +57,12 @@ def erase(
     First with a scope, --basis and --request: it says what would go, and writes a request that approvers sign with
     `bailiwick keys approve`. Then with --approved and their votes: it is done. The records themselves stay and verify;
     `audit replay` says that they are erased. A legal hold stops it.
+
+    \b
+    bailiwick audit erase state --namespace clinic --basis 'GDPR 17(1)(b)' \\
+        --request erase.json
+    bailiwick audit erase state --approved erase.json --vote ada.vote \\
+        --vote ben.vote
     """
     if approved is not None:
         asked = _read(approved, REQUEST)
@@ -143,6 +149,11 @@ def hold(
     """Place a legal hold of this NAME (a case number, no person's name) on the LOG, or lift it.
 
     Without a scope it holds everything. What is held is neither erased nor expired.
+
+    \b
+    bailiwick audit hold state case-7 --namespace clinic \\
+        --basis 'GDPR 17(3)(e)'
+    bailiwick audit hold state case-7 --lift --basis 'closed'
     """
     fields: dict[str, Any] = {"hold": name, "state": "lifted" if lift else "placed", "basis": basis, "scope": "all"}
     if namespace:
@@ -162,7 +173,7 @@ def hold(
 @store_options
 @click.option("--days", type=click.IntRange(min=1), required=True, help="How long sealed parts are kept.")
 @click.option("--class", "classes", multiple=True, metavar="NAME=DAYS", help="Another time for a data class.")
-@click.option("--basis", default="retention time", show_default=True)
+@click.option("--basis", default="retention time", show_default=True, help="Why; stands in the log.")
 @keyring_options
 @_WAIT
 @_OUTPUT
@@ -174,6 +185,9 @@ def expire(
     No time can be shorter than what the webhook was started with (`serve --keep-days`, 180 by default).
 
     What decisions share (rules, objects of the cluster) goes when the longest of these times is over for it.
+
+    \b
+    bailiwick audit expire state --days 365 --class restricted=3650
     """
     times = {}
     for one in classes:

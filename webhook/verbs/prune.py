@@ -45,6 +45,10 @@ def prune(
 
     Hashes, checkpoints and the record of the pruning stay: proofs hold, and the chain of shards verifies. Exits with 1
     when a shard that was named, or that seemed to be prunable, is refused.
+
+    \b
+    bailiwick audit prune state --older-than 400
+    bailiwick audit prune state --older-than 400 --yes
     """
     found = _shared_shards(store.database, older_than) if store.database else _shards(store.directory, older_than)
     seen = [one for one in found if only is None or one.number == only]

@@ -67,6 +67,12 @@ def query(
 
     The index beside the log is derived from the leaves, brought up to date first, and may be deleted at any time.
     Different options are all required, values of one option are alternatives.
+
+    \b
+    bailiwick audit query state --verdict denied --reason image-not-pinned \\
+        --from 2026-11-01
+    bailiwick audit query state --user ada@clinic.example \\
+        --kind Secret -o json
     """
     from audit.query import Question
 

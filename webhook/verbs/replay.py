@@ -50,6 +50,10 @@ def replay(
 
     With --rules, also say which would come out otherwise today. Needs the region's private keyring, since what was
     archived is sealed to it. Exits with 1 when a decision differs, or when something archived is missing or changed.
+
+    \b
+    bailiwick audit replay state
+    bailiwick audit replay state --namespace clinic --rules new-rules/
     """
     from webhook.replaying.replay import Asked
 

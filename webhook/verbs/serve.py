@@ -20,7 +20,7 @@ from webhook.verbs.lease import lease_options
 @click.option("--cluster-name", default="cluster", show_default=True, help="Stands in every record.")
 @click.option("--writer", default="webhook-0", show_default=True, help="This replica, stable over restarts.")
 @click.option("--host", default=None, help="Address to listen on; every address by default.")
-@click.option("--port", default=8443, show_default=True)
+@click.option("--port", default=8443, show_default=True, help="Where the API server sends its reviews.")
 @click.option("--probes-port", type=int, default=None, help="Plain HTTP for probes and metrics.")
 @click.option("--name", "names", multiple=True, metavar="DNS", help="Names for the self-made certificate.")
 @click.option("--certificate", metavar="FILE", help="Serve with this certificate (PEM), reloaded when it changes.")
@@ -48,6 +48,11 @@ def serve(**options: Any) -> None:
 
     With no certificate given, an authority and a certificate are made in the state directory: `tls/ca.crt` there is
     the caBundle of the registration.
+
+    \b
+    bailiwick serve --rules rules/ --in-cluster \\
+        --name bailiwick.bailiwick-system.svc
+    bailiwick serve --rules rules/ --snapshot cluster/ --state state
     """
     if options["label_nodes"] and not (options["kubeconfig"] or options["in_cluster"]):
         raise click.UsageError("no cluster whose nodes could be labelled: add `--in-cluster` or `--kubeconfig FILE`")
