@@ -35,6 +35,7 @@ class LogSettings:
     publish_leaves: int = 256  # so many new records are published sooner
     heartbeat_seconds: float = 60.0  # 0 for none
     unpublished: int = 1 << 18  # records that may wait for publication before appends are refused
+    apart: bool = False  # publish in a process of its own; for a log on a real disk, with its head beside it
 
 
 @dataclass(frozen=True, slots=True)

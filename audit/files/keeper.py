@@ -7,20 +7,17 @@ can't be signed now is signed later, and only a disk that reads back something e
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
 from audit.errors import HeadMoved, LogBusy, LogCorrupt, LogFull, LogUnavailable
-from audit.files.publisher import Publisher
+from audit.files.heads import TreeHead
+from audit.files.signing import Signing
 from audit.files.store import FileSystem
-from audit.leaves.counters import Pair
 from audit.rounds import Lag, Rounds
-from audit.tlog.tiles import TILE_WIDTH
 
 logger = logging.getLogger("bailiwick.audit")
-
-AT_ONCE = 64 * TILE_WIDTH  # records of one publication; more are published in several
 
 
 class Rhythm(Protocol):
@@ -48,20 +45,35 @@ class Kept(Protocol):
     def poison(self, error: Exception) -> None: ...
 
 
+class Publishing(Protocol):
+    """Publishes records, here (`files.publisher`) or in a process of its own (`files.apart`)."""
+
+    @property
+    def head(self) -> TreeHead | None: ...
+
+    def publish(self, durable: int) -> TreeHead | None:
+        """Publish some of the next records, at most up to `durable`; the head after that. May be tried again."""
+        ...
+
+    def close(self) -> None: ...
+
+
 class Keeper:
     """Looks after one log. `refuses` is why appends must wait, `trouble` what lags behind without harm yet."""
 
     def __init__(
         self,
         log: Kept,
-        publisher: Publisher,
+        publisher: Publishing,
+        signing: Signing,
         *,
         prepare: Callable[[], None],
         files: FileSystem,
         directory: Path,
         rhythm: Rhythm,
     ) -> None:
-        self.publisher = publisher
+        self._publisher = publisher
+        self._signing = signing
         self.refuses: LogUnavailable | None = None
         self.trouble: Exception | None = None
         self.warning = ""  # little space, and still enough
@@ -71,7 +83,7 @@ class Keeper:
         self._directory = directory
         self._rhythm = rhythm
         self._log = log
-        self._waiting: list[Pair] = []
+        self._durable = 0
         self._guard = threading.Lock()
         self._lag = Lag()
         self._rounds = Rounds(rhythm, self._round, self._work)
@@ -79,23 +91,22 @@ class Keeper:
     @property
     def published(self) -> int:
         """Records under the head."""
-        return self.publisher.size
+        head = self._publisher.head
+        return head.size if head else 0
 
     @property
     def signed(self) -> int:
         """Records under the signed checkpoint."""
-        return self.publisher.signed_size
+        return self._signing.size
 
     def unsigned_seconds(self) -> float:
         """Age of the oldest record that no signed checkpoint covers; 0 when all are covered."""
         return self._lag.seconds()
 
-    def resume(self, tail: Sequence[Pair], durable: int) -> None:
-        """Take up what is durable; `tail` begins at the publisher's boundary. Raises LogRefused."""
-        self.publisher.resume(tail, durable)
-        done = self.publisher.size % TILE_WIDTH
-        self._waiting = list(tail[done:])
-        if self._waiting or self.publisher.signed_size < self.publisher.size:
+    def resume(self, durable: int) -> None:
+        """Begin where the log stands."""
+        self._durable = durable
+        if self._signing.size < durable:
             self._lag.grow()
 
     def start(self) -> None:
@@ -105,13 +116,14 @@ class Keeper:
     def stop(self) -> None:
         """Publish and sign what there is, then end. For the log, once nothing is appended any more."""
         self._rounds.stop()
+        self._publisher.close()
 
-    def take(self, pairs: Sequence[Pair]) -> None:
-        """Durable records to be published; for the writer's thread, never blocks for long."""
+    def take(self, durable: int) -> None:
+        """So many records are durable and are to be published; for the writer's thread, never blocks for long."""
         with self._guard:
-            self._waiting += pairs
-            waiting = len(self._waiting)
-        self._lag.grow()
+            self._durable = durable
+            self._lag.grow()
+        waiting = durable - self.published
         if waiting >= self._rhythm.unpublished:
             self.refuses = LogBusy(f"{waiting} records wait to be published: {self.trouble or 'the disk is slow'}")
         if waiting >= self._rhythm.publish_leaves:
@@ -128,7 +140,7 @@ class Keeper:
         self._warn(free)
         if free < reserve:
             self.refuses = LogFull(f"{free >> 20} MiB are free, the reserve is {reserve >> 20} MiB")
-        elif len(self._waiting) < self._rhythm.unpublished:
+        elif self._durable - self.published < self._rhythm.unpublished:
             self.refuses = None
 
     def _warn(self, free: int) -> None:
@@ -168,18 +180,12 @@ class Keeper:
             self.trouble = None
 
     def _publish(self) -> None:
-        while True:
-            with self._guard:
-                pairs = self._waiting[:AT_ONCE]
-            if not pairs:
-                return
-            self.publisher.publish(pairs)
-            with self._guard:
-                del self._waiting[: len(pairs)]
+        durable = self._durable
+        while self.published < durable:
+            self._publisher.publish(durable)
 
     def _sign(self) -> None:
         begun = time.monotonic()
-        self.publisher.sign()
+        self._signing.sign(self._publisher.head)
         with self._guard:
-            behind = bool(self._waiting) or self.publisher.signed_size < self.publisher.size
-            self._lag.settle(begun if behind else None)
+            self._lag.settle(begun if self._signing.size < self._durable else None)

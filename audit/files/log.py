@@ -15,14 +15,15 @@ from datetime import datetime
 from pathlib import Path
 
 from audit.errors import LogClosed, LogFull, LogLocked, LogPoisoned, LogRefused, LogUnavailable
+from audit.files.apart import Apart
 from audit.files.committer import Committed, Committer, Item, Late, nobody
 from audit.files.heads import FileHead, Head
 from audit.files.keeper import Keeper
 from audit.files.layout import HEAD, LOCK, archive_of, wal_of
-from audit.files.publisher import Publisher, Source
+from audit.files.publisher import Publisher
 from audit.files.recovery import recover_segments
 from audit.files.segment_writer import SyncFailed
-from audit.files.segments import Frame
+from audit.files.signing import Signing, Source
 from audit.files.store import Disk, FileSystem, make_durable_directory
 from audit.leaves.counters import Counters
 from audit.leaves.drafts import Seal, made
@@ -98,14 +99,24 @@ class FileLog:
         self._refused = 0
         self._size = 0
         self._writing = threading.Lock()  # one batch at a time
+        self._publisher = Publisher(source.files, source.directory, source.head)
+        self._signing = Signing(source)
         self._keeper = Keeper(
             self,
-            Publisher(source),
+            self._publishing(),
+            self._signing,
             prepare=self._committer.prepare,
             files=source.files,
             directory=source.directory,
             rhythm=settings,
         )
+
+    def _publishing(self) -> Publisher | Apart:
+        source = self._source
+        is_real = isinstance(source.files, Disk) and isinstance(source.head, FileHead)
+        if not (self._settings.apart and is_real):
+            return self._publisher
+        return Apart(source.directory, self._publisher, lambda: self._lock or 0)
 
     # — appending —
 
@@ -197,16 +208,14 @@ class FileLog:
             make_durable_directory(files, directory)
             self._take_lock()
             finish_erasing(files, directory)
-            tail: list[Frame] = []
-            boundary = self._keeper.publisher.boundary()
-            records = recover_segments(
-                files, wal_of(directory), "log", origin, begin=boundary, counters=self._counters, found=tail.append
-            )
+            boundary = self._publisher.boundary()
+            self._signing.resume(self._publisher.head)
+            records = recover_segments(files, wal_of(directory), "log", origin, begin=boundary, counters=self._counters)
             parts = recover_segments(files, archive_of(directory), "archive", origin)
-            pairs = [(frame.hash, frame.data) for frame in tail]
             if successor := successor_in(records.last_leaf):
                 raise LogRefused(f"the log in `{directory.name}` has ended: it goes on as `{successor}`, open that")
-            self._keeper.resume(pairs, records.size)
+            self._publisher.resume(records.size)
+            self._keeper.resume(records.size)
             self._committer.create()
             files.sync_directory(directory)
             self._committer.resume(records, parts)
@@ -264,7 +273,7 @@ class FileLog:
             self.poison(error)
             raise self._refusal or LogUnavailable(str(error)) from error
         self._size = committed.first + len(committed.pairs)
-        self._keeper.take(committed.pairs)
+        self._keeper.take(self._size)
         return committed
 
     def _refuse(self) -> LogUnavailable:

@@ -5,7 +5,7 @@ fit is refused, since it had been durable. Segments that are wholly published ar
 does that.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,30 +75,24 @@ def recover_segments(
     *,
     begin: int | None = None,
     counters: Counters | None = None,
-    found: Callable[[Frame], None] | None = None,
 ) -> Recovered:
     """Read the segments from the one that holds `begin` on (without one: the last), recompute every hash.
 
-    `counters` are brought up to the last record, `found` is given each frame from `begin` on. Raises LogCorrupt:
-    damage with valid batches after it, a missing segment, a hash that doesn't fit.
+    `counters` are brought up to the last record. Raises LogCorrupt: damage with valid batches after it, a missing
+    segment, a hash that doesn't fit.
     """
     paths = segment_paths(files, directory, 1 << 62 if begin is None else begin)
     if paths and begin is not None and (segment_first(paths[0].name) or 0) > begin:
         raise LogCorrupt(f"the segment with record {begin} is missing: restore it from the mirror")
     size: int | None = None
     last, leaf = None, b""
-
-    def check(frame: Frame) -> None:
-        if found is not None and begin is not None and frame.index >= begin:
-            found(frame)
-
     for path in paths:
         loaded = load_segment(files, path, kind, origin)
         first = loaded.state["first"]
         if size is not None and first != size:
             raise LogCorrupt(f"segment `{path.name}` should begin with {size}: a segment is missing or was cut")
         _check_damage(loaded, is_last=path is paths[-1])
-        leaf = _check_frames(loaded, kind, counters if path is paths[-1] else None, check) or leaf
+        leaf = _check_frames(loaded, kind, counters if path is paths[-1] else None) or leaf
         size = loaded.scan.next_index
         last = LastSegment(path, loaded.scan.end, len(loaded.data[loaded.scan.end :].rstrip(b"\0")))
     return Recovered(size or 0, last, leaf)
@@ -115,7 +109,7 @@ def _check_damage(loaded: LoadedSegment, *, is_last: bool) -> None:
         raise LogCorrupt(f"{where}, yet a later segment exists; restore the directory from the mirror")
 
 
-def _check_frames(loaded: LoadedSegment, kind: str, counters: Counters | None, found: Callable[[Frame], None]) -> bytes:
+def _check_frames(loaded: LoadedSegment, kind: str, counters: Counters | None) -> bytes:
     """Recompute each hash; the last frame's bytes."""
     hasher = HASHERS[kind]
     if counters is not None:
@@ -126,6 +120,5 @@ def _check_frames(loaded: LoadedSegment, kind: str, counters: Counters | None, f
             raise LogCorrupt(f"segment `{loaded.path.name}`: record {frame.index} doesn't match its hash")
         if counters is not None:
             counters.replay(frame.data, frame.hash)
-        found(frame)
         data = frame.data
     return data

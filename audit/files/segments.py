@@ -27,6 +27,7 @@ _HEADER = struct.Struct(">8sII")
 _BATCH = struct.Struct(">8sQIIII")
 _UNSIGNED = struct.Struct(">I")
 _FRAME = struct.Struct(f">I{HASH_SIZE}s")
+HEADER_SIZE = _HEADER.size  # without the state
 BATCH_HEADER_SIZE = _BATCH.size
 FRAME_OVERHEAD = _FRAME.size
 
@@ -106,6 +107,11 @@ def header_bytes(state: Mapping[str, Any]) -> bytes:
     return _HEADER.pack(HEADER_MAGIC, len(body), crc32(body)) + body
 
 
+def header_size(data: bytes) -> int:
+    """How long the header is that begins so, with its state; 0 for what begins no header."""
+    return _HEADER.size + _HEADER.unpack_from(data)[1] if len(data) >= _HEADER.size else 0
+
+
 def parse_header(data: bytes, name: str) -> tuple[dict[str, Any], int]:
     """The state and the offset of the first batch. Raises LogCorrupt."""
     if len(data) < _HEADER.size:
@@ -142,14 +148,25 @@ def batch_fields(data: bytes | bytearray, at: int) -> tuple[int, int, int]:
     return first, count, length
 
 
+def batch_size(data: bytes) -> int:
+    """How long the batch is that begins so, with its header; 0 for what begins no batch."""
+    if len(data) < BATCH_HEADER_SIZE or not data.startswith(BATCH_MAGIC):
+        return 0
+    return BATCH_HEADER_SIZE + batch_fields(data, 0)[2]
+
+
+def walk(data: bytes, begin: int, first: int) -> Iterator[Batch]:
+    """The valid batches one after the other from offset `begin`, where index `first` is expected."""
+    while (batch := _batch_at(data, begin, first)) is not None:
+        yield batch
+        begin, first = batch.end, batch.first + batch.count
+
+
 def scan(data: bytes, begin: int, first: int) -> Scan:
     """Walk the batches from offset `begin`, where index `first` is expected. Hashes are not recomputed here."""
-    batches = []
-    at, index = begin, first
-    while (batch := _batch_at(data, at, index)) is not None:
-        batches.append(batch)
-        at, index = batch.end, batch.first + batch.count
-    return Scan(tuple(batches), at, index, _damage(data, at, index))
+    batches = tuple(walk(data, begin, first))
+    at, index = (batches[-1].end, batches[-1].first + batches[-1].count) if batches else (begin, first)
+    return Scan(batches, at, index, _damage(data, at, index))
 
 
 def frames(data: bytes, batch: Batch) -> Iterator[Frame]:

@@ -23,7 +23,6 @@ from audit.files.holds import HOLDS, keep_holds, standing_holds, take_hold
 from audit.files.layout import HEAD, LOCK
 from audit.files.log import Clock, FileLog
 from audit.files.pruning import Pruning
-from audit.files.publisher import Source
 from audit.files.shards import (
     SHARDS,
     Shard,
@@ -37,6 +36,7 @@ from audit.files.shards import (
     shard_origin,
     successor_of,
 )
+from audit.files.signing import Source
 from audit.files.store import Disk, FileSystem, make_durable_directory
 from audit.leaves.drafts import Seal
 from audit.leaves.record import Draft, Record, Unsealed, event_record

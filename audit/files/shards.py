@@ -21,9 +21,10 @@ from pathlib import Path
 from audit.errors import LogCorrupt
 from audit.files.layout import CHECKPOINT, wal_of
 from audit.files.log import successor_in
-from audit.files.publisher import Publisher, Source
+from audit.files.publisher import Publisher
 from audit.files.recovery import load_segment, recover_segments, segment_paths
-from audit.files.segments import Frame, batch_pairs, parse_header
+from audit.files.segments import batch_pairs, parse_header
+from audit.files.signing import Signing, Source
 from audit.files.store import Disk, FileSystem
 from audit.settings import LogSettings, LogStatus
 from audit.tlog.checkpoints import Checkpoint
@@ -133,16 +134,15 @@ def successor_of(directory: Path, files: FileSystem) -> str:
 
 def finish(source: Source) -> bytes:
     """Publish and sign what an ended shard still owes; its last checkpoint. Raises what signing raises, OSError."""
-    publisher = Publisher(source)
-    boundary = publisher.boundary()
-    tail: list[Frame] = []
     files, directory, origin = source.files, source.directory, source.origin
-    records = recover_segments(files, wal_of(directory), "log", origin, begin=boundary, found=tail.append)
-    pairs = [(frame.hash, frame.data) for frame in tail]
-    publisher.resume(pairs, records.size)
-    if owed := pairs[publisher.size - boundary :]:
-        publisher.publish(owed)
-    publisher.sign()
+    publisher, signing = Publisher(files, directory, source.head), Signing(source)
+    boundary = publisher.boundary()
+    signing.resume(publisher.head)
+    records = recover_segments(files, wal_of(directory), "log", origin, begin=boundary)
+    publisher.resume(records.size)
+    while publisher.size < records.size:
+        publisher.publish(records.size)
+    signing.sign(publisher.head)
     note = files.read(directory / CHECKPOINT)
     if Checkpoint.parse(parse_note(note).text).size != records.size:
         raise LogCorrupt(f"the checkpoint of `{origin}` doesn't cover its {records.size} records: run `audit verify`")

@@ -37,7 +37,9 @@ MODULES = (
     "files/segment_writer",
     "files/sharded_log",
     "files/shards",
+    "files/signing",
     "files/store",
+    "files/tail",
 )
 Site = tuple[str, int, int]
 Ledger = dict[str, bytes]

@@ -21,16 +21,18 @@ from audit.reading import read_records
 from tests.audit.worlds import ORIGIN, WRITER, Clock, NoteKey
 
 ROOT = Path(__file__).parents[2]
-RUNS = int(os.environ.get("BAILIWICK_STRACE_RUNS", "5"))
+RUNS = int(os.environ.get("BAILIWICK_STRACE_RUNS", "6"))
 CALLS = ("fdatasync", "fsync", "pwrite64", "rename", "ftruncate", "unlink")
 DEEDS = ("error=EIO", "error=ENOSPC", "signal=KILL")
 TIMES = (1, 2, 5, 13, 40)
-ALL = list(itertools.product(CALLS, DEEDS, TIMES))
+HOW = ("", "apart")  # who publishes
+ALL = list(itertools.product(CALLS, DEEDS, TIMES, HOW))
 CHOSEN = [
-    ("fdatasync", "error=EIO", 5),
-    ("fdatasync", "signal=KILL", 13),
-    ("pwrite64", "error=ENOSPC", 13),
-    ("rename", "signal=KILL", 2),
+    ("fdatasync", "error=EIO", 5, ""),
+    ("fdatasync", "signal=KILL", 13, "apart"),
+    ("pwrite64", "error=ENOSPC", 13, ""),
+    ("rename", "signal=KILL", 2, ""),
+    ("rename", "signal=KILL", 2, "apart"),
     *random.Random(7).sample(ALL, len(ALL)),
 ][:RUNS]
 
@@ -47,10 +49,21 @@ def _strace() -> str:
     return program
 
 
-def _acknowledged(directory: Path, call: str, deed: str, time: int) -> dict[int, str]:
+def _acknowledged(directory: Path, call: str, deed: str, time: int, how: str) -> dict[int, str]:
     """Run the victim with this call failing at this time in each of its threads; what it acknowledged."""
     injected = ["-e", f"trace={call}", "-e", f"inject={call}:{deed}:when={time}"]
-    command = [_strace(), "-f", "-o", os.devnull, *injected, sys.executable, "-m", "tests.audit.victim", str(directory)]
+    command = [
+        _strace(),
+        "-f",
+        "-o",
+        os.devnull,
+        *injected,
+        sys.executable,
+        "-m",
+        "tests.audit.victim",
+        str(directory),
+        how,
+    ]
     silent = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}  # the interpreter renames compiled files, too
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=ROOT, env=silent)
     try:
@@ -71,12 +84,12 @@ def _end(pid: int) -> None:
         os.kill(int(child), 9)
 
 
-@pytest.mark.parametrize(("call", "deed", "time"), CHOSEN, ids=str)
-def test_a_call_fails(tmp_path: Path, call: str, deed: str, time: int) -> None:
+@pytest.mark.parametrize(("call", "deed", "time", "how"), CHOSEN, ids=str)
+def test_a_call_fails(tmp_path: Path, call: str, deed: str, time: int, how: str) -> None:
     """Whatever call fails or is the last one: acknowledged records are there, the log opens again and verifies."""
     directory = tmp_path / "log"
     directory.mkdir()
-    ledger = _acknowledged(directory, call, deed, time)
+    ledger = _acknowledged(directory, call, deed, time, how)
     settings = LogSettings(reserve_bytes=0, heartbeat_seconds=0)
     try:
         log = FileLog.open(directory, origin=ORIGIN, signer=NoteKey(), clock=Clock(), writer=WRITER, settings=settings)

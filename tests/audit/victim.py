@@ -1,14 +1,17 @@
 """A process that appends to a log until it is killed, and says on its output what was acknowledged.
 
-Run as `python -m tests.audit.victim DIRECTORY BOOT`.
+Run as `python -m tests.audit.victim DIRECTORY [apart]`: `apart` is for publishing in a process of its own.
 """
 
 import asyncio
 import os
 import sys
+import time
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
+from audit.errors import LogLocked
 from audit.files.log import FileLog, LogSettings
 from tests.audit.wired import wired
 from tests.audit.worlds import ORIGIN, WRITER, Clock, NoteKey, decision, sealed
@@ -16,8 +19,22 @@ from tests.audit.worlds import ORIGIN, WRITER, Clock, NoteKey, decision, sealed
 SETTINGS = LogSettings(segment_bytes=1 << 18, reserve_bytes=0, publish_seconds=0.02, heartbeat_seconds=0.05)
 
 
-async def main(directory: Path) -> None:
-    log = FileLog.open(directory, origin=ORIGIN, signer=NoteKey(), clock=Clock(), writer=WRITER, settings=SETTINGS)
+def opened(directory: Path, settings: LogSettings) -> FileLog:
+    """The log, once whoever still publishes for a process that was killed has let go of it."""
+    until = time.monotonic() + 10
+    while True:
+        try:
+            return FileLog.open(
+                directory, origin=ORIGIN, signer=NoteKey(), clock=Clock(), writer=WRITER, settings=settings
+            )
+        except LogLocked:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.005)
+
+
+async def main(directory: Path, *, apart: bool) -> None:
+    log = opened(directory, replace(SETTINGS, apart=apart))
     numbers = count()
     async with wired(log) as remote:
 
@@ -31,4 +48,4 @@ async def main(directory: Path) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1])))
+    asyncio.run(main(Path(sys.argv[1]), apart="apart" in sys.argv[2:]))

@@ -54,7 +54,7 @@ class Pace:
 def opened(directory: Path) -> FileLog:
     """A log as the benchmark has it."""
     writer = Writer("bench-0", "boot", "prod-7", "eu-de")
-    settings = LogSettings(reserve_bytes=0)
+    settings = LogSettings(reserve_bytes=0, apart=True)
     return FileLog.open(directory, origin=ORIGIN, signer=Signer(), clock=lambda: NOON, writer=writer, settings=settings)
 
 

@@ -195,7 +195,7 @@ def _opened(options: "Options", uses: UseBook) -> "tuple[ShardedLog | SharedShar
             if options.log is not None:
                 return open_shared(options, keyring), nullcontext()
             keys = live_keys(options, keyring, options.directory / IN_USE, uses)
-            log = open_log(options, keys)
+            log = open_log(options, keys, apart=True)
             return log, keys.followed(lambda fresh: is_recorded(options, fresh))
         except LogLocked:
             if time.monotonic() > until:
@@ -227,7 +227,7 @@ def _in_service(
         if options.log is not None:
             return open_shared(options, keys), nullcontext()
         live = LiveKeys(keys, [options.directory / IN_USE], lambda _before: opened())
-        return open_log(options, live), following(live)
+        return open_log(options, live, apart=True), following(live)
     except KeyManagementError as error:
         raise LogRefused(f"the keys of `{keyring}` can't be used: {error}") from error
 

@@ -143,8 +143,11 @@ def live_keys(
     )
 
 
-def open_log(options: Options, keyring: Keys) -> ShardedLog:
-    """The log in the state directory, signed by the region's key under the log's own name."""
+def open_log(options: Options, keyring: Keys, *, apart: bool = False) -> ShardedLog:
+    """The log in the state directory, signed by the region's key under the log's own name.
+
+    `apart`: publish in a process of its own, for whoever answers requests meanwhile.
+    """
     origin = origin_of(options)
     signer = show_signer(options, keyring)
     directory = options.directory / "log"
@@ -156,7 +159,7 @@ def open_log(options: Options, keyring: Keys) -> ShardedLog:
         clock=lambda: datetime.now(UTC),
         writer=writer_of(options),
         seal=sealing(options, keyring),
-        settings=LogSettings(reserve_bytes=options.log_reserve << 20, alarm_bytes=options.log_alarm << 20),
+        settings=LogSettings(reserve_bytes=options.log_reserve << 20, alarm_bytes=options.log_alarm << 20, apart=apart),
         shards=ShardSettings(options.shard_records, options.shard_days, options.keep_days),
     )
 
