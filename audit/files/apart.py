@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import orjson
@@ -39,6 +40,11 @@ class Apart:
     def head(self) -> TreeHead | None:
         """What is published."""
         return self._head or self._resumed.head
+
+    def begin(self) -> None:
+        """Have the process ready before there is something to publish."""
+        with suppress(OSError):  # it is tried again then
+            self._process = self._started()
 
     def publish(self, durable: int) -> TreeHead | None:
         """As `Publisher.publish`; ChildProcessError when the process has died, which is started again the next time."""
@@ -70,10 +76,8 @@ class Apart:
 
 def _head(said: dict[str, str]) -> TreeHead:
     """Raises what the other process has raised."""
-    if "errno" in said:
-        raise OSError(int(said["errno"]), said["message"])
     if "error" in said:
-        raise getattr(errors, said["error"])(said["message"])
+        raise getattr(errors, said["error"], OSError)(said["message"])
     return TreeHead(int(said["size"]), bytes.fromhex(said["root"]))
 
 
@@ -90,15 +94,13 @@ def main(directory: Path) -> None:
         try:
             publisher = publisher or _resumed(directory, int(line))
             head = publisher.publish(int(line))
-        except OSError as error:
-            said: dict[str, object] = {"errno": error.errno or 0, "message": str(error)}
-        except AuditError as error:
-            said = {"error": type(error).__name__, "message": str(error)}
+        except (AuditError, OSError) as error:
+            said: dict[str, object] = {"error": type(error).__name__, "message": str(error)}
         else:
             assert head is not None, "nobody asks for nothing to be published"
             said = {"size": head.size, "root": head.root.hex()}
-        sys.stdout.buffer.write(orjson.dumps(said) + b"\n")
-        sys.stdout.buffer.flush()
+        with suppress(BrokenPipeError):  # nobody waits any more
+            os.write(sys.stdout.fileno(), orjson.dumps(said) + b"\n")
 
 
 def _resumed(directory: Path, durable: int) -> Publisher:

@@ -51,6 +51,8 @@ class Publishing(Protocol):
     @property
     def head(self) -> TreeHead | None: ...
 
+    def begin(self) -> None: ...
+
     def publish(self, durable: int) -> TreeHead | None:
         """Publish some of the next records, at most up to `durable`; the head after that. May be tried again."""
         ...
@@ -111,6 +113,7 @@ class Keeper:
 
     def start(self) -> None:
         """Begin to work."""
+        self._publisher.begin()
         self._rounds.start()
 
     def stop(self) -> None:

@@ -38,6 +38,9 @@ class Publisher:
         """Records under the head."""
         return self.head.size if self.head else 0
 
+    def begin(self) -> None:
+        """All is ready."""
+
     def close(self) -> None:
         """Nothing is held."""
 

@@ -7,12 +7,12 @@ import re
 from binascii import hexlify
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from hashlib import sha256
 from typing import Any
 
 import orjson
 
 from audit.leaves.record import Record
+from audit.tlog.merkle import LEAF
 
 PARTS = rb'"sealed":\[(?P<sealed>(?:\{"key":"(?:[^"\\]|\\.)*","sha256":"[0-9a-f]{64}","size":[0-9]+\},?)+)\],'
 WRITTEN_KEY = b',"written":{'
@@ -29,7 +29,6 @@ SealedName = tuple[str, bytes, int]  # key id, SHA-256 of the ciphertext, its si
 Chain = tuple[int, bytes]  # a tenant's counter, and the hash of its last leaf
 Pair = tuple[bytes, bytes]  # leaf hash, leaf
 _NONE: Chain = (0, b"")
-_FIRST = b',"tenant":{"seq":1}}}'
 
 
 class Counters:
@@ -46,20 +45,25 @@ class Counters:
     def number(self, records: Sequence[Record], sealed: Mapping[int, Sequence[SealedName]]) -> list[Pair]:
         """Each record's leaf and hash under the next numbers. `sealed`: what the record at that place names."""
         pairs = []
-        seq, head, tenants, undo = self._seq, self._head, self._tenants, self._undo
+        seq, head, tenants, undo, begun = self._seq, self._head, self._tenants, self._undo, LEAF.copy
         for place, record in enumerate(records):
             seq += 1
             tenant = record.tenant
-            if tenant:
-                chain = tenants.get(tenant, _NONE)
-                undo.setdefault(tenant, chain)
-                tail = b',"tenant":{"prev":"%b","seq":%d}}}' % (hexlify(chain[1]), chain[0] + 1) if chain[0] else _FIRST
-            else:
-                tail = b"}}"
+            chain = tenants.get(tenant, _NONE)
             named = _sealed_value(sealed[place]) if place in sealed else b""
-            leaf = b'%b%b%b"seq":%d%b' % (record.body[:-1], head, named, seq, tail)
-            digest = sha256(b"\x00" + leaf).digest()
+            if not tenant:
+                leaf = b'%b%b%b"seq":%d}}' % (record.body[:-1], head, named, seq)
+            elif chain is _NONE:
+                leaf = b'%b%b%b"seq":%d,"tenant":{"seq":1}}}' % (record.body[:-1], head, named, seq)
+            else:
+                written = record.body[:-1], head, named, seq, hexlify(chain[1]), chain[0] + 1
+                leaf = b'%b%b%b"seq":%d,"tenant":{"prev":"%b","seq":%d}}}' % written
+            hashing = begun()
+            hashing.update(leaf)
+            digest = hashing.digest()
             if tenant:
+                if tenant not in undo:
+                    undo[tenant] = chain
                 tenants[tenant] = (chain[0] + 1, digest)
             pairs.append((digest, leaf))
         self._seq = seq

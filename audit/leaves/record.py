@@ -10,7 +10,7 @@ import hashlib
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -39,8 +39,7 @@ class Input:
     content: Callable[[], object]  # JSON values; asked for when it is archived
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):  # made for every answer at both ends of a socket, and a tuple is made in half the time
     """A leaf without its counters. `body` is canonical JSON; the log inserts `written` as its last key."""
 
     schema: str  # for example `bailiwick.decision/v2`
@@ -64,8 +63,7 @@ class SealedPart:
         return self.ciphertext
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(NamedTuple):
     """A record's fields as JSON, not checked yet; a time is written out as the leaf has it."""
 
     schema: str  # short, for example `decision`

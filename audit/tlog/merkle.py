@@ -8,7 +8,7 @@ from hashlib import sha256
 
 HASH_SIZE = 32
 EMPTY_ROOT = sha256(b"").digest()
-_LEAF, _NODE = sha256(b"\x00"), sha256(b"\x01")  # a copy of one is cheaper than a hash begun anew
+LEAF, _NODE = sha256(b"\x00"), sha256(b"\x01")  # hashes begun: a copy of one is cheaper than one begun anew
 
 
 def leaf_hash(entry: bytes) -> bytes:
@@ -18,7 +18,7 @@ def leaf_hash(entry: bytes) -> bytes:
 
 def leaf_hashes(entries: Iterable[bytes]) -> list[bytes]:
     """The leaf hash of each entry, for whoever has very many."""
-    begun, hashes = _LEAF.copy, []
+    begun, hashes = LEAF.copy, []
     for entry in entries:
         leaf = begun()
         leaf.update(entry)

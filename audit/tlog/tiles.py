@@ -3,11 +3,10 @@
 import re
 import struct
 from collections.abc import Callable, Iterator, Sequence
-from hashlib import sha256
 from itertools import chain
 
 from audit.errors import NoteMalformed, TileMalformed
-from audit.tlog.merkle import HASH_SIZE, complete_root
+from audit.tlog.merkle import HASH_SIZE, complete_root, leaf_hashes
 from audit.tlog.proofs import Subtrees
 
 TILE_HEIGHT = 8
@@ -85,7 +84,7 @@ def parse_bundle(data: bytes, width: int) -> list[bytes]:
 
 def bundle_hashes(data: bytes, width: int) -> list[bytes]:
     """The leaf hashes of a bundle's entries. Raises TileMalformed as `parse_bundle` does."""
-    return [sha256(b"\x00" + entry).digest() for entry in parse_bundle(data, width)]
+    return leaf_hashes(parse_bundle(data, width))
 
 
 def subtrees_in(tiles: Tiles, size: int) -> Subtrees:

@@ -66,7 +66,7 @@ class World:
         return Input(sha256(b"%d" % number).digest(), tenant, content)
 
     def record(self, *inputs: Input) -> Record:
-        return replace(decision(1), needs=inputs)
+        return decision(1)._replace(needs=inputs)
 
 
 async def test_an_input_comes_before_the_record_that_needs_it() -> None:
