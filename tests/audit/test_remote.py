@@ -242,7 +242,10 @@ class _Seal:
 
 
 _text = st.text(max_size=40)
-_records = st.builds(Record, _text, _text, st.binary(max_size=200)) | st.builds(Draft, _text, st.binary(max_size=200))
+_none = st.just(())  # what must be durable before doesn't travel
+_records = st.builds(Record, _text, _text, st.binary(max_size=200), _none) | st.builds(
+    Draft, _text, st.binary(max_size=200), _none
+)
 _keys = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=40)
 _parts = st.lists(
     st.builds(SealedPart, _keys, st.binary(max_size=100)) | st.builds(Unsealed, st.binary(max_size=99), _text)
