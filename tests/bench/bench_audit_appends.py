@@ -43,7 +43,7 @@ TURN = 0.0005  # seconds, as the log's process has it
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Appends per second, the 99th percentile in milliseconds, CPU microseconds for one: here, there, and to publish."""
+    """Appends per second, the 99th percentile in ms, CPU microseconds for one: here, there, and to publish."""
 
     rate: float
     high: float
