@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from audit.checks.findings import Finding, Findings
+from audit.checks.findings import Finding, Findings, unread
 from audit.checks.tile_check import TileCheck
 from audit.checks.verify import Progress, Report, verify_log
 from audit.errors import AuditError, LogCorrupt, MerkleError
@@ -25,6 +25,7 @@ from audit.files.recovery import segment_paths
 from audit.files.segments import parse_header
 from audit.files.shards import (
     GENESIS,
+    SHARDS,
     TOMBSTONE,
     Shard,
     is_pruned,
@@ -34,7 +35,7 @@ from audit.files.shards import (
     shard_origin,
 )
 from audit.files.store import Disk, FileSystem
-from audit.reading import read_checkpoint, read_records, read_tile
+from audit.reading import has_segments, read_checkpoint, read_records, read_tile
 from audit.tlog.checkpoints import Checkpoint, verified_checkpoint
 from audit.tlog.merkle import leaf_hash
 from audit.tlog.notes import VerifierKey, parse_note
@@ -121,14 +122,17 @@ class _ChainCheck:
         erased: frozenset[bytes] = frozenset()
         for number in reversed(numbers):  # what an earlier shard has lost may be declared erased by a later one
             shard = Shard(number, shard_origin(base, number) if base else "", shard_directory(self._directory, number))
-            if number and number == numbers[-1]:  # it may have begun just now
-                self._within_a_moment(partial(self._is_signed, shard.directory))
-            one = self._shard(shard, origin, erased, is_only=len(numbers) == 1)
+            try:
+                if number and number == numbers[-1]:  # it may have begun just now
+                    self._within_a_moment(partial(self._is_signed, shard.directory))
+                one = self._shard(shard, origin, erased, is_only=len(numbers) == 1)
+            except OSError as error:
+                one = self._unreadable(shard, error)
             erased |= one.report.erasures
             found.append(one)
         found.reverse()
-        if numbers != [0]:
-            self._links(found)
+        self._links(found)
+        self._end(found[-1])
         return ChainReport(tuple(found), tuple(self._between.problems), tuple(self._between.notes))
 
     def _shard(self, shard: Shard, origin: str | None, erased: frozenset[bytes], *, is_only: bool) -> ShardReport:
@@ -153,6 +157,13 @@ class _ChainCheck:
         self._geneses[shard.number] = self._first(one)
         return one
 
+    def _unreadable(self, shard: Shard, error: OSError) -> ShardReport:
+        """What has a shard's name and isn't even a directory."""
+        self._geneses[shard.number], self._successors[shard.number] = unread(error), ""
+        findings = Findings()
+        findings.problem("directory", unread(error))
+        return ShardReport(shard, pruned=False, report=_report(findings, None, ()))
+
     def _base(self, numbers: list[int]) -> str:
         """The log's name, as the first shard that has one says."""
         for number in numbers:
@@ -171,15 +182,25 @@ class _ChainCheck:
                 self._between.problem(_where(number), f"the shard `{name}` is missing")
             elif number and number - 1 in present:
                 self._link(present[number - 1], present[number])
-        last = found[-1]
+
+    def _end(self, last: ShardReport) -> None:
+        """The last shard that is here hasn't ended, or what follows on it is elsewhere for a reason."""
         successor = "" if last.pruned else self._successors[last.shard.number]
         where = _where(last.shard.number)
-        if successor and last.report.unsigned:
+        if successor and not last.shard.number and self._is_alone(successor):
+            self._between.note(where, f"has ended; `{successor}` goes on and was not verified")
+        elif successor and last.report.unsigned:
             self._between.note(where, f"has ended and is not signed yet; `{successor}` will follow")
         elif successor and self._has_begun(last.shard.number + 1):
             self._between.note(where, f"has ended meanwhile; `{successor}` goes on and was not verified")
         elif successor:
             self._between.problem(where, f"goes on as `{successor}`, which is missing")
+
+    def _is_alone(self, successor: str) -> bool:
+        """Whether this is one shard by itself: a copy of what one published, or one that lies among its neighbours."""
+        beside = self._directory.parent / successor.rpartition("/")[2].zfill(6)
+        is_among = self._directory.parent.name == SHARDS and beside.name in self._files.names(beside.parent)
+        return is_among or not has_segments(self._directory, self._files)
 
     def _has_begun(self, number: int) -> bool:
         """Whether a shard is there now."""
@@ -269,23 +290,10 @@ class _ChainCheck:
             self._hashes(shard, checkpoint, findings)
             self._tombstone(shard, checkpoint, data, findings)
         except (AuditError, OSError) as error:
-            findings.problem(CHECKPOINT, f"of a pruned shard: {error}")
+            findings.problem(CHECKPOINT, f"of a pruned shard: {unread(error)}")
         if segment_paths(self._files, wal_of(shard.directory)):
             findings.note("wal", "is still there: the pruning is under way")
-        return Report(
-            problems=tuple(findings.problems),
-            notes=tuple(findings.notes),
-            total_problems=findings.total,
-            checkpoint=checkpoint,
-            signed_by=signers,
-            cosignatures=(),
-            records=checkpoint.size if checkpoint else 0,
-            unsigned=0,
-            writers={},
-            tenants=0,
-            sealed=0,
-            erased=0,
-        )
+        return _report(findings, checkpoint, signers)
 
     def _hashes(self, shard: Shard, checkpoint: Checkpoint, findings: Findings) -> None:
         tiles = TileCheck(self._files, shard.directory, checkpoint.size, [checkpoint.size], findings)
@@ -323,6 +331,24 @@ class _ChainCheck:
         is_prune = str(said.get("schema")).startswith("bailiwick.prune/")
         if not is_prune or any(said.get(name) != value for name, value in expected.items()):
             findings.problem(TOMBSTONE, "is the record of something else than the pruning of this shard")
+
+
+def _report(findings: Findings, checkpoint: Checkpoint | None, signers: tuple[str, ...]) -> Report:
+    """The report on a shard whose records aren't here."""
+    return Report(
+        problems=tuple(findings.problems),
+        notes=tuple(findings.notes),
+        total_problems=findings.total,
+        checkpoint=checkpoint,
+        signed_by=signers,
+        cosignatures=(),
+        records=checkpoint.size if checkpoint else 0,
+        unsigned=0,
+        writers={},
+        tenants=0,
+        sealed=0,
+        erased=0,
+    )
 
 
 def read_origin(proof: TlogProof) -> str:

@@ -18,6 +18,11 @@ class Finding:
         return f"{self.where}: {self.message}"
 
 
+def unread(error: Exception) -> str:
+    """Why a file's contents can't be had, without the path: the finding says where."""
+    return f"can't be read: {error.strerror or error}" if isinstance(error, OSError) else str(error)
+
+
 @dataclass(slots=True)
 class Findings:
     """Collects findings up to a limit, and counts all."""

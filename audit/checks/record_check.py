@@ -20,7 +20,7 @@ _ERASURE = b'"schema":"bailiwick.erasure/v'
 _ROTATION = b'"schema":"bailiwick.key-rotation/v'
 _GENESIS = b'"schema":"bailiwick.genesis/v'
 _NAMED = re.compile(PARTS)
-_SEALED = re.compile(rb'"sha256":"(?P<digest>[0-9a-f]{64})","size":(?P<size>[0-9]+)\}')
+_SEALED = re.compile(rb'"sha256":"(?P<digest>[0-9a-f]{64})","size":(?P<size>[0-9]{1,16})\}')
 
 First = tuple[int, bytes, int]  # a number, the predecessor's hash in hex (of a tenant's record), the record's index
 
@@ -36,6 +36,7 @@ class RecordCheck:
     sealed: dict[bytes, tuple[int, int]] = field(default_factory=dict)  # digest: size, first record that names it
     erased: set[bytes] = field(default_factory=set)
     announced: set[str] = field(default_factory=set)  # keys that the records name as the checkpoints'
+    origin: str = ""  # whose log it is, as its first record says
     first_writers: dict[bytes, First] = field(default_factory=dict)
     first_tenants: dict[bytes, First] = field(default_factory=dict)
     unread: set[bytes] = field(default_factory=set)  # hashes of leaves that can't be read
@@ -98,6 +99,7 @@ class RecordCheck:
         self.sealed = run.sealed | self.sealed
         self.erased |= run.erased
         self.announced |= run.announced
+        self.origin = self.origin or run.origin
 
     def _names_parts(self, index: int, leaf: bytes, head: bytes, tail: bytes) -> bool:
         """Whether nothing but sealed parts is named between `head` and `tail`; they are noted."""
@@ -142,6 +144,7 @@ class RecordCheck:
             elif _GENESIS in leaf or _ROTATION in leaf:
                 fields = orjson.loads(leaf)
                 self.announced.add(str(fields.get("log_key") or fields["new_key"]))
+                self.origin = self.origin or str(fields.get("origin", ""))
         except (ValueError, KeyError, TypeError, AttributeError):
             self.findings.problem(f"record {index}", "declares something in no form that a log writes", index)
 

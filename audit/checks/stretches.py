@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from audit.checks.findings import Findings
+from audit.checks.findings import Findings, unread
 from audit.checks.record_check import RecordCheck
 from audit.checks.tile_check import PublishedFiles
 from audit.errors import LogCorrupt, TileMalformed
@@ -21,7 +21,7 @@ from audit.files.segments import archive_hashes, batch_pairs, is_erased, segment
 from audit.files.store import FileSystem
 from audit.reading import bundle_leaves
 from audit.tlog.merkle import complete_root, leaf_hashes
-from audit.tlog.tiles import TILE_WIDTH
+from audit.tlog.tiles import ENTRIES, TILE_WIDTH, tile_path
 
 Leaves = tuple[list[bytes], list[bytes]]  # hashes and entries
 Batched = tuple[int, list[bytes], list[bytes]]  # first number, hashes, bytes
@@ -103,7 +103,7 @@ def _load(ground: Ground, path: Path, kind: str, stretch: Stretch, *, is_last: b
             if loaded.scan.damage is None:
                 break
     except (LogCorrupt, OSError) as error:
-        stretch.findings.problem(where, str(error))
+        stretch.findings.problem(where, unread(error))
         stretch.lost = True
         return None
     stretch.first, stretch.next, stretch.state = loaded.state["first"], loaded.scan.next_index, loaded.state
@@ -143,7 +143,7 @@ def _bundled(ground: Ground, stretch: Stretch, first: int, end: int) -> Iterator
             yield stretch.next, leaf_hashes(entries), entries
             stretch.next += len(entries)
     except (OSError, TileMalformed) as error:
-        stretch.findings.problem("tile/entries", f"can't be read on: {error}", stretch.next)
+        stretch.findings.problem(tile_path(ENTRIES, stretch.next // TILE_WIDTH), unread(error), stretch.next)
         stretch.lost = True
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from audit.checks.findings import Findings
+from audit.checks.findings import Findings, unread
 from audit.errors import NoteMalformed
 from audit.files.store import FileSystem
 from audit.tlog.merkle import Frontier, complete_root, root_hash
@@ -57,6 +57,9 @@ class PublishedFiles:
             if width == TILE_WIDTH or not self._is_full_now(level, index):
                 self._findings.problem(path, "is missing")
             return
+        except OSError as error:
+            self._findings.problem(path, unread(error))
+            return
         if parts is None:
             self._findings.problem(path, "holds more records than the log has")
             return
@@ -70,6 +73,8 @@ class PublishedFiles:
             self._files.read(self._directory / tile_path(level, index), 0, 1)
         except FileNotFoundError:
             return False
+        except OSError:  # it lies there, and is a problem of its own
+            return True
         return True
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import orjson
 
 from audit.checks.crew import Crew
-from audit.checks.findings import Finding, Findings
+from audit.checks.findings import Finding, Findings, unread
 from audit.checks.part_check import check_archive, segment_firsts
 from audit.checks.record_check import RecordCheck
 from audit.checks.rollback_check import put_back
@@ -165,7 +165,7 @@ class _Verification:
             self._findings.problem("range", f"there is no record {self._begin}: the log ends before")
         tiles.finish()
         self._roots(tiles, claimed, head)
-        self._announced()
+        self._announced(claimed)
         if verified is not None and not foreign and verified.size < tiles.size:
             self._put_back(verified.size)
         sealed, gone = (0, 0) if foreign else self._sealed(ground, has_wal=bool(firsts))
@@ -223,8 +223,9 @@ class _Verification:
         """The checkpoint as it claims to be, and again when a key verifies it."""
         try:
             data = self._files.read(self._directory / CHECKPOINT)
-        except OSError:
-            self._findings.problem(CHECKPOINT, "is missing: nothing here is signed")
+        except OSError as error:
+            why = "is missing" if isinstance(error, FileNotFoundError) else unread(error)
+            self._findings.problem(CHECKPOINT, f"{why}: nothing here is signed")
             return None, None
         claimed = None
         try:
@@ -250,7 +251,7 @@ class _Verification:
         except FileNotFoundError:
             return None
         except (AuditError, OSError) as error:
-            self._findings.problem(HEAD, str(error))
+            self._findings.problem(HEAD, unread(error))
             return None
         if claimed is not None and claimed.size > head.size:
             self._findings.problem(
@@ -364,8 +365,11 @@ class _Verification:
             if why and read_checkpoint(self._directory, self._files).size == covered:  # not one that was signed since
                 self._findings.problem(CHECKPOINT, why)
 
-    def _announced(self) -> None:
-        """Say of a key that signed and that no record names; genesis and key-rotation records do."""
+    def _announced(self, claimed: Checkpoint | None) -> None:
+        """Say of a key that signed and that no record names; genesis and key-rotation records do. The name too."""
+        own = self._records.origin
+        if claimed is not None and own and own != claimed.origin:
+            self._findings.problem(CHECKPOINT, f"is of the log `{claimed.origin}`, the first record is of `{own}`")
         for key in self._signers:
             if self._records.announced and str(key) not in self._records.announced:
                 self._findings.note(CHECKPOINT, f"is signed by `{key}`, which no record of this log announces")

@@ -4,12 +4,17 @@ Guarantees that every durable step of the log goes through `FileSystem`, so that
 successful `fdatasync` is worth is the disk's business.
 """
 
+import errno
 import fcntl
+import io
 import os
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 from typing import Protocol
+
+LARGEST = 1 << 30  # bytes read at once; nothing that the log writes is near it, a sparse file may be beyond any memory
 
 
 class FileSystem(Protocol):
@@ -114,7 +119,9 @@ class Disk:
             return []
 
     def read(self, path: Path, offset: int = 0, size: int = -1) -> bytes:
-        with path.open("rb", buffering=0) as file:
+        with reading(path) as file:
+            if size < 0 and os.fstat(file.fileno()).st_size - offset > LARGEST:
+                raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
             if offset:
                 file.seek(offset)
             return file.read(size) or b""
@@ -129,6 +136,17 @@ class Disk:
     def free_bytes(self, path: Path) -> int:
         stat = os.statvfs(path)
         return stat.f_bavail * stat.f_frsize
+
+
+def reading(path: Path) -> io.FileIO:
+    """A regular file, unbuffered. Raises OSError for anything else: a pipe would be waited for, a device has no end."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    mode = os.fstat(descriptor).st_mode
+    if not S_ISREG(mode):
+        os.close(descriptor)
+        code = errno.EISDIR if S_ISDIR(mode) else errno.EINVAL
+        raise OSError(code, os.strerror(code) if code == errno.EISDIR else "Not a regular file", str(path))
+    return io.FileIO(descriptor, "rb")
 
 
 _sync_data = getattr(os, "fdatasync", os.fsync)  # macOS has only fsync

@@ -14,12 +14,12 @@ import orjson
 from audit.leaves.record import Record
 from audit.tlog.merkle import LEAF
 
-PARTS = rb'"sealed":\[(?P<sealed>(?:\{"key":"(?:[^"\\]|\\.)*","sha256":"[0-9a-f]{64}","size":[0-9]+\},?)+)\],'
+PARTS = rb'"sealed":\[(?P<sealed>(?:\{"key":"(?:[^"\\]|\\.)*","sha256":"[0-9a-f]{64}","size":[0-9]{1,16}\},?)+)\],'
 WRITTEN_KEY = b',"written":{'
 WRITTEN = re.compile(
     rb'(?P<head>,"written":\{"boot":"(?:[^"\\]|\\.)*","by":"(?P<by>(?:[^"\\]|\\.)*)",)'
-    rb"(?:" + PARTS + rb')?"seq":(?P<seq>[1-9][0-9]*)'
-    rb'(?:,"tenant":\{(?:"prev":"(?P<prev>[0-9a-f]{64})",)?"seq":(?P<tenant_seq>[1-9][0-9]*)\})?\}\}'
+    rb"(?:" + PARTS + rb')?"seq":(?P<seq>[1-9][0-9]{0,15})'
+    rb'(?:,"tenant":\{(?:"prev":"(?P<prev>[0-9a-f]{64})",)?"seq":(?P<tenant_seq>[1-9][0-9]{0,15})\})?\}\}'
 )
 """The end of a leaf as it is written here, to be matched from the last `WRITTEN_KEY` on: also of a leaf that is
 otherwise no JSON."""

@@ -21,7 +21,7 @@ from hashlib import sha256
 from pathlib import Path
 from zlib import crc32
 
-from audit.files.store import Disk, put_files
+from audit.files.store import Disk, put_files, reading
 from audit.query.terms import Term
 
 MAGIC = b"BWIDX\x02\r\n"
@@ -105,7 +105,7 @@ class Run:
 
     def __init__(self, path: Path) -> None:
         """Raises RunBroken, OSError."""
-        with path.open("rb") as file:
+        with reading(path) as file:
             try:
                 self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
             except ValueError as error:

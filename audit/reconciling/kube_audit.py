@@ -1,12 +1,15 @@
 """Reads kube-apiserver's own audit log (audit.k8s.io/v1, a JSON object a line): what it says about our webhooks.
 
 Every byte of it is somebody else's: a line that is no event is given back as such, and never raises. A last line
-without an end is one that the API server is writing just now.
+without an end is one that the API server is writing just now. Files that the API server has compressed after a rotation
+(gzip) are read as they are.
 """
 
+import gzip
 import re
+import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +26,7 @@ OPERATIONS: Mapping[str, str] = {
     "deletecollection": "DELETE",
     "connect": "CONNECT",
 }
+LONGEST = 32 << 20  # bytes of a line: an event with both of its objects has a tenth of it
 DOORS: Mapping[str, str] = {"mutate": "mutate", "fail": "validate-fail", "ignore": "validate-ignore"}
 
 
@@ -74,10 +78,11 @@ class Unreadable:
 
 def read_events(path: Path, suffix: str) -> Iterator[KubeEvent | Unreadable]:
     """The events of a file; of ours are the webhooks whose name ends in `.` and `suffix`. Raises OSError."""
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            if not line.strip():
-                continue
+    number = 0
+    for number, line in enumerate(_lines(path), 1):
+        if isinstance(line, Unreadable):
+            yield replace(line, line=number)
+        elif line.strip():
             try:
                 value = orjson.loads(line)
                 items = value["items"] if value.get("kind") == "EventList" else [value]
@@ -87,6 +92,24 @@ def read_events(path: Path, suffix: str) -> Iterator[KubeEvent | Unreadable]:
                     yield Unreadable(number, f"is no audit event: {error}")
                 continue
             yield from (event for event in found if event is not None)
+
+
+def _lines(path: Path) -> Iterator[bytes | Unreadable]:
+    """The file's lines with their ends; what is too long, or damaged where it was compressed, is said in its place."""
+    with path.open("rb") as plain:
+        is_packed = plain.read(2) == b"\x1f\x8b"
+        plain.seek(0)
+        file = gzip.GzipFile(fileobj=plain) if is_packed else plain
+        try:
+            while line := file.readline(LONGEST):
+                if len(line) < LONGEST or line.endswith(b"\n"):
+                    yield line
+                    continue
+                while (rest := file.readline(LONGEST)) and not rest.endswith(b"\n"):
+                    pass
+                yield Unreadable(0, f"is longer than {LONGEST >> 20} MiB")
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            yield Unreadable(0, f"can't be unpacked: {error}")
 
 
 def _event(item: Mapping[str, Any], line: int, suffix: str) -> KubeEvent | None:
@@ -130,4 +153,6 @@ def _failed_open(annotations: Mapping[str, Any], suffix: str) -> Iterator[str]:
 
 def _time(text: Any) -> datetime:
     found = datetime.fromisoformat(text)
+    if not 1970 <= found.year < 9999:
+        raise ValueError(f"the year {found.year} is none of an audit log")
     return found if found.tzinfo else found.replace(tzinfo=UTC)

@@ -7,7 +7,7 @@ joined to their request by kind, namespace, operation, name and time. Neither bo
 does that for ours.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -18,6 +18,13 @@ from audit.reconciling.kube_audit import OPERATIONS, Answer, KubeEvent, Unreadab
 
 Progress = Callable[[int], None]
 _DECISION = "bailiwick.decision/"
+_ASKED: Mapping[str, tuple[str, ...]] = {  # what a verb comes to: what is not there yet is made by a patch too
+    "create": ("CREATE",),
+    "update": ("UPDATE", "CREATE"),
+    "patch": ("UPDATE", "CREATE"),
+    "delete": ("DELETE",),
+    "deletecollection": ("DELETE",),
+}
 Key = tuple[object, ...]
 
 
@@ -129,7 +136,7 @@ class _Comparison:
         return Reconciliation(
             differences=tuple(sorted(self._differences, key=lambda one: (one.time is None, one.time, one.kind))),
             unjudged=tuple(self._unjudged()),
-            notes=tuple(self._notes),
+            notes=(*self._nothing(), *self._notes),
             events=book.events,
             answers=len(book.answers),
             matched=len(self._matched),
@@ -204,9 +211,23 @@ class _Comparison:
         elif fields["verdict"] == "denied" and 0 < event.code < 400:
             message = f"denied by the record, and the API server answered {event.code}: {event.about()}"
             self._differ(Kind.MISMATCH, message, event, answer, record)
+        if why := self._is_about_another(record, event):
+            self._differ(Kind.MISMATCH, f"{why}: {event.about()}", event, answer, record)
         if answer.phase and answer.phase != fields["phase"]:
             message = f"the API server asked `{answer.webhook}`, the record is of `{fields['phase']}`"
             self._differ(Kind.MISMATCH, message, event, answer, record)
+
+    def _is_about_another(self, record: LoggedRecord, event: KubeEvent) -> str:
+        """How the record can't be of this request, empty when it can; a namespace's own creation names it only once."""
+        fields = record.fields
+        namespace = fields.get("namespace", "")
+        if namespace and event.namespace and namespace != event.namespace:
+            return f"the record is of the namespace `{namespace}`"
+        if fields["operation"] not in (*_ASKED.get(event.verb, ()), "CONNECT"):
+            return f"the record is of the operation {fields['operation']}"
+        if not event.received - self._skew <= _time_of(record) <= event.finished + self._skew:
+            return f"the record is of another time, {fields['time']}"
+        return ""
 
     def _is_within(self, time: datetime) -> bool:
         book = self._book
@@ -215,6 +236,13 @@ class _Comparison:
         return book.begin + self._skew <= time <= book.end - self._skew
 
     # — what is left —
+
+    def _nothing(self) -> Iterator[str]:
+        """What to know of a comparison with nothing."""
+        if not self._book.events:
+            yield "the API server's log holds no event: nothing was compared"
+        elif not self._book.answers:
+            yield "no event of the API server's log has an answer of ours: is it the right cluster's, of level Metadata?"
 
     def _missing(self) -> None:
         for decision, (event, answer) in self._book.answers.items():

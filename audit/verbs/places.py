@@ -60,7 +60,10 @@ def verifier_keys(log: Path, given: Sequence[str]) -> "tuple[VerifierKey, ...]":
 
 def _lines(given: str) -> list[str]:
     path = Path(given)
-    text = path.read_text() if len(given) < 4096 and path.is_file() else given
+    try:
+        text = path.read_text() if len(given) < 4096 and path.is_file() else given
+    except UnicodeDecodeError as error:
+        raise click.UsageError(f"`{given}` holds no verifier keys: it is no UTF-8") from error
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 

@@ -55,6 +55,8 @@ def reconcile(
             skew=timedelta(seconds=skew),
             progress=progress,
         )
+    if found.ok and not found.events:
+        raise click.UsageError("the API server's log holds no event, so nothing was compared: is it the right file?")
     if output == "table":
         for line in _lines(found):
             click.echo(line)

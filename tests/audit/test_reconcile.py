@@ -55,6 +55,7 @@ def _event(record: LoggedRecord | None = None, **changes: Any) -> dict[str, Any]
         "annotations": {},
     }
     if record:
+        event["objectRef"] = event["objectRef"] | {"namespace": record.fields["namespace"]}
         event["annotations"] = {
             "fail.bailiwick.dev/decision-id": record.fields["id"],
             "fail.bailiwick.dev/leaf-index": str(record.index),
