@@ -41,7 +41,7 @@ class PublishedFiles:
         """The widths in which this tile lies there."""
         folder = f"{tile_path(level, index)}.p"
         partial, names = set(), []
-        with suppress(NotADirectoryError):
+        with suppress(OSError):
             names = self._files.names(self._directory / folder)
         for name in names:
             with suppress(NoteMalformed):  # what is no tile is named by whoever lists all files
@@ -184,7 +184,7 @@ def present_files(files: FileSystem, directory: Path, findings: Findings) -> dic
 def _walk(files: FileSystem, directory: Path, path: str) -> Iterator[str]:
     try:
         names = files.names(directory / path)
-    except NotADirectoryError:
+    except OSError:  # a file; what can't be read either is said by whoever compares it
         yield path
         return
     for name in names:

@@ -6,7 +6,8 @@ Needs Python 3.10 or later and the package cryptography, nothing else. Checked i
   2. each record has its hash, and all hashes lead to the root of the checkpoint;
   3. the checkpoint is signed by the key;
   4. every single proof leads to the same root;
-  5. every line of the CSV, OCSF and audit.k8s.io files is that of its record.
+  5. every line of the CSV, OCSF and audit.k8s.io files is that of its record;
+  6. no record is missing in the counts of writers and tenants, or as many are as the manifest says.
 The key in the pack proves nothing by itself: give the one that you have by another way with --key. Somebody who writes
 the derived reports anew also has to write the manifest anew: compare its SHA-256 (--manifest) with one that was told to
 you by another way, or make the pack again from the log, which gives the same bytes.
@@ -58,6 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         with zipfile.ZipFile(given.pack) as pack:
+            check_bytes(given.pack, pack)
             for line in checked(pack, given.key, given.manifest):
                 say(line)
     except Wrong as wrong:
@@ -96,6 +98,55 @@ def checked(pack: zipfile.ZipFile, keys: list[str], manifest_hash: str | None) -
     yield from check_signatures(pack, keys)
     yield f"single proofs: {check_proofs(pack, dict(leaves), size, root)}, all lead to the same root"
     yield from check_reports(pack)
+    yield check_counts(pack, manifest, is_whole=len(leaves) == size)
+
+
+def check_bytes(path: str, pack: zipfile.ZipFile) -> None:
+    """Nothing lies before, between or after the files: other programs would show something else. Raises Wrong."""
+    with open(path, "rb") as file:  # noqa: PTH123  # a file by itself, for any Python
+        at, end = 0, file.seek(0, io.SEEK_END)
+        for info in sorted(pack.infolist(), key=lambda one: one.header_offset):
+            file.seek(info.header_offset)
+            head = file.read(30)
+            if info.header_offset - at > (24 if at else 0):  # a descriptor may follow on a file
+                raise Wrong(f"{info.filename}: before it lie {info.header_offset - at} bytes that are of no file")
+            names = int.from_bytes(head[26:28], "little") + int.from_bytes(head[28:30], "little")
+            at = info.header_offset + 30 + names + info.compress_size
+        file.seek(max(0, end - 22))
+        if pack.comment or file.read(4) != b"PK\x05\x06" or not 0 <= pack.start_dir - at <= 24:
+            raise Wrong("the pack: holds bytes at its end that are of no file")
+
+
+def check_counts(pack: zipfile.ZipFile, manifest: dict[str, Any], *, is_whole: bool) -> str:
+    """Each writer's and tenant's own count goes on by one, a tenant's record names the one before. Raises Wrong."""
+    tenants: dict[str, dict[str, Any]] = {}
+    writers: dict[str, int] = {}
+    gaps = 0
+    for _, said, leaf in split_lines(pack):
+        fields = json.loads(leaf)
+        written = fields["written"]
+        gaps += written["seq"] != writers.get(written["by"], 0) + 1
+        writers[written["by"]] = written["seq"]
+        tag = fields.get("tags", {}).get("tenant")
+        if tag and "tenant" in written:
+            count_tenant(tenants.setdefault(tag, {}), written["tenant"], said)
+    found = {tag: {name: chain[name] for name in ("first", "gaps", "last")} for tag, chain in sorted(tenants.items())}
+    missing = sum(chain["gaps"] for chain in found.values())
+    if manifest.get("tenants", found) != found:
+        raise Wrong("MANIFEST.json: says something else of the tenants' counts than the records do")
+    if is_whole and (gaps or missing or any(chain["first"] != 1 for chain in found.values())):
+        raise Wrong(f"{LEAVES}: the counts of writers and tenants have gaps")
+    whole = f"{missing} gaps, which the selection leaves or where records are missing" if missing else "none missing"
+    return f"tenants: {len(found)}, in their own counts from the first to the last record: {whole}"
+
+
+def count_tenant(chain: dict[str, Any], link: dict[str, Any], digest: str) -> None:
+    """Take in a tenant's next record."""
+    if not chain:
+        chain.update(first=link["seq"], gaps=0)
+    elif link["seq"] != chain["last"] + 1 or link.get("prev") != chain["hash"]:
+        chain["gaps"] += 1
+    chain.update(last=link["seq"], hash=digest)
 
 
 def read_manifest(pack: zipfile.ZipFile, expected: str | None) -> dict[str, Any]:

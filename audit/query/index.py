@@ -2,16 +2,19 @@
 
 Guarantees that what is found is what stands in the log now: a run counts only when it follows on the one before and its
 last record's hash is that of the log; a damaged, missing or foreign run, and all after it, are made again from the
-leaves. Nothing depends on the folder: it may be deleted at any time, and lie on any disk.
+leaves. Nothing depends on the folder: it may be deleted at any time, and lie on any disk. What isn't found is a run
+that somebody forged on purpose, record hash and all: whoever doubts the folder names another one.
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from audit.files.store import Disk
 from audit.query.runs import WIDEST, Run, RunBroken, RunBuilder, write_run
 from audit.query.terms import microseconds, terms_of
 from audit.reading import LoggedRecord, read_records
+from audit.tlog.tiles import TILE_WIDTH, tile_path
 
 FOLDER = "query-index"  # beside the log
 
@@ -101,19 +104,20 @@ class Index:
         self.fresh = fresh
 
     def _fitting(self) -> Iterator[Run]:
-        """Runs from the beginning on that follow on each other; the last of them ends with a record of this log."""
+        """Runs from the beginning on that follow on each other, and of which each ends with a record of this log."""
         fitting: list[Run] = []
         for path in sorted(self.folder.glob("*.run")):
             try:
                 run = Run(path)
-            except RunBroken:
+            except (RunBroken, OSError):
                 break
             if run.first != (fitting[-1].end if fitting else 0) or not run.count:
                 run.close()
                 continue  # left over from a run that became part of a wider one
+            if not self._is_of_log(run):
+                run.close()
+                break
             fitting.append(run)
-        while fitting and not self._is_of_log(fitting[-1]):
-            fitting.pop().close()
         known = {run.path for run in fitting}
         for path in self.folder.glob("*.run") if self.folder.exists() else ():
             if path not in known:
@@ -121,8 +125,13 @@ class Index:
         return iter(fitting)
 
     def _is_of_log(self, run: Run) -> bool:
-        last = next(iter(read_records(self.log, run.end - 1, run.end)), None)
-        return last is not None and last.hash == run.last_hash
+        """By the hash in a full tile, which is had at once, or by the record itself."""
+        at = run.end - 1
+        try:
+            found = Disk().read(self.log / tile_path(0, at // TILE_WIDTH), at % TILE_WIDTH * 32, 32)
+        except OSError:  # not full yet
+            found = next((record.hash for record in read_records(self.log, at, run.end)), b"")
+        return found == bytes(run.last_hash)
 
     def _widen(self) -> None:
         """Many narrow runs are dropped, so that one wide run is made of them."""

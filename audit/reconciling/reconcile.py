@@ -242,7 +242,7 @@ class _Comparison:
         if not self._book.events:
             yield "the API server's log holds no event: nothing was compared"
         elif not self._book.answers:
-            yield "no event of the API server's log has an answer of ours: is it the right cluster's, of level Metadata?"
+            yield "no event of the API server's log has an answer of ours: is it of this cluster, of level Metadata?"
 
     def _missing(self) -> None:
         for decision, (event, answer) in self._book.answers.items():

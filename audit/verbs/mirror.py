@@ -156,9 +156,9 @@ def _tell(copied: "Copied", output: str) -> None:
 
 def _judge(error: Exception) -> None:
     """Leave with 1 when the log or the copy doesn't hold; anything else is the caller's."""
-    from audit.errors import LogCorrupt, LogForked, SignatureInvalid, SourceBehind, SourceBroken
+    from audit.errors import LogCorrupt, LogForked, NoteMalformed, SignatureInvalid, SourceBehind, SourceBroken
 
-    if isinstance(error, LogForked | LogCorrupt | SourceBroken | SourceBehind | SignatureInvalid):
+    if isinstance(error, LogForked | LogCorrupt | SourceBroken | SourceBehind | SignatureInvalid | NoteMalformed):
         click.echo(f"{'fork' if isinstance(error, LogForked) else 'problem'}: {error}", err=True)
         hint = getattr(error, "hint", "")
         if hint:

@@ -5,8 +5,11 @@ verified, against a given authority where there is one.
 """
 
 import http.client
+import socket
 import ssl
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -14,6 +17,7 @@ from urllib.parse import urlsplit
 from audit.errors import AuditError
 
 TIMEOUT = 10.0  # seconds for each step of a request
+WHOLE = 60.0  # seconds for all of them: the largest bundle at 300 kB/s
 BODY_LIMIT = 1 << 20  # bytes
 BUNDLE_LIMIT = 256 * (2 + 65_535)  # bytes of the largest entry bundle
 
@@ -38,6 +42,7 @@ class Access:
     """How to get in: seconds of patience, a bearer token, an authority's certificates (PEM)."""
 
     timeout: float = TIMEOUT
+    whole: float = WHOLE
     token: str = field(default="", repr=False)
     authority: Path | None = None
 
@@ -107,9 +112,10 @@ class HttpClient:
         if self._access.token:
             headers["Authorization"] = f"Bearer {self._access.token}"
         try:
-            connection.request(method, f"{self._base}/{path}", body, headers)
-            response = connection.getresponse()
-            data = _bounded(response, limit)
+            with _within(connection, self._access.whole):
+                connection.request(method, f"{self._base}/{path}", body, headers)
+                response = connection.getresponse()
+                data = _bounded(response, limit)
         except BaseException:
             connection.close()
             raise
@@ -129,4 +135,27 @@ def _bounded(response: http.client.HTTPResponse, limit: int) -> bytes:
     data = response.read(limit + 1)
     if len(data) > limit:
         raise http.client.HTTPException(f"the body is over {limit} bytes")
+    if response.length:  # read() with a size is silent about an end that comes early
+        raise http.client.IncompleteRead(data, response.length)
     return data
+
+
+@contextmanager
+def _within(connection: http.client.HTTPConnection, seconds: float) -> Iterator[None]:
+    """An exchange that takes longer is cut: each step has its own time, and a byte now and then would last for ever."""
+
+    if connection.sock is None:
+        connection.connect()
+    held: socket.socket = connection.sock  # which the connection lets go of before a body that ends with it
+
+    def cut() -> None:
+        with suppress(OSError):  # it ended just now
+            held.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(seconds, cut)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()

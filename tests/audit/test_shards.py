@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -17,7 +18,14 @@ from audit.errors import LogLocked, PruneRefused
 from audit.files.holds import standing_holds
 from audit.files.layout import CHECKPOINT
 from audit.files.sharded_log import ShardedLog
-from audit.files.shards import GENESIS, TOMBSTONE, ShardSettings, shard_directories, shard_directory
+from audit.files.shards import (
+    GENESIS,
+    TOMBSTONE,
+    ShardSettings,
+    keys_of_shards,
+    shard_directories,
+    shard_directory,
+)
 from audit.reading import prove, read_records
 from audit.tlog import leaf_hash
 from tests.audit.disks import Fault, SimulatedDisk
@@ -127,6 +135,44 @@ def test_verified_while_it_is_written(tmp_path: Path) -> None:
         writer.join()
         log.close_now()
     assert any(one.pruned for one in verify_chain(tmp_path / "log", [KEY]).shards)
+
+
+@pytest.fixture
+def ended(tmp_path: Path) -> Path:
+    """A log of two shards on the real disk."""
+    directory = tmp_path / "log"
+    log = ShardedLog.open(
+        directory, origin=ORIGIN, signer=NoteKey(), clock=Time(), writer=WRITER, settings=QUICK, shards=ShardSettings()
+    )
+    log.append_now(decision(1), sealed(1))
+    log.rotate()
+    log.append_now(decision(2))
+    log.close_now()
+    return directory
+
+
+def test_all_that_came_after_the_first_is_removed(ended: Path) -> None:
+    """A first shard that says that another follows isn't a log without shards; a copy of what it published may be."""
+    assert verify_chain(ended, [KEY]).ok
+    alone = verify_chain(ended / "shards" / "000001", keys_of_shards((KEY,), f"{ORIGIN}/1"))
+    assert alone.ok
+    shutil.rmtree(ended / "shards")
+    found = verify_chain(ended, [KEY])
+    assert [str(problem) for problem in found.problems] == [f"shard 0: goes on as `{ORIGIN}/1`, which is missing"]
+    shutil.rmtree(ended / "wal")
+    shutil.rmtree(ended / "archive")
+    copy = verify_chain(ended, [KEY])
+    assert copy.ok
+    assert [str(note) for note in copy.notes] == [f"shard 0: has ended; `{ORIGIN}/1` goes on and was not verified"]
+
+
+def test_a_file_with_the_name_of_a_shard(ended: Path) -> None:
+    """What lies there under a shard's name and is no directory is a problem of its own, all others are verified."""
+    (ended / "shards" / "000002").write_text("x")
+    found = verify_chain(ended, [KEY])
+    problems = [str(problem) for one in found.shards for problem in one.report.problems]
+    assert problems == ["directory: can't be read: Not a directory"]
+    assert [one.report.records for one in found.shards[:2]] == [4, 4]
 
 
 class TestPruning:
