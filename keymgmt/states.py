@@ -55,8 +55,6 @@ MAY: dict[State, frozenset[Use]] = {
     State.DESTROYED: frozenset(),
 }
 
-NEEDS_APPROVAL = frozenset({Change.REVOKE, Change.DESTROY})
-
 
 def after(state: State, change: Change) -> State:
     """The state that follows. Raises TransitionRefused when the table has no such change."""

@@ -2,7 +2,6 @@
 
 from typing import Any, Protocol
 
-from audit.exports.population import Population
 from audit.reading import LoggedRecord
 
 
@@ -20,12 +19,6 @@ class Sink(Protocol):
 
     def finish(self) -> None:
         """After the last one: what the format needs at its end."""
-
-
-class SinkMaker(Protocol):
-    """Begins an export; `at` is where its bytes go."""
-
-    def __call__(self, population: Population, at: Writes, /) -> Sink: ...
 
 
 def is_decision(record: LoggedRecord) -> bool:

@@ -15,7 +15,6 @@ from policies.cel.maps import pairs
 from policies.cel.sizes import MAX_RESULT
 from policies.cel.values import Duration, LibraryValue, Optional, Timestamp, UInt, Value
 
-SELECT = 1
 LIST = 10
 MAP = 30
 OBJECT = 40

@@ -82,14 +82,6 @@ class SignedApproval(Part):
     issued: Moment = required("When it was given.")
     expires: Moment = required("When it ends.")
 
-    @property
-    def issued_at(self) -> datetime:
-        return moment(self.issued)
-
-    @property
-    def expires_at(self) -> datetime:
-        return moment(self.expires)
-
 
 class WaiverSpec(Part):
     """What is waived, for which objects, why, until when, and who approved."""

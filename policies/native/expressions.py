@@ -1,6 +1,5 @@
 """The expressions of one policy, compiled one after the other in what each of them may name."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
@@ -91,6 +90,3 @@ def _unexpected(found: CelType, expected: tuple[CelType, ...]) -> str:
     if len(expected) == 1:
         return f"must evaluate to {expected[0]} but got {found}"
     return f"must evaluate to one of [{' '.join(map(str, expected))}] but got {found}"
-
-
-Programs = Mapping[str, Program]

@@ -1,6 +1,6 @@
 """What a policy or binding matches, in the order in which the API server asks: namespace, object, exclusions, rules."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from policies.deciding.matching import Selector, labels_of
@@ -140,9 +140,6 @@ def _in_scope(scope: str, request: Request, resource: Resource) -> bool:
 
 def _has(words: frozenset[str], word: str) -> bool:
     return word in words or "*" in words
-
-
-Conversion = Callable[[Json], Json]
 
 
 def converted(request: Request, found: Matched, around: Surroundings) -> Request:

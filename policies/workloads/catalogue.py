@@ -56,10 +56,6 @@ class Entry:
     kind: str
     row: Row = field(repr=False)
 
-    @property
-    def systems(self) -> tuple[str, ...]:
-        return tuple(self.row.get("systems", ()))
-
     @cached_property
     def nests(self) -> bool:
         """Whether its objects hold whole objects, or parts of pods, inside."""

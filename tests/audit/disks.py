@@ -45,10 +45,6 @@ class Fault:
     site: tuple[str, int, int] | None = None  # count only calls from this file, between these lines
 
 
-class PowerLost(OSError):
-    """Nothing reaches the disk any more."""
-
-
 class SimulatedDisk:
     """A file system in memory; safe for threads, as a real one is."""
 

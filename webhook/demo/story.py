@@ -17,7 +17,6 @@ from rich.text import Text
 from policies.json import Json
 from webhook.demo.client import Told
 
-INDENT = (0, 0, 0, 4)
 PATCH_LINES = 14  # of one patch; the rest is counted
 
 

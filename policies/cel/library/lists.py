@@ -34,7 +34,7 @@ from policies.cel.types import (
 )
 from policies.cel.values import INT_MAX, Duration, UInt, Value
 
-A, T, U = parameter("A"), parameter("T"), parameter("U")
+A, T = parameter("A"), parameter("T")
 LIST_A, LIST_T = list_of(A), list_of(T)
 _COMPARABLE = (INT, UINT, DOUBLE, BOOL, DURATION, TIMESTAMP, STRING, BYTES)
 _SORTABLE = (INT, UINT, DOUBLE, BOOL, DURATION, TIMESTAMP, STRING, BYTES)

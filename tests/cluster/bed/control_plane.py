@@ -10,7 +10,6 @@ import atexit
 import contextlib
 import json
 import shutil
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,12 +57,10 @@ class ControlPlane(Cluster):
             headers={"Authorization": f"Bearer {self.files.tokens[layout.ADMIN]}"},
         )
         super().__init__(access, kubectl=lambda: binaries.kubernetes / "kubectl", scratch=folder)
-        self.started_in = 0.0  # seconds until everything was ready
 
     @classmethod
     def start(cls, folder: Path, binaries: Binaries, *, apiserver_flags: Sequence[str] = ()) -> ControlPlane:
         """Start everything in an empty folder; return when it is ready, raise BedError with a log when it is not."""
-        began = time.monotonic()
         plane = cls(folder, binaries, Household(folder, remove=folder / "etcd"))
         atexit.register(plane.close)
         try:
@@ -71,7 +68,6 @@ class ControlPlane(Cluster):
         except BaseException:
             plane.close()
             raise
-        plane.started_in = time.monotonic() - began
         return plane
 
     @property

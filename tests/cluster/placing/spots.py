@@ -64,7 +64,6 @@ SPOTS = (
     _spot("7", "DE", "DE", "cellar", "rack-4"),
     _spot("12", "US", "US", "cellar", "rack-5"),
 )
-BY_CODE = {spot.code: spot for spot in SPOTS}
 
 PROFILE: Json = {
     "cluster": "bed",

@@ -40,7 +40,6 @@ class Peer:
         self._program = program
         self._patience = patience
         self._process = self._started()
-        self.lives = 1
 
     @classmethod
     def built(cls, patience: float = PATIENCE, version: str = NEWEST) -> Self:
@@ -74,7 +73,6 @@ class Peer:
             if process.poll() is not None:
                 self._end()
                 self._process = self._started()
-                self.lives += 1
 
     def _started(self) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
