@@ -19,10 +19,8 @@ from audit.leaves.record import Draft, Input, Record, Unsealed
 from audit.leaves.tags import Tagger
 from audit.ports import Envelope, Log, Position
 from audit.sealed.inputs import Origin, SharedInputs
-from audit.tlog.notes import VerifierKey
 from keymgmt.errors import KeyManagementError
 from keymgmt.file.keyring import FileKeyring
-from keymgmt.keys import KeyFacts
 from policies.geography import Geography
 from webhook.cluster.apiserver import ApiServer
 from webhook.cluster.rules import Rules
@@ -35,13 +33,12 @@ from webhook.log.lifecycle import GUARDED, FromThreads, Lifecycle
 from webhook.log.process import LogProcess
 from webhook.log.state import (
     IN_USE,
-    SIGNING,
     Options,
-    active_keys,
+    keys_in_use,
     live_keys,
     open_keyring,
-    origin_of,
     sealing,
+    used_keys,
     whereabouts,
 )
 from webhook.reviews.archiving import Archiving
@@ -200,7 +197,9 @@ class Records:
     async def announce(self) -> None:
         """Settings and keys of this run. Raises LogUnavailable."""
         await self.lifecycle.configured(asdict(self._options))
-        await self.lifecycle.keys_used(self._options.directory / IN_USE, self._used(self._keys.keyring))
+        if self._options.log is None:  # what replicas share records the keys of all, once
+            used = keys_in_use(self._options, self._keys.keyring)
+            await self.lifecycle.keys_used(self._options.directory / IN_USE, used)
 
     async def follow(self) -> None:
         """Go over to the keyring's new keys whenever it has some, each change recorded before. Never returns."""
@@ -208,16 +207,20 @@ class Records:
             await asyncio.sleep(LOOK)
             try:
                 fresh = await asyncio.to_thread(self._keys.look)
-                while fresh is not None and not await self._gone_over(fresh):
-                    await asyncio.sleep(LOOK)
+                if fresh is not None and not await self._gone_over(fresh):
+                    self._keys.look_again()
             except Exception:
                 logger.exception("the keyring can't be looked at; trying again")
 
     async def _gone_over(self, fresh: FileKeyring) -> bool:
-        """False when the log takes no record now."""
+        """False when the log has no record of it yet."""
         try:
             made = self._make(fresh, self._made.archiving)
-            await self.lifecycle.keys_used(self._options.directory / IN_USE, self._used(fresh), "rotated")
+            used = keys_in_use(self._options, fresh)
+            if self._options.log is None:
+                await self.lifecycle.keys_used(self._options.directory / IN_USE, used, "rotated")
+            elif used_keys(self._options) != used:
+                return False  # the log's own process sees to the record, with the other replicas
         except KeyManagementError as error:
             self._keys.refuse(str(error))
             return True
@@ -239,17 +242,6 @@ class Records:
 
     def _in_force(self, law: "Law") -> Input:
         return self._made.archiving.in_force(law)
-
-    def _used(self, keyring: FileKeyring) -> dict[str, str]:
-        used = active_keys(self._options, keyring)
-        return {purpose: _public(key, self._options) for purpose, key in used.items()}
-
-
-def _public(key: KeyFacts, options: Options) -> str:
-    """A key as records announce it: what signs as a verifier key, others by their ids."""
-    if key.purpose == SIGNING:
-        return str(VerifierKey.ed25519(origin_of(options), key.public))
-    return key.key_id
 
 
 def _now() -> datetime:

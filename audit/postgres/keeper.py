@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from psycopg import Connection, Error
 
 from audit.errors import HeadMoved, LogBusy, LogCorrupt, LogRolledBack, LogUnavailable
+from audit.key_changes import KeyNotInUse
 from audit.postgres.address import Address, cut_off, let_go
 from audit.postgres.publisher import SharedPublisher
 from audit.postgres.safety import check_server
@@ -111,6 +112,9 @@ class SharedKeeper:
         except (LogCorrupt, LogRolledBack) as error:
             self._log.poison(error)
             self.trouble = error
+        except KeyNotInUse as error:
+            self.trouble = error
+            self._leave()
         except Exception as error:  # noqa: BLE001 — a signer may raise anything; nothing of it harms durable records
             self.trouble = error
             if isinstance(error, Error) and (self._session is None or self._session.closed or self._session.broken):
@@ -132,6 +136,15 @@ class SharedKeeper:
             while self._publisher.publish(session):
                 pass
             self._publisher.sign(session)
+
+    def _leave(self) -> None:
+        """Give the office up to a replica that has the key in use."""
+        self._leads = False
+        if self._session is not None:
+            try:
+                self._publisher.leave(self._session)
+            except Error:
+                self._let_go()
 
     def _connected(self) -> Connection[tuple[Any, ...]]:
         if self._session is None or self._session.closed:

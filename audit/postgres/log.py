@@ -7,13 +7,15 @@ appends does the writing, and a keeper (`audit.postgres.keeper`) publishes and b
 """
 
 import contextlib
+import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from audit.errors import LogBusy, LogClosed, LogEnded, LogFull, LogPoisoned, LogRefused, LogUnavailable
 from audit.files.committer import Committed, Item, Late, nobody
+from audit.key_changes import SIGNING, KeyringBehind, KeyringForeign, KeysInUse, changes
 from audit.leaves.drafts import Seal, made
 from audit.leaves.leaf import table_digest
 from audit.leaves.record import Draft, Record, Unsealed, event_record
@@ -25,7 +27,11 @@ from audit.postgres.turns import Items, Turns
 from audit.settings import LogSettings, LogStatus, Writer
 from audit.tlog.notes import VerifierKey
 
+logger = logging.getLogger("bailiwick.audit")
+
 PATIENCE = 3.0  # seconds for a commit, a lost connection included; less than an admission's deadline
+RESTARTED = "another key than in the run before"
+ROTATED = "rotated"
 Clock = Callable[[], datetime]
 _ROUND = 30.0  # seconds for a round of the keeper; its statements have ten each
 
@@ -47,15 +53,18 @@ class PostgresLog:
         seal: Seal | None = None,
         genesis: Mapping[str, object] | None = None,
         holds: Sequence[Mapping[str, object]] = (),
+        keys: KeysInUse | None = None,
     ) -> "PostgresLog":
         """Connect, check and start; a start record is durable when this returns, in a new log after a genesis record.
 
         `genesis`: what else that says, for example which shard it follows; `holds`: what held there, said again in a
-        new log. Blocks on the network. Raises LogUnsafe, LogLocked and LogRefused, LogUnavailable.
+        new log. `keys`: those that this replica uses; where they replace others, a record says so. Blocks on the
+        network. Raises LogUnsafe, LogLocked and LogRefused, LogUnavailable.
         """
         writer.check()
-        log = cls(address, origin, signer, clock, writer, settings or LogSettings(), patience, seal)
-        log._genesis, log._holds = genesis or {}, holds
+        before = keys.signed_before if keys is not None else ()
+        log = cls(address, origin, signer, clock, writer, settings or LogSettings(), patience, seal, before)
+        log._genesis, log._holds, log._keys = genesis or {}, holds, keys
         log._start()
         return log
 
@@ -69,6 +78,7 @@ class PostgresLog:
         settings: LogSettings,
         patience: float,
         seal: Seal | None = None,
+        signed_before: Collection[str] = (),
     ) -> None:
         self._address = address
         self.origin = origin
@@ -80,9 +90,10 @@ class PostgresLog:
         self._seal = seal
         self._genesis: Mapping[str, object] = {}
         self._holds: Sequence[Mapping[str, object]] = ()
+        self._keys: KeysInUse | None = None
         self._writing = threading.Lock()  # one turn at a time
         self._vkey = str(VerifierKey.ed25519(signer.name, signer.public_key))
-        self._turns = Turns(address, origin, self._vkey, writer, patience)
+        self._turns = Turns(address, origin, self._vkey, writer, patience, signed_before)
         self._refusal: LogUnavailable | None = None  # why appends are refused for good
         self._down: LogUnavailable | None = None  # why they are refused for now
         self._refused = 0
@@ -120,6 +131,13 @@ class PostgresLog:
             return batch
 
         return self._commit(make)
+
+    def announce(self, keys: KeysInUse) -> None:
+        """Return once the log has a record of each of these keys, ours or another replica's; then they may be used.
+
+        Raises KeyringBehind, KeyringForeign, LogUnavailable.
+        """
+        self._commit(lambda size: self._changed(size, keys, ROTATED))
 
     def tend(self) -> None:
         """Nothing to do here: the keeper does."""
@@ -208,11 +226,27 @@ class PostgresLog:
             last = self._turns.last_schema()
             clean = not last or last.startswith("bailiwick.stop/")
             self._turns.commit(lambda size: self._beginning(size, clean=clean))
+            if self._keys is not None:
+                self._begin_with(self._keys)
         except BaseException:
             self._turns.close()
             raise
         self._keeper.start()
         threading.Thread(target=self._watch, name="audit-watch", daemon=True).start()
+
+    def _begin_with(self, keys: KeysInUse) -> None:
+        """Another key than in the run before has its record; whose keyring is behind appends, and signs nothing."""
+        try:
+            self._turns.commit(lambda size: self._changed(size, keys, RESTARTED))
+        except KeyringBehind as error:
+            logger.warning("%s: %s", error, error.hint)
+
+    def _changed(self, size: int, keys: KeysInUse, reason: str) -> list[Item]:
+        """A record for each key that comes into use; made within our turn, so that one replica writes it."""
+        standing = self._turns.standing_keys(keys.used.get(SIGNING, self._vkey))
+        found = changes(standing, keys)
+        self._turns.keep_keys({one: key for one, key in keys.used.items() if one not in standing.used}, size)
+        return [(self._event("key-rotation", change.fields(reason)), ()) for change in found]
 
     def _beginning(self, size: int, *, clean: bool) -> list[Item]:
         """The first records of this run: in a new log, what it is comes first."""
@@ -243,7 +277,7 @@ class PostgresLog:
         """The same for who holds `_writing`; what lasts is remembered, so that the next is refused at once."""
         try:
             committed = self._turns.commit(make)
-        except LogFull:
+        except (LogFull, KeyringBehind, KeyringForeign):
             raise
         except LogPoisoned as error:
             self.poison(error)

@@ -6,7 +6,7 @@ the root stands for what is stored. Partial tiles and bundles are derived by who
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from psycopg import Connection
@@ -16,13 +16,16 @@ from audit.errors import HeadMoved, LogCorrupt, LogRolledBack
 from audit.files.heads import TreeHead
 from audit.files.layout import CHECKPOINT
 from audit.files.tree import File, GrowingTree
+from audit.key_changes import SIGNING, KeyNotInUse, named_alike
 from audit.leaves.counters import Pair
 from audit.ports import Signer
 from audit.postgres.bodies import checked_pairs
+from audit.postgres.registry import signs_now, standing_keys
 from audit.postgres.sureness import Sureness
 from audit.postgres.tables import Tables
 from audit.tlog.checkpoints import Checkpoint, signed_checkpoint
 from audit.tlog.merkle import complete_root
+from audit.tlog.notes import VerifierKey
 from audit.tlog.tiles import ENTRIES, TILE_WIDTH, parse_tile, parse_tile_path
 
 PUBLISHER_LOCK = 1112822597
@@ -35,7 +38,9 @@ Session = Connection[tuple[Any, ...]]
 class SharedPublisher:
     """The published side of a shared log, as this replica sees it."""
 
-    def __init__(self, log: int, origin: str, signer: Signer) -> None:
+    def __init__(self, log: int, origin: str, signer: Signer, signed_before: Collection[str] = ()) -> None:
+        """`signed_before`: of a log that has ended, the keys that the signer's replaces."""
+        self._signed_before = signed_before
         self._log = log
         self._origin = origin
         self._signer = signer
@@ -102,6 +107,8 @@ class SharedPublisher:
     def sign(self, session: Session) -> None:
         """Sign the head when no checkpoint covers it. Raises what the signer raises, Unsure, psycopg.Error.
 
+        Raises KeyNotInUse where the log has a record that another key does.
+
         INVARIANT: nothing is signed that a failover could take back: a commit of ours after it was free of warnings.
         """
         if self._head is None or self.signed >= self._head.size:
@@ -112,12 +119,25 @@ class SharedPublisher:
             session.execute("INSERT INTO bailiwick.settled (log, writer, seq) VALUES (%s, %s, %s)", values)
             self._check()
             self._sure_of = self._head.size
+        vkey = str(VerifierKey.ed25519(self._origin, self._signer.public_key))
+        if not (signs_now(session, self._log, self._head.size, vkey) or self._replaces(session, vkey)):
+            raise KeyNotInUse(f"another key signs the checkpoint of {self._head.size} records")
         note = signed_checkpoint(Checkpoint(self._origin, self._head.size, self._head.root), [self._signer])
         session.execute(
             "INSERT INTO bailiwick.note (log, name, size, note) VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
             [self._log, CHECKPOINT, self._head.size, str(note).encode()],
         )
         self.signed = self._head.size
+
+    def leave(self, session: Session) -> None:
+        """Another replica may publish."""
+        session.execute("SELECT pg_advisory_unlock(%s, %s)", [PUBLISHER_LOCK, self._log])
+
+    def _replaces(self, session: Session, vkey: str) -> bool:
+        """Whether ours is the successor of the key in use, in a log where no record can say so any more."""
+        return standing_keys(session, self._log, vkey).used[SIGNING] in {
+            named_alike(key, vkey) for key in self._signed_before
+        }
 
     def _begin(self) -> None:
         if self._sureness is not None:

@@ -1,17 +1,17 @@
 """Which logs a database holds, by origin, and by whose keys they are signed."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 from psycopg import Connection
 
 from audit.errors import LogRefused
+from audit.key_changes import SIGNING, Standing, named_alike
 
 Session = Connection[tuple[Any, ...]]
-_JOINED = """
-SELECT log, vkey = %s OR EXISTS (SELECT FROM bailiwick.log_key k WHERE k.log = l.log AND k.vkey = %s)
-FROM bailiwick.log l WHERE origin = %s
-"""
+_ADDED = "SELECT vkey FROM bailiwick.log_key WHERE log = %s"
+_USED = "SELECT purpose, key FROM bailiwick.key_used WHERE log = %s ORDER BY at, purpose"
 _SHARDS = """
 SELECT l.log, l.origin, coalesce(e.size, 0), coalesce(e.next, ''), b.log IS NOT NULL
 FROM bailiwick.log l LEFT JOIN bailiwick.ended e USING (log) LEFT JOIN bailiwick.buried b USING (log)
@@ -45,18 +45,50 @@ def shards_of(session: Session, origin: str) -> list[SharedShard]:
     return found
 
 
-def joined(session: Session, origin: str, vkey: str) -> int:
-    """The log's number, made when it is new. Raises LogRefused when it is signed by another key, psycopg.Error."""
+def joined(session: Session, origin: str, vkey: str, signed_before: Collection[str] = ()) -> int:
+    """The log's number, made when it is new. `signed_before`: the keys that the same keyring signed with earlier.
+
+    Raises LogRefused when it is signed by another key than ours, and than ours replaces; psycopg.Error.
+    """
     statement = "INSERT INTO bailiwick.log (origin, vkey) VALUES (%s, %s) ON CONFLICT DO NOTHING"
     session.execute(statement, [origin, vkey])
-    row = session.execute(_JOINED, [vkey, vkey, origin]).fetchone()
+    row = session.execute("SELECT log FROM bailiwick.log WHERE origin = %s", [origin]).fetchone()
     assert row is not None
-    if not row[1]:
+    log = int(row[0])
+    standing = standing_keys(session, log, vkey)
+    is_ours = vkey in standing.ever or vkey in standing.added
+    if not is_ours and standing.used[SIGNING] not in {named_alike(key, vkey) for key in signed_before}:
         raise LogRefused(
-            f"the log `{origin}` is signed by another key than this replica has: give all replicas one "
-            "keyring, or after a rotation let the owner add the new key to bailiwick.log_key"
+            f"the log `{origin}` is signed by another key than this replica has or ever had: give all replicas one "
+            "keyring, or let the owner add the key to bailiwick.log_key"
         )
-    return int(row[0])
+    return log
+
+
+def standing_keys(session: Session, log: int, named: str) -> Standing:
+    """The keys that the log is known to be written with; those that sign under the name that `named` has.
+
+    Before anything was recorded of them, that is the key that its first replica had. Raises psycopg.Error.
+    """
+    first = session.execute("SELECT vkey FROM bailiwick.log WHERE log = %s", [log]).fetchone()
+    assert first is not None
+    rows = [(SIGNING, str(first[0])), *((str(purpose), str(key)) for purpose, key in session.execute(_USED, [log]))]
+    used = [(purpose, named_alike(key, named) if purpose == SIGNING else key) for purpose, key in rows]
+    added = [named_alike(str(key), named) for (key,) in session.execute(_ADDED, [log])]
+    return Standing(dict(used), {key for _, key in used}, added)
+
+
+def signs_now(session: Session, log: int, size: int, vkey: str) -> bool:
+    """Whether this key signs a checkpoint of so many records, all of which are durable. Raises psycopg.Error."""
+    query = """
+    SELECT key FROM bailiwick.key_used WHERE log = %s AND purpose = %s AND at < %s ORDER BY at DESC, key LIMIT 1
+    """
+    row = session.execute(query, [log, SIGNING, size]).fetchone()
+    if row is not None:
+        return named_alike(str(row[0]), vkey) == vkey
+    standing = standing_keys(session, log, vkey)
+    first = session.execute("SELECT vkey FROM bailiwick.log WHERE log = %s", [log]).fetchone()
+    return (first is not None and str(first[0]) == vkey) or vkey in standing.added
 
 
 def found(session: Session, origin: str | None, shown: str) -> tuple[int, str]:

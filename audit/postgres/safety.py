@@ -9,10 +9,10 @@ from psycopg import Connection
 
 from audit.errors import LogRefused, LogUnsafe
 
-VERSION = 2
+VERSION = 3
 APPEND_ONLY = (
     *("batch", "part", "counters", "settled", "tile", "head", "note", "log", "log_key"),
-    *("ended", "hold", "declared", "buried"),
+    *("ended", "hold", "declared", "buried", "key_used"),
 )
 DURABLE = ("on", "remote_apply", "remote_write", "local")
 _SETTINGS = """

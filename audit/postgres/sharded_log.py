@@ -6,7 +6,7 @@ both. For any threads; while a shard is changed whoever appends waits. Pruning i
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +15,7 @@ from psycopg import Error
 from audit.errors import LogBusy, LogEnded, LogRefused, LogUnavailable
 from audit.files.committer import Committed, Item, Late, nobody
 from audit.files.shards import ShardSettings, commitment, shard_origin
+from audit.key_changes import KeysInUse
 from audit.leaves.drafts import Seal
 from audit.leaves.record import Draft, Record, Unsealed
 from audit.ports import Envelope, Position, Signer
@@ -49,15 +50,22 @@ class SharedShards(Switching[PostgresLog]):
         shards: ShardSettings | None = None,
         patience: float = PATIENCE,
         seal: Seal | None = None,
+        keys: Callable[[], KeysInUse] | None = None,
     ) -> "SharedShards":
-        """Open the shard that is written. Raises as `PostgresLog.open` does, LogBusy when one can't be ended."""
+        """Open the shard that is written; `keys` tells which this replica uses.
+
+        Raises as `PostgresLog.open` does, LogBusy when one can't be ended.
+        """
         keeping = Keeping(origin, signer, clock, writer, settings or LogSettings(), shards or ShardSettings(), seal)
-        log = cls(address, keeping, patience)
+        log = cls(address, keeping, patience, keys)
         log._enter()
         return log
 
-    def __init__(self, address: Address, keeping: Keeping, patience: float) -> None:
+    def __init__(
+        self, address: Address, keeping: Keeping, patience: float, keys: Callable[[], KeysInUse] | None = None
+    ) -> None:
         super().__init__(keeping)
+        self._keys = keys
         self._address = address
         self._patience = patience
         self._number = 0
@@ -90,6 +98,15 @@ class SharedShards(Switching[PostgresLog]):
         with self._switch:
             committed = self.append_batch([self.made(record, sealed)])
             return Position(self.origin, committed.first, committed.pairs[0][0])
+
+    def announce(self, keys: KeysInUse) -> None:
+        """As `PostgresLog.announce`, in the shard that is written."""
+        with self._switch:
+            while True:
+                try:
+                    return self._current().announce(keys)
+                except LogEnded:
+                    self._move_on()
 
     def close_now(self) -> None:
         """Close in good order."""
@@ -159,7 +176,8 @@ class SharedShards(Switching[PostgresLog]):
 
     def _commitment(self, before: SharedShard) -> Mapping[str, object]:
         try:
-            note = finished(self._address, before, self._keeping.signer_of(before.origin))
+            known = self._keys().signed_before if self._keys is not None else ()
+            note = finished(self._address, before, self._keeping.signer_of(before.origin), known)
         except Exception as error:
             self._between = f"shard `{before.origin}` has ended and can't be signed yet: {error}"
             raise LogBusy(self._between) from error
@@ -178,6 +196,7 @@ class SharedShards(Switching[PostgresLog]):
             seal=self._keeping.seal,
             genesis=said,
             holds=holds,
+            keys=self._keys() if self._keys is not None else None,
         )
         try:
             if said:

@@ -5,6 +5,7 @@ which a trigger sees to. Raises psycopg.Error but where it says otherwise.
 """
 
 import time
+from collections.abc import Collection
 from typing import Any
 
 import orjson
@@ -13,6 +14,7 @@ from psycopg import Connection
 from audit.errors import HeadMoved, LogBusy
 from audit.files.holds import Holds, take_hold
 from audit.files.layout import CHECKPOINT
+from audit.key_changes import KeyNotInUse
 from audit.ports import Signer
 from audit.postgres.address import Address
 from audit.postgres.publisher import SharedPublisher
@@ -40,7 +42,7 @@ def is_begun(session: Session, origin: str) -> bool:
     return row is not None and bool(row[0])
 
 
-def finished(address: Address, shard: SharedShard, signer: Signer) -> bytes:
+def finished(address: Address, shard: SharedShard, signer: Signer, signed_before: Collection[str] = ()) -> bytes:
     """The checkpoint of a whole shard that has ended; published and signed here where no other replica does.
 
     Raises LogBusy when nobody could within a while, LogRefused, what signing raises.
@@ -48,14 +50,14 @@ def finished(address: Address, shard: SharedShard, signer: Signer) -> bytes:
     until = time.monotonic() + FINISHED_WITHIN
     with address.connect("bailiwick keeper", write=True) as session:
         check_server(session)
-        publisher = SharedPublisher(shard.log, shard.origin, signer)
+        publisher = SharedPublisher(shard.log, shard.origin, signer, signed_before)
         publisher.hear(Sureness(session))
         while True:
             publisher.look(session)
             note = Tables(session, shard.log).note(CHECKPOINT)
             if publisher.signed >= shard.ended and note is not None:
                 return note
-            if publisher.is_ours(session):
+            if time.monotonic() < until and publisher.is_ours(session):
                 _publish(publisher, session)
             elif time.monotonic() > until:
                 raise LogBusy(f"`{shard.origin}` has ended and its publisher has not signed all of it yet")
@@ -70,3 +72,6 @@ def _publish(publisher: SharedPublisher, session: Session) -> None:
         publisher.sign(session)
     except HeadMoved:
         pass  # another replica, just now
+    except KeyNotInUse:
+        publisher.leave(session)  # to one that has the key
+        time.sleep(0.05)

@@ -9,7 +9,7 @@ so the order has no gaps; a trigger and two unique keys refuse what would break 
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -21,15 +21,16 @@ from psycopg import errors as server
 from audit.errors import LogBusy, LogEnded, LogLocked, LogPoisoned, LogRefused
 from audit.files.committer import Committed, Item
 from audit.files.segments import archive_hash, frames_body
+from audit.key_changes import Standing
 from audit.leaves.counters import Counters, Pair, SealedName
 from audit.leaves.record import LEAF_LIMIT
 from audit.postgres.address import Address, cut_off, let_go
 from audit.postgres.errors import refusal
-from audit.postgres.registry import joined
+from audit.postgres.registry import joined, standing_keys
 from audit.postgres.safety import check_server
 from audit.postgres.sureness import Sureness, Unsure
 from audit.postgres.tables import Tables
-from audit.postgres.told import rows_of
+from audit.postgres.told import KEY_USED, rows_of
 from audit.settings import Writer
 
 WRITER_LOCK = 1112822596  # advisory lock class of writers' names; turns have the one before
@@ -80,7 +81,16 @@ class Doubt:
 class Turns:
     """A replica's side of the writing. `size` is what it knows of the log."""
 
-    def __init__(self, address: Address, origin: str, vkey: str, writer: Writer, patience: float) -> None:
+    def __init__(
+        self,
+        address: Address,
+        origin: str,
+        vkey: str,
+        writer: Writer,
+        patience: float,
+        signed_before: Collection[str] = (),
+    ) -> None:
+        self._signed_before = signed_before
         self.log = 0
         self.snapshot_every = SNAPSHOT_EVERY
         self.counters = Counters(writer.name, writer.boot)
@@ -107,7 +117,7 @@ class Turns:
         """Connect, look at the server, find the log or make it, take up its counters. Raises LogRefused, LogLocked."""
         try:
             session = self._connected()
-            self.log = joined(session, self._origin, self._vkey)
+            self.log = joined(session, self._origin, self._vkey, self._signed_before)
             self._take_name(session)
             row = session.execute(
                 "SELECT size, state FROM bailiwick.counters WHERE log = %s ORDER BY size DESC LIMIT 1", [self.log]
@@ -155,6 +165,15 @@ class Turns:
         from audit.postgres.bodies import pairs_of
 
         return str(read_leaf(pairs_of(row[0], row[1])[-1][1])[0]["schema"])
+
+    def standing_keys(self, named: str) -> Standing:
+        """As the log knows them now; for whoever makes records, within their turn. Raises psycopg.Error."""
+        return standing_keys(self._connected(), self.log, named)
+
+    def keep_keys(self, used: Mapping[str, str], at: int) -> None:
+        """These are in use, and no record needs to say so: none was before. Within a turn. Raises psycopg.Error."""
+        for purpose, key in used.items():
+            self._connected().execute(KEY_USED, [self.log, purpose, key, at])
 
     def commit(self, make: Items) -> Committed:
         """Make the records durable as one batch.
@@ -214,6 +233,9 @@ class Turns:
     def _write(self, session: Session, make: Items) -> Committed:
         first, seq = self.size, self.counters.next_seq
         items = make(first)
+        if not items:
+            session.execute("COMMIT")
+            return Committed(first, [])
         pairs, parts = self._numbered(items)
         digest = sha256(b"".join([leaf for leaf, _ in pairs])).digest()
         committed = Committed(first, pairs)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-_VERSIONS = ("schema.sql", "schema_2.sql")  # each adds to the one before
+_VERSIONS = ("schema.sql", "schema_2.sql", "schema_3.sql")  # each adds to the one before
 
 
 @click.command(short_help="print the tables and roles of a log in PostgreSQL")

@@ -10,6 +10,7 @@ import psycopg
 
 from audit.checks.verify import Report, verify_log
 from audit.files.log import FileLog
+from audit.key_changes import KeysInUse
 from audit.mirror import Mirror
 from audit.postgres.log import PostgresLog
 from audit.postgres.published import PublishedTables
@@ -104,7 +105,7 @@ class Tables:
         self.server = server
         self.database = database
         self.wire = Wire(server)
-        self._folder = folder
+        self.folder = folder
         server.execute(f"CREATE DATABASE {database} TEMPLATE log", database="postgres")
 
     def open(
@@ -115,6 +116,7 @@ class Tables:
         signer: NoteKey | None = None,
         wire: bool = True,
         patience: float = 3.0,
+        keys: KeysInUse | None = None,
         **changes: Any,
     ) -> PostgresLog:
         """A replica with small bounds, over our wire."""
@@ -126,6 +128,7 @@ class Tables:
             writer=replace(WRITER, boot=boot, name=name),
             settings=replace(SMALL, **changes),
             patience=patience,
+            keys=keys,
         )
 
     @contextmanager
@@ -157,7 +160,7 @@ class Tables:
     def records(self) -> list[LoggedRecord]:
         """All published records in order."""
         self._mirror()
-        return list(read_records(self._folder / "copy"))
+        return list(read_records(self.folder / "copy"))
 
     def sealed(self, digest: bytes) -> bytes | None:
         """A sealed part."""
@@ -170,12 +173,12 @@ class Tables:
     def proof(self, index: int) -> TlogProof:
         """The proof of a record."""
         self._mirror()
-        return prove(self._folder / "copy", index)
+        return prove(self.folder / "copy", index)
 
     def report(self) -> Report:
         """What verification says of a mirror."""
         self._mirror()
-        return verify_log(self._folder / "copy", [NoteKey().verifier()])
+        return verify_log(self.folder / "copy", [NoteKey().verifier()])
 
     def published(self) -> PublishedTables:
         """The log's public side."""
@@ -183,10 +186,10 @@ class Tables:
 
     def copy(self) -> PublishedFiles:
         """The mirror's."""
-        return PublishedFiles(self._folder / "copy")
+        return PublishedFiles(self.folder / "copy")
 
     def _mirror(self) -> None:
-        copy = Mirror(self.published(), self._folder / "copy", [NoteKey().verifier()])
+        copy = Mirror(self.published(), self.folder / "copy", [NoteKey().verifier()])
         try:
             copy.open()
             copy.round()

@@ -6,11 +6,14 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from audit import LogUnavailable
 from audit.checks.verify import verify_log
@@ -20,18 +23,21 @@ from audit.postgres.published import PublishedTables
 from audit.published import WITNESSED, PublishedFiles
 from audit.reading import read_records
 from audit.sealed.archive import StoredParts
-from audit.tlog import Policy, VerifierKey
+from audit.tlog import Policy, VerifierKey, parse_note
 from audit.web.running import served
 from audit.web.witness import witness_app
 from audit.witness.rules import Witness
 from audit.witness.states import FileStates
+from bailiwick import command
 from keymgmt.file.keyring import FileKeyring
 from keymgmt.file.unlock import KeyFile
+from keymgmt.states import State
 from policies.replaying import Outcome
 from tests.audit.servers import Server, running
 from tests.audit.test_policy import vkey, witness
 from tests.audit.worlds import decision
 from tests.webhook.decided import CLUSTER, RULES, manifests
+from webhook.demo.client import Asker
 from webhook.demo.process import Process
 from webhook.log.process import LogProcess
 from webhook.log.state import Options, open_keyring
@@ -231,3 +237,79 @@ def test_a_shared_logs_decisions_are_made_again(database: Server, tmp_path: Path
         assert {line.then.outcome for line in missing} == {Outcome.MISSING}
     finally:
         tables.close()
+
+
+def test_rotated_while_replicas_serve(database: Server, tmp_path: Path) -> None:
+    """One replica's keys are rotated, the other gets the keyring later: one record of each, and nobody is refused.
+
+    From the record on, every checkpoint is signed by the new key, and by the old one up to it; both seal and tag anew.
+    """
+    database.create("rotated")
+    url = database.url(database="rotated")
+    made = replicas(tmp_path, 2, log=url)
+    arguments = ["--rules", RULES, "--snapshot", CLUSTER, "--linger", "0", "--log", url]
+    processes = [Process(one.directory, [*arguments, "--writer", one.writer]) for one in made]
+    purposes = ("audit-checkpoint", "audit-archive", "audit-tags")
+    number = 0
+
+    def asked(askers: list[Asker]) -> None:
+        nonlocal number
+        number += 1
+        pod = next(found for found in manifests() if found["kind"] == "Pod")
+        for asker in askers:
+            pod["metadata"] |= {"name": f"pod-{number}", "namespace": "clinic"}
+            assert "leaf-index" in asker.create(pod).annotations
+
+    try:
+        askers = [process.ready() for process in processes]
+        asked(askers)
+        keys = made[0].directory / "keys"
+        for purpose in purposes:
+            words = ["keys", "rotate", str(keys), "--region", "local", "--key-file", str(keys / "unlock.key"), purpose]
+            assert CliRunner().invoke(command, words).exit_code == 0
+        until = time.monotonic() + 30
+        while len(_told(url, tmp_path, made, "key-rotation")) < 3 and time.monotonic() < until:
+            asked(askers)
+        asked(askers)
+        ring = open_keyring(made[0])
+        shutil.copy(ring.path, made[1].directory / "keys" / ring.path.name)
+        known = ring.keys()
+        active = {key.purpose: key.key_id for key in known if key.state is State.ACTIVE}
+
+        def tags() -> set[str]:
+            asked(askers)
+            decisions = _told(url, tmp_path, made, "decision")
+            return {leaf["tags"]["key"] for leaf in decisions[-4:]}
+
+        while tags() != {active["audit-tags"]} and time.monotonic() < until:
+            time.sleep(0.5)
+        asked(askers)
+    finally:
+        codes = [process.stop() for process in processes]
+    assert codes == [0, 0], [process.written() for process in processes]
+    told = _told(url, tmp_path, made, "key-rotation")
+    assert sorted(leaf["purpose"] for leaf in told) == sorted(purposes)
+    decisions = _told(url, tmp_path, made, "decision")
+    assert {leaf["tags"]["key"] for leaf in decisions[-4:]} == {active["audit-tags"]}
+    assert {part["key"] for leaf in decisions[-4:] for part in leaf["written"]["sealed"]} == {active["audit-archive"]}
+    assert {leaf["written"]["by"] for leaf in decisions[-4:]} == {"webhook-0", "webhook-1"}
+    (at,) = database.execute(
+        "SELECT at FROM bailiwick.key_used WHERE purpose = 'audit-checkpoint' AND at > 0", database="rotated"
+    )
+    old, new = keys_of(made[0])
+    assert keys_of(made[1]) == [old, new]
+    notes = database.execute("SELECT size, note FROM bailiwick.note WHERE name = 'checkpoint'", database="rotated")
+    signers = {size: parse_note(bytes(note)).verified_by([old, new]) for size, note in notes}  # type: ignore[call-overload]
+    assert {size: [new] if size > at[0] else [old] for size in signers} == {s: list(k) for s, k in signers.items()}
+    assert len({tuple(found) for found in signers.values()}) == 2
+    assert verify_log(tmp_path / "copy", [old, new]).ok
+
+
+def _told(url: str, folder: Path, made: list[Options], schema: str) -> list[Any]:
+    """The fields of all records of a schema, as a mirror shows them."""
+    known = list({str(key): key for one in made for key in keys_of(one)}.values())
+    copy = Mirror(PublishedTables.open(url, ORIGIN), folder / "copy", known)
+    copy.open()
+    copy.round()
+    copy.close()
+    return [record.fields for record in read_records(folder / "copy") if f".{schema}/" in record.fields["schema"]]

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from audit.checks.chain_check import verify_chain
+from audit.key_changes import SIGNING
 from audit.postgres.sharded_log import SharedShards
 from audit.tlog import VerifierKey
 from audit.whole import whole_log
@@ -22,7 +23,7 @@ from tests.audit.test_mirror import run
 from tests.audit.worlds import WRITER, until
 from tests.webhook.test_erasure_verbs import CLUSTER, POD, RULES, Site
 from webhook.demo.process import Process
-from webhook.log.state import SIGNING, Options, open_keyring
+from webhook.log.state import Options, open_keyring
 from webhook.verbs.stores import NAME
 
 

@@ -104,6 +104,10 @@ class LiveKeys(Generic[Followed]):
         self.trouble = ""
         return fresh if self._others or fresh.generation != self._keyring.generation else None
 
+    def look_again(self) -> None:
+        """The next look looks, whether or not anything has changed since the last one."""
+        self._stamp = None
+
     def use(self, fresh: Followed) -> None:
         """From now on this one."""
         self._signers, self._sealer, self._keyring = {}, fresh.sealer(), fresh
@@ -150,7 +154,7 @@ class LiveKeys(Generic[Followed]):
                 if ready(fresh):
                     self.use(fresh)
                 else:
-                    self._stamp = None  # look again, whether or not anything changes
+                    self.look_again()
             except KeyManagementError as error:
                 self.refuse(str(error))
 

@@ -28,8 +28,14 @@ from audit.settings import LogStatus
 from keymgmt.uses.book import UseBook
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from keymgmt.file.keyring import FileKeyring
+
     from audit.files.sharded_log import ShardedLog
+    from audit.key_changes import KeysInUse
     from audit.postgres.sharded_log import SharedShards
+    from webhook.keys.live import LiveKeys
     from webhook.log.key_uses import Bookkeeper
     from webhook.log.state import Options
 
@@ -181,9 +187,9 @@ def _bookkeeper(log: "ShardedLog | SharedShards", options: "Options") -> "Bookke
 def _opened(options: "Options", uses: UseBook) -> "tuple[ShardedLog | SharedShards, AbstractContextManager[None]]":
     """The log, and the following of its keys; a process before us may need a moment to let go of it.
 
-    A shared log's keys are its owner's to change: replicas go on with those that they began with.
+    On files the webhook writes the record of a new key, and we go over once it is there. In a log that replicas share
+    the record is ours to write: in our turn we see whether another replica was first.
     """
-    from webhook.log.shared import open_shared
     from webhook.log.state import IN_USE, is_recorded, live_keys, open_keyring, open_log
 
     until = time.monotonic() + _LOCKED
@@ -193,7 +199,7 @@ def _opened(options: "Options", uses: UseBook) -> "tuple[ShardedLog | SharedShar
             if options.keyring is not None:
                 return _in_service(options, options.keyring, uses)
             if options.log is not None:
-                return open_shared(options, keyring), nullcontext()
+                return _shared(options, live_keys(options, keyring, uses=uses))
             keys = live_keys(options, keyring, options.directory / IN_USE, uses)
             log = open_log(options, keys, apart=True)
             return log, keys.followed(lambda fresh: is_recorded(options, fresh))
@@ -203,6 +209,21 @@ def _opened(options: "Options", uses: UseBook) -> "tuple[ShardedLog | SharedShar
             time.sleep(0.05)
 
 
+def _shared(
+    options: "Options", keys: "LiveKeys[FileKeyring]"
+) -> "tuple[ShardedLog | SharedShards, AbstractContextManager[None]]":
+    """The log that replicas share, with the keys of the state directory."""
+    from webhook.log.shared import is_announced, open_shared
+    from webhook.log.state import known_keys, show_signer
+
+    log = open_shared(options, keys, lambda: known_keys(options, keys.keyring))
+
+    def ready(fresh: "FileKeyring") -> bool:
+        return is_announced(options, log, known_keys(options, fresh)) and bool(show_signer(options, fresh))
+
+    return log, keys.followed(ready)
+
+
 def _in_service(
     options: "Options", keyring: str, uses: UseBook
 ) -> "tuple[ShardedLog | SharedShards, AbstractContextManager[None]]":
@@ -210,24 +231,40 @@ def _in_service(
     from keymgmt.errors import KeyManagementError
     from webhook.keys.live import LiveKeys
     from webhook.keys.service import ServiceKeys, watched
-    from webhook.log.shared import open_shared
-    from webhook.log.state import IN_USE, is_recorded, open_log, service_public
+    from webhook.log.shared import is_announced, open_shared
+    from webhook.log.state import (
+        IN_USE,
+        is_recorded,
+        known_keys,
+        open_keyring,
+        open_log,
+        service_public,
+        show_signer,
+    )
 
     def opened() -> ServiceKeys:
         return ServiceKeys.open(Path(keyring), options.region, service_public(options), uses)
 
     @contextmanager
-    def following(live: LiveKeys[ServiceKeys]) -> Iterator[None]:
+    def following(live: LiveKeys[ServiceKeys], ready: "Callable[[ServiceKeys], bool]") -> Iterator[None]:
         shown = watched(Path(keyring), options.region, service_public(options))
-        with shown, live.followed(lambda fresh: is_recorded(options, fresh)):
+        with shown, live.followed(ready):
             yield
+
+    def known() -> "KeysInUse":
+        return known_keys(options, open_keyring(options))  # tags are made by keys of the file
 
     try:
         keys = opened()
         if options.log is not None:
-            return open_shared(options, keys), nullcontext()
+            paths = [service_public(options), open_keyring(options).path]
+            live = LiveKeys(keys, paths, lambda _before: opened(), others=True)
+            shared = open_shared(options, live, known)
+            return shared, following(
+                live, lambda fresh: is_announced(options, shared, known()) and bool(show_signer(options, fresh))
+            )
         live = LiveKeys(keys, [options.directory / IN_USE], lambda _before: opened())
-        return open_log(options, live, apart=True), following(live)
+        return open_log(options, live, apart=True), following(live, lambda fresh: is_recorded(options, fresh))
     except KeyManagementError as error:
         raise LogRefused(f"the keys of `{keyring}` can't be used: {error}") from error
 

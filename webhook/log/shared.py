@@ -1,18 +1,20 @@
 """The parts of a webhook's log that lie beyond its host: a database that replicas share, witnesses that cosign."""
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from audit.errors import LogRefused, PolicyMalformed
+from audit.errors import LogRefused, LogUnavailable, PolicyMalformed
 from audit.files.shards import ShardSettings, shard_directory, shard_numbers
+from audit.key_changes import KeyringBehind, KeyringForeign, KeysInUse
 from audit.process.serving import Served
 from audit.settings import LogStatus
 from webhook.keys.live import Keys
-from webhook.log.state import Options, origin_of, sealing, show_signer, writer_of
+from webhook.log.state import Options, origin_of, put_used_keys, sealing, show_signer, writer_of
 
 if TYPE_CHECKING:
     from audit.postgres.address import Address
@@ -20,18 +22,21 @@ if TYPE_CHECKING:
     from audit.tlog.policy import Policy
     from audit.witness.collecting import Collector, WitnessedLog
 
+logger = logging.getLogger("bailiwick.webhook")
 
-def open_shared(options: Options, keyring: Keys) -> "SharedShards":
+
+def open_shared(options: Options, keyring: Keys, known: Callable[[], KeysInUse]) -> "SharedShards":
     """The log in the database that the options name, signed by the region's key under the cluster's name.
 
-    Raises LogRefused, also where the extra is not installed.
+    When this returns the log has a record of the keys that are used, which `known` tells; should they be older than
+    another replica's, records are appended all the same. Raises LogRefused, also where the extra is not installed.
     """
     address = _address(options)
     from audit.postgres.sharded_log import SharedShards
 
     origin = origin_of(options)
     signer = show_signer(options, keyring)
-    return SharedShards.open(
+    log = SharedShards.open(
         address,
         origin=origin,
         signer=signer,
@@ -39,7 +44,21 @@ def open_shared(options: Options, keyring: Keys) -> "SharedShards":
         writer=writer_of(options),
         seal=sealing(options, keyring),
         shards=ShardSettings(options.shard_records, options.shard_days, options.keep_days),
+        keys=known,
     )
+    put_used_keys(options, known().used)
+    return log
+
+
+def is_announced(options: Options, log: "SharedShards", keys: KeysInUse) -> bool:
+    """Have the log record these keys, where no other replica has; false when it can't now."""
+    try:
+        log.announce(keys)
+    except (KeyringBehind, KeyringForeign, LogUnavailable) as error:
+        logger.warning("the keyring has new keys, and the log no record of them: %s", error)
+        return False
+    put_used_keys(options, keys.used)
+    return True
 
 
 class WithWitnesses:

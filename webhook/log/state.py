@@ -4,7 +4,7 @@ Imports nothing of the web: the log's own process opens both too.
 """
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +14,7 @@ import orjson
 
 from audit.files.sharded_log import ShardedLog
 from audit.files.shards import ShardSettings
+from audit.key_changes import SIGNING, KeysInUse
 from audit.leaves.drafts import Seal
 from audit.settings import LogSettings, Writer
 from audit.tlog.notes import VerifierKey
@@ -31,9 +32,9 @@ from webhook.log.whereabouts import Whereabouts, sealing_to
 if TYPE_CHECKING:
     from keymgmt.ports import Signer
 
-SIGNING = "audit-checkpoint"
 KEYS = "keys"
 IN_USE = "keys-in-use.json"  # beside the log: which keys are used, written once that is recorded
+_OVER = (State.RETIRED, State.REVOKED, State.DESTROYED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +119,33 @@ def public_side(options: Options, keyring: Keys) -> Keys | PublicKeyring:
 
 def active_keys(options: Options, keyring: FileKeyring) -> dict[str, KeyFacts]:
     """The keys in use by their purposes: a key service's before those of the file. Raises KeyManagementError."""
+    return {key.purpose: key for key in all_keys(options, keyring) if key.state is State.ACTIVE}
+
+
+def all_keys(options: Options, keyring: FileKeyring) -> tuple[KeyFacts, ...]:
+    """The keys of both, whatever their state; a key service's last. Raises KeyManagementError."""
     known = keyring.keys()
     if options.keyring is not None:
         known += PublicKeyring.load(service_public(options)).keys()
-    return {key.purpose: key for key in known if key.state is State.ACTIVE}
+    return known
+
+
+def keys_in_use(options: Options, keyring: FileKeyring) -> dict[str, str]:
+    """The keys in use by their purposes, as records announce them. Raises KeyManagementError."""
+    return {purpose: announced(options, key) for purpose, key in active_keys(options, keyring).items()}
+
+
+def known_keys(options: Options, keyring: FileKeyring) -> KeysInUse:
+    """The same for a log that replicas share, with the keys that those replaced. Raises KeyManagementError."""
+    over = [key for key in all_keys(options, keyring) if key.purpose == SIGNING and key.state in _OVER]
+    return KeysInUse(keys_in_use(options, keyring), frozenset(announced(options, key) for key in over))
+
+
+def announced(options: Options, key: KeyFacts) -> str:
+    """A key as records announce it: what signs as a verifier key, others by their ids."""
+    if key.purpose == SIGNING:
+        return str(VerifierKey.ed25519(origin_of(options), key.public))
+    return key.key_id
 
 
 def live_keys(
@@ -195,12 +219,25 @@ def show_signer(options: Options, keyring: Keys) -> "Signer":
 def is_recorded(options: Options, keyring: Keys) -> bool:
     """Whether the log has a record of the key that signs; if so, it lies beside the log now. Raises NoSuchKey."""
     signer = keyring.signer(SIGNING, origin_of(options))
-    path = options.directory / IN_USE
-    used = orjson.loads(path.read_bytes()) if path.exists() else {}
-    if used.get(SIGNING) != str(VerifierKey.ed25519(signer.name, signer.public_key)):
+    if used_keys(options).get(SIGNING) != str(VerifierKey.ed25519(signer.name, signer.public_key)):
         return False
     show_signer(options, keyring)
     return True
+
+
+def used_keys(options: Options) -> dict[str, str]:
+    """The keys that the log has records of, as it stands beside it; empty before the first run."""
+    path = options.directory / IN_USE
+    used: dict[str, str] = orjson.loads(path.read_bytes()) if path.exists() else {}
+    return used
+
+
+def put_used_keys(options: Options, used: Mapping[str, str]) -> None:
+    """The log has records of these."""
+    path = options.directory / IN_USE
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.write_bytes(orjson.dumps(dict(used), option=orjson.OPT_INDENT_2))
+    fresh.replace(path)
 
 
 def show_key(options: Options, key: VerifierKey) -> None:

@@ -99,11 +99,12 @@ class Store:
     def _as_replica(self, order: Mapping[str, Any], where: "Where") -> dict[str, Any]:
         from datetime import UTC, datetime
 
+        from audit.key_changes import SIGNING
         from audit.postgres.pruning import SharedPruning
         from audit.postgres.sharded_log import SharedShards
         from audit.sealed.inputs import Origin
         from webhook.log.orders import KEEP_DAYS, Clerk, Pruned
-        from webhook.log.state import SIGNING, sealing, writer_of
+        from webhook.log.state import sealing, writer_of
 
         assert self.database is not None
         options, whole = self.options(), self.whole()
