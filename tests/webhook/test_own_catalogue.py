@@ -71,18 +71,35 @@ def own_at(own: Path) -> tuple[str, Path]:
     return ("--catalogue", own)
 
 
-@pytest.mark.parametrize("verb", ["check", "explain", "transfers", "serve"])
+@pytest.mark.parametrize("verb", ["check", "explain", "transfers", "serve", "replay"])
 def test_a_wrong_file_is_refused_by_file_line_and_field(own: Path, farm: Path, tmp_path: Path, verb: str) -> None:
     """Each command says file, line, field and what was meant, and decides nothing."""
     own.write_text(WRONG)
-    given = ["--snapshot", CLUSTER, "--state", str(tmp_path / "state")] if verb == "serve" else ["--cluster", CLUSTER]
-    paths = [] if verb == "serve" else [farm]
-    ended = run(verb, *paths, "--rules", RULES, *given, "--catalogue", own)
+    given = {"serve": ["--snapshot", CLUSTER, "--state", str(tmp_path / "state")], "replay": []}
+    words = {"serve": [verb], "replay": ["audit", verb, tmp_path]}.get(verb, [verb, farm])
+    asked = [*words, "--rules", RULES, *given.get(verb, ["--cluster", CLUSTER]), "--catalogue"]
+    ended = run(*asked, own)
     assert COMPLAINT in str(ended.exception)
     assert "nothing of it was put in force" in getattr(ended.exception, "hint", "")
     if verb != "serve":  # it reads the file as the others do, and takes long to start
-        missing = run(verb, *paths, "--rules", RULES, *given, "--catalogue", own.with_name("none.yaml"))
+        missing = run(*asked, own.with_name("none.yaml"))
         assert "none.yaml: cannot be read" in str(missing.exception)
+
+
+def test_the_doctor_looks_with_it(own: Path, tmp_path: Path) -> None:
+    """`doctor` compiles the rules with the file, and says what is wrong with it."""
+    asked = ["doctor", "--rules", RULES, "--state", tmp_path, "-o", "json", "--catalogue", own]
+    good = {row["subject"]: row for row in json.loads(run(*asked).output)}["rules"]
+    assert good["health"] == "good"
+    own.write_text(WRONG)
+    wrong = {row["subject"]: row for row in json.loads(run(*asked).output)}["rules"]
+    assert (wrong["health"], COMPLAINT in wrong["detail"]) == ("broken", True)
+
+
+def test_replays_take_it_with_todays_rules_only(own: Path, tmp_path: Path) -> None:
+    """What was archived is what decisions are made again with: a catalogue alone would be for nothing."""
+    ended = run("audit", "replay", tmp_path, "--catalogue", own)
+    assert (ended.exit_code, "give --rules, too" in ended.output) == (2, True)
 
 
 def test_the_digest_tells_catalogues_apart() -> None:
@@ -107,6 +124,13 @@ def test_a_running_webhook_follows_the_file_and_its_decisions_are_made_again(own
         is_followed(process, own, FARM, texts, COMPLAINT)
     finally:
         assert process.stop() == 0, process.written()
+    own.with_name("today.yaml").write_text(FARMS)
+    shown = run("audit", "replay", state, "--rules", RULES, "--catalogue", own.with_name("today.yaml"), "-o", "json")
+    today = {(one["verdict"], one["today"]["outcome"]) for one in json.loads(shown.output)["records"]}
+    assert ("allowed", "differs") in today
+    assert ("denied", "differs") not in today
+    without = json.loads(run("audit", "replay", state, "--rules", RULES, "-o", "json").output)["records"]
+    assert ("denied", "differs") in {(one["verdict"], one["today"]["outcome"]) for one in without}
     lines = Decided(state, ()).lines()
     assert {line.then.outcome for line in lines} == {Outcome.SAME}
     assert {line.verdict for line in lines} >= {"allowed", "denied"}

@@ -30,11 +30,10 @@ from keymgmt.uses.book import UseBook
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from keymgmt.file.keyring import FileKeyring
-
     from audit.files.sharded_log import ShardedLog
     from audit.key_changes import KeysInUse
     from audit.postgres.sharded_log import SharedShards
+    from keymgmt.file.keyring import FileKeyring
     from webhook.keys.live import LiveKeys
     from webhook.log.key_uses import Bookkeeper
     from webhook.log.state import Options

@@ -1,7 +1,7 @@
 """`bailiwick doctor`: looks, tells, and changes nothing."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.option("--rules", multiple=True, metavar="PATH", help="Policies, jurisdictions, classes, profile.")
 @click.option("--regions", metavar="FILE", help="Regions of your own, laid over the built-in ones.")
+@click.option("--catalogue", metavar="FILE", help="Kinds of workloads of your own, over the built-in ones.")
 @click.option("--kubeconfig", metavar="FILE", help="Look at this cluster too.")
 @click.option("--state", default="state", show_default=True, type=click.Path(path_type=Path), help="Of the webhook.")
 @click.option("--certificate", type=click.Path(path_type=Path), help="The serving certificate.")
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 def doctor(
     rules: Sequence[str],
     regions: str | None,
+    catalogue: str | None,
     kubeconfig: str | None,
     state: Path,
     certificate: Path | None,
@@ -38,13 +40,18 @@ def doctor(
     """
     from webhook.doctor import Health, examine
 
-    findings = list(examine(list(_checks(rules, regions, kubeconfig, state, certificate))))
+    compiled = partial(_compiled, rules, regions, catalogue)
+    findings = list(examine(list(_checks(rules, compiled, kubeconfig, state, certificate))))
     click.echo(_rendered(findings, output), nl=False)
     sys.exit(int(any(finding.health is Health.BROKEN for finding in findings)))
 
 
 def _checks(
-    rules: Sequence[str], regions: str | None, kubeconfig: str | None, state: Path, certificate: Path | None
+    rules: Sequence[str],
+    compiled: "Callable[[], RuleEngine]",
+    kubeconfig: str | None,
+    state: Path,
+    certificate: Path | None,
 ) -> "Sequence[Check]":
     from policies.gathering import load_rules
     from policies.geography import PLACE_LABEL
@@ -59,7 +66,7 @@ def _checks(
     checks = [
         look.Check("tls", look.tls),
         look.Check("state", partial(look.state_directory, state)),
-        look.Check("rules", partial(look.rules, partial(_compiled, rules, regions))),
+        look.Check("rules", partial(look.rules, compiled)),
     ]
     api = ApiServer.connect(kubeconfig) if kubeconfig is not None else None
     checks.append(look.Check("types", partial(look.types, lambda: look.policy_types(load_rules(rules), api))))
@@ -77,11 +84,11 @@ def _checks(
     return checks
 
 
-def _compiled(paths: Sequence[str], regions: str | None) -> "RuleEngine":
+def _compiled(paths: Sequence[str], regions: str | None, catalogue: str | None) -> "RuleEngine":
     from policies.gathering import engine_of, load_rules
     from policies.version import version
 
-    return engine_of((load_rules(paths, regions),), version())
+    return engine_of((load_rules(paths, regions, catalogue),), version())
 
 
 def _rendered(findings: "Sequence[Finding]", output: str) -> str:

@@ -24,6 +24,8 @@ SHOWN = 200  # lines for people; programs get all
 @click.command(short_help="decide records again, and compare bit for bit")
 @click.argument("log", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--rules", multiple=True, metavar="PATH", help="Compare with what these would say today; repeatable.")
+@click.option("--regions", metavar="FILE", help="With regions of your own, as of today.")
+@click.option("--catalogue", metavar="FILE", help="With kinds of workloads of your own, as of today.")
 @click.option("--packs/--no-packs", default=True, show_default=True, help="With the built-in policies of today.")
 @click.option("--shard", type=click.IntRange(min=0), default=None, help="Only this shard, where there are several.")
 @click.option("--from", "begin", type=click.IntRange(min=0), default=0, help="The first record.")
@@ -36,6 +38,8 @@ SHOWN = 200  # lines for people; programs get all
 def replay(
     log: Path,
     rules: Sequence[str],
+    regions: str | None,
+    catalogue: str | None,
     packs: bool,
     shard: int | None,
     begin: int,
@@ -48,7 +52,8 @@ def replay(
 ) -> None:
     """Decide the records of the LOG again from its archive: bit for bit under the rules of then.
 
-    With --rules, also say which would come out otherwise today. Needs the region's private keyring, since what was
+    With --rules (and your own --regions and --catalogue, where there are some), also say which would come out otherwise
+    today: decisions are made again with what was archived with them. Needs the region's private keyring, since what was
     archived is sealed to it. Exits with 1 when a decision differs, or when something archived is missing or changed.
 
     \b
@@ -57,7 +62,9 @@ def replay(
     """
     from webhook.replaying.replay import Asked
 
-    today = _engine(rules, packs) if rules else None
+    if not rules and (regions or catalogue):
+        raise click.UsageError("--regions and --catalogue say what today's rules are judged with: give --rules, too")
+    today = _engine(rules, regions, catalogue, packs=packs) if rules else None
     directory = log_directory(log)
     kept = _tables(directory, parts, password_file) if parts else None
     lines = replayed(directory, where, Asked(shard, begin, end, namespace, today), kept)
@@ -98,11 +105,11 @@ def replayed(log: Path, where: "Where", asked: "Asked", parts: "Parts | None" = 
         yield from Replay(log, keyring.opener(), jurisdiction_of(keyring), parts).run(asked, progress)
 
 
-def _engine(rules: Sequence[str], packs: bool) -> "Engine":
+def _engine(rules: Sequence[str], regions: str | None, catalogue: str | None, *, packs: bool) -> "Engine":
     from policies.gathering import engine_of, load_rules
     from policies.version import version
 
-    return engine_of((load_rules(rules),), version(), packs=packs)
+    return engine_of((load_rules(rules, regions, catalogue),), version(), packs=packs)
 
 
 class Told:
