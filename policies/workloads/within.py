@@ -24,6 +24,7 @@ from policies.workloads.structure import is_url, spelled, texts
 from policies.workloads.tables import table
 from policies.workloads.text import loaded
 
+_PULLS = re.compile("(?:registry|registries|repository|image)$", re.IGNORECASE)  # from where images come
 _SPACE = re.compile(r"\s")
 
 
@@ -40,7 +41,7 @@ def hosts_within(value: Json, path: str, what: str) -> Iterator[Destination]:
         if is_url(text):
             yield from text_addresses(text, _joined(path, spelled(trail)), what)
         elif ("." in text or ":" in text) and "://" not in text and not _SPACE.search(text.strip()):
-            for host in hosts_told(name, text.strip()):
+            for host in () if _PULLS.search(name) else hosts_told(name, text.strip()):
                 yield destination(_joined(path, spelled(trail)), kind="host", host=host, what=what)
 
 

@@ -45,6 +45,7 @@ def reached(api: str, kind: str, spec: Any) -> dict[str, str]:
         ({"version": "1.2.3.4"}, {}),
         ({"podCIDR": "10.244.0.0/16"}, {}),
         ({"endpoint": "otel.ci.svc:4317"}, {}),
+        ({"image": {"registry": "docker.io", "name": "x"}, "repository": "registry.example.com:5000/x"}, {}),
         ({"endpoint": "0.0.0.0:4317"}, {}),
         ({"file": "values.yaml", "module": "vllm.entrypoints.openai"}, {}),
         ({"ratio": "1.5:3"}, {}),
