@@ -12,6 +12,7 @@ from typing import Any
 
 from policies.json import Json, JsonObject
 from policies.workloads.arguments import END, Variables, Word, is_open, program, runs, script_words, words_of
+from policies.workloads.buckets import told_buckets
 from policies.workloads.images import containers_of, listed
 from policies.workloads.paths import member
 from policies.workloads.rows import as_text
@@ -153,6 +154,9 @@ def _environment(environment: list[Json], variables: Variables, where: str, own:
             yield destination(f"{where}env[{index}]", kind="host", host=f"$({name})", what=purpose_of(name))
     if not _implying().isdisjoint(told):
         yield from _implied(told, f"{where}env")
+    if any("BUCKET" in name or "bucket" in name for name in told):
+        for name, fields in told_buckets(told):
+            yield destination(f"{where}env[{_index(environment, name)}]", what=purpose_of(name), **fields)
 
 
 @cache
@@ -175,6 +179,11 @@ def _implied(told: dict[str, Json], path: str) -> Iterator[Destination]:
         ):
             region = next((as_text(told[name]) for name in row["regions"] if name in told), "")
             yield destination(path, kind="vendor", provider=row["provider"], region=region, what=row["what"])
+
+
+def _index(environment: list[Json], name: str) -> int:
+    """Which of the variables counts: the last of its name."""
+    return max(at for at, one in enumerate(environment) if isinstance(one, dict) and one.get("name") == name)
 
 
 def _leads_anywhere(name: str, source: Json) -> bool:

@@ -1,0 +1,66 @@
+"""Buckets that a container is told of by name: `S3_BUCKET` and `S3_REGION`, without an address.
+
+Guarantees: a bucket without an endpoint lies where its provider's region says that is told beside it, by the longest
+beginning that the names of both variables share; without one nobody knows where it lies. An endpoint among the
+variables is judged as the host that it is, and then the bucket is there.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+
+from policies.json import Json
+
+_BUCKET = re.compile(r"(?P<before>(?:.*_)?)BUCKET(?:_?NAME|_?ID)?", re.IGNORECASE)
+_NAME = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]|.*\$\(.*")  # or not filled in here
+_ENDPOINTS = ("ENDPOINT", "ENDPOINT_URL")
+_REGIONS = ("REGION", "REGION_NAME", "DEFAULT_REGION", "LOCATION")
+_ANY_ENDPOINT = (
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_S3",
+    "S3_ENDPOINT",
+    "S3_ENDPOINT_URL",
+    "MINIO_ENDPOINT",
+    "MINIO_URL",
+)
+_ANY_REGION = ("AWS_REGION", "AWS_DEFAULT_REGION", "S3_REGION")
+_PROVIDERS = (
+    ("GCS", "gcp"),
+    ("GCP", "gcp"),
+    ("GOOGLE", "gcp"),
+    ("AZURE", "azure"),
+    ("OSS_", "alibaba"),
+    ("COS_", "tencent"),
+)
+
+
+def told_buckets(told: Mapping[str, Json]) -> Iterator[tuple[str, dict[str, str]]]:
+    """The variable, and the bucket, provider and region that it and those beside it say."""
+    for name, value in told.items():
+        match = _BUCKET.fullmatch(name)
+        if match is None or (isinstance(value, str) and _NAME.fullmatch(value) is None):
+            continue
+        provider = next((of for part, of in _PROVIDERS if part in name.upper()), "aws")
+        beginnings = list(_beginnings(match["before"]))
+        if _first(told, beginnings, _ENDPOINTS, _ANY_ENDPOINT) is not None:
+            continue
+        region = _first(told, beginnings, _REGIONS, _ANY_REGION if provider == "aws" else ())
+        said = region if isinstance(region, str) else ""
+        if isinstance(value, str) or said:
+            bucket = value if isinstance(value, str) else ""
+            yield name, {"kind": "bucket", "bucket": bucket, "provider": provider, "region": said}
+
+
+def _beginnings(before: str) -> Iterator[str]:
+    """`A_B_`, `A_`, and none: of names that share most first."""
+    while before:
+        yield before
+        before = before[: before.rstrip("_").rfind("_") + 1]
+    yield ""
+
+
+def _first(told: Mapping[str, Json], beginnings: list[str], ends: tuple[str, ...], more: tuple[str, ...]) -> Json:
+    """What the first of these variables says that is there; empty text says nothing, and what isn't seen is ''."""
+    for name in (*(f"{beginning}{end}" for beginning in beginnings for end in ends), *more):
+        if name in told and told[name] != "":
+            return told[name] or ""
+    return None

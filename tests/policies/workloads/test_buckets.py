@@ -1,0 +1,64 @@
+"""Buckets that containers are told of by variables."""
+
+import pytest
+
+from policies.workloads import extract
+
+
+def told(**variables: str | None) -> list[tuple[str, str, str, str]]:
+    """Path, bucket, provider and region of what a container with these variables sends to; None is from a Secret."""
+    env = [
+        {"name": name, "value": value}
+        if value is not None
+        else {"name": name, "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}
+        for name, value in variables.items()
+    ]
+    spec = {"containers": [{"name": "c", "image": "x", "env": env}]}
+    found = extract({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": spec})["destinations"]
+    return [
+        (one["path"].rpartition(".")[2], one["bucket"] or one["host"], one["provider"], one["region"]) for one in found
+    ]
+
+
+@pytest.mark.parametrize(
+    ("variables", "wanted"),
+    [
+        ({"S3_BUCKET": "models", "AWS_REGION": "us-east-1"}, ("env[0]", "models", "aws", "us-east-1")),
+        ({"AWS_REGION": "us-east-1", "S3_BUCKET_NAME": "models"}, ("env[1]", "models", "aws", "us-east-1")),
+        (
+            {"A_S3_UP_BUCKET": "models", "A_S3_REGION": "eu-west-1", "AWS_REGION": "us-east-1"},
+            ("env[0]", "models", "aws", "eu-west-1"),
+        ),
+        ({"S3_BUCKET": "models"}, ("env[0]", "models", "aws", "")),
+        ({"S3_BUCKET": "$(NAME)", "REGION": "us-east-1"}, ("env[0]", "$(NAME)", "aws", "us-east-1")),
+        ({"S3_BUCKET": None, "S3_REGION": "us-east-1"}, ("env[0]", "", "aws", "us-east-1")),
+        ({"GCS_BUCKET_NAME": "models", "AWS_REGION": "us-east-1"}, ("env[0]", "models", "gcp", "")),
+        ({"S3_BUCKET": "models", "S3_ENDPOINT": ""}, ("env[0]", "models", "aws", "")),
+        (
+            {"S3_BUCKET": "models", "S3_ENDPOINT": "http://minio:9000", "AWS_REGION": "us-east-1"},
+            ("env[1]", "http://minio:9000", "", ""),
+        ),
+    ],
+    ids=str,
+)
+def test_a_bucket_lies_where_the_variables_beside_it_say(
+    variables: dict[str, str | None], wanted: tuple[str, str, str, str]
+) -> None:
+    """In the region of the nearest name, or nobody knows; an endpoint is judged instead of it."""
+    assert told(**variables) == [wanted]
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"AWS_REGION": "us-east-1"},
+        {"RATE_LIMIT_BUCKET": "100"},
+        {"VLLM_PROMPT_BS_BUCKET_MIN": "1"},
+        {"TOKEN_BUCKET_SIZE": "many"},
+        {"S3_BUCKET": None},
+    ],
+    ids=str,
+)
+def test_what_is_no_bucket(variables: dict[str, str | None]) -> None:
+    """A region alone sends nothing, numbers are no buckets, and one that a Secret names without a region isn't seen."""
+    assert told(**variables) == []
