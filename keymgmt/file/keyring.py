@@ -1,14 +1,13 @@
 """The file keyring: one region's keys in one directory, the embedded default. It declares `assurance: software`.
 
-Guarantees: a change is whole or absent after a crash; a file changed without the key, belonging to another region or
-older than what was already seen is refused; a revoked or destroyed key does nothing; no secret shows in repr or errors.
-Leaves to others: where the key-encrypting key lies, and erasing old copies of the file from backups.
+Guarantees: a revoked or destroyed key does nothing; no secret shows in repr or errors. That a change is whole, and that
+a file which was tampered with or put back is refused, is `held`'s. Leaves to others: where the key-encrypting key lies,
+and erasing old copies of the file from backups.
 """
 
-import contextlib
 import os
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import nullcontext
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -28,11 +27,8 @@ from keymgmt.errors import (
     KeyDestroyed,
     KeyRevoked,
     KeyringInvalid,
-    KeyringRolledBack,
-    KeyringUnwritable,
     NoSuchKey,
     SignerUnavailable,
-    UnlockFailed,
 )
 from keymgmt.file import changes
 from keymgmt.file.document import (
@@ -40,23 +36,18 @@ from keymgmt.file.document import (
     EntryDoc,
     Head,
     KeyringDoc,
-    derivation_of,
-    encode_document,
     entry_of,
-    extends,
     facts,
-    head_of,
-    parse_document,
 )
+from keymgmt.file.held import Apply, HeldDocument, public_bytes
 from keymgmt.file.locksmith import NONCE_SIZE, Locksmith
 from keymgmt.file.store import KeyringFiles
 from keymgmt.file.unlock import Derivation, Unlock
 from keymgmt.keys import DEFAULT_PURPOSES, REGION_NAME, Algorithm, KeyFacts
 from keymgmt.ports import Approval, Quorum
-from keymgmt.public import encode_public
 from keymgmt.secret import Secret
 from keymgmt.states import MAY, Change, State, Use
-from keymgmt.uses.use import KeyUses, recorded, recorded_change
+from keymgmt.uses.use import KeyUses, recorded
 
 Entropy = Callable[[int], bytes]
 
@@ -66,23 +57,14 @@ class FileKeyring:
 
     assurance: Literal["software"] = "software"
 
-    def __init__(
-        self,
-        files: KeyringFiles,
-        locksmith: Locksmith,
-        document: KeyringDoc,
-        entropy: Entropy,
-        uses: KeyUses | None = None,
-    ) -> None:
+    def __init__(self, held: HeldDocument, entropy: Entropy, uses: KeyUses | None = None) -> None:
         self._uses = uses
-        self._files = files
-        self._locksmith = locksmith
+        self._held = held
         self._entropy = entropy
-        self._document = document
         self._openers: dict[str, X25519PrivateKey] = {}
 
     def __repr__(self) -> str:
-        return f"FileKeyring(file:{self._files.keyring})"
+        return f"FileKeyring(file:{self.path})"
 
     @classmethod
     def create(
@@ -110,19 +92,13 @@ class FileKeyring:
         document = changes.new_document(
             region, jurisdiction, lineage, derivation=derivation, approvals=approvals, now=now
         )
-        files = KeyringFiles(directory, region)
-        keyring = cls(files, Locksmith(unlock.key(derivation), lineage), document, entropy, uses)
+        locksmith = Locksmith(unlock.key(derivation), lineage)
+        held = HeldDocument(KeyringFiles(directory, region), locksmith, document, uses)
+        keyring = cls(held, entropy, uses)
         for purpose, algorithm in purposes.items():
             made = keyring._made(purpose, algorithm, version=1, state=State.ACTIVE, now=now)
-            keyring._document = changes.with_entry(keyring._document, made)
-        keyring._document = keyring._locksmith.sealed(keyring._document)
-        files.prepare()
-        keys = keyring.keys()
-        with files.alone(), ExitStack() as told:
-            for key in keys:
-                told.enter_context(keyring._recorded_change("create", key))
-            files.write_new(encode_document(keyring._document))
-            files.publish(_public(keyring._document))
+            held.document = changes.with_entry(held.document, made)
+        held.write_first()
         return keyring
 
     @classmethod
@@ -142,20 +118,7 @@ class FileKeyring:
         Raises KeyringMissing, KeyringUnsafe, KeyringInvalid, KeyringRolledBack, UnlockFailed.
         """
         _check_name(region)
-        files = KeyringFiles(directory, region)
-        document = parse_document(files.read(), str(files.keyring))
-        if document.region != region:
-            raise KeyringInvalid(f"`{files.keyring}` holds the keys of `{document.region}`, not of `{region}`")
-        locksmith = Locksmith(unlock.key(derivation_of(document)), from_base64url(document.lineage))
-        if not locksmith.is_authentic(document):
-            raise UnlockFailed(f"`{files.keyring}` does not open: wrong key, or the file was changed without it")
-        if seen is not None and not extends(document, seen):
-            raise _rolled_back(files, document)
-        keyring = cls(files, locksmith, document, entropy, uses)
-        if files.published() != _public(document):  # a crash came between the two files
-            with contextlib.suppress(KeyringUnwritable):  # sealers that use a retired key do no harm
-                keyring.publish()
-        return keyring
+        return cls(HeldDocument.open(directory, region, unlock, seen, uses), entropy, uses)
 
     @property
     def region(self) -> str:
@@ -180,37 +143,37 @@ class FileKeyring:
     @property
     def head(self) -> Head:
         """Generation and digest: remember it elsewhere and give it to `open` as `seen`."""
-        return head_of(self._document)
+        return self._held.head
 
     @property
     def path(self) -> Path:
         """The file that changes with every change of a key."""
-        return self._files.keyring
+        return self._held.files.keyring
 
     @property
     def public_path(self) -> Path:
         """The file from which others seal."""
-        return self._files.public
+        return self._held.files.public
 
     def keys(self) -> tuple[KeyFacts, ...]:
         """Every version of every key, oldest first."""
-        return tuple(facts(self._document, entry) for entry in self._document.keys)
+        return self._held.keys()
 
     def public_document(self) -> bytes:
         """What `<region>.public.json` holds: enough for `PublicKeyring` to seal without any secret."""
-        return _public(self._document)
+        return public_bytes(self._document)
 
     def signer(self, purpose: str, name: str) -> material.KeyringSigner:
         """Signs with the active version of now, under a note name. Raises NoSuchKey."""
         entry = self._active(purpose, Algorithm.ED25519)
-        key = material.signing_key(self._locksmith.unwrap(self._document, entry))
+        key = material.signing_key(self._held.locksmith.unwrap(self._document, entry))
         public, used = from_base64url(entry.public), self._used("sign", entry)
         return material.KeyringSigner(name, entry.key_id, public, key, lambda: self._allow(entry.key_id), used)
 
     def tagger(self, purpose: str) -> material.Tagger:
         """Tags with the active version of now. Raises NoSuchKey."""
         entry = self._active(purpose, Algorithm.HMAC)
-        secret = self._locksmith.unwrap(self._document, entry)
+        secret = self._held.locksmith.unwrap(self._document, entry)
         return material.Tagger(entry.key_id, secret, lambda: self._allow(entry.key_id), self._used("hmac", entry))
 
     def sealer(self) -> RegionSealer:
@@ -239,7 +202,7 @@ class FileKeyring:
         with self._used("decrypt", entry)():
             if entry.state is not State.REVOKED:
                 _allow_opening(entry)
-            key = material.opening_key(self._locksmith.unwrap(self._document, entry))
+            key = material.opening_key(self._held.locksmith.unwrap(self._document, entry))
             return hpke_unwrap(key, envelope.wrapped, info)
 
     def _sealed_under(self, envelope: UnverifiedEnvelope, purpose: str) -> EntryDoc:
@@ -283,18 +246,14 @@ class FileKeyring:
 
     def refresh(self) -> bool:
         """Take up what another process changed; True if it did. Raises as `open` does."""
-        before = self.generation
-        self._document = self._reread()
-        if self.generation == before:
-            return False
-        self._openers.clear()
-        return True
+        changed = self._held.refresh()
+        if changed:
+            self._openers.clear()
+        return changed
 
     def publish(self) -> None:
         """Write the public part again, as the keyring on disk says. Raises KeyringUnwritable."""
-        with self._files.alone():
-            self._document = self._reread()
-            self._files.publish(_public(self._document))
+        self._held.publish()
 
     def _approved(self, change: Change, key_id: str, votes: Sequence[Approval], now: datetime) -> Quorum:
         given: list[Quorum] = []
@@ -306,30 +265,15 @@ class FileKeyring:
         self._change(change, apply)
         return given[0]
 
-    def _change(self, operation: str, apply: Callable[[KeyringDoc], tuple[KeyringDoc, str]]) -> KeyFacts:
-        """Apply a change to what lies on disk now, under the lock; in memory only once it is on disk."""
-        with self._files.alone():
-            self._document = self._reread()
-            wanted, key_id = apply(self._document)
-            grown = self._locksmith.sealed(changes.next_generation(self._document, wanted))
-            key = facts(grown, changes.entry_by_id(grown, key_id))
-            with self._recorded_change(operation, key):
-                self._files.write(encode_document(grown))
-                self._document = grown
-                self._openers.clear()
-                self._files.publish(_public(grown))
-        return key
+    def _change(self, operation: str, apply: Apply) -> KeyFacts:
+        try:
+            return self._held.change(operation, apply)
+        finally:
+            self._openers.clear()
 
-    def _recorded_change(self, operation: str, key: KeyFacts) -> AbstractContextManager[None]:
-        return nullcontext() if self._uses is None else recorded_change(self._uses, operation, key)
-
-    def _reread(self) -> KeyringDoc:
-        document = parse_document(self._files.read(), str(self._files.keyring))
-        if document.lineage != self._document.lineage or not self._locksmith.is_authentic(document):
-            raise KeyringInvalid(f"`{self._files.keyring}` was replaced or changed without its key; restore a backup")
-        if not extends(document, self.head):
-            raise _rolled_back(self._files, document)
-        return document
+    @property
+    def _document(self) -> KeyringDoc:
+        return self._held.document
 
     def _staged(self, document: KeyringDoc, purpose: str, now: datetime) -> tuple[KeyringDoc, str]:
         last = changes.latest(document, purpose)
@@ -340,7 +284,7 @@ class FileKeyring:
         secret, public = material.new_secret(algorithm, self._entropy)
         lineage = from_base64url(self._document.lineage)
         key = KeyFacts(lineage, self.region, purpose, algorithm, version, now.replace(microsecond=0), state, public)
-        return entry_of(key, self._locksmith.wrap(secret, self._document, key, self._entropy(NONCE_SIZE)))
+        return entry_of(key, self._held.locksmith.wrap(secret, self._document, key, self._entropy(NONCE_SIZE)))
 
     def _active(self, purpose: str, algorithm: Algorithm) -> EntryDoc:
         for entry in self._document.keys:
@@ -366,7 +310,7 @@ class FileKeyring:
     def _opener(self, entry: EntryDoc) -> X25519PrivateKey:
         key = self._openers.get(entry.key_id)
         if key is None:
-            key = material.opening_key(self._locksmith.unwrap(self._document, entry))
+            key = material.opening_key(self._held.locksmith.unwrap(self._document, entry))
             self._openers[entry.key_id] = key
         return key
 
@@ -376,20 +320,8 @@ def _check_name(region: str) -> None:
         raise KeyringInvalid(f"`{region}` is no region name; use letters, digits, `.`, `_` and `-`")
 
 
-def _public(document: KeyringDoc) -> bytes:
-    known = [facts(document, entry) for entry in document.keys]
-    return encode_public(document.generation, document.jurisdiction, known, "software")
-
-
 def _allow_opening(entry: EntryDoc) -> None:
     if entry.state is State.DESTROYED:
         raise KeyDestroyed(f"key `{entry.key_id}` was destroyed; what was sealed to it is gone")
     if Use.OPEN not in MAY[entry.state]:
         raise KeyRevoked(f"key `{entry.key_id}` is {entry.state} and opens nothing")
-
-
-def _rolled_back(files: KeyringFiles, document: KeyringDoc) -> KeyringRolledBack:
-    return KeyringRolledBack(
-        f"`{files.keyring}` is at generation {document.generation} and does not follow from what was seen; "
-        "find out who restored it before using it"
-    )

@@ -168,7 +168,18 @@ def test_reprs(ring: FileKeyring, unlock: KeyFile, canaries: Canaries, bound: Bi
     opener.open(sealer.seal(b"x", bound).to_bytes(), bound)
     signer, tagger = ring.signer("audit-checkpoint", "n"), ring.tagger("audit-tags")
     credential = Credential("x", {"VAULT_TOKEN": canaries.text("environment")})
-    for thing in (ring, unlock, passphrase, sealer, opener, signer, tagger, credential, ring._locksmith, *ring.keys()):
+    for thing in (
+        ring,
+        unlock,
+        passphrase,
+        sealer,
+        opener,
+        signer,
+        tagger,
+        credential,
+        ring._held.locksmith,
+        *ring.keys(),
+    ):
         assert canaries.seen_in(f"{thing!r} {thing} {vars(thing) if hasattr(thing, '__dict__') else ''}") == []
 
 

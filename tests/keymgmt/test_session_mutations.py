@@ -148,13 +148,13 @@ MUTATIONS = {
         "file/changes.py", "if to_base64url(quorum.nonce) in document.spent:", "if False:", FILE
     ),
     "a keyring without its MAC": Mutation(
-        "file/keyring.py", "        if not locksmith.is_authentic(document):\n", "        if False:\n", FILE
+        "file/held.py", "        if not locksmith.is_authentic(document):\n", "        if False:\n", FILE
     ),
     "a keyring that went back": Mutation(
-        "file/keyring.py", "        if not extends(document, self.head):\n", "        if False:\n", FILE
+        "file/held.py", "        if not extends(document, self.head):\n", "        if False:\n", FILE
     ),
     "a keyring that went back over a restart": Mutation(
-        "file/keyring.py", "if seen is not None and not extends(document, seen):", "if False:", FILE
+        "file/held.py", "if seen is not None and not extends(document, seen):", "if False:", FILE
     ),
     "key ids beside other keys": Mutation(
         "written.py", "if key.key_id != written.key_id:", "if False:", "test_public_keyring.py"
