@@ -1,11 +1,11 @@
 """The life of a key, as two tables: which changes exist, and what a key may be used for in each state.
 
-Whether somebody may ask for a change is the business of approvals; the table says only which of them need any.
+Whether somebody may ask for a change is the business of approvals.
 """
 
 from enum import StrEnum
 
-from keymgmt.errors import TransitionRefused
+from keymgmt.errors import KeyDestroyed, KeyRevoked, TransitionRefused
 
 
 class State(StrEnum):
@@ -54,6 +54,14 @@ MAY: dict[State, frozenset[Use]] = {
     State.REVOKED: frozenset(),
     State.DESTROYED: frozenset(),
 }
+
+
+def check_opening(key_id: str, state: State) -> None:
+    """Whether a key opens what was sealed to it. Raises KeyRevoked, KeyDestroyed."""
+    if state is State.DESTROYED:
+        raise KeyDestroyed(f"key `{key_id}` was destroyed; what was sealed to it is gone")
+    if Use.OPEN not in MAY[state]:
+        raise KeyRevoked(f"key `{key_id}` is {state} and opens nothing")
 
 
 def after(state: State, change: Change) -> State:

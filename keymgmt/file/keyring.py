@@ -24,8 +24,6 @@ from keymgmt.envelopes.sealing import RegionSealer
 from keymgmt.envelopes.wrapping import HpkeRecipient, Recipient, hpke_unwrap
 from keymgmt.errors import (
     EnvelopeInvalid,
-    KeyDestroyed,
-    KeyRevoked,
     KeyringInvalid,
     NoSuchKey,
     SignerUnavailable,
@@ -46,7 +44,7 @@ from keymgmt.file.unlock import Derivation, Unlock
 from keymgmt.keys import DEFAULT_PURPOSES, REGION_NAME, Algorithm, KeyFacts
 from keymgmt.ports import Approval, Quorum
 from keymgmt.secret import Secret
-from keymgmt.states import MAY, Change, State, Use
+from keymgmt.states import MAY, Change, State, Use, check_opening
 from keymgmt.uses.use import KeyUses, recorded
 
 Entropy = Callable[[int], bytes]
@@ -193,7 +191,7 @@ class FileKeyring:
         """The data key of an envelope. Raises EnvelopeInvalid, KeyRevoked, KeyDestroyed."""
         entry = self._sealed_under(envelope, purpose)
         with self._used("decrypt", entry)():
-            _allow_opening(entry)
+            check_opening(entry.key_id, entry.state)
             return hpke_unwrap(self._opener(entry), envelope.wrapped, info)
 
     def unwrap_in_emergency(self, envelope: UnverifiedEnvelope, purpose: str, info: bytes) -> Secret:
@@ -201,7 +199,7 @@ class FileKeyring:
         entry = self._sealed_under(envelope, purpose)
         with self._used("decrypt", entry)():
             if entry.state is not State.REVOKED:
-                _allow_opening(entry)
+                check_opening(entry.key_id, entry.state)
             key = material.opening_key(self._held.locksmith.unwrap(self._document, entry))
             return hpke_unwrap(key, envelope.wrapped, info)
 
@@ -318,10 +316,3 @@ class FileKeyring:
 def _check_name(region: str) -> None:
     if not REGION_NAME.fullmatch(region):
         raise KeyringInvalid(f"`{region}` is no region name; use letters, digits, `.`, `_` and `-`")
-
-
-def _allow_opening(entry: EntryDoc) -> None:
-    if entry.state is State.DESTROYED:
-        raise KeyDestroyed(f"key `{entry.key_id}` was destroyed; what was sealed to it is gone")
-    if Use.OPEN not in MAY[entry.state]:
-        raise KeyRevoked(f"key `{entry.key_id}` is {entry.state} and opens nothing")

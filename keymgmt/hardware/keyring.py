@@ -24,8 +24,6 @@ from keymgmt.envelopes.sealing import RegionSealer
 from keymgmt.envelopes.wrapping import Recipient, checked_data_key, recipient_of
 from keymgmt.errors import (
     EnvelopeInvalid,
-    KeyDestroyed,
-    KeyRevoked,
     KeyringRolledBack,
     KeyServiceError,
     NoSuchKey,
@@ -41,7 +39,7 @@ from keymgmt.ports import Approval, Quorum
 from keymgmt.public import Assurance, encode_public
 from keymgmt.secret import Secret
 from keymgmt.signing import RingSigner
-from keymgmt.states import MAY, Change, State, Use
+from keymgmt.states import Change, State, check_opening
 from keymgmt.transit.errors import KeyUnfit
 from keymgmt.transit.facts import generation_of, merged
 from keymgmt.uses.use import KeyUses, recorded, recorded_change
@@ -166,7 +164,7 @@ class Pkcs11Keyring:
         """The data key, opened in the module. Raises EnvelopeInvalid, KeyRevoked, KeyDestroyed, KeyServiceError."""
         key = self._sealed_under(envelope, purpose)
         with self._used("decrypt", key):
-            _allow_opening(key)
+            check_opening(key.key_id, key.state)
             return self._opened(key, envelope)
 
     def unwrap_in_emergency(self, envelope: UnverifiedEnvelope, purpose: str, info: bytes) -> Secret:  # noqa: ARG002
@@ -174,7 +172,7 @@ class Pkcs11Keyring:
         key = self._sealed_under(envelope, purpose)
         with self._used("decrypt", key):
             if key.state is not State.REVOKED:
-                _allow_opening(key)
+                check_opening(key.key_id, key.state)
             return self._opened(key, envelope)
 
     def _sealed_under(self, envelope: UnverifiedEnvelope, purpose: str) -> KeyFacts:
@@ -352,13 +350,6 @@ class Pkcs11Keyring:
         except ValueError as error:
             raise KeyUnfit(f"key {name} is not RSA-4096; make a new one") from error
         return found
-
-
-def _allow_opening(key: KeyFacts) -> None:
-    if key.state is State.DESTROYED:
-        raise KeyDestroyed(f"key `{key.key_id}` was destroyed; what was sealed to it is gone")
-    if Use.OPEN not in MAY[key.state]:
-        raise KeyRevoked(f"key `{key.key_id}` is {key.state} and opens nothing")
 
 
 def lineage_of(token: Token) -> bytes:

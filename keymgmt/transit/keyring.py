@@ -34,7 +34,7 @@ from keymgmt.keys import Algorithm, KeyFacts
 from keymgmt.public import encode_public
 from keymgmt.secret import Secret
 from keymgmt.signing import RingSigner
-from keymgmt.states import MAY, State, Use
+from keymgmt.states import State, check_opening
 from keymgmt.transit.connection import Answer, VaultConnection
 from keymgmt.transit.describing import describe
 from keymgmt.transit.errors import (
@@ -169,8 +169,7 @@ class TransitKeyring:
         key = self._known(envelope.key_id)
         if key.purpose != purpose or key.algorithm != Algorithm.RSA_OAEP or envelope.wrap != Wrap.RSA_OAEP_4096:
             raise EnvelopeInvalid(f"key `{key.key_id}` is for `{key.purpose}`, not for `{purpose}`")
-        if Use.OPEN not in MAY[key.state]:
-            raise KeyRevoked(f"key `{key.key_id}` is {key.state} and opens nothing")
+        check_opening(key.key_id, key.state)
         return self._decrypted(key, envelope.wrapped)
 
     def unwrap_in_emergency(self, envelope: UnverifiedEnvelope, purpose: str, info: bytes) -> Secret:

@@ -238,12 +238,12 @@ MUTATIONS = {
     ),
     "a revoked version opens without break-glass": Mutation(
         "file/keyring.py",
-        "            _allow_opening(entry)\n            return hpke",
+        "            check_opening(entry.key_id, entry.state)\n            return hpke",
         "            return hpke",
         f"{EMERGENCY}::test_g7",
     ),
     "revoked keys open": Mutation(
-        "file/keyring.py", "if Use.OPEN not in MAY[entry.state]:", "if False:", "test_key_states.py::revoked-open"
+        "states.py", "if Use.OPEN not in MAY[state]:", "if False:", "test_key_states.py::revoked-open"
     ),
     "revoked keys verify": Mutation(
         "public.py", "if Use.VERIFY not in MAY[key.state]:", "if False:", "test_key_states.py::revoked-verify"

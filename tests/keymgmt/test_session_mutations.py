@@ -108,8 +108,8 @@ MUTATIONS = {
     ),
     "withdrawn versions are asked for": Mutation(
         "transit/keyring.py",
-        "        if Use.OPEN not in MAY[key.state]:\n",
-        "        if False:\n",
+        "        check_opening(key.key_id, key.state)\n",
+        "",
         f"{RING}::test_with",
     ),
     "keys that could leave": Mutation(
@@ -185,7 +185,7 @@ MUTATIONS = {
     ),
     "a module's revoked keys open": Mutation(
         "hardware/keyring.py",
-        '        with self._used("decrypt", key):\n            _allow_opening(key)\n',
+        '        with self._used("decrypt", key):\n            check_opening(key.key_id, key.state)\n',
         '        with self._used("decrypt", key):\n',
         f"{HARD}::test_rotated_rew",
         always=True,

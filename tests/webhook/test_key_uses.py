@@ -25,9 +25,10 @@ from audit.tlog import VerifierKey
 from audit.whole import whole_log
 from keymgmt.uses.book import UseBook, waiting
 from tests.keymgmt.test_use_book import USE
-from webhook.log.key_uses import Bookkeeper, WithBooks, kept
+from webhook.log.key_uses import Bookkeeper, kept
 from webhook.log.process import LogProcess
 from webhook.log.state import Options, open_keyring, open_log, uses_folder
+from webhook.log.telling import Telling
 
 ORIGIN = Origin("prod", "local", "test")
 
@@ -141,7 +142,7 @@ def test_a_log_that_takes_no_records_loses_no_use(tmp_path: Path) -> None:
         keeper = Bookkeeper(refusing, ORIGIN, [folder], directory=tmp_path / "log")  # type: ignore[arg-type]
         assert keeper.take_up() == 0
         assert "no space" in keeper.trouble
-        assert WithBooks(log, keeper).status().warning == keeper.trouble
+        assert Telling(log, keeper.account).status().warning == keeper.trouble
         assert Bookkeeper(log, ORIGIN, [folder], directory=tmp_path / "log").take_up() == 2
     assert counted(tmp_path, "test") == 2
 

@@ -81,6 +81,10 @@ class Bookkeeper:
             remove(page)
             return len(items)
 
+    def account(self, told: LogStatus) -> LogStatus:
+        """The log's account, which warns of uses that could not be taken up."""
+        return replace(told, warning=told.warning or self.trouble)
+
     def _record(self, fields: Mapping[str, object]) -> Record:
         who = self._origin.fields(self._clock())
         try:
@@ -106,25 +110,6 @@ class Bookkeeper:
                     if str(record.fields.get("source", "")).startswith(f"{name}/"):
                         return True
         return False
-
-
-class WithBooks:
-    """An open log whose account warns of uses that could not be taken up."""
-
-    def __init__(self, log: Served, keeper: Bookkeeper) -> None:
-        self._log = log
-        self._keeper = keeper
-        self.healthy = log.healthy
-        self.made = log.made
-        self.append_batch = log.append_batch
-
-    @property
-    def origin(self) -> str:
-        return self._log.origin
-
-    def status(self) -> LogStatus:
-        told = self._log.status()
-        return replace(told, warning=told.warning or self._keeper.trouble)
 
 
 def _marked(page: Path) -> tuple[str, tuple[int, int] | None]:

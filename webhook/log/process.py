@@ -132,9 +132,10 @@ def main(descriptor: int) -> None:
     """Open the log, serve the socket until its other end is gone, close the log."""
     from audit.process.serving import serve
     from audit.process.wire import failed_message
-    from webhook.log.key_uses import WithBooks, kept
+    from webhook.log.key_uses import kept
     from webhook.log.shared import witnessed
     from webhook.log.state import Options, uses_folder
+    from webhook.log.telling import Telling
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # meant for the webhook, which ends us in its time
         signal.signal(number, signal.SIG_IGN)
@@ -158,7 +159,7 @@ def main(descriptor: int) -> None:
                 following,
                 suppress(BrokenPipeError, ConnectionResetError),
             ):
-                serve(WithBooks(served, keeper), channel, log.tend)
+                serve(Telling(served, keeper.account), channel, log.tend)
         finally:
             log.close_now()  # and then the witnesses get its last checkpoint
 

@@ -15,12 +15,13 @@ from audit.process.serving import Served
 from audit.settings import LogStatus
 from webhook.keys.live import Keys
 from webhook.log.state import Options, origin_of, put_used_keys, sealing, show_signer, writer_of
+from webhook.log.telling import Telling
 
 if TYPE_CHECKING:
     from audit.postgres.address import Address
     from audit.postgres.sharded_log import SharedShards
     from audit.tlog.policy import Policy
-    from audit.witness.collecting import Collector, WitnessedLog
+    from audit.witness.collecting import WitnessedLog, WitnessStatus
 
 logger = logging.getLogger("bailiwick.webhook")
 
@@ -61,25 +62,6 @@ def is_announced(options: Options, log: "SharedShards", keys: KeysInUse) -> bool
     return True
 
 
-class WithWitnesses:
-    """An open log whose account tells of its witnesses too."""
-
-    def __init__(self, log: Served, collector: "Collector") -> None:
-        self._log = log
-        self._collector = collector
-        self.healthy = log.healthy
-        self.made = log.made
-        self.append_batch = log.append_batch
-
-    @property
-    def origin(self) -> str:
-        return self._log.origin
-
-    def status(self) -> LogStatus:
-        told = self._collector.status()
-        return replace(self._log.status(), witnessed=told.size, split=told.split)
-
-
 @contextmanager
 def witnessed(log: Served, options: Options) -> Iterator[Served]:
     """Within, checkpoints are taken to the witnesses of the options, if they name any. Raises LogRefused."""
@@ -98,7 +80,11 @@ def witnessed(log: Served, options: Options) -> Iterator[Served]:
         collector = Collector(published, policy, submitter)
         collector.start()
         stack.callback(collector.stop)
-        yield WithWitnesses(log, collector)
+        yield Telling(log, lambda told: _account(told, collector.status()))
+
+
+def _account(told: LogStatus, seen: "WitnessStatus") -> LogStatus:
+    return replace(told, witnessed=seen.size, split=seen.split)
 
 
 def _policy(path: str) -> "Policy":
