@@ -39,12 +39,14 @@ def inside(host: str, domain: str = DOMAIN) -> str:
 
 
 def owner_of(host: str) -> str:
-    """The namespace that a host of two labels (`service.namespace`) may lie in; empty where that can't be meant.
+    """The namespace that `service.namespace`, or `pod.service.namespace`, may lie in; empty where that can't be meant.
 
     The cluster's resolver tries it as a service before it asks anybody outside, so it is one where there is such a
     namespace. A last label that is a top-level domain is never taken for one.
     """
-    service, _, namespace = host.partition(".")
-    if not _SERVICE.fullmatch(service) or not re.fullmatch(r"[a-z0-9][a-z0-9-]*", namespace):
+    *services, namespace = host.split(".")
+    if len(services) not in (1, 2) or not all(_SERVICE.fullmatch(one) for one in services):
+        return ""
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", namespace):
         return ""
     return "" if len(namespace) < 3 or namespace.isdigit() or _TOP_LEVEL.fullmatch(namespace) else namespace

@@ -32,6 +32,10 @@ _INSIDE = re.compile(
     r"(?::[0-9]+)?(?:[/?#].*)?",
     re.IGNORECASE | re.DOTALL,
 )
+_NOBODY = re.compile(  # where a server waits, a file of the container
+    r"[a-z][a-z0-9+.-]*://:[0-9]{1,5}(?:/[^?#;\s]*)?|sqlite[a-z0-9+.]*:///[^?#\s]*", re.IGNORECASE
+)
+_SPAN = re.compile(r"(?<=[a-z0-9-])\{[0-9]+\.{2,3}[0-9]+\}", re.IGNORECASE)  # `minio-{0...3}`: hosts by their number
 _HIDDEN = ("telemetry", "inference", "backups")  # what may not go to where nobody here can see
 _OWN = {"status.podIP": "localhost", "status.podIPs": "localhost", "status.hostIP": "localhost"}
 _OWN |= {"status.hostIPs": "localhost", "metadata.namespace": "namespace", "metadata.name": "pod"}
@@ -57,7 +61,9 @@ def destination(path: str, **fields: str) -> Destination:
 
 def is_outside(host: str) -> bool:
     """Whether a host, if one is named at all, may lie outside of the cluster."""
-    return not host or _INSIDE.fullmatch(host[:2048]) is None
+    if not host or "://:" in host or ":///" in host:
+        return _NOBODY.fullmatch(host[:2048]) is None
+    return _INSIDE.fullmatch(host[:2048]) is None
 
 
 def destinations_of_pod(metadata: JsonObject, spec: JsonObject, meta_at: str, spec_at: str) -> list[Destination]:
@@ -299,6 +305,8 @@ def _hosts_told(name: str, value: str) -> tuple[str, ...]:
     """URLs, what its name says is a host, hosts as they are written."""
     hosts: dict[str, None] = {}
     beside = False
+    if "..." in value:
+        value = _SPAN.sub("x", value)
     if "://" in value:
         for address in dict.fromkeys(match[0] for match in _ADDRESS.finditer(value)):
             if address.partition(":")[0].lower() not in table("facts")["hubs"]:

@@ -181,12 +181,16 @@ def test_networks_that_are_none(network: str, message: str) -> None:
         ("kiwi.com", ""),
         ("a.dev", ""),
         ("a.b.c", ""),
+        ("kafka-0.kafka.streams", "streams"),
+        ("0x5d.kafka.streams", ""),
+        ("api.example.com", ""),
+        ("a.b.c.monitoring", ""),
         ("0x5d.monitoring", ""),
         ("x.123", ""),
         ("one", ""),
     ],
 )
-def test_two_labels(host: str, namespace: str) -> None:
+def test_names_by_their_namespace(host: str, namespace: str) -> None:
     """`service.namespace` is meant only where the last label is no top-level domain."""
     assert owner_of(host) == namespace
 

@@ -125,6 +125,11 @@ INSIDE = [
     "grpc://x.y.svc.cluster.local:1",
     "http://0.0.0.0:80",
     "redis://redis.data.svc.cluster.local.",
+    "http://minio-{0...3}.minio.data.svc.cluster.local/export",
+    "sqlite:///:memory:",
+    "sqlite+aiosqlite:////data/mlflow.db",
+    "PLAINTEXT://:9092",
+    "http://:8080/metrics",
 ]
 
 
@@ -141,6 +146,10 @@ def test_addresses_inside_the_cluster(value):
         "http://localhost.example.com",
         "http://svc.example.com",
         "http://x@localhost@evil.example",
+        "postgresql:///db?host=evil.example",
+        "sqlite:///x.db?sync_url=evil.example",
+        "s3:///bucket/x",
+        "http://:9092@evil.example",
     ],
 )
 def test_addresses_that_only_look_inside(value):
