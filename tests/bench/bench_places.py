@@ -2,8 +2,7 @@
 
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import orjson
@@ -22,6 +21,7 @@ from policies.geography import (
 )
 from policies.geography.regions import COMPILED
 from policies.snapshot import MemorySnapshot
+from tests.bench.clock import microseconds
 
 GEOGRAPHY = Geography(
     Regions.builtin(),
@@ -71,20 +71,6 @@ def cluster(nodes: int) -> MemorySnapshot:
     volume = {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "pv"}, "spec": {}}
     made = [{"apiVersion": "v1", "kind": "Node", "metadata": {"name": f"n{index}"}} for index in range(nodes)]
     return MemorySnapshot.of([claim, volume, *made])
-
-
-def microseconds(call: Callable[[], object], seconds: float = 0.03) -> float:
-    """Per call, the best of nine rounds: the others were disturbed."""
-    call()
-    best = float("inf")
-    for _ in range(9):
-        count, start = 0, time.process_time()
-        while (spent := time.process_time() - start) < seconds:
-            for _ in range(5):
-                call()
-            count += 5
-        best = min(best, spent / count)
-    return best * 1e6
 
 
 def cold_start() -> float:

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from typing import Any
@@ -11,6 +10,7 @@ import orjson
 
 from policies.workloads import extract
 from policies.workloads.catalogue import COMPILED, Catalogue
+from tests.bench.clock import microseconds
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -156,20 +156,6 @@ def llm_service() -> dict[str, Any]:
 INERT = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "r"}, "rules": []}
 SETTINGS = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"a": "b" * 4000}}
 LISTS = ("images", "models", "devices", "destinations", "keys", "identities")
-
-
-def microseconds(call: Callable[[], object], seconds: float = 0.05) -> float:
-    """Per call, the best of nine rounds: the others were disturbed."""
-    call()
-    best = float("inf")
-    for _ in range(9):
-        count, start = 0, time.process_time()
-        while (spent := time.process_time() - start) < seconds:
-            for _ in range(5):
-                call()
-            count += 5
-        best = min(best, spent / count)
-    return best * 1e6
 
 
 def facts(subject: dict[str, Any], *names: str) -> Callable[[], object]:

@@ -9,17 +9,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 
 from tests.cluster.bed import build
 from tests.cluster.bed.cluster import Cluster, Json, external, kubectl_on_path
 from tests.cluster.bed.control_plane import Binaries, ControlPlane
+from tests.cluster.bed.shown import shown
 
 KUBECONFIG_VARIABLE = "BAILIWICK_TEST_KUBECONFIG"
 AddNode = Callable[..., Json]
-Built = TypeVar("Built")
 
 
 @pytest.fixture(scope="session")
@@ -29,7 +28,7 @@ def control_plane(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempP
     if chosen := os.environ.get(KUBECONFIG_VARIABLE):
         cluster = external(Path(chosen).expanduser(), kubectl=lambda: _kubectl(request), scratch=folder)
     else:
-        cluster = ControlPlane.start(folder, _programs(request, Binaries.built))
+        cluster = ControlPlane.start(folder, shown(request, Binaries.built))
     yield cluster
     cluster.close()
 
@@ -74,17 +73,4 @@ def add_node(local_control_plane: ControlPlane) -> Iterator[AddNode]:
 
 def _kubectl(request: pytest.FixtureRequest) -> Path:
     """The machine's own kubectl, or the bed's."""
-    return kubectl_on_path() or _programs(request, lambda: build.build("kubernetes")) / "kubectl"
-
-
-def _programs(request: pytest.FixtureRequest, built: Callable[[], Built]) -> Built:
-    """What `built` returns, its progress shown although pytest captures output."""
-    capture = request.config.pluginmanager.getplugin("capturemanager")
-    assert capture is not None
-    try:
-        with capture.global_and_fixture_disabled():
-            return built()
-    except build.GoMissing as error:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(str(error))
+    return kubectl_on_path() or shown(request, lambda: build.build("kubernetes")) / "kubectl"

@@ -10,8 +10,8 @@ from keymgmt.etcd import live, snapshot
 from keymgmt.etcd.errors import EtcdError, EtcdUnavailable, SnapshotInvalid
 from keymgmt.etcd.live import Credentials
 from tests.cluster.bed import build
+from tests.cluster.bed.shown import shown
 from tests.keymgmt.etcd.servers import Etcd, etcd
-from tests.keymgmt.kms.conftest import shown
 
 pytestmark = pytest.mark.cluster
 

@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from keymgmt.verbs.group import keys
 from tests.cluster.bed.control_plane import Binaries, ControlPlane
-from tests.keymgmt.kms.conftest import shown
+from tests.cluster.bed.shown import shown
 
 pytestmark = pytest.mark.cluster
 Secret = Callable[[str], None]

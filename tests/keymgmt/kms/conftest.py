@@ -2,34 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 
 from tests.cluster.bed import build
 from tests.cluster.bed.processes import Household
+from tests.cluster.bed.shown import shown
 from tests.keymgmt.kms.plugin import GoClient
 from tests.keymgmt.vault_server import RealVault
 
 POLICY = (Path(__file__).parents[3] / "examples" / "kms" / "vault-policy.hcl").read_text()
-Built = TypeVar("Built")
-
-
-def shown(request: pytest.FixtureRequest, built: Callable[[], Built]) -> Built:
-    """What `built` returns, its progress shown although pytest captures output; without Go the test is skipped."""
-    capture = request.config.pluginmanager.getplugin("capturemanager")
-    assert capture is not None
-    try:
-        with capture.global_and_fixture_disabled():
-            return built()
-    except build.GoMissing as error:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(str(error))
 
 
 @pytest.fixture

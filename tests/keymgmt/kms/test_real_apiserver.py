@@ -24,7 +24,7 @@ import pytest
 from tests.cluster.bed import layout
 from tests.cluster.bed.control_plane import Binaries, ControlPlane
 from tests.cluster.bed.processes import Household, Port, wait_until
-from tests.keymgmt.kms.conftest import shown
+from tests.cluster.bed.shown import shown
 from tests.keymgmt.kms.plugin import GoClient, Plugin, transit_keyring
 from tests.keymgmt.vault_server import RealVault
 
