@@ -88,6 +88,8 @@ def checked(pack: zipfile.ZipFile, keys: list[str], manifest_hash: str | None) -
         raise Wrong("MANIFEST.json: the pack was made from a log that did not verify: it is no evidence")
     leaves = read_leaves(pack, manifest)
     origin, size, root = read_checkpoint(pack, manifest)
+    if len(leaves) != size and not any(manifest["selection"].values()):
+        raise Wrong(f"MANIFEST.json: nothing was selected, and {size - len(leaves)} of {size} records are not here")
     hashes = read_hashes(pack)
     if covered_root(leaves, size, hashes) != root:
         raise Wrong("log/inclusion: records and hashes lead to another root than the checkpoint's")

@@ -147,8 +147,10 @@ def _within(connection: http.client.HTTPConnection, seconds: float) -> Iterator[
     if connection.sock is None:
         connection.connect()
     held: socket.socket = connection.sock  # which the connection lets go of before a body that ends with it
+    is_over = threading.Event()
 
     def cut() -> None:
+        is_over.set()
         with suppress(OSError):  # it ended just now
             held.shutdown(socket.SHUT_RDWR)
 
@@ -157,5 +159,10 @@ def _within(connection: http.client.HTTPConnection, seconds: float) -> Iterator[
     timer.start()
     try:
         yield
+    except (OSError, http.client.HTTPException):
+        if not is_over.is_set():
+            raise
     finally:
         timer.cancel()
+    if is_over.is_set():  # also when what came looks whole: a body may end with its connection
+        raise http.client.HTTPException(f"the exchange took longer than {seconds:g} seconds")

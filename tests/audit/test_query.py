@@ -208,6 +208,23 @@ def test_another_logs_index_is_not_believed(log: Path, tmp_path: Path) -> None:
     assert asked(other, question) == (len(expected), tuple(expected[::-1]))
 
 
+@pytest.mark.parametrize("which", [0, 1, 2])
+def test_a_run_of_another_log_among_ours_is_not_believed(log: Path, tmp_path: Path, which: int) -> None:
+    """Each run is held to the log by itself: one in the middle that another log's index had there doesn't answer."""
+    question = Question({"verdict": ["denied"]})
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    filled(tmp_path / "other", 1_001, 300)
+    for place, folder in ((log, ours), (tmp_path / "other", theirs)):
+        shutil.rmtree(log.parent / FOLDER, ignore_errors=True)
+        ask(place, question, folder=folder, bounds=SMALL)
+    runs, others = sorted(ours.iterdir()), sorted(theirs.iterdir())
+    assert len(runs) > 3
+    assert [path.name for path in runs[:3]] == [path.name for path in others[:3]]
+    shutil.copy(others[which], runs[which])
+    found = ask(log, question, 1000, folder=ours, bounds=SMALL)
+    assert [record.index for _, record in found.rows] == walked(log, question)[::-1]
+
+
 def test_nothing_personal_is_in_the_index(tmp_path: Path) -> None:
     """The files hold numbers; whose records they are can be asked by tag only."""
     directory = tmp_path / "log"

@@ -3,15 +3,19 @@
 That the API server writes its log like this is shown in `tests/cluster/test_reconcile.py`.
 """
 
+import gzip
 import json
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from audit.reading import LoggedRecord, read_records
 from audit.reconciling.kube_audit import read_events
@@ -240,3 +244,120 @@ def test_it_reads_as_a_stream(tmp_path: Path, log: Path) -> None:
     events: Iterator[Any] = read_events(path, "bailiwick.dev")
     assert next(events).audit_id == "audit-none"
     assert next(events).answers[0].phase == "validate-fail"
+
+
+def test_a_compressed_file_is_read_as_it_is(tmp_path: Path, log: Path) -> None:
+    """The API server compresses what it rotated; such a file is read, and one that is cut off is said to be."""
+    path = _file(tmp_path / "kube.log", [_event(record) for record in _records(log)])
+    packed = gzip.compress(path.read_bytes())
+    (tmp_path / "kube.log.gz").write_bytes(packed)
+    whole = reconcile(read_events(tmp_path / "kube.log.gz", "bailiwick.dev"), {"log": read_records(log)})
+    assert (whole.ok, whole.matched) == (True, 12)
+    (tmp_path / "kube.log.gz").write_bytes(packed[: len(packed) // 2])
+    cut = reconcile(read_events(tmp_path / "kube.log.gz", "bailiwick.dev"), {"log": read_records(log)})
+    assert [one.kind for one in cut.differences][-1] == Kind.UNREADABLE
+    assert "can't be unpacked" in cut.differences[-1].message
+
+
+def test_an_answer_that_was_given_to_another_request(tmp_path: Path, log: Path) -> None:
+    """An event that carries the decision of another namespace, operation or time is a mismatch, not a match."""
+    records = _records(log)
+    about = {"resource": "deployments", "apiGroup": "apps", "name": "web"}
+    later = (NOON + timedelta(minutes=9)).isoformat()
+    others: list[tuple[dict[str, Any], str]] = [
+        ({"objectRef": about | {"namespace": "elsewhere"}}, "is of the namespace `team-2`"),
+        ({"verb": "delete"}, "is of the operation CREATE"),
+        ({"requestReceivedTimestamp": later, "stageTimestamp": later}, "is of another time, 2026-11-21T12:00:11"),
+    ]
+    for changes, why in others:
+        events = [_event(record) for record in records[:-1]] + [_event(records[-1], **changes)]
+        (found,) = _compared(tmp_path, log, events).differences
+        assert (found.kind, found.decision) == (Kind.MISMATCH, "decision-11")
+        assert why in found.message
+
+
+def test_what_a_patch_creates_is_no_mismatch(tmp_path: Path, log: Path) -> None:
+    """Applying on the server's side creates what isn't there; a namespace's own creation names no namespace."""
+    *rest, last = _records(log)
+    about = {"resource": "deployments", "apiGroup": "apps", "name": "web"}
+    events = [_event(record) for record in rest] + [_event(last, verb="patch", objectRef=about)]
+    assert _compared(tmp_path, log, events).ok
+
+
+def test_order_stages_and_doubles_make_no_difference(tmp_path: Path, log: Path) -> None:
+    """Events backwards, in every stage, and all of them twice (files that overlap) come to the same."""
+    events = [_event(record) for record in _records(log)]
+    stages = [{**event, "stage": "RequestReceived", "annotations": {}, "responseStatus": None} for event in events]
+    started = [{**event, "stage": "ResponseStarted"} for event in events]
+    for book in (events[::-1], stages + events, started + events[::-1], events + events, events * 3 + stages):
+        found = _compared(tmp_path, log, book)
+        assert (found.ok, found.matched, found.answers) == (True, 12, 12)
+
+
+def test_times_that_are_none(tmp_path: Path, log: Path) -> None:
+    """A time at the end of all calendars, or before them, is a line that can't be read: nothing else fails for it."""
+    *rest, last = _records(log)
+    for time in ("9999-12-31T23:59:59-14:00", "9999-12-31T23:59:59Z", "0001-01-01T00:00:00+14:00", "0000-01-01", "", 5):
+        events = [_event(record) for record in rest] + [_event(last, stageTimestamp=time)]
+        kinds = sorted(one.kind for one in _compared(tmp_path, log, events).differences)
+        assert kinds == [Kind.EXTRA, Kind.UNREADABLE], time
+
+
+def test_a_line_without_an_end_takes_no_memory(tmp_path: Path, log: Path) -> None:
+    """What has no line feed for many megabytes is one line that is too long, and what follows is read."""
+    path = _file(tmp_path / "kube.log", [_event(record) for record in _records(log)])
+    events = path.read_bytes()
+    with path.open("ab") as file:
+        file.truncate(len(events) + (80 << 20))
+        file.seek(0, 2)
+        file.write(b"\n" + json.dumps(_edge(LATER)).encode() + b"\n")
+    tracemalloc.start()
+    try:
+        found = reconcile(read_events(path, "bailiwick.dev"), {"log": read_records(log)})
+        assert tracemalloc.get_traced_memory()[1] < 100 << 20
+    finally:
+        tracemalloc.stop()
+    (difference,) = found.differences
+    assert (difference.kind, difference.message.endswith("is longer than 32 MiB")) == (Kind.UNREADABLE, True)
+    assert (found.matched, found.events) == (12, 15)
+
+
+def test_nothing_is_not_agreed_with(tmp_path: Path, log: Path) -> None:
+    """A file without any event compares nothing, and the command says so instead of agreeing."""
+    (tmp_path / "kube.log").write_bytes(b"")
+    asked = ["audit", "reconcile", str(log), "--kube-audit", str(tmp_path / "kube.log")]
+    done = subprocess.run(
+        [sys.executable, "-m", "bailiwick", *asked], check=False, cwd=ROOT, capture_output=True, text=True
+    )
+    assert (done.returncode, "nothing was compared" in done.stderr) == (2, True)
+    foreign = _compared(tmp_path, log, [])
+    assert any("has an answer of ours" in note for note in foreign.notes)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_whatever_is_missing_or_changed_is_found_and_nothing_else(
+    tmp_path: Path, log: Path, data: st.DataObject
+) -> None:
+    """Events dropped, verdicts changed, phantoms added, in any order: exactly these are the differences."""
+    records = _records(log)
+    dropped = data.draw(st.sets(st.integers(0, 11), max_size=4))
+    changed = data.draw(st.sets(st.integers(0, 11), max_size=4)) - dropped
+    phantoms = data.draw(st.integers(0, 3))
+    events = []
+    for number, record in enumerate(records):
+        event = _event(record)
+        if number in changed:
+            event["annotations"]["fail.bailiwick.dev/verdict"] = "warned"
+        if number not in dropped:
+            events.append(event)
+    for number in range(phantoms):
+        says = {"decision-id": f"phantom-{number}", "leaf-index": "3", "verdict": "allowed"}
+        annotations = {f"fail.bailiwick.dev/{name}": value for name, value in says.items()}
+        events.append(_event(auditID=f"phantom-{number}", annotations=annotations))
+    found = _compared(tmp_path, log, data.draw(st.permutations(events))).differences
+    by_kind = {kind: sorted(one.decision for one in found if one.kind == kind) for kind in Kind}
+    assert by_kind[Kind.EXTRA] == sorted(f"decision-{number}" for number in dropped)
+    assert by_kind[Kind.MISMATCH] == sorted(f"decision-{number}" for number in changed)
+    assert by_kind[Kind.MISSING] == [f"phantom-{number}" for number in range(phantoms)]
+    assert not by_kind[Kind.FAILED_OPEN] + by_kind[Kind.UNREADABLE]
