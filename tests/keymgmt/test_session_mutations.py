@@ -11,11 +11,12 @@ import pytest
 
 from tests.keymgmt.mutations import Mutation, copied, fails_without, hold_with_all, only_long
 
-LINE, RING, LOGIN, FILE, HARD = (
+LINE, RING, LOGIN, FILE, FILES, HARD = (
     "test_transit_connection.py",
     "test_transit_keyring.py",
     "test_transit_login.py",
     "test_file_keyring.py",
+    "test_keyring_files.py",
     "hardware",
 )
 MUTATIONS = {
@@ -148,13 +149,13 @@ MUTATIONS = {
         "file/changes.py", "if to_base64url(quorum.nonce) in document.spent:", "if False:", FILE
     ),
     "a keyring without its MAC": Mutation(
-        "file/held.py", "        if not locksmith.is_authentic(document):\n", "        if False:\n", FILE
+        "file/held.py", "        if not locksmith.is_authentic(document):\n", "        if False:\n", FILES
     ),
     "a keyring that went back": Mutation(
-        "file/held.py", "        if not extends(document, self.head):\n", "        if False:\n", FILE
+        "file/held.py", "        if not extends(document, self.head):\n", "        if False:\n", FILES
     ),
     "a keyring that went back over a restart": Mutation(
-        "file/held.py", "if seen is not None and not extends(document, seen):", "if False:", FILE
+        "file/held.py", "if seen is not None and not extends(document, seen):", "if False:", FILES
     ),
     "key ids beside other keys": Mutation(
         "written.py", "if key.key_id != written.key_id:", "if False:", "test_public_keyring.py"
