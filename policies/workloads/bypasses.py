@@ -7,7 +7,7 @@ brings along (variables of its own, links) isn't visible here.
 import posixpath
 from collections.abc import Iterable, Iterator
 
-from policies.json import JsonObject
+from policies.json import Json, JsonObject
 from policies.workloads.images import listed
 from policies.workloads.levels import SHARED, Device, device
 from policies.workloads.tables import table
@@ -35,12 +35,25 @@ def container_bypasses(container: JsonObject, where: str) -> Iterator[Device]:
 
 def _filled_in(container: JsonObject, where: str) -> Iterator[Device]:
     """Variables that a ConfigMap or Secret may set, unless the container sets them itself, which outweighs it."""
-    own = {one.get("name") for one in listed(container.get("env")) if isinstance(one, dict)}
     for index, source in enumerate(listed(container.get("envFrom"))):
-        prefix = source.get("prefix") if isinstance(source, dict) else None
-        prefix = prefix if isinstance(prefix, str) else ""
-        if any(name.startswith(prefix) and name not in own for name in table("devices")["bypasses"]["filled_in"]):
+        if any(_may_fill(source, name) for name in _unset(container)):
             yield device(f"{where}envFrom[{index}]", "environment", SHARED, count=0)
+
+
+def filled_in(container: JsonObject) -> list[str]:
+    """The variables for GPUs that a ConfigMap or Secret may set, in the order of the table."""
+    sources = listed(container.get("envFrom"))
+    return [name for name in _unset(container) if any(_may_fill(source, name) for source in sources)]
+
+
+def _unset(container: JsonObject) -> list[str]:
+    own = {one.get("name") for one in listed(container.get("env")) if isinstance(one, dict)}
+    return [name for name in table("devices")["bypasses"]["filled_in"] if name not in own]
+
+
+def _may_fill(source: Json, name: str) -> bool:
+    prefix = source.get("prefix") if isinstance(source, dict) else None
+    return name.startswith(prefix if isinstance(prefix, str) else "")
 
 
 def _privileges(security: JsonObject, where: str) -> Iterator[Device]:

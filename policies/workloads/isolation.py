@@ -1,16 +1,28 @@
 """Isolation levels beyond the request: what a runtime adds, and what makes a level true of the nodes.
 
-Guarantees: a level is lifted by positive proof only; the operations only ever narrow where a pod can run.
+Guarantees: a level is lifted by positive proof only; the operations only ever narrow where a pod can run, and
+what its containers may be told of devices that they don't ask for.
 """
 
 import re
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
 from policies.json import Json, JsonObject
 from policies.workloads.affinity import require_all
-from policies.workloads.devices import devices_of_pod, proofs_for, proofs_of, resource_row, rows
-from policies.workloads.levels import UNKNOWN, rank
+from policies.workloads.bypasses import filled_in
+from policies.workloads.devices import (
+    devices_of_container,
+    devices_of_pod,
+    proofs_for,
+    proofs_of,
+    resource_row,
+    rows,
+    unproven,
+)
+from policies.workloads.images import listed
+from policies.workloads.levels import SHARED, UNKNOWN, rank
 from policies.workloads.tables import table
 
 
@@ -54,8 +66,9 @@ def level_with_handler(found: JsonObject, spec: JsonObject, handler: str) -> str
 def isolation_constraint(pod: JsonObject, level: str, *, prefix: str = "") -> list[dict[str, Json]]:
     """RFC 6902 operations that make `level` true for device plugin requests of `pod`, as far as node labels can.
 
+    A container that asks for no device, and is given variables by a ConfigMap or Secret, is told that it has none.
     None when every request has the level already, or when nothing that is added could lift one to it: a claim, a
-    fraction or a bypass isn't bettered by a node. Raises AffinityMalformed.
+    fraction or another bypass isn't bettered by a node. Raises AffinityMalformed.
     """
     spec = pod.get("spec")
     if not isinstance(spec, dict):
@@ -66,7 +79,29 @@ def isolation_constraint(pod: JsonObject, level: str, *, prefix: str = "") -> li
         if rank(found["level"]) < rank(level) and found["resource"]:
             wanted += _needs(found["resource"], level)
     unique = {repr(one): one for one in wanted}
-    return require_all(pod, list(unique.values()), prefix=prefix)
+    operations = require_all(pod, list(unique.values()), prefix=prefix)
+    return operations + (list(_shut_out(spec, prefix)) if rank(level) > rank(SHARED) else [])
+
+
+def _shut_out(spec: JsonObject, prefix: str) -> Iterator[dict[str, Json]]:
+    """The variables that give a container GPUs, empty, where one could be filled in from elsewhere."""
+    for field in ("containers", "initContainers"):
+        for index, container in enumerate(listed(spec.get(field))):
+            if not isinstance(container, dict) or not isinstance(container.get("env", []), list):
+                continue
+            at = f"{prefix}/spec/{field}/{index}/env"
+            told = [{"name": name, "value": ""} for name in filled_in(container)] if not _asks(container) else []
+            if told and not container.get("env"):
+                yield {"op": "add", "path": at, "value": told}
+            else:
+                yield from ({"op": "add", "path": f"{at}/-", "value": one} for one in told)
+
+
+def _asks(container: JsonObject) -> bool:
+    """Whether a container asks for devices itself: then whoever gives them says which."""
+    resources = container.get("resources")
+    claims = resources.get("claims") if isinstance(resources, dict) else None
+    return bool(claims) or any(one["count"] for one in devices_of_container(container, "", unproven))
 
 
 def _needs(resource: str, level: str) -> list[JsonObject]:

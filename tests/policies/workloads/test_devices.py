@@ -276,6 +276,33 @@ def test_nothing_to_constrain():
     assert isolation_constraint(pod({"nvidia.com/gpu": 1}), "unknown") == []
 
 
+SOURCES = st.sampled_from(
+    [{"configMapRef": {"name": "c"}}, {"prefix": "NVIDIA_", "secretRef": {"name": "s"}}, {"prefix": "A_"}]
+)
+VARIABLES = st.sampled_from([{"name": "A", "value": "b"}, {"name": "NVIDIA_VISIBLE_DEVICES", "value": "void"}])
+
+
+@given(
+    st.lists(SOURCES, max_size=2),
+    st.none() | st.lists(VARIABLES, max_size=2),
+    st.booleans(),
+    st.sampled_from(["limited", "exclusive"]),
+)
+def test_whoever_asks_for_no_gpu_is_told_that_there_is_none(sources, variables, asks, level):
+    """No ConfigMap gives a GPU to a container that asks for none; one that asks is left to its plugin."""
+    container = {"name": "c", "image": "x", "envFrom": sources, **({} if variables is None else {"env": variables})}
+    if asks:
+        container["resources"] = {"limits": {"nvidia.com/gpu": 1}}
+    before = {"apiVersion": "v1", "kind": "Pod", "metadata": {}, "spec": {"containers": [container]}}
+    after = apply(before, isolation_constraint(before, level))
+    assert asks or extract(after)["devices"] == []
+    told = after["spec"]["containers"][0].get("env") or []
+    assert told[: len(variables or [])] == (variables or [])
+    assert not (asks and len(told) > len(variables or []))
+    assert isolation_constraint(after, level) == []
+    assert not any("/env" in one["path"] for one in isolation_constraint(before, "shared"))
+
+
 HANDLERS = [
     ("kata-qemu-nvidia-gpu-snp", "confidential"),
     ("kata-qemu-nvidia-gpu-tdx-runtime-rs", "confidential"),
