@@ -10,7 +10,6 @@ import hashlib
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
 from datetime import datetime
 
 from cryptography.exceptions import InvalidSignature
@@ -30,18 +29,18 @@ from keymgmt.errors import (
     SignerUnavailable,
 )
 from keymgmt.file import changes
-from keymgmt.file.document import EntryDoc, Head, KeyringDoc, entry_of, extends, facts, head_of
-from keymgmt.hardware.objects import FoundKey, KeyAttributes, ModuleFacts
+from keymgmt.file.document import Head, KeyringDoc, entry_of, extends, facts, head_of
+from keymgmt.hardware.objects import KeyAttributes, ModuleFacts
 from keymgmt.hardware.register import implied, load_register, store_register
 from keymgmt.hardware.token import Token, TokenSite
+from keymgmt.hardware.versions import Versions
 from keymgmt.keys import Algorithm, KeyFacts
 from keymgmt.ports import Approval, Quorum
 from keymgmt.public import Assurance, encode_public
 from keymgmt.secret import Secret
 from keymgmt.signing import RingSigner
 from keymgmt.states import Change, State, check_opening
-from keymgmt.transit.errors import KeyUnfit
-from keymgmt.transit.facts import generation_of, merged
+from keymgmt.transit.facts import generation_of
 from keymgmt.uses.use import KeyUses, recorded, recorded_change
 
 
@@ -61,7 +60,7 @@ class Pkcs11Keyring:
         self._site = token.site
         self._uses = uses
         self.approvals = approvals
-        self._lineage = lineage_of(token)
+        self._versions = Versions(self._site.region, lineage_of(token), self._site.keys)
         self._register: KeyringDoc | None = None
         self._head = seen
         self._keys = self._read(known)
@@ -270,7 +269,7 @@ class Pkcs11Keyring:
         version = max([*there, *(entry.version for entry in versions)], default=0) + 1
         self._token.generate(label, kind, version, now)
         made = next(key for key in self._token.find() if (key.label, key.version) == (label, version))
-        key = self._facts(made, purpose, State.STAGED)
+        key = self._versions.facts(made, purpose, State.STAGED)
         return changes.with_entry(document, entry_of(key, None)), key.key_id
 
     def _active(self, purpose: str, algorithm: Algorithm) -> KeyFacts:
@@ -284,72 +283,24 @@ class Pkcs11Keyring:
 
     def _read(self, known: Sequence[KeyFacts]) -> tuple[KeyFacts, ...]:
         """Every version, as token and register say. Raises KeyUnfit, KeyringRolledBack, KeyringInvalid."""
-        purposes = {label: purpose for purpose, label in self._site.keys.items()}
-        there = [(purposes[key.label], key) for key in self._token.find()]
-        register = load_register(self._token)
+        there, register = self._token.find(), load_register(self._token)
         if self._head is not None and (register is None or not extends(register, self._head)):
             raise KeyringRolledBack(
                 f"the register of `{self._site.token}` does not follow from what was seen; find out who restored it"
             )
-        if register is None:
-            return self._unregistered(there, known)
-        states = {(entry.purpose, entry.version): entry for entry in register.keys}
-        found = {
-            (purpose, key.version): self._facts(key, purpose, states[purpose, key.version].state)
-            for purpose, key in there
-            if (purpose, key.version) in states
-        }
-        mine = [entry for entry in register.keys if entry.purpose in self._site.keys]
-        keys = merged(self.region, known, [self._entry(register, entry, found) for entry in mine])
-        self._register, self._head = register, head_of(register)
+        keys = self._versions.read(there, register, known)
+        if register is not None:
+            self._register, self._head = register, head_of(register)
         return keys
 
-    def _unregistered(self, there: Sequence[tuple[str, FoundKey]], known: Sequence[KeyFacts]) -> tuple[KeyFacts, ...]:
-        newest = {purpose: key.version for purpose, key in there}  # oldest first, so the last one stays
-        found = [
-            self._facts(key, purpose, State.ACTIVE if newest[purpose] == key.version else State.RETIRED)
-            for purpose, key in there
-        ]
-        return merged(self.region, known, found)
-
-    def _entry(self, register: KeyringDoc, entry: EntryDoc, found: dict[tuple[str, int], KeyFacts]) -> KeyFacts:
-        """A registered version, as it is: without its key it opens nothing, and the newest one cannot just be gone."""
-        written = facts(register, entry)
-        key = found.get((entry.purpose, entry.version))
-        if key is not None and key.key_id == written.key_id:
-            return written
-        newest = max(one.version for one in register.keys if one.purpose == entry.purpose)
-        may_go = entry.state in {State.DESTROYED, State.REVOKED} or entry.version < newest
-        if key is not None or not may_go:
-            raise KeyringRolledBack(
-                f"key {written.address} of `{self.region}` is not the one in the token's register: "
-                "an older state was restored or the key was replaced; find out who did it"
-            )
-        return written if entry.state is State.DESTROYED else replace(written, state=State.REVOKED)
-
     def _registered(self) -> KeyringDoc:
-        return self._register or implied(self.region, self._lineage, self._keys)
+        return self._register or implied(self.region, self._versions.lineage, self._keys)
 
     def _used(self, operation: str, key: KeyFacts) -> AbstractContextManager[None]:
         return nullcontext() if self._uses is None else recorded(self._uses, operation, key)
 
     def _changing(self, operation: str, key: KeyFacts) -> AbstractContextManager[None]:
         return nullcontext() if self._uses is None else recorded_change(self._uses, operation, key)
-
-    def _facts(self, key: FoundKey, purpose: str, state: State) -> KeyFacts:
-        name = f"`{key.label}` version {key.version} of `{self.region}`"
-        if broken := key.attributes.broken:
-            raise KeyUnfit(f"key {name} is wrong in {', '.join(broken)}: it could have left; make a new one")
-        if key.algorithm is None or not key.public:
-            raise KeyUnfit(f"key {name} is neither RSA nor Ed25519; make a new one")
-        found = KeyFacts(
-            self._lineage, self.region, purpose, key.algorithm, key.version, key.created, state, key.public
-        )
-        try:
-            recipient_of(found)
-        except ValueError as error:
-            raise KeyUnfit(f"key {name} is not RSA-4096; make a new one") from error
-        return found
 
 
 def lineage_of(token: Token) -> bytes:

@@ -173,7 +173,7 @@ MUTATIONS = {
         "test_public_keyring.py",
     ),
     "a module's keys that could leave": Mutation(
-        "hardware/keyring.py", "if broken := key.attributes.broken:", "if broken := ():", f"{HARD}::test_unfit"
+        "hardware/versions.py", "if broken := key.attributes.broken:", "if broken := ():", f"{HARD}::test_unfit"
     ),
     "a module's register that went back": Mutation(
         "hardware/keyring.py",
@@ -182,7 +182,7 @@ MUTATIONS = {
         f"{HARD}::test_a_register",
     ),
     "a module's newest key is just gone": Mutation(
-        "hardware/keyring.py", "if key is not None or not may_go:", "if False:", f"{HARD}::test_rotation_and"
+        "hardware/versions.py", "if key is not None or not may_go:", "if False:", f"{HARD}::test_rotation_and"
     ),
     "a module's revoked keys open": Mutation(
         "hardware/keyring.py",
