@@ -23,7 +23,7 @@ from policies.geography.storage import (
 )
 from policies.json import JsonObject
 from policies.snapshot import Absent, Ref, Unknown, lookup
-from policies.workloads.destinations import volume_destinations
+from policies.workloads.remote import volume_destinations
 
 if TYPE_CHECKING:
     from policies.facts.context import Situation

@@ -133,7 +133,7 @@ def _narrow(term: JsonObject, wanted: Sequence[Expression], where: str) -> list[
 
 def _values(requirement: Expression) -> frozenset[str]:
     values = requirement.get("values")
-    sound = isinstance(values, list) and all(isinstance(one, str) for one in values)
+    sound = isinstance(values, list) and {str}.issuperset(map(type, values))
     return frozenset(values) if sound else frozenset()  # type: ignore[arg-type]
 
 

@@ -6,31 +6,43 @@ brings along (variables of its own, links) isn't visible here.
 
 import posixpath
 from collections.abc import Iterable, Iterator
+from functools import cache
 
 from policies.json import Json, JsonObject
+from policies.workloads.containers import Container
 from policies.workloads.images import listed
 from policies.workloads.levels import SHARED, Device, device
 from policies.workloads.tables import table
 
 
-def container_bypasses(container: JsonObject, where: str) -> Iterator[Device]:
-    bypasses = table("devices")["bypasses"]
-    variables = bypasses["environment"]
-    for index, variable in enumerate(listed(container.get("env"))):
-        name = variable.get("name") if isinstance(variable, dict) else None
-        if not isinstance(name, str) or name not in variables:
-            continue
-        if variable.get("valueFrom") or variable.get("value", "") not in variables[name]:
-            yield device(f"{where}env[{index}]", "environment", SHARED, count=0)
-    if container.get("envFrom"):
-        yield from _filled_in(container, where)
-    security = container.get("securityContext")
+def container_bypasses(container: Container) -> list[Device]:
+    """Those of anything container-shaped."""
+    held, at, found = container.held, container.at, list[Device]()
+    if not _told().isdisjoint(container.names):
+        found += _variables(container)
+    if held.get("envFrom"):
+        found += _filled_in(held, at)
+    security = held.get("securityContext")
     if isinstance(security, dict):
-        yield from _privileges(security, f"{where}securityContext")
-    for index, mount in enumerate(listed(container.get("volumeMounts"))):
+        found += _privileges(security, f"{at}securityContext")
+    for index, mount in enumerate(listed(held.get("volumeMounts"))):
         path = mount.get("mountPath") if isinstance(mount, dict) else None
-        if isinstance(path, str) and "nvidia" in path and _below(path, bypasses["mount_paths"]):
-            yield device(f"{where}volumeMounts[{index}]", "mount", SHARED, count=0)
+        if isinstance(path, str) and "nvidia" in path and _below(path, table("devices")["bypasses"]["mount_paths"]):
+            found.append(device(f"{at}volumeMounts[{index}]", "mount", SHARED, count=0))
+    return found
+
+
+@cache
+def _told() -> frozenset[str]:
+    """Variables by which an image takes devices."""
+    return frozenset(table("devices")["bypasses"]["environment"])
+
+
+def _variables(container: Container) -> Iterator[Device]:
+    harmless = table("devices")["bypasses"]["environment"]
+    for index, name, _, held in container.variables:
+        if name in harmless and (held.get("valueFrom") or held.get("value", "") not in harmless[name]):
+            yield device(f"{container.at}env[{index}]", "environment", SHARED, count=0)
 
 
 def _filled_in(container: JsonObject, where: str) -> Iterator[Device]:
@@ -65,16 +77,19 @@ def _privileges(security: JsonObject, where: str) -> Iterator[Device]:
             yield device(f"{where}.capabilities.add[{index}]", "capability", SHARED, count=0)
 
 
-def pod_bypasses(spec: JsonObject, spec_at: str) -> Iterator[Device]:
-    bypasses = table("devices")["bypasses"]
-    for field in bypasses["pod"]:
-        if spec.get(field) not in (None, False):
-            yield device(f"{spec_at}{field}", field, SHARED, count=0)
+def pod_bypasses(spec: JsonObject, spec_at: str) -> list[Device]:
+    """Those of a pod as a whole."""
+    found = [
+        device(f"{spec_at}{field}", field, SHARED, count=0)
+        for field in table("devices")["bypasses"]["pod"]
+        if field in spec and spec[field] not in (None, False)
+    ]
     for index, volume in enumerate(listed(spec.get("volumes"))):
         source = volume.get("hostPath") if isinstance(volume, dict) else None
         path = source.get("path") if isinstance(source, dict) else None
         if isinstance(path, str) and opens_devices(path):
-            yield device(f"{spec_at}volumes[{index}].hostPath.path", "host-path", SHARED, count=0)
+            found.append(device(f"{spec_at}volumes[{index}].hostPath.path", "host-path", SHARED, count=0))
+    return found
 
 
 def opens_devices(path: str) -> bool:

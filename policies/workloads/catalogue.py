@@ -40,6 +40,11 @@ class Template:
         return tuple(self.spec.split(".")) if self.spec else ()
 
     @cached_property
+    def below(self) -> str:
+        """The path of the spec below the template; of what its fields stand in, when it is put together."""
+        return ".".join(step for step in self.fields.split(".") if step) if self.flat else self.spec
+
+    @cached_property
     def is_plain(self) -> bool:
         """Whether the spec stands at `spec`, whole: the usual case."""
         return self.spec == "spec" and not self.flat and not self.lacks
@@ -61,9 +66,15 @@ class Entry:
         """Whether its objects hold whole objects, or parts of pods, inside."""
         return bool(self.row.get("nested"))
 
-    def states(self, fact: str) -> bool:
-        """Whether a fact may stand outside of its pods' specs."""
-        return bool(self.row.get(fact) or self.row.get("containers"))
+    @cached_property
+    def stated(self) -> frozenset[str]:
+        """The facts that its rows say outside of its pods' specs."""
+        return frozenset(name for name, rows in self.row.items() if rows)
+
+    @cached_property
+    def lends(self) -> bool:
+        """Whether it keeps containers outside of its pods' lists: then any fact may stand in them."""
+        return bool(self.row.get("containers"))
 
     @cached_property
     def templates(self) -> Paths[Template]:
@@ -95,7 +106,7 @@ class Catalogue:
         """`written` is the compiled file that holds the kinds."""
         self.kinds = kinds
         self.written = written
-        self._entries: dict[tuple[str, int], Entry] = {}
+        self._entries: dict[str, list[Entry]] = {}
 
     @classmethod
     def of(cls, compiled: bytes) -> "Catalogue":
@@ -104,14 +115,17 @@ class Catalogue:
 
     def kind_of(self, group: str, version: str, kind: str) -> Entry | None:
         """The entry of a kind, or None: unknown. A version the catalogue doesn't know is read as the newest it does."""
-        rows = self.kinds.get(name := f"{group}/{kind}")
-        if not rows:
-            return None
-        index = next((index for index, row in enumerate(rows) if version in row["versions"]), 0)
-        entry = self._entries.get((name, index))
-        if entry is None:
-            entry = self._entries[name, index] = Entry(group, kind, rows[index])
-        return entry
+        name = f"{group}/{kind}"
+        entries = self._entries.get(name)
+        if entries is None:
+            rows = self.kinds.get(name)
+            if not rows:
+                return None
+            entries = self._entries[name] = [Entry(group, kind, row) for row in rows]
+        for entry in entries:
+            if version in entry.row["versions"]:
+                return entry
+        return entries[0]
 
     @cached_property
     def digest(self) -> bytes:

@@ -5,7 +5,7 @@ What a program reads from files is not visible.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, KeysView, Mapping, Sequence
 from functools import cache, lru_cache
 from typing import Any
 
@@ -16,6 +16,7 @@ from policies.workloads.references import Model, is_commit, looks_like_reference
 from policies.workloads.tables import table
 
 _BEGINNING = len("--model-p")  # what is shorter may be many flags
+_LONGEST = 64  # characters of a flag; whatever is longer is none that is known
 _LOOK_AHEAD = 64  # words behind a command in which its model stands
 
 
@@ -24,27 +25,27 @@ def models_of_words(words: list[Word], serves: bool) -> list[Model]:
 
     A revision counts for its own command only: one that another command is given pins nothing here.
     """
-    if not any(text == END for text, _ in words):
-        return _of_command(words, serves)
     found: list[Model] = []
     begin = 0
     for index, (text, _) in enumerate([*words, (END, "")]):
         if text == END:
-            found += _of_command(words[begin:index], serves and begin == 0)
+            found += models_of_command(words[begin:index], serves and begin == 0)
             begin = index + 1
     return found
 
 
-def _of_command(words: list[Word], serves: bool) -> list[Model]:
+def models_of_command(words: list[Word], serves: bool, naming: Sequence[int] | None = None) -> list[Model]:
+    """Those that one command names. `naming` is where words stand that may name one, if somebody has looked."""
     found: list[Model] = []
     taken: set[int] = set()
-    rules, commands, revisions = _flags(), _commands(), Revisions(words)
-    for index, (text, path) in enumerate(words):
+    commands, revisions = _commands(), Revisions(words)
+    for index in range(len(words)) if naming is None else naming:
+        text, path = words[index]
         if index in taken:
             continue
         if text[:1] == "-":
             name, joined, value = text.partition("=")
-            rule = rules.get(name) or ("_" in name and rules.get(name.replace("_", "-"))) or _begun(name)
+            rule = _rule(name[:_LONGEST])
             if rule:
                 word = (value, path) if joined else value_after(words, index)
                 if word is not None and not ("not_after" in rule and _means_else(rule, words, index)):
@@ -84,10 +85,10 @@ class Revisions:
 
     def _read(self) -> dict[str, str]:
         said: dict[str, str] = {}
-        for index in [index for index, (text, _) in enumerate(self._words) if "rev" in text]:
+        for index in [at for at, (text, _) in enumerate(self._words) if "rev" in text]:
             name, joined = flag(self._words[index][0])
             for whole in _revisions_meant(name) if name else ():
-                following = value_after(self._words, index)
+                following = value_after(self._words, index) if joined is None else None
                 value = joined if joined is not None else following[0] if following else ""
                 if is_commit(said.get(whole) or value):
                     said[whole] = value
@@ -122,9 +123,24 @@ def _flags() -> dict[str, Any]:
     return {name.replace("_", "-"): row for row in table("models")["flags"] for name in row["names"]}
 
 
-@lru_cache(maxsize=2048)  # programs have few flags
+@lru_cache(maxsize=4096)  # programs have few flags
+def _rule(name: str) -> Any:
+    """What a flag of this name says; None for most."""
+    return _flags().get(name.replace("_", "-")) or _begun(name)
+
+
+def takes_model(name: str) -> bool:
+    """Whether a flag of this name may name a model."""
+    return _rule(name[:_LONGEST]) is not None
+
+
+def command_names() -> KeysView[str]:
+    """The words that commands which name models begin with."""
+    return _commands().keys()
+
+
 def _begun(name: str) -> Any:
-    """The flag that is written by its beginning only, as Python's argument parser takes it; None for most."""
+    """The flag that is written by its beginning only, as Python's argument parser takes it."""
     if len(name) < _BEGINNING:
         return None
     name = name.replace("_", "-")
@@ -168,19 +184,18 @@ def _means_else(rule: Any, words: list[Word], index: int) -> bool:
     return index > 0 and program(words[index - 1][0]).rstrip("0123456789.") in rule["not_after"]
 
 
-def _flag_models(rule: Any, value: Word, words: list[Word], index: int, revisions: Revisions) -> Iterator[Model]:
+def _flag_models(rule: Any, value: Word, words: list[Word], index: int, revisions: Revisions) -> Iterable[Model]:
     text, path = value
     form = rule.get("form", "")
     if form == "skip" or not text or (rule.get("loose") and not looks_like_reference(text)):
-        return
+        return ()
     if form == "json" or text[0] == "{":
-        yield from _json_models(text, path)
-    elif form == "adapters":
-        yield from _adapters(words, index, value)
-    elif form == "quantized":
-        yield named(text.partition(":")[0], path)
-    else:
-        yield named(text, path, revisions.of(rule.get("revision", ())), rule.get("scheme", ""))
+        return _json_models(text, path)
+    if form == "adapters":
+        return _adapters(words, index, value)
+    if form == "quantized":
+        return (named(text.partition(":")[0], path),)
+    return (named(text, path, revisions.of(rule.get("revision", ())), rule.get("scheme", "")),)
 
 
 def _json_models(text: str, path: str) -> Iterator[Model]:

@@ -6,14 +6,15 @@ What only the cluster knows (claims, RuntimeClasses, node labels, neighbours) is
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache, lru_cache
 from typing import Any
 
 from policies.json import Json, JsonObject
 from policies.workloads.affinity import AffinityMalformed, implies, is_empty, required_terms
 from policies.workloads.bypasses import container_bypasses, pod_bypasses
-from policies.workloads.images import containers_of, listed
+from policies.workloads.containers import Container
+from policies.workloads.images import listed
 from policies.workloads.levels import MOST, SHARED, UNKNOWN, Device, Holds, device, weakest
 from policies.workloads.paths import member
 from policies.workloads.tables import glob, table
@@ -22,29 +23,30 @@ __all__ = ["count_of", "devices_of_annotations", "devices_of_container", "device
 __all__ += ["devices_of_resources", "proofs_for", "proofs_of", "resource_row", "rows", "unproven", "weakest"]
 
 
-def devices_of_pod(metadata: JsonObject, spec: JsonObject, meta_at: str, spec_at: str) -> list[Device]:
+def devices_of_pod(
+    containers: Iterable[Container], metadata: JsonObject, spec: JsonObject, meta_at: str, spec_at: str
+) -> list[Device]:
     """All devices of a pod, requested or taken. `meta_at` and `spec_at` are paths, with a dot where not empty."""
     holds = proofs_of(spec)
     found: list[Device] = []
-    for at, container in containers_of(spec):
-        found += devices_of_container(container, f"{spec_at}{at}.", holds)
+    for container in containers:
+        found += devices_of_container(container, holds)
     if "resources" in spec:
         found += devices_of_resources(spec["resources"], f"{spec_at}resources", holds)
     if "resourceClaims" in spec:
         found += _claims(spec, spec_at)
-    found += _metadata(metadata, meta_at)
-    found += pod_bypasses(spec, spec_at)
-    return found
+    if metadata:
+        found += _metadata(metadata, meta_at)
+    return found + pod_bypasses(spec, spec_at)
 
 
-def devices_of_container(container: JsonObject, where: str, holds: Holds) -> list[Device]:
+def devices_of_container(container: Container, holds: Holds) -> list[Device]:
     """Devices of anything container-shaped: resources, environment, privileges, mounts."""
     found: list[Device] = []
     for field in ("resources", "computeResources"):
-        if field in container:
-            found += devices_of_resources(container[field], f"{where}{field}", holds)
-    found += container_bypasses(container, where)
-    return found
+        if field in container.held:
+            found += devices_of_resources(container.held[field], f"{container.at}{field}", holds)
+    return found + container_bypasses(container)
 
 
 def devices_of_resources(resources: Json, where: str, holds: Holds) -> list[Device]:
@@ -54,46 +56,45 @@ def devices_of_resources(resources: Json, where: str, holds: Holds) -> list[Devi
     limits, asked = resources.get("limits"), resources.get("requests")
     limits = limits if isinstance(limits, dict) else {}
     asked = asked if isinstance(asked, dict) else {}
-    for name in (*limits, *asked):
-        if isinstance(name, str) and "/" in name:
-            break
-    else:
+    beside = {**asked, **limits}
+    if not any(map(_resource_of, beside)):
         return []
-    merged = {**asked, **limits}
-    found = list(devices_of_map(limits, f"{where}.limits", holds, beside=merged))
+    found = devices_of_map(limits, f"{where}.limits", holds, beside=beside)
     if only := {name: value for name, value in asked.items() if name not in limits}:
-        found += devices_of_map(only, f"{where}.requests", holds, beside=merged)
+        found += devices_of_map(only, f"{where}.requests", holds, beside=beside)
     return found
 
 
 def devices_of_map(
     quantities: JsonObject, where: str, holds: Holds, *, beside: JsonObject | None = None
-) -> Iterator[Device]:
+) -> list[Device]:
     """Devices of a map from resource names to quantities. A quantity of zero asks for nothing."""
     beside = quantities if beside is None else beside
+    found: list[Device] = []
     for name, quantity in quantities.items():
-        row = resource_row(name) if isinstance(name, str) and "/" in name else None
-        if row is None:
-            continue
-        count = count_of(quantity)
-        if count:
+        row = _resource_of(name)
+        if row is not None and (count := count_of(quantity)):
             mechanism, level = _worth(name, row, beside, holds)
-            yield device(member(where, name), mechanism, level, resource=name, count=count)
+            found.append(device(member(where, name), mechanism, level, resource=name, count=count))
+    return found
 
 
-def extended_of_pod(spec: JsonObject, spec_at: str) -> list[JsonObject]:
+def _resource_of(name: object) -> Any:
+    """The row of an accelerator; None for what else is counted, such as processors."""
+    return resource_row(name) if isinstance(name, str) and "/" in name else None
+
+
+def extended_of_pod(containers: Iterable[Container], spec: JsonObject, spec_at: str) -> list[JsonObject]:
     """The extended resources of a pod, each by its path: whatever has a name with a domain."""
-    found = [
-        one for at, container in containers_of(spec) for one in extended_of_container(container, f"{spec_at}{at}.")
-    ]
+    found = [one for container in containers for one in extended_of_container(container)]
     return found + list(_extended(spec.get("resources"), f"{spec_at}resources"))
 
 
-def extended_of_container(container: JsonObject, where: str) -> Iterator[JsonObject]:
+def extended_of_container(container: Container) -> Iterator[JsonObject]:
     """Those of anything container-shaped."""
     for field in ("resources", "computeResources"):
-        if field in container:
-            yield from _extended(container[field], f"{where}{field}")
+        if field in container.held:
+            yield from _extended(container.held[field], f"{container.at}{field}")
 
 
 def _extended(resources: Json, where: str) -> Iterator[JsonObject]:
@@ -137,7 +138,8 @@ def count_of(quantity: Json) -> int:
 
 def _worth(name: str, row: Any, beside: JsonObject, holds: Holds) -> tuple[str, str]:
     for rule in _together().get(name, ()):
-        exact = all(key in beside and count_of(beside[key]) == value for key, value in rule["needs"].items())
+        needs = rule["needs"]
+        exact = needs.keys() <= beside.keys() and all(count_of(beside[key]) == value for key, value in needs.items())
         if exact and beside.keys().isdisjoint(rule["without"]):
             return rule["mechanism"], rule["level"]
     for rule in _split().get(name, ()):
@@ -183,7 +185,7 @@ def proofs_of(spec: JsonObject) -> Holds:
         return unproven  # it shares devices behind labels that say otherwise
     selector = spec.get("nodeSelector")
     selector = selector if isinstance(selector, dict) else {}
-    read: list[list[list[Json]]] = []
+    read: list[list[dict[Json, list[JsonObject]]]] = []
     known: dict[tuple[Json, ...], bool] = {}
 
     def holds(need: JsonObject) -> bool:
@@ -197,16 +199,19 @@ def proofs_of(spec: JsonObject) -> Holds:
         if isinstance(value, str) and implies({"key": key, "operator": "In", "values": [value]}, need):
             return True
         if not read:
-            read.append(_terms(spec))
-        for term in read[0]:
-            for one in term:
-                if isinstance(one, dict) and one.get("key") == key and implies(one, need):
-                    break
-            else:
-                return False
-        return bool(read[0])
+            read.append([_by_key(term) for term in _terms(spec)])
+        return bool(read[0]) and all(any(implies(one, need) for one in term.get(key, ())) for term in read[0])
 
     return holds
+
+
+def _by_key(term: list[Json]) -> dict[Json, list[JsonObject]]:
+    """The expressions of a term by the label that each is of."""
+    found: dict[Json, list[JsonObject]] = {}
+    for one in term:
+        if isinstance(one, dict) and isinstance(key := one.get("key"), str):
+            found.setdefault(key, []).append(one)
+    return found
 
 
 def _terms(spec: JsonObject) -> list[list[Json]]:

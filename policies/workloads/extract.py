@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from policies.json import Json
 from policies.workloads.catalogue import Catalogue, builtin
 from policies.workloads.lazy import Lazy
+from policies.workloads.places import Place
 from policies.workloads.pods import Pod, PodFact, joined
 from policies.workloads.structure import pod_specs
 from policies.workloads.subject import Mutate, Subject
@@ -48,7 +49,9 @@ class _Facts:
     @property
     def pods(self) -> list[PodFact]:
         if self._pods is None:
-            self._pods = [_pod(held, index) for held in self._subjects() for index in range(len(held.places))]
+            self._pods = [
+                _pod(held, index, place) for held in self._subjects() for index, place in enumerate(held.places)
+            ]
         return self._pods
 
     def _subjects(self) -> list[Subject]:
@@ -60,10 +63,8 @@ class _Facts:
 
     def all(self, fact: str) -> list[Any]:
         """The facts of the object: its own, and those of its pods."""
-        own = self.own(fact)
-        if not own:
-            return [one for pod in self.pods for one in pod.source.fact(fact)]
-        return joined(own, [one for pod in self.pods for one in pod.source.fact(fact)])
+        own, found = self.own(fact), [one for pod in self.pods for one in pod.source.fact(fact)]
+        return joined(own, found) if own else found
 
     def malformed(self) -> list[Any]:
         """Each misfit once, by where it stands; those of the objects inside, too."""
@@ -76,9 +77,8 @@ class _Facts:
         return list({one["path"]: one for one in [*found, *self._subject.own("placement")]}.values())
 
 
-def _pod(subject: Subject, index: int) -> PodFact:
-    place = subject.places[index]
-    return PodFact({"path": place.path, "planned": subject.is_planned(place)}, Pod(subject, index))
+def _pod(subject: Subject, index: int, place: Place) -> PodFact:
+    return PodFact({"path": place.path, "planned": subject.is_planned(place)}, Pod(subject, index, place))
 
 
 class _WorkloadFact(Lazy):

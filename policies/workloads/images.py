@@ -17,8 +17,9 @@ DEFAULT_REGISTRY = "docker.io"
 
 _DOMAIN = r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
 _PART = r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*"
-_TAG, _DIGEST = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", r"[a-z0-9]+(?:[+._-][a-z0-9]+)*:[0-9a-fA-F]{32,}"
-_REFERENCE = re.compile(f"(?:{_DOMAIN}/)?{_PART}(?:/{_PART})*(?::{_TAG})?(?:@{_DIGEST})?")
+_NAME = re.compile(f"(?:{_DOMAIN}/)?{_PART}(?:/{_PART})*")
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+_DIGEST = re.compile(r"[a-z0-9]+(?:[+._-][a-z0-9]+)*:[0-9a-fA-F]{32,}")
 _SHA256 = re.compile(r"sha256:[0-9a-f]{64}")
 _REMEMBERED = 512
 _LONGEST = 4096  # no runtime takes a longer reference; longer text isn't searched by pattern
@@ -26,13 +27,12 @@ _LONGEST = 4096  # no runtime takes a longer reference; longer text isn't search
 
 def is_pinned(digest: str) -> bool:
     """Whether a digest names one content for ever: SHA-256, whole, lower case as OCI writes it."""
-    return _SHA256.fullmatch(digest) is not None
+    return digest[:7] == "sha256:" and _SHA256.fullmatch(digest) is not None
 
 
 def parse_image(reference: str, path: str = "") -> Image:
     """The parts of a reference with the runtimes' defaults filled in: `docker.io`, `library/`, tag `latest`."""
-    read = _remembered if len(reference) <= _REMEMBERED else _parts
-    registry, repository, tag, digest, pinned = read(reference)
+    registry, repository, tag, digest, pinned = _parts(reference)
     return {
         "path": path,
         "reference": reference,
@@ -46,12 +46,24 @@ def parse_image(reference: str, path: str = "") -> Image:
 
 def _parts(reference: str) -> tuple[str, str, str, str, bool]:
     """Registry, repository, tag, digest, pinned; an empty registry for what can't be a reference."""
-    if len(reference) > _LONGEST or _REFERENCE.fullmatch(reference) is None:
+    if len(reference) > _LONGEST:
         return "", reference, "", "", False
-    name, _, digest = reference.partition("@")
-    head, slash, last = name.rpartition("/")
-    last, _, tag = last.partition(":")
+    whole, at, digest = reference.partition("@")
+    head, slash, last = whole.rpartition("/")
+    last, colon, tag = last.partition(":")
     name = head + slash + last
+    found = _repository(name) if len(name) <= _REMEMBERED else _repository.__wrapped__(name)
+    pinned = is_pinned(digest)
+    if found is None or (colon and not _TAG.fullmatch(tag)) or (at and not pinned and not _DIGEST.fullmatch(digest)):
+        return "", reference, "", "", False
+    return *found, tag if tag or digest else "latest", digest, pinned
+
+
+@lru_cache(maxsize=1024)  # a cluster runs few images, of many versions
+def _repository(name: str) -> tuple[str, str] | None:
+    """Registry and repository of a name without tag and digest; None for what can't be one."""
+    if _NAME.fullmatch(name) is None:
+        return None
     first, slash, rest = name.partition("/")
     if slash and ("." in first or ":" in first or first == "localhost" or first.lower() != first):
         registry, repository = (DEFAULT_REGISTRY if first == "index.docker.io" else first), rest
@@ -59,10 +71,7 @@ def _parts(reference: str) -> tuple[str, str, str, str, bool]:
         registry, repository = DEFAULT_REGISTRY, name
     if registry == DEFAULT_REGISTRY and "/" not in repository:
         repository = "library/" + repository
-    return registry, repository, tag if tag or digest else "latest", digest, is_pinned(digest)
-
-
-_remembered = lru_cache(maxsize=1024)(_parts)  # a cluster runs few images, and asks about them again and again
+    return registry, repository
 
 
 def containers_of(spec: JsonObject) -> Iterator[tuple[str, JsonObject]]:

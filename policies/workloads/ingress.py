@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 
 from policies.json import Json, JsonObject
-from policies.workloads.destinations import Destination, destination
+from policies.workloads.addresses import Destination, destination
 from policies.workloads.images import listed
 from policies.workloads.paths import member
 from policies.workloads.tables import table

@@ -12,6 +12,7 @@ from typing import Any
 from policies.json import Json, JsonObject
 from policies.workloads.affinity import require_all
 from policies.workloads.bypasses import filled_in
+from policies.workloads.containers import Container, containers_in
 from policies.workloads.devices import (
     devices_of_container,
     devices_of_pod,
@@ -74,8 +75,9 @@ def isolation_constraint(pod: JsonObject, level: str, *, prefix: str = "") -> li
     if not isinstance(spec, dict):
         return []
     metadata = pod.get("metadata")
+    metadata = metadata if isinstance(metadata, dict) else {}
     wanted: list[JsonObject] = []
-    for found in devices_of_pod(metadata if isinstance(metadata, dict) else {}, spec, "metadata.", "spec."):
+    for found in devices_of_pod(containers_in(spec, "spec."), metadata, spec, "metadata.", "spec."):
         if rank(found["level"]) < rank(level) and found["resource"]:
             wanted += _needs(found["resource"], level)
     unique = {repr(one): one for one in wanted}
@@ -101,7 +103,7 @@ def _asks(container: JsonObject) -> bool:
     """Whether a container asks for devices itself: then whoever gives them says which."""
     resources = container.get("resources")
     claims = resources.get("claims") if isinstance(resources, dict) else None
-    return bool(claims) or any(one["count"] for one in devices_of_container(container, "", unproven))
+    return bool(claims) or any(one["count"] for one in devices_of_container(Container(container, ""), unproven))
 
 
 def _needs(resource: str, level: str) -> list[JsonObject]:

@@ -16,7 +16,6 @@ from policies.workloads.text import loaded
 Malformed = dict[str, Any]  # path, expected, found
 
 FACTS = ("images", "models", "devices", "destinations", "keys", "identities", "placement")
-_OWN = (*FACTS, "containers")
 _PLAIN = ("images", "models", "keys")
 OBJECT, LIST, TEXT = "an object", "a list", "text"
 
@@ -36,22 +35,24 @@ _CONTAINER: _Fields = {
 }
 _RESOURCES: _Fields = {"limits": dict, "requests": dict, "claims": list}
 _VOLUME: _Fields = dict.fromkeys(("image", "csi", "nfs", "hostPath", "persistentVolumeClaim", "projected"), dict)
+_VOLUME_FIELDS = frozenset(_VOLUME)
+_ONLY_TEXT = frozenset((str,))
 _CONTAINERS = ("containers", "initContainers", "ephemeralContainers")
 
 
-def misfits_of_entry(subject: JsonObject, entry: Entry, prefix: str = "") -> Iterator[Malformed]:
+def misfits_of_entry(subject: JsonObject, entry: Entry, prefix: str = "") -> list[Malformed]:
     """Where the kind's own fields aren't what the catalogue reads them as."""
-    yield from (_misfit(*one) for one in entry.templates.misfits(subject, prefix, OBJECT))
-    if entry.row.keys().isdisjoint(_OWN):
-        return
-    yield from (_misfit(*one) for one in entry.containers.misfits(subject, prefix, OBJECT))
-    yield from _images(subject, entry, prefix)
+    found = [_misfit(*one) for one in entry.templates.misfits(subject, prefix, OBJECT)]
+    if entry.lends:
+        found += [_misfit(*one) for one in entry.containers.misfits(subject, prefix, OBJECT)]
+        found += _images(subject, entry, prefix)
     for fact in FACTS:
-        if entry.row.get(fact):
+        if fact in entry.stated:
             paths = entry.paths(fact)
-            yield from (_misfit(*one) for one in paths.misfits(subject, prefix))
+            found += [_misfit(*one) for one in paths.misfits(subject, prefix)]
             if fact != "placement":
-                yield from _leaves(paths.find(subject, prefix), fact in _PLAIN)
+                found += _leaves(paths.find(subject, prefix), fact in _PLAIN)
+    return found
 
 
 def _images(subject: JsonObject, entry: Entry, prefix: str) -> Iterator[Malformed]:
@@ -76,14 +77,14 @@ def misfits_of_spec(spec: Json, where: str) -> list[Malformed]:
         return found
     _fields(spec, _SPEC, where, found)
     for field in _CONTAINERS:
-        for index, container in enumerate(listed(spec.get(field))):
+        for index, container in enumerate(listed(spec[field])) if field in spec else ():
             if isinstance(container, dict):
                 _container(container, f"{where}{field}[{index}].", found)
             else:
                 _add(f"{where}{field}[{index}]", container, OBJECT, found)
     for index, volume in enumerate(listed(spec.get("volumes"))):
         if isinstance(volume, dict):
-            if not volume.keys().isdisjoint(_VOLUME):
+            if not _VOLUME_FIELDS.isdisjoint(volume):
                 _fields(volume, _VOLUME, f"{where}volumes[{index}].", found)
         else:
             _add(f"{where}volumes[{index}]", volume, OBJECT, found)
@@ -95,9 +96,11 @@ def _container(container: JsonObject, where: str, found: list[Malformed]) -> Non
     if isinstance(resources := container.get("resources"), dict):
         _fields(resources, _RESOURCES, f"{where}resources.", found)
     for field in ("command", "args"):
-        for index, word in enumerate(listed(container.get(field))):
-            if not isinstance(word, str):
-                _add(f"{where}{field}[{index}]", word, TEXT, found)
+        words = listed(container.get(field))
+        if not _ONLY_TEXT.issuperset(map(type, words)):
+            for index, word in enumerate(words):
+                if not isinstance(word, str):
+                    _add(f"{where}{field}[{index}]", word, TEXT, found)
     for index, variable in enumerate(listed(container.get("env"))):
         if not isinstance(variable, dict):
             _add(f"{where}env[{index}]", variable, OBJECT, found)

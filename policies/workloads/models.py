@@ -11,9 +11,9 @@ from functools import cache
 
 from policies.json import Json, JsonObject
 from policies.workloads.arguments import Variables, Word, flag, runs, script_words, words_of
-from policies.workloads.commands import models_of_words, named, servers, unreadable
-from policies.workloads.destinations import HANDLERS, actions_of
-from policies.workloads.images import containers_of, listed
+from policies.workloads.commands import models_of_command, models_of_words, named, servers, unreadable
+from policies.workloads.containers import Container, actions_of
+from policies.workloads.images import listed
 from policies.workloads.references import Model, image_model, is_path, looks_like_reference, parse_model, scheme_of
 from policies.workloads.scripts import hidden_in_text, is_plain, read_through
 from policies.workloads.tables import table
@@ -21,31 +21,33 @@ from policies.workloads.tables import table
 _DEEPEST = 64  # directories of a path that are looked at
 
 
-def models_of_pod(spec: JsonObject, spec_at: str) -> list[Model]:
-    """The models of all containers and of image volumes. `spec_at` is the path of the spec, with its dot."""
+def models_of_pod(containers: Iterable[Container], spec: JsonObject, spec_at: str) -> list[Model]:
+    """The models of all containers of a spec and of its image volumes. `spec_at` is the spec's path, with its dot."""
     found: list[Model] = []
-    for at, container in containers_of(spec):
-        models = models_of_container(container, f"{spec_at}{at}.")
+    for container in containers:
+        models = models_of_container(container)
         if any(model["scheme"] == "file" for model in models):
-            mounts, volumes = _mounts(container), _volumes(spec)
+            mounts, volumes = _mounts(container.held), _volumes(spec)
             models = [_located(model, mounts, volumes) for model in models]
         found += models
-    found += _volume_models(spec, spec_at)
+    if "volumes" in spec:
+        found += _volume_models(spec, spec_at)
     return found
 
 
-def models_of_container(container: JsonObject, where: str) -> list[Model]:
+def models_of_container(container: Container) -> list[Model]:
     """The models of anything with `command`, `args` and `env`; local paths are left as they are."""
-    variables = Variables(container.get("env"))
-    told = _told(container, where, variables)
-    for field in HANDLERS:
-        if field in container and (field == "lifecycle" or "exec" in (container[field] or ())):
-            for at, action in actions_of(container[field], f"{where}{field}"):
+    held = container.held
+    variables = Variables(held.get("env"))
+    told = _told(container, variables)
+    for field, hook in container.hooks:
+        if field == "lifecycle" or "exec" in hook:
+            for at, action in actions_of(hook, f"{container.at}{field}"):
                 command = action.get("exec")
-                told += _told(command, f"{at}.exec.", variables) if isinstance(command, dict) else []
-    found = _environment_models(container, where, variables)
-    if not told and not found and container.get("envFrom") and _serves(container):
-        return [named("$(envFrom)", f"{where}envFrom")]
+                told += _told(Container(command, f"{at}.exec."), variables) if isinstance(command, dict) else []
+    found = _environment_models(container, variables)
+    if not told and not found and held.get("envFrom") and _serves(held):
+        return [named("$(envFrom)", f"{container.at}envFrom")]
     if not found or not variables.used:
         return found + told
     # a variable that the command line only repeats is judged there, with the revision that stands beside it
@@ -53,12 +55,17 @@ def models_of_container(container: JsonObject, where: str) -> list[Model]:
     return [model for model in found if model["reference"] not in repeated] + told
 
 
-def _told(container: JsonObject, where: str, variables: Variables) -> list[Model]:
+def _told(container: Container, variables: Variables) -> list[Model]:
     """The models that command lines name, and as models that nobody knows what runs unread."""
-    if not runs(container):
+    held, line = container.held, container.line
+    if line is not None and line.is_plain():
+        serves = line.begins_bare and _serves(held)
+        naming = line.naming()
+        return models_of_command(line.words, serves, naming) if naming or serves else []
+    if not runs(held):
         return []
-    words = words_of(container, where, variables)
-    return _models(words, variables, _in_scripts(container, where), serves=_serves(container))
+    words = words_of(held, container.at, variables)
+    return _models(words, variables, _in_scripts(held, container.at), serves=_serves(held))
 
 
 def models_of_script(script: str, path: str) -> list[Model]:
@@ -100,22 +107,19 @@ def _serves(container: JsonObject) -> bool:
     return not isinstance(image, str) or bool(servers().search(f"/{image[:512]}"))
 
 
-def _environment_models(container: JsonObject, where: str, variables: Variables) -> list[Model]:
+def _environment_models(container: Container, variables: Variables) -> list[Model]:
     kinds = _kinds()
     found: list[Model] = []
-    for index, variable in enumerate(listed(container.get("env"))):
-        name = variable.get("name") if isinstance(variable, dict) else None
-        if not isinstance(name, str):
-            continue
-        kind, value = kinds.get(name), variable.get("value")
+    for index, name, value, held in container.variables:
+        kind = kinds.get(name)
         if kind == "never" or (kind is None and not (isinstance(value, str) and ("://" in value or "$" in value))):
             continue
-        if kind == "exact" and variable.get("valueFrom"):
-            found.append(named(f"$({name})", f"{where}env[{index}]"))
+        if kind == "exact" and held.get("valueFrom"):
+            found.append(named(f"$({name})", f"{container.at}env[{index}]"))
         elif isinstance(value, str):
-            value = variables.told(index, value)
-            if _names_model(kind, name, value):
-                found.append(named(value, f"{where}env[{index}]", _revision(variables.known)))
+            told = variables.told(index, value) if "$" in value else value
+            if _names_model(kind, name, told):
+                found.append(named(told, f"{container.at}env[{index}]", _revision(variables.known)))
     return found
 
 

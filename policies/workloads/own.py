@@ -7,18 +7,19 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from policies.json import Json, JsonObject
-from policies.workloads.catalogue import Entry
-from policies.workloads.commands import models_of_words
-from policies.workloads.destinations import (
+from policies.workloads.addresses import (
     Destination,
-    container_destinations,
     destination,
     envoy_addresses,
     named_addresses,
     names_host,
-    script_destinations,
     text_addresses,
 )
+from policies.workloads.catalogue import Entry
+from policies.workloads.commands import models_of_words
+from policies.workloads.contacts import script_destinations
+from policies.workloads.containers import Container
+from policies.workloads.destinations import destinations_of_container
 from policies.workloads.devices import count_of, devices_of_container, devices_of_map, extended_of_container
 from policies.workloads.dra import devices_of_claim
 from policies.workloads.images import Image, listed, parse_image
@@ -49,7 +50,7 @@ def own_images(subject: Json, entry: Entry, prefix: str = "") -> list[Image]:
 def own_models(subject: Json, entry: Entry, prefix: str = "") -> list[Model]:
     found: list[Model] = []
     for path, container in _containers(subject, entry, prefix):
-        found += models_of_container(container, f"{path}.")
+        found += models_of_container(Container(container, f"{path}."))
     for path, value, row in rows_of(subject, entry, "models", prefix):
         found += _models(path, value, row)
     return found
@@ -58,7 +59,7 @@ def own_models(subject: Json, entry: Entry, prefix: str = "") -> list[Model]:
 def own_devices(subject: Json, entry: Entry, prefix: str, holds_at: HoldsAt) -> list[Device]:
     found: list[Device] = []
     for path, container in _containers(subject, entry, prefix):
-        found += devices_of_container(container, f"{path}.", holds_at(path))
+        found += devices_of_container(Container(container, f"{path}."), holds_at(path))
     for path, value, row in rows_of(subject, entry, "devices", prefix):
         found += _devices(path, value, row, holds_at(path))
     return found
@@ -69,14 +70,14 @@ def own_extended(subject: Json, entry: Entry, prefix: str = "") -> list[JsonObje
     return [
         one
         for path, container in _containers(subject, entry, prefix)
-        for one in extended_of_container(container, f"{path}.")
+        for one in extended_of_container(Container(container, f"{path}."))
     ]
 
 
 def own_destinations(subject: Json, entry: Entry, prefix: str = "") -> list[Destination]:
     found: list[Destination] = []
     for path, container in _containers(subject, entry, prefix):
-        found += container_destinations(container, f"{path}.")
+        found += destinations_of_container(Container(container, f"{path}."))
     for path, value, row in rows_of(subject, entry, "destinations", prefix):
         found += _destinations(path, value, row)
     return found
@@ -161,7 +162,7 @@ def _models(path: str, value: Json, row: Row) -> Iterator[Model]:
         case "ray":
             yield from _ray_models(path, value)
         case "env":
-            yield from models_of_container({"env": value}, f"{path}.")
+            yield from models_of_container(Container({"env": value}, f"{path}."))
         case "config" if isinstance(value, dict):
             words = [(f"--{name}={as_text(inner)}", member(path, str(name))) for name, inner in value.items()]
             yield from models_of_words(words, serves=False)
@@ -217,7 +218,7 @@ def _destinations(path: str, value: Json, row: Row) -> Iterator[Destination]:
             yield from _component(value, path, row["what"])
         case "environment" if isinstance(value, dict):
             pairs = [{"name": name, "value": inner} for name, inner in value.items()]
-            yield from container_destinations({"env": pairs}, f"{path}.")
+            yield from destinations_of_container(Container({"env": pairs}, f"{path}."))
         case "mapping" | "nginx" | "requirements" | "trigger" | "zone-filter" if isinstance(value, dict):
             yield from _READS[row["read"]](value, path, row)
         case "urls" | "hosts" | "collector":

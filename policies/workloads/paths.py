@@ -11,6 +11,7 @@ raises, whatever the object holds (a value of an unexpected type simply has no p
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Generic, NamedTuple, TypeVar
 
 from policies.json import Json
@@ -18,6 +19,8 @@ from policies.json import Json
 Tag = TypeVar("Tag")
 
 EACH, EVERY = "[]", "{}"
+_REMEMBERED = 128  # characters of a key; longer ones are written anew each time
+_FEW = 3  # members that are looked up one by one
 
 _STEP = re.compile(r'\[\]|\{\}|\["((?:[^"\\]|\\.)*)"\]|\.?([^.\[\]{}"]+)')
 _PLAIN = re.compile(r"[A-Za-z_$][\w$-]*")
@@ -57,10 +60,17 @@ def parse(path: str) -> list[str]:
 
 def member(path: str, key: str) -> str:
     """The path of a map's value: `path.key`, or `path["key"]` where the key needs quotes."""
+    written = _written(key) if len(key) <= _REMEMBERED else _written.__wrapped__(key)
+    return path + written if path else written.removeprefix(".")
+
+
+@lru_cache(maxsize=4096)  # names of labels, resources and fields are few
+def _written(key: str) -> str:
+    """How a key is written after a path."""
     if _PLAIN.fullmatch(key):
-        return f"{path}.{key}" if path else key
+        return f".{key}"
     quoted = key.replace("\\", "\\\\").replace('"', '\\"')
-    return f'{path}["{quoted}"]'
+    return f'["{quoted}"]'
 
 
 def pointer(path: str) -> str:
@@ -76,6 +86,7 @@ class _Node(Generic[Tag]):
     members: tuple[tuple[str, str, "_Node[Tag]"], ...]  # key, how it is written after a path, what follows
     each: "_Node[Tag] | None"
     every: "_Node[Tag] | None"
+    names: frozenset[str]  # of the members, where they are many: most objects have none of them
 
 
 class Paths(Generic[Tag]):
@@ -121,14 +132,16 @@ def _tree(tagged: list[tuple[list[str], Tag]]) -> _Node[Tag]:
             branches.setdefault(steps[0], []).append((steps[1:], tag))
     each, every = branches.pop(EACH, None), branches.pop(EVERY, None)
     members = tuple((step[1:], member("x", step[1:])[1:], _tree(below)) for step, below in branches.items())
-    return _Node(tags, members, _tree(each) if each else None, _tree(every) if every else None)
+    names = frozenset(name for name, _, _ in members) if len(members) > _FEW else frozenset[str]()
+    return _Node(tags, members, _tree(each) if each else None, _tree(every) if every else None, names)
 
 
 def _walk(node: _Node[Tag], value: Json, path: str, key: str, found: list[Found[Tag]]) -> None:
     """Depth is bounded by the longest path, never by the object."""
-    found += [Found(path, value, key, tag) for tag in node.tags]
+    if node.tags:
+        found += [Found(path, value, key, tag) for tag in node.tags]
     if isinstance(value, dict):
-        for name, written, child in node.members:
+        for name, written, child in () if node.names and node.names.isdisjoint(value) else node.members:
             inner = value.get(name)
             if inner is not None:
                 _walk(child, inner, path + written if path else written.lstrip("."), key, found)
@@ -146,7 +159,7 @@ def _misfits(node: _Node[Tag], value: Json, path: str, ends: str, found: list[tu
     """Depth is bounded by the longest path. Empty values end a path without hiding anything."""
     inside = bool(node.members or node.every)
     if isinstance(value, dict) and inside:
-        for name, written, child in node.members:
+        for name, written, child in () if node.names and node.names.isdisjoint(value) else node.members:
             if value.get(name) is not None:
                 _misfits(child, value[name], path + written if path else written.lstrip("."), ends, found)
         for name, inner in value.items() if node.every is not None else ():

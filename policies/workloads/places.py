@@ -108,8 +108,8 @@ def _steps(path: str) -> tuple[str, ...]:
 
 def spec_path(place: Place) -> str:
     """The path of the pod's spec; of what its fields stand in, when it is put together."""
-    steps = _steps(place.template.fields) if place.template.flat else place.template.steps
-    return ".".join((*([place.path] if place.path else []), *steps))
+    path, below = place.path, place.template.below
+    return f"{path}.{below}" if path and below else path or below
 
 
 def metadata_of(subject: JsonObject, place: Place) -> JsonObject:
@@ -140,13 +140,14 @@ def pointers_of(place: Place) -> dict[str, Any]:
 
 def is_planned(subject: JsonObject, template: Template) -> bool:
     """Whether a controller plans by the template itself, so that its pods would be corrected too late."""
-    return template.planned == "always" or (template.planned == "queued" and _is_queued(subject))
+    planned = template.planned
+    return bool(planned) and (planned == "always" or (planned == "queued" and _is_queued(subject)))
 
 
 def _is_queued(subject: JsonObject) -> bool:
     metadata = subject.get("metadata")
     labels: Json = metadata.get("labels") if isinstance(metadata, dict) else None
-    return isinstance(labels, dict) and any(key in labels for key in table("facts")["queue_labels"])
+    return isinstance(labels, dict) and bool(labels) and any(key in labels for key in table("facts")["queue_labels"])
 
 
 def _joined(prefix: str, path: str) -> str:

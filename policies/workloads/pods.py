@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
 from policies.json import JsonObject
-from policies.workloads.destinations import Destination, destinations_of_pod
+from policies.workloads.addresses import Destination
+from policies.workloads.containers import Container, containers_in
+from policies.workloads.destinations import destinations_of_pod
 from policies.workloads.devices import devices_of_pod, extended_of_pod
 from policies.workloads.identities import Identity, identities_of_pod
 from policies.workloads.images import Image, images_of_spec, parse_image
@@ -17,7 +19,7 @@ from policies.workloads.levels import Device, weakest
 from policies.workloads.models import models_of_pod
 from policies.workloads.paths import pointer
 from policies.workloads.placement import Placement, placement_of_pod
-from policies.workloads.places import pointers_of, spec_path
+from policies.workloads.places import Place, pointers_of, spec_path
 from policies.workloads.references import Model
 from policies.workloads.subject import Subject
 from policies.workloads.tables import table
@@ -27,28 +29,27 @@ from policies.workloads.volumes import Volume, volumes_of_pod
 class MadePod(dict[str, Any]):
     """A pod that is handed out for equal templates again and again, so its facts are remembered with it.
 
-    Nobody may change it. `lists` are by place of the template and name of the fact.
+    Nobody may change it. `lists` are by path of the template, path of the spec below it, and name of the fact.
     """
 
     __slots__ = ("lists",)
 
     def __init__(self, pod: JsonObject) -> None:
         super().__init__(pod)
-        self.lists: dict[tuple[str, str], list[Any]] = {}
+        self.lists: dict[tuple[str, str, str], list[Any]] = {}
 
 
 class Pod:
     """One of a subject's pods. Its lists are computed once."""
 
-    __slots__ = ("_index", "_known", "_meta_at", "_place", "_spec_at", "_subject")
+    __slots__ = ("_index", "_known", "_place", "_read", "_subject")
 
-    def __init__(self, subject: Subject, index: int) -> None:
+    def __init__(self, subject: Subject, index: int, place: Place) -> None:
         self._subject = subject
         self._index = index
-        self._place = place = subject.places[index]
-        self._spec_at = _dotted(spec_path(place))
-        self._meta_at = _dotted(place.path) + "metadata."
+        self._place = place
         self._known: dict[str, list[Any]] = {}
+        self._read: Reading | None = None
 
     def pointer(self) -> str:
         return pointer(self._place.path)
@@ -59,46 +60,77 @@ class Pod:
 
     def fact(self, name: str) -> list[Any]:
         """One of the lists that the pod adds to a workload's."""
-        if name not in self._known:
-            inner = self._subject.own_in(name, self._place.path) if name != "placement" else []
-            self._known[name] = joined(self._read(name), inner) if inner else self._read(name)
-        return self._known[name]
+        found = self._known.get(name)
+        if found is None:
+            found = self._said(name)
+            own = self._subject.own(name)
+            if own and name != "placement" and (inner := self._subject.own_in(name, self._place.path)):
+                found = joined(found, inner)
+            self._known[name] = found
+        return found
 
-    def _read(self, name: str) -> list[Any]:
+    def _said(self, name: str) -> list[Any]:
         """What the pod itself says, remembered with a pod that was made before."""
         made = self._subject.made(self._index)
         if not isinstance(made, MadePod):
-            return _READ[name](self)
-        key = (self._spec_at, name)
+            return _READ[name](self.reading)
+        key = (self._place.path, self._place.template.below, name)
         if key not in made.lists:
-            made.lists[key] = _READ[name](self)
+            made.lists[key] = _READ[name](self.reading)
         return made.lists[key]
 
-    def part(self, name: str) -> JsonObject:
-        """`metadata` or `spec`, as they will be."""
-        part = self._subject.made(self._index).get(name)
-        return part if isinstance(part, dict) else {}
+    @property
+    def reading(self) -> "Reading":
+        """The pod as it will be."""
+        if self._read is None:
+            self._read = Reading(self._subject.made(self._index), self._place)
+        return self._read
+
+    def isolation(self) -> str:
+        return weakest(one["level"] for one in self.fact("devices"))
+
+    def runtime(self) -> str:
+        name = self.reading.spec.get("runtimeClassName")
+        return name if isinstance(name, str) else ""
+
+
+class Reading:
+    """A pod as its facts are read from it."""
+
+    __slots__ = ("_containers", "_flat", "_meta_at", "_spec", "_spec_at", "metadata", "spec")
+
+    def __init__(self, made: JsonObject, place: Place) -> None:
+        metadata, spec, at = made.get("metadata"), made.get("spec"), spec_path(place)
+        self.metadata: JsonObject = metadata if isinstance(metadata, dict) else {}
+        self.spec: JsonObject = spec if isinstance(spec, dict) else {}
+        self._meta_at = f"{place.path}.metadata." if place.path else "metadata."
+        self._spec_at = f"{at}." if at else ""
+        self._flat = bool(place.template.flat)
+        # containers of a flat template are read where they stand, by the catalogue
+        self._spec = {key: self.spec[key] for key in self.spec if key != "containers"} if self._flat else self.spec
+        self._containers: list[Container] | None = None
 
     @property
-    def _spec(self) -> JsonObject:
-        """The spec for readers of containers. Those of a flat template are read where they stand, by the catalogue."""
-        spec = self.part("spec")
-        return {key: spec[key] for key in spec if key != "containers"} if self._place.template.flat else spec
+    def containers(self) -> list[Container]:
+        if self._containers is None:
+            self._containers = containers_in(self._spec, self._spec_at)
+        return self._containers
 
     def images(self) -> list[Image]:
-        return [*images_of_spec(self._spec, self._spec_at), *_annotated(self.part("metadata"), self._meta_at)]
+        found = images_of_spec(self._spec, self._spec_at)
+        return found + _annotated(self.metadata, self._meta_at) if "annotations" in self.metadata else found
 
     def models(self) -> list[Model]:
-        return models_of_pod(self._spec, self._spec_at)
+        return models_of_pod(self.containers, self._spec, self._spec_at)
 
     def devices(self) -> list[Device]:
-        return devices_of_pod(self.part("metadata"), self._spec, self._meta_at, self._spec_at)
+        return devices_of_pod(self.containers, self.metadata, self._spec, self._meta_at, self._spec_at)
 
     def extended(self) -> list[JsonObject]:
-        return extended_of_pod(self._spec, self._spec_at)
+        return extended_of_pod(self.containers, self._spec, self._spec_at)
 
     def destinations(self) -> list[Destination]:
-        return destinations_of_pod(self.part("metadata"), self._spec, self._meta_at, self._spec_at)
+        return destinations_of_pod(self.containers, self.metadata, self._spec, self._meta_at, self._spec_at)
 
     def volumes(self) -> list[Volume]:
         return volumes_of_pod(self._spec, self._spec_at)
@@ -108,36 +140,30 @@ class Pod:
 
     def placement(self) -> list[Placement]:
         """Fields of a flat template are read where they stand, by the catalogue."""
-        return [] if self._place.template.flat else placement_of_pod(self.part("spec"), self._spec_at)
+        return [] if self._flat else placement_of_pod(self.spec, self._spec_at)
 
     def keys(self) -> list[dict[str, Any]]:
-        annotations = self.part("metadata").get("annotations")
-        said = annotations if isinstance(annotations, dict) else {}
-        named = ((key, said.get(key), purpose) for key, purpose in table("facts")["key_annotations"].items())
+        annotations = self.metadata.get("annotations")
+        if not isinstance(annotations, dict) or not annotations:
+            return []
+        named = ((key, annotations.get(key), purpose) for key, purpose in table("facts")["key_annotations"].items())
         return [
             {"path": f'{self._meta_at}annotations["{key}"]', "reference": value, "purpose": purpose}
             for key, value, purpose in named
             if isinstance(value, str) and value
         ]
 
-    def isolation(self) -> str:
-        return weakest(one["level"] for one in self.fact("devices"))
 
-    def runtime(self) -> str:
-        name = self.part("spec").get("runtimeClassName")
-        return name if isinstance(name, str) else ""
-
-
-_READ: dict[str, Callable[[Pod], list[Any]]] = {
-    "images": Pod.images,
-    "models": Pod.models,
-    "devices": Pod.devices,
-    "extended": Pod.extended,
-    "destinations": Pod.destinations,
-    "keys": Pod.keys,
-    "identities": Pod.identities,
-    "placement": Pod.placement,
-    "volumes": Pod.volumes,
+_READ: dict[str, Callable[[Reading], list[Any]]] = {
+    "images": Reading.images,
+    "models": Reading.models,
+    "devices": Reading.devices,
+    "extended": Reading.extended,
+    "destinations": Reading.destinations,
+    "keys": Reading.keys,
+    "identities": Reading.identities,
+    "placement": Reading.placement,
+    "volumes": Reading.volumes,
 }
 
 
@@ -145,10 +171,6 @@ def joined(found: list[Any], inner: list[Any]) -> list[Any]:
     """Both, what is in both once."""
     seen = {repr(one) for one in found}
     return found + [one for one in inner if repr(one) not in seen]
-
-
-def _dotted(path: str) -> str:
-    return f"{path}." if path else ""
 
 
 def _annotated(metadata: JsonObject, where: str) -> list[Image]:
@@ -167,8 +189,8 @@ class PodFact(Lazy):
     source: Pod
     LATER: ClassVar[Mapping[str, Callable[[Pod], Any]]] = {
         "pointer": Pod.pointer,
-        "metadata": lambda pod: pod.part("metadata"),
-        "spec": lambda pod: pod.part("spec"),
+        "metadata": lambda pod: pod.reading.metadata,
+        "spec": lambda pod: pod.reading.spec,
         "images": lambda pod: pod.fact("images"),
         "models": lambda pod: pod.fact("models"),
         "devices": lambda pod: pod.fact("devices"),

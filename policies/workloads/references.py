@@ -14,6 +14,7 @@ from policies.workloads.tables import table
 
 Model = dict[str, Any]  # path, reference, scheme, revision, digest, pinned
 
+_COMMIT_LENGTH = 40
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _HEX256 = re.compile(r"[0-9a-f]{64}")
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9_.][\w.-]*", re.ASCII)
@@ -28,12 +29,11 @@ def parse_model(text: str, path: str = "", revision: str = "", *, scheme: str = 
 
     `scheme` is what a text without one of its own means here; without it a bare `owner/name` is Hugging Face's.
     """
-    match = _SCHEME.match(text[:64])
-    written = match[1].lower() if match else ""
-    known = str(_schemes().get(written, written))
-    if not match:
+    written = scheme_of(text)
+    if not written:
         return _plain(text, path, revision, scheme)
-    rest = text[len(match[0]) :]
+    known = str(_schemes().get(written, written))
+    rest = text[len(written) + len("://") :]
     if known in ("hf", "modelscope"):
         name, inner = _split_revision(rest)
         return _model(path, text, known, inner or revision, pinnable=bool(name))
@@ -58,14 +58,14 @@ def image_model(reference: str, path: str) -> Model:
 
 def looks_like_reference(text: str) -> bool:
     """Whether text that may mean anything reads like a model: a URI, `owner/name`, or a weights file."""
-    if _SCHEME.match(text[:64]):
+    if scheme_of(text):
         return True
     return bool(_REPOSITORY.fullmatch(text[:200])) or is_path(text) or is_weights(text)
 
 
 def is_commit(revision: str) -> bool:
     """Whether a revision is a whole Git commit: forty hex digits, lower case as Git and the hubs write it."""
-    return _COMMIT.fullmatch(revision) is not None
+    return len(revision) == _COMMIT_LENGTH and _COMMIT.fullmatch(revision) is not None
 
 
 def is_path(text: str) -> bool:
@@ -78,7 +78,7 @@ def is_weights(text: str) -> bool:
 
 def scheme_of(text: str) -> str:
     """The scheme as it is written, in lower case; empty when there is none."""
-    match = _SCHEME.match(text[:64])
+    match = _SCHEME.match(text[:64]) if "://" in text else None
     return match[1].lower() if match else ""
 
 
@@ -112,8 +112,9 @@ def _plain(text: str, path: str, revision: str, scheme: str) -> Model:
 def _split_revision(text: str) -> tuple[str, str]:
     """`owner/name:revision` (KServe) and `owner/name@revision` (Dynamo, OME), with or without a file behind it."""
     for mark in ("@", ":"):
-        name, found, revision = text.partition(mark)
-        if found:  # with both marks tools disagree on what is the revision: then it's no commit to anybody
+        if mark in text:
+            name, _, revision = text.partition(mark)
+            # with both marks tools disagree on what is the revision: then it's no commit to anybody
             return name, revision if ":" not in name else f"{name.partition(':')[2]}@{revision}"
     return text, ""
 

@@ -26,6 +26,7 @@ from policies.workloads.tables import table
 
 _DEEPEST = 4  # shells inside of shells; what is deeper is reported
 _FIRST = 64  # words of a command among which a shell without arguments is looked for
+VERSION = "0123456789."  # what stands behind the name of an interpreter
 _SHELL_FLAG = re.compile(r"-[a-zA-Z]*c")
 _LOADS = re.compile(
     r"from_pretrained|snapshot_download|hf_hub_download|hub\.load|load_model|SentenceTransformer|CrossEncoder"
@@ -71,7 +72,7 @@ def _commands(words: list[Word]) -> Iterator[list[Word]]:
 
 
 @cache
-def _telling() -> frozenset[str]:
+def telling_names() -> frozenset[str]:
     """Names, without version, of what runs text, or reads arguments from elsewhere."""
     others = ("eval", "xargs", "base64", "parallel", "su", "runuser", "--config")
     return frozenset((*table("models")["shells"], *INTERPRETERS, *others))
@@ -79,7 +80,7 @@ def _telling() -> frozenset[str]:
 
 def is_plain(words: list[Word]) -> bool:
     """Whether nothing on command lines runs text or reads its arguments elsewhere: the usual case, decided quickly."""
-    telling = _telling()
+    telling = telling_names()
     texts = [text for text, _ in words]
     if texts and INTERPRETER.fullmatch(program(texts[0])) and _runs_a_file(texts):
         texts[0] = ""
@@ -88,7 +89,7 @@ def is_plain(words: list[Word]) -> bool:
     for text in texts:
         if "/" in text or (text[-1:].isdigit() and text[:2] != "--"):
             name = program(text)
-            if name in telling or name.rstrip("0123456789.") in telling:
+            if name in telling or name.rstrip(VERSION) in telling:
                 return False
         if text[:9] == "--config=":
             return False

@@ -4,7 +4,7 @@ Guarantees: never raises, except what the mutation raises; each thing is read wh
 nothing of whoever asks, so that an answer is freed as soon as nobody holds it.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from policies.json import Json, JsonObject
@@ -128,31 +128,33 @@ class Subject:
             self._inside = [Subject(held, self._mutate, self._catalogue, path) for path, held in found]
         return self._inside
 
-    def malformed(self) -> Iterator[Malformed]:
+    def malformed(self) -> list[Malformed]:
         """What can't be read: in the kind's own fields, and in pod specs that aren't put together."""
+        found: list[Malformed] = []
         if self._entry is not None:
-            yield from misfits_of_entry(self._object, self._entry, self._prefix)
+            found += misfits_of_entry(self._object, self._entry, self._prefix)
         for place in self.places:
             if not place.template.flat:
                 spec = spec_of(self._object, place.template, place.holder)
                 at = spec_path(place)
-                yield from misfits_of_spec(spec, f"{at}." if at else "")
+                found += misfits_of_spec(spec, f"{at}." if at else "")
+        return found
 
     def own(self, fact: str) -> list[Any]:
         """The facts that stand outside of PodSpec fields, by the catalogue's paths; of kinds nobody knows, hosts."""
-        if fact == "destinations" and not self.is_known:
-            return self._addresses()
-        if self._entry is None or not (self._entry.states(fact) or self._entry.nests):
-            return []
         if fact not in self._own:
-            stated = self._read(fact, self._entry) if self._entry.states(fact) else []
-            self._own[fact] = stated + [one for held in self.inside for one in held.own(fact)]
+            self._own[fact] = self._stated(fact)
         return self._own[fact]
 
+    def _stated(self, fact: str) -> list[Any]:
+        entry = self._entry
+        if entry is None:
+            return self._addresses() if fact == "destinations" and not self.is_known else []
+        found = self._read(fact, entry) if fact in entry.stated or entry.lends else []
+        return found + [one for held in self.inside for one in held.own(fact)] if entry.nests else found
+
     def _addresses(self) -> list[Any]:
-        if "destinations" not in self._own:
-            self._own["destinations"] = list(hosts_within(self._object, self._prefix, "data"))
-        return self._own["destinations"]
+        return list(hosts_within(self._object, self._prefix, "data"))
 
     def own_in(self, fact: str, template: str) -> list[Any]:
         """Those of them that stand inside of one template, such as KServe's `spec.predictor.model`."""

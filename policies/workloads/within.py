@@ -9,8 +9,7 @@ import re
 from collections.abc import Iterator
 
 from policies.json import Json, JsonObject
-from policies.workloads.arguments import is_open
-from policies.workloads.destinations import (
+from policies.workloads.addresses import (
     Destination,
     destination,
     hosts_told,
@@ -18,6 +17,7 @@ from policies.workloads.destinations import (
     says_host,
     text_addresses,
 )
+from policies.workloads.arguments import is_open
 from policies.workloads.paths import member
 from policies.workloads.rows import as_text
 from policies.workloads.structure import is_url, spelled, texts

@@ -1,0 +1,80 @@
+"""Hosts that a command line contacts: by a flag, as what a program sends to, as a file that shells connect to.
+
+Guarantees: linear in the words, never raises; each host once for each element of the command that names it.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
+
+from policies.workloads.addresses import HOST, Destination, destination, is_outside, leads_to, may_lead
+from policies.workloads.arguments import END, Variables, Word, program, script_words
+from policies.workloads.tables import table
+from policies.workloads.written import is_file
+
+_DEVICE = re.compile(r".*/dev/(?:tcp|udp)/([^/\s]+)")  # what shells connect to as if it were a file
+_COPIED = re.compile(r"[\w.-]+@((?:[a-z0-9-]+\.)+[a-z0-9-]+):\S*", re.IGNORECASE)  # user@host:path, of scp and Git
+_WRITES = ("-o", "--output", "-O", "-T", "--upload-file", "-i", "--cacert", "--cert", "--key", "-out", "-in")  # files
+
+
+def script_destinations(script: str, path: str) -> Iterator[Destination]:
+    """Addresses of a command line that is one text, or of a script that isn't a container's."""
+    yield from destinations_of_words(script_words(script, path, Variables()))
+
+
+def destinations_of_words(words: list[Word], leading: Sequence[int] | None = None) -> Iterator[Destination]:
+    """What a command line contacts. `leading` is where words stand that may say so, if somebody has looked."""
+    seen: set[tuple[str, str]] = set()
+    sends, senders, uploads = False, _senders(), _uploads()
+    for index in range(len(words)) if leading is None else leading:
+        text, path = words[index]
+        before = words[index - 1][0] if index else ""
+        if text in uploads and (host := uploads[text].get(program(before))):
+            yield destination(path, kind="vendor", host=host, what="data")
+        if "." in text or ":" in text or "/dev/" in text:
+            for one in _word(text, path, before, sends=sends):
+                if (path, one["host"]) not in seen:
+                    seen.add((path, one["host"]))
+                    yield one
+        sends = text != END and (sends or (program(text) if "/" in text else text) in senders)
+
+
+@cache
+def sending_names() -> frozenset[str]:
+    """Programs that send to a host that they are given, and commands by which some send to one that they know."""
+    return _senders() | _uploads().keys()
+
+
+@cache
+def _senders() -> frozenset[str]:
+    """Programs that send something to the host that they are given."""
+    return frozenset(table("facts")["senders"])
+
+
+@cache
+def _uploads() -> dict[str, dict[str, str]]:
+    """Where the commands of programs send to that name no host: by command, then by program."""
+    found: dict[str, dict[str, str]] = {}
+    for name, row in table("facts")["uploads"].items():
+        for verb in row["commands"]:
+            found.setdefault(verb, {})[name] = row["host"]
+    return found
+
+
+def _word(text: str, path: str, before: str, *, sends: bool) -> Iterable[Destination]:
+    """What one word of a command line names: a URL, the host that a flag asks for, the host that a program sends to."""
+    flagged = text[:1] == "-"
+    if "://" in text:
+        return leads_to(text.partition("=")[0] if flagged else before, text, path)
+    match = ("/dev/" in text and _DEVICE.match(text)) or ("@" in text and _COPIED.fullmatch(text))
+    if match and is_outside(match[1]):
+        return [destination(path, kind="host", host=match[1], what="data")]
+    if sends and text[:2] == "-h" and (match := HOST.fullmatch(text[2:])):  # of clients of databases
+        return [destination(path, kind="host", host=match[1], what="data")] if is_outside(match[1]) else ()
+    if sends and not flagged and (match := HOST.fullmatch(text)) and before not in _WRITES and not is_file(match[1]):
+        return [destination(path, kind="host", host=match[1], what="data")] if is_outside(match[1]) else ()
+    name, _, value = text.partition("=") if flagged else (before, "", text)
+    if name[:1] != "-" or value[:1] in ("-", ".", "/", ":"):
+        return leads_to("", text, path) if may_lead("", text) else ()
+    name = name.lstrip("-")
+    return leads_to(name, value, path) if may_lead(name, value) else ()
