@@ -1,4 +1,4 @@
-"""Command lines in which every word stands as it is written: no blanks, no variables, no scripts. Most are such.
+"""Command lines in which every word stands as it is written: no blanks, no variables, no scripts. Many are such.
 
 Guarantees: what such a line says is what its words say when each is read with care; only that most words mean nothing
 to anybody, and that is seen at a glance, once for all facts. Names of flags and programs are few in a cluster, so what

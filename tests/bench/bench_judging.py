@@ -17,7 +17,7 @@ import orjson
 from bench_places import CODES, GEOGRAPHY, RULE
 from bench_workloads import deployment, llm_service
 from strangers import again, strangers
-from webhook.memory import settle
+from webhook.serving.memory import settle
 
 from policies.checking import creation
 from policies.engine import RuleEngine
