@@ -17,7 +17,6 @@ import orjson
 from bench_places import CODES, GEOGRAPHY, RULE
 from bench_workloads import deployment, llm_service
 from strangers import again, strangers
-from webhook.serving.memory import settle
 
 from policies.checking import creation
 from policies.engine import RuleEngine
@@ -26,6 +25,7 @@ from policies.geography import conflict, constrain, possible
 from policies.ports import Needs, Phase
 from policies.snapshot import MemorySnapshot
 from policies.workloads import extract
+from webhook.serving.memory import settle
 
 # What the built-in packs name.
 NAMED = ("images", "models", "devices", "destinations", "keys", "volumes", "malformed")
