@@ -19,6 +19,7 @@ from keymgmt.errors import ForeignRegion, UnlockFailed
 from keymgmt.file.keyring import FileKeyring
 from keymgmt.file.unlock import KeyFile
 from keymgmt.ports import Binding
+from keymgmt.verbs.ring import Mistake
 from policies.gathering import engine_of, load_rules, objects_of
 from policies.request import Phase
 from policies.snapshot import MemorySnapshot
@@ -37,7 +38,6 @@ from webhook.reviews.judge import Call, Judge
 from webhook.reviews.recording import DecisionRecording, emptied
 from webhook.reviews.review import parse_review
 from webhook.serving.metrics import Metrics
-from webhook.verbs.private import Refused
 
 BOUND = Binding("eu-de", "DE", "audit-archive", "prod", "clinic")
 
@@ -147,5 +147,5 @@ async def test_a_log_sealed_to_a_key_service_is_replayed(region: Region, tmp_pat
     assert shown.output.startswith("3 decisions: 3 same under the rules of then"), f"{shown.output}{shown.exception!r}"
     region.server.sealed = True
     down = CliRunner().invoke(command, ["audit", "replay", str(state), "--keyring", str(path)], standalone_mode=False)
-    assert isinstance(down.exception, Refused), down.output
+    assert isinstance(down.exception, Mistake), down.output
     assert "unseal" in f"{down.exception} {down.exception.hint}"

@@ -118,7 +118,6 @@ class LogAlarm:
         """As the port says."""
         from keymgmt.emergency import NotAnnounced
         from webhook.keys.regional import Where
-        from webhook.verbs.private import Refused
         from webhook.verbs.private import told as refusing
 
         order = {
@@ -129,7 +128,7 @@ class LogAlarm:
         try:
             with refusing():  # whatever the log or its keyring fails with
                 said = self.store.ordered(order, Where(None, None), self.wait)
-        except Refused as refusal:
+        except Mistake as refusal:
             advice = refusal.hint or "look at the log"
             raise NotAnnounced(f"not in the audit log, so nothing was opened: {refusal.message}; {advice}") from refusal
         self.leaf = said["leaves"][0]

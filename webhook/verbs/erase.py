@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from webhook.verbs.private import Refused, keyring_options, moving
+from keymgmt.verbs.ring import Mistake
+from webhook.verbs.private import keyring_options, moving
 from webhook.verbs.stores import Store, store_options
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def tag_of(store: Store, user: str, where: "Where") -> tuple[str, str]:
 
     keyring = keyring_for(where, store.directory, store.options().region)
     if not isinstance(keyring, FileKeyring):
-        raise Refused("a key service makes no tags", "give --user-tag, from a record of that user")
+        raise Mistake("a key service makes no tags", "give --user-tag, from a record of that user")
     tagger = Tagger(keyring.tagger("audit-tags"))
     return tagger.tag("user", user), tagger.key_id
 
@@ -208,7 +209,7 @@ def _read(path: Path, schema: str) -> dict[str, Any]:
         value = None
     if not isinstance(value, dict) or value.get("schema") != schema:
         made_by = "bailiwick audit erase --request" if schema == REQUEST else "bailiwick keys approve"
-        raise Refused(f"`{path}` is not a file of `{schema}`", f"make it with `{made_by}`")
+        raise Mistake(f"`{path}` is not a file of `{schema}`", f"make it with `{made_by}`")
     return value
 
 

@@ -9,15 +9,8 @@ from typing import Any
 
 import click
 
-
-class Refused(click.ClickException):
-    """What is wrong, and what to do about it."""
-
-    exit_code = 2
-
-    def __init__(self, message: str, hint: str | None = None) -> None:
-        super().__init__(message)
-        self.hint = hint
+from keymgmt.verbs.ring import Mistake
+from keymgmt.verbs.ring import told as keys_told
 
 
 def keyring_options(call: Callable[..., Any]) -> Callable[..., Any]:
@@ -39,17 +32,14 @@ def keyring_options(call: Callable[..., Any]) -> Callable[..., Any]:
 def told(*kept: type[Exception]) -> Iterator[None]:
     """Our packages' errors for people, but for those that are `kept` as they are."""
     from audit.errors import AuditError
-    from keymgmt.errors import KeyManagementError
 
     try:
-        yield
-    except KeyManagementError as error:
-        said, _, advice = str(error).rpartition("; ")
-        raise Refused(said or advice, getattr(error, "hint", None) or (advice if said else None)) from error
+        with keys_told():
+            yield
     except kept:
         raise
     except AuditError as error:
-        raise Refused(str(error), getattr(error, "hint", None) or None) from error
+        raise Mistake(str(error), getattr(error, "hint", None) or None) from error
 
 
 @contextmanager

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from audit.verbs.said import FORMATS, said
-from webhook.verbs.private import Refused, keyring_options
+from keymgmt.verbs.ring import Mistake
+from webhook.verbs.private import keyring_options
 from webhook.verbs.stores import Database, Store, store_options
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def prune(
         order = {"do": "prune", "shard": one.number, "older_than": older_than, "basis": basis}
         try:
             store.ordered(order, where, wait)
-        except Refused as refusal:
+        except Mistake as refusal:
             results[one.number] = str(refusal)
         else:
             results[one.number] = ""

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from audit.verbs.places import found_log
-from webhook.verbs.private import Refused, keyring_options, moving
+from keymgmt.verbs.ring import Mistake
+from webhook.verbs.private import keyring_options, moving
 
 if TYPE_CHECKING:
     from audit.query import Answer, Question
@@ -97,7 +98,7 @@ def _with_id(log: Path, values: Mapping[str, Sequence[str]], decision_id: str, f
 
     made = moment_of_id(decision_id)
     if made is None:
-        raise Refused(f"`{decision_id}` is no decision id", "it is the UUID in the audit annotation `decision-id`")
+        raise Mistake(f"`{decision_id}` is no decision id", "it is the UUID in the audit annotation `decision-id`")
     candidates = answered(log, Question(values, made - _AROUND, made + _AROUND), _CANDIDATES, folder)
     rows = tuple(row for row in candidates.rows if row[1].fields.get("id") == decision_id)
     return Answer(len(rows), rows, candidates.unread, candidates.newest_unread)
@@ -184,7 +185,7 @@ def _tag(log: Path, user: str, where: "Where") -> str:
 
 
 def _moment(text: str) -> int | None:
-    """Microseconds since 1970. Raises Refused for what is no time."""
+    """Microseconds since 1970. Raises Mistake for what is no time."""
     from datetime import UTC, datetime
 
     if not text:
@@ -192,6 +193,6 @@ def _moment(text: str) -> int | None:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise Refused(f"`{text}` is no time", "write it like 2026-11-21 or 2026-11-21T12:00:00Z") from None
+        raise Mistake(f"`{text}` is no time", "write it like 2026-11-21 or 2026-11-21T12:00:00Z") from None
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return round((moment - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() * 1_000_000)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from audit.verbs.places import log_directory
-from webhook.verbs.private import Refused, keyring_options
+from keymgmt.verbs.ring import Mistake
+from webhook.verbs.private import keyring_options
 
 if TYPE_CHECKING:
     from policies.ports import Engine
@@ -84,7 +85,7 @@ def _tables(log: Path, url: str, password_file: Path | None) -> "Parts":
     from audit.verbs.secrets import is_postgres, secret_of
 
     if not is_postgres(url):
-        raise Refused(f"`{url}` is no database", "give its address as postgres://user@host/database")
+        raise Mistake(f"`{url}` is no database", "give its address as postgres://user@host/database")
     return StoredParts(PublishedTables.open(url, read_checkpoint(log).origin, secret_of(password_file)).sealed)
 
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from audit.verbs.places import log_directory
-from webhook.verbs.private import Refused, told
+from keymgmt.verbs.ring import Mistake
+from webhook.verbs.private import told
 
 if TYPE_CHECKING:
     from audit.postgres.address import Address
@@ -74,13 +75,13 @@ class Store:
         first = next((record for _, record in self.whole().records() if not record.unreadable), None)
         if first is None:
             shown = self.database.url if self.database else self.directory
-            raise Refused(f"`{shown}` holds no records", "name the log of a webhook that has run")
+            raise Mistake(f"`{shown}` holds no records", "name the log of a webhook that has run")
         leaf = first.fields
         state, writer = str(self.directory.parent), NAME if self.database else leaf["written"]["by"]
         return Options(version(), state=state, region=leaf["region"], cluster_name=leaf["cluster"], writer=writer)
 
     def ordered(self, order: Mapping[str, Any], where: "Where", wait: float) -> dict[str, Any]:
-        """Have the log's writer do it, or do it here where nobody has to. Raises Refused."""
+        """Have the log's writer do it, or do it here where nobody has to. Raises Mistake."""
         return self._shared(order, where, wait) if self.database else _left(self, order, where, wait)
 
     def _shared(self, order: Mapping[str, Any], where: "Where", wait: float) -> dict[str, Any]:
@@ -93,7 +94,7 @@ class Store:
                     return self._as_replica(order, where)
             except LogLocked as error:
                 if time.monotonic() > until:
-                    raise Refused("another command changes this log", "try again when it is done") from error
+                    raise Mistake("another command changes this log", "try again when it is done") from error
                 time.sleep(_AGAIN)
 
     def _as_replica(self, order: Mapping[str, Any], where: "Where") -> dict[str, Any]:
@@ -144,9 +145,9 @@ def _left(store: Store, order: Mapping[str, Any], where: "Where", wait: float) -
     said = wait_for(orders, name, wait)
     if said is None:
         orders.withdraw(name)
-        raise Refused("the process that holds the log did not answer", "look into its own log; --wait gives it longer")
+        raise Mistake("the process that holds the log did not answer", "look into its own log; --wait gives it longer")
     if "error" in said:
-        raise Refused(said["error"], said["hint"] or None)
+        raise Mistake(said["error"], said["hint"] or None)
     return said
 
 
@@ -165,16 +166,16 @@ def _attend(store: Store, options: "Options", orders: Any, where: "Where") -> No
 
 
 def keyring_of(store: Store, options: "Options", where: "Where") -> "FileKeyring":
-    """The keyring that signs the log. Raises Refused for one that is a key service's."""
+    """The keyring that signs the log. Raises Mistake for one that is a key service's."""
     from keymgmt.file.keyring import FileKeyring
     from webhook.keys.regional import keyring_for
     from webhook.log.state import service_public
 
     if service_public(options).exists():
-        raise Refused("nobody writes this log, and a key service signs it", "start the webhook, then ask it")
+        raise Mistake("nobody writes this log, and a key service signs it", "start the webhook, then ask it")
     keyring = keyring_for(where, store.directory, options.region)
     if not isinstance(keyring, FileKeyring):
-        raise Refused("nobody writes this log, and its keyring is not a file keyring", "start the webhook, then ask it")
+        raise Mistake("nobody writes this log, and its keyring is not a file keyring", "start the webhook, then ask it")
     return keyring
 
 
@@ -213,5 +214,5 @@ def _address(url: str, password: Path | None) -> "Address":
     try:
         from audit.postgres.address import Address
     except ImportError as error:
-        raise Refused("a log in PostgreSQL needs more software", "pip install 'bailiwick[postgres]'") from error
+        raise Mistake("a log in PostgreSQL needs more software", "pip install 'bailiwick[postgres]'") from error
     return Address.parse(url, secret_of(password))
