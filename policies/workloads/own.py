@@ -33,6 +33,7 @@ from policies.workloads.tables import table
 from policies.workloads.text import loaded
 from policies.workloads.within import collector_destinations, hosts_within, trigger_destinations, urls_within
 
+_PLUGIN = "device-plugin"
 HoldsAt = Callable[[str], Holds]  # what is proven of the pod that a path lies in
 
 
@@ -200,8 +201,24 @@ def _devices(path: str, value: Json, row: Row, holds: Holds) -> Iterator[Device]
             count = count_of(fields.get("count") or 1)
             if count:
                 at = where(path, row, value, "claim", "resource", "count")
-                resource, claim = fields.get("resource", ""), fields.get("claim", "")
-                yield device(at, fields["mechanism"], fields["level"], resource=resource, claim=claim, count=count)
+                yield from _counted(fields, count, at, holds)
+
+
+def _counted(fields: dict[str, str], count: int, at: str, holds: Holds) -> Iterator[Device]:
+    """What the kind counts by itself: by the plugin's own name it is worth what the same request of a container is."""
+    resource, claim = fields.get("resource", ""), fields.get("claim", "")
+    plugged = devices_of_map({resource: count}, at, holds) if fields["mechanism"] == _PLUGIN else ()
+    found = [{**one, "path": at} for one in plugged]
+    yield from found or [device(at, fields["mechanism"], fields["level"], resource=resource, claim=claim, count=count)]
+
+
+def counted_devices(subject: Json, entry: Entry, prefix: str) -> Iterator[tuple[str, JsonObject]]:
+    """Devices of a device plugin that a kind counts by itself, as a container would ask for them."""
+    for path, value, row in rows_of(subject, entry, "devices", prefix):
+        if row.get("mechanism") == _PLUGIN:
+            fields = said(row, value)
+            if count := count_of(fields.get("count") or 1):
+                yield path, {"resources": {"limits": {fields.get("resource", ""): count}}}
 
 
 def _destinations(path: str, value: Json, row: Row) -> Iterator[Destination]:

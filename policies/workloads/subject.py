@@ -14,6 +14,7 @@ from policies.workloads.levels import Holds
 from policies.workloads.malformed import Malformed, misfits_of_entry, misfits_of_spec
 from policies.workloads.nested import nested_in, patched_pods
 from policies.workloads.own import (
+    counted_devices,
     own_destinations,
     own_devices,
     own_extended,
@@ -107,13 +108,22 @@ class Subject:
         return self._made[index]
 
     def _corrected(self, parts: JsonObject, place: Place, mutate: Mutate) -> JsonObject:
-        """The pod after mutation, which sees the containers that the kind keeps beside the list, too."""
+        """The pod after mutation, which sees what the kind keeps beside its containers, too."""
         pod = {"apiVersion": "v1", "kind": "Pod", **parts}
-        if self._entry is None or place.template.flat or not self._entry.row.get("containers"):
-            return mutate(pod)
-        found = self._entry.containers.find(self._object, self._prefix)
-        beside = [one for path, one, _, _ in found if isinstance(one, dict) and place.path in self._around(path)[-1:]]
-        return without_lent(mutate(with_lent(pod, beside))) if beside else mutate(pod)
+        lent = [one for path, one in self._beside(place) if place.path in self._around(path)[-1:]]
+        return without_lent(mutate(with_lent(pod, lent))) if lent else mutate(pod)
+
+    def _beside(self, place: Place) -> Iterator[tuple[str, JsonObject]]:
+        """Containers outside of the pod's list, and devices that the kind counts itself, as containers ask for them."""
+        entry = self._entry
+        if entry is None:
+            return
+        if entry.row.get("containers") and not place.template.flat:
+            for path, one, _, _ in entry.containers.find(self._object, self._prefix):
+                if isinstance(one, dict):
+                    yield path, one
+        if entry.row.get("devices"):
+            yield from counted_devices(self._object, entry, self._prefix)
 
     def is_planned(self, place: Place) -> bool:
         """Whether a controller plans by the template. What lies inside of another object is planned by nobody here."""
