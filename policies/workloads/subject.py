@@ -4,7 +4,7 @@ Guarantees: never raises, except what the mutation raises; each thing is read wh
 nothing of whoever asks, so that an answer is freed as soon as nobody holds it.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from policies.json import Json, JsonObject
