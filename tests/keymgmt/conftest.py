@@ -11,8 +11,10 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from keymgmt.file.keyring import FileKeyring
 from keymgmt.file.unlock import KeyFile
 from keymgmt.ports import Binding
+from tests.keymgmt.authority import Authority
 from tests.keymgmt.canaries import Canaries
 from tests.keymgmt.regions import Region, World
+from tests.keymgmt.vault_scene import Scene
 
 NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
 
@@ -77,3 +79,10 @@ def world(tmp_path: Path, rsa_keys: list[rsa.RSAPrivateKey]) -> Iterator[World]:
 def region(world: World) -> Region:
     """The region `eu-de`, with a key service that behaves so far."""
     return world.region("eu-de")
+
+
+@pytest.fixture
+def scene(tmp_path: Path, canaries: Canaries) -> Iterator[Scene]:
+    """A fresh scene, whose servers end with the test."""
+    with ExitStack() as stack:
+        yield Scene(tmp_path, canaries, stack, Authority(tmp_path / "de", "eu-de authority"))

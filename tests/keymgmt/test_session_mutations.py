@@ -11,8 +11,9 @@ import pytest
 
 from tests.keymgmt.mutations import Mutation, copied, fails_without, hold_with_all, only_long
 
-LINE, RING, LOGIN, FILE, FILES, HARD = (
+LINE, TROUBLE, RING, LOGIN, FILE, FILES, HARD = (
     "test_transit_connection.py",
+    "test_transit_trouble.py",
     "test_transit_keyring.py",
     "test_transit_login.py",
     "test_file_keyring.py",
@@ -66,16 +67,19 @@ MUTATIONS = {
         "transit/connection.py",
         "            if len(body) > self.site.largest:\n",
         "            if False:\n",
-        f"{LINE}::test_answers_are_bounded",
+        f"{TROUBLE}::test_answers_are_bounded",
     ),
     "encodings that were not asked for": Mutation(
         "transit/connection.py",
         'if "Content-Encoding" in response.headers:',
         "if False:",
-        f"{LINE}::test_misbehaviour",
+        f"{TROUBLE}::test_misbehaviour",
     ),
     "slow bytes": Mutation(
-        "transit/connection.py", "            with watch.running():\n", "            if True:\n", f"{LINE}::test_a_kept"
+        "transit/connection.py",
+        "            with watch.running():\n",
+        "            if True:\n",
+        f"{TROUBLE}::test_a_kept",
     ),
     "the cluster is not pinned": Mutation(
         "transit/keyring.py",
