@@ -15,6 +15,8 @@ from audit.exports.summary import NONE, Event, Summary
 from audit.exports.text import escaped
 from audit.tlog.checkpoints import Checkpoint
 
+AT_ONCE = 60  # seconds by which records may be out of order: no answer takes longer
+
 
 def section(summary: Summary, sections: Sections, checkpoint: Checkpoint, chains: Chains) -> str:
     """The whole section."""
@@ -37,6 +39,7 @@ def _statement(summary: Summary, sections: Sections, checkpoint: Checkpoint, cha
     elif summary.hashes:
         lines.append(f"Records {summary.first:,} to {summary.last - 1:,} follow each other without one left out.")
         lines.append(_silence(*summary.silence))
+        lines += _setback(*summary.setback)
     if sections.is_narrow:
         return lines + chains.said()
     if (later := summary.last - checkpoint.size) > 0:
@@ -51,9 +54,19 @@ def _statement(summary: Summary, sections: Sections, checkpoint: Checkpoint, cha
 def _silence(length: int, since: str) -> str:
     if not length:
         return "There is a record of every second."
+    return f"The longest time without any record, heartbeats included, was {_long(length)}, from {moment(since)} on."
+
+
+def _setback(length: int, index: int) -> list[str]:
+    """A decision may wait for its record as long as any answer does; what is further back is a clock's doing."""
+    if length < AT_ONCE:
+        return []
+    return [f"A clock went back: record {index:,} is dated {_long(length)} before one that stands earlier in the log."]
+
+
+def _long(length: int) -> str:
     told = f"{length:,} seconds" if length < 600 else f"{length / 3600:,.1f} hours" if length >= 36_000 else ""
-    told = told or f"{length // 60:,} minutes"
-    return f"The longest time without any record, heartbeats included, was {told}, from {moment(since)} on."
+    return told or f"{length // 60:,} minutes"
 
 
 def _problems(sections: Sections) -> str:

@@ -64,6 +64,7 @@ class Summary:
     begin: str = ""  # times of the first and last record
     end: str = ""
     silence: tuple[int, str] = (0, "")  # the longest time between two records in seconds, and since when
+    setback: tuple[int, int] = (0, 0)  # by how many seconds a record is dated before an earlier one at most, and which
     clusters: Counter[str] = field(default_factory=Counter)
     regions: Counter[str] = field(default_factory=Counter)
     verdicts: Counter[str] = field(default_factory=Counter)
@@ -105,7 +106,7 @@ class Summary:
             return
         fields = record.fields
         time = str(fields.get("time", ""))
-        self._heard(time)
+        self._heard(record.index, time)
         self.clusters[str(fields.get("cluster", NONE))] += 1
         self.regions[str(fields.get("region", NONE))] += 1
         self.engines[str(fields.get("engine", NONE))] += 1
@@ -119,7 +120,9 @@ class Summary:
         else:
             self.events.append(Event(record.index, time, schema, fields))
 
-    def _heard(self, time: str) -> None:
+    def _heard(self, index: int, time: str) -> None:
+        if time < self.end:
+            self.setback = max(self.setback, (seconds(self.end) - seconds(time), index), key=lambda one: one[0])
         if self.end and time > self.end:
             self.silence = max(self.silence, (seconds(time) - seconds(self.end), self.end), key=lambda one: one[0])
         self.begin, self.end = min(self.begin or time, time), max(self.end, time)

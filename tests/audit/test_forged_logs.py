@@ -17,6 +17,7 @@ from audit.files.log import FileLog
 from audit.mirror import Mirror
 from audit.published import PublishedFiles
 from audit.tlog import verified_checkpoint
+from tests.audit.exporting import exported, population
 from tests.audit.plain_reader import (
     Wrong,
     check_counters,
@@ -302,3 +303,13 @@ class TestClocks:
         log.close_now()
         _plain(tmp_path)
         assert _found(tmp_path).ok
+        report = exported(population(tmp_path), ["html"], tmp_path / "out")["html"].decode()
+        assert "A clock went back: record 3 is dated 24.0 hours before one that stands earlier in the log." in report
+
+    def test_records_that_waited_for_each_other_are_no_setback(self, tmp_path: Path) -> None:
+        """Decisions whose records overtook each other by seconds, as they do, are not said to be a clock's doing."""
+        log = open_log(tmp_path)
+        for number in (30, 10, 20, 0):
+            log.append_now(decision(number))
+        log.close_now()
+        assert "clock went back" not in exported(population(tmp_path), ["html"], tmp_path / "out")["html"].decode()
