@@ -7,6 +7,7 @@ import base64
 import hashlib
 import io
 import json
+import os
 import subprocess
 import sys
 import warnings
@@ -22,6 +23,7 @@ from tests.audit.exporting import exported, many_tenants, members, population, z
 from tests.audit.plain_reader import root_of
 from tests.audit.worlds import NoteKey
 
+ROOT = Path(__file__).parents[2]
 KEY = str(NoteKey().verifier())
 Files = dict[str, bytes]
 TENANT = "canary-ns-1"
@@ -115,6 +117,24 @@ def test_a_pack_holds_for_a_stranger(stranger: Stranger, pack: bytes, part: byte
         code, said = stranger.says(given)
         assert (code, said.splitlines()[-1]) == (0, "This pack holds."), said
         assert "from the first to the last record: none missing" in said
+
+
+def test_neither_place_nor_language_nor_chance_changes_a_byte(log: Path, pack: bytes, tmp_path: Path) -> None:
+    """Other processes in other time zones and languages, with other hashes, write the same: pack and formats."""
+    keys = tmp_path / "log.vkeys"
+    keys.write_text(f"{KEY}\n")
+    formats = ("csv", "ndjson", "parquet", "ocsf", "kube-audit", "evidence")
+    written = []
+    for zone, language, seed in (("Pacific/Kiritimati", "C", "1"), ("America/St_Johns", "de_DE.UTF-8", "77")):
+        out = tmp_path / seed
+        out.mkdir()
+        targets = [word for name in formats for word in (f"--{name}", str(out / name))]
+        command = [sys.executable, "-m", "bailiwick", "audit", "export", str(log), "--key", str(keys), *targets]
+        surroundings = os.environ | {"TZ": zone, "LC_ALL": language, "PYTHONHASHSEED": seed}
+        subprocess.run(command, check=True, cwd=ROOT, env=surroundings, capture_output=True, timeout=60)
+        written.append({name: (out / name).read_bytes() for name in formats})
+    assert written[0] == written[1]
+    assert members(written[0]["evidence"]).keys() == members(pack).keys()
 
 
 def test_another_log_s_key(stranger: Stranger, pack: bytes) -> None:

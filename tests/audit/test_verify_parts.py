@@ -129,8 +129,12 @@ class TestRange:
         assert any(one.startswith(message) for one in found), found
 
     def test_a_range_beyond_the_end(self, long: SimulatedDisk) -> None:
-        """There is nothing to hold."""
-        assert "range: there is no record 4864: the log ends before" in str(_verify(long, begin=5000).problems[0])
+        """There is nothing to hold, also where the tile in which the record would lie has begun."""
+        assert "range: there is no record 5000: the log ends before" in str(_verify(long, begin=5000).problems[0])
+        assert _verify(long, begin=1202).ok
+        assert [str(one) for one in _verify(long, begin=1203, end=1204).problems] == [
+            "range: there is no record 1203: the log ends before"
+        ]
 
 
 class TestSharing:
