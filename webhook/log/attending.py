@@ -27,9 +27,9 @@ def attended(log: "ShardedLog", options: Options) -> Iterator[None]:
     origin = Origin(options.cluster_name, options.region, options.version)
 
     def look() -> None:
-        if not orders.waiting():
-            return
         try:
+            if not orders.waiting():
+                return
             whole = WholeFiles(options.directory / "log")
             Clerk(log, whole, origin, _approving(options), keep_days=options.keep_days).attend(orders)
         except Exception:

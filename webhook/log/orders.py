@@ -9,9 +9,11 @@ import logging
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from stat import S_ISREG
 from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
@@ -38,6 +40,10 @@ logger = logging.getLogger("bailiwick.webhook")
 FOLDER = "orders"  # in the state directory
 KEEP_DAYS = 180  # AI Act 19(1) and 26(6): logs are kept for six months at least
 SHARED_FOR = 2  # days that a shared input may be older than a record that names it: `sealed.inputs.RENEW`, and one more
+
+
+class OrderWithdrawn(Exception):
+    """Whoever gave the order has taken it back."""
 
 
 class Log(Protocol):
@@ -91,12 +97,22 @@ class Orders:
         return name
 
     def waiting(self) -> list[str]:
-        """The ids of orders without an answer, the oldest first."""
-        names = [path.stem for path in sorted(self.folder.glob("*.order"), key=lambda path: path.stat().st_mtime)]
-        return [name for name in names if not (self.folder / f"{name}.answer").exists()]
+        """The ids of orders without an answer, the oldest first; what is no file is no order."""
+        found = []
+        for path in self.folder.glob("*.order"):
+            with suppress(OSError):  # withdrawn just now
+                status = path.lstat()
+                if S_ISREG(status.st_mode) and not (self.folder / f"{path.stem}.answer").exists():
+                    found.append((status.st_mtime, path.stem))
+        return [name for _, name in sorted(found)]
 
     def order(self, name: str) -> dict[str, Any]:
-        found: dict[str, Any] = orjson.loads((self.folder / f"{name}.order").read_bytes())
+        """What is asked for. Raises OrderWithdrawn, ValueError, OSError."""
+        try:
+            data = Disk().read(self.folder / f"{name}.order")
+        except FileNotFoundError:
+            raise OrderWithdrawn from None
+        found: dict[str, Any] = orjson.loads(data)
         return found
 
     def answer(self, name: str, said: Mapping[str, Any]) -> None:
@@ -149,6 +165,8 @@ class Clerk:
         for name in orders.waiting():
             try:
                 said = self.carry_out(orders.order(name))
+            except OrderWithdrawn:
+                continue
             except (AuditError, KeyManagementError) as refusal:
                 said = {"error": str(refusal), "hint": getattr(refusal, "hint", "")}
             except Exception as fault:
