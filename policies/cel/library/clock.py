@@ -11,6 +11,7 @@ from functools import lru_cache
 
 from policies.cel.errors import EvaluationError
 from policies.cel.functions import Function, method, table
+from policies.cel.library.digits import plain, shortest
 from policies.cel.types import DURATION, INT, STRING, TIMESTAMP
 from policies.cel.values import Duration, Timestamp, timestamp
 
@@ -80,8 +81,6 @@ def _not_a_duration() -> EvaluationError:
 
 def format_duration(value: Duration) -> str:
     """Seconds, as few digits as it takes."""
-    from policies.cel.library.conversions import plain, shortest
-
     seconds, rest = divmod(abs(int(value)), SECOND)
     sign, digits, exponent = shortest(float(seconds) + float(rest) / 1e9)
     return f"{'-' if value < 0 else sign}{plain(digits, exponent)}s"

@@ -10,6 +10,7 @@ from policies.cel.errors import EvaluationError
 from policies.cel.functions import Function, free, table
 from policies.cel.kinds import runtime_type
 from policies.cel.library.clock import format_duration, format_timestamp, parse_duration, parse_timestamp
+from policies.cel.library.digits import plain, scientific, shortest
 from policies.cel.library.patch import Made
 from policies.cel.operators import checked_int, checked_uint
 from policies.cel.sizes import notation
@@ -136,30 +137,6 @@ def string_of_double(value: float) -> str:
     if -4 <= exponent < 6:
         return sign + plain(digits, exponent)
     return sign + scientific(digits, exponent)
-
-
-def shortest(value: float) -> tuple[str, str, int]:
-    """Sign, significant digits, and the decimal exponent of the first: 0.015 is ('', '15', -2)."""
-    text = repr(abs(value))
-    mantissa, _, power = text.partition("e")
-    whole, _, fraction = mantissa.partition(".")
-    digits = (whole + fraction).lstrip("0")
-    exponent = len(whole) - 1 - (len(whole + fraction) - len(digits)) + int(power or 0)
-    sign = "-" if math.copysign(1, value) < 0 else ""
-    return (sign, digits.rstrip("0"), exponent) if digits else (sign, "0", 0)
-
-
-def scientific(digits: str, exponent: int) -> str:
-    rest = f".{digits[1:]}" if len(digits) > 1 else ""
-    return f"{digits[0]}{rest}e{'-' if exponent < 0 else '+'}{abs(exponent):02d}"
-
-
-def plain(digits: str, exponent: int) -> str:
-    if exponent < 0:
-        return f"0.{'0' * (-exponent - 1)}{digits}"
-    if len(digits) <= exponent + 1:
-        return digits.ljust(exponent + 1, "0")
-    return f"{digits[: exponent + 1]}.{digits[exponent + 1 :]}"
 
 
 A = parameter("A")
