@@ -33,7 +33,6 @@ from webhook.log.lifecycle import GUARDED, FromThreads, Lifecycle
 from webhook.log.process import LogProcess
 from webhook.log.state import (
     IN_USE,
-    Options,
     keys_in_use,
     live_keys,
     open_keyring,
@@ -41,6 +40,7 @@ from webhook.log.state import (
     used_keys,
     whereabouts,
 )
+from webhook.options import Options
 from webhook.reviews.archiving import Archiving
 from webhook.reviews.ids import DecisionIds
 from webhook.reviews.judge import Judge, Judged

@@ -21,7 +21,8 @@ from policies.request import Request as Asked
 from policies.snapshot import MemorySnapshot, Snapshot
 from webhook.composition import Records
 from webhook.log.process import LogProcess
-from webhook.log.state import Options, live_keys, open_keyring
+from webhook.log.state import live_keys, open_keyring
+from webhook.options import Options
 from webhook.reviews.answer import answer_bytes
 from webhook.reviews.judge import Current, Judge
 from webhook.serving.app import Webhook

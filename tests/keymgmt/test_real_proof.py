@@ -49,7 +49,8 @@ from tests.keymgmt.test_real_vault import built
 from tests.keymgmt.vault_server import KEYS, POLICY, RealVault
 from webhook.keys.regional import Where, jurisdiction_of, keyring_for
 from webhook.log.process import LogProcess
-from webhook.log.state import Options, open_keyring, origin_of
+from webhook.log.state import open_keyring, origin_of
+from webhook.options import Options
 
 REGIONS = ("eu-de", "eu-fr")
 NONCE = "asked-just-now-0001"

@@ -19,7 +19,8 @@ from policies.replaying import Outcome
 from policies.snapshot import MemorySnapshot, Ref
 from tests.webhook.decided import Decided
 from webhook.log.orders import Clerk, Orders
-from webhook.log.state import Options, open_log
+from webhook.log.state import open_log
+from webhook.options import Options
 from webhook.reviews.archiving import Archived, Archiving
 from webhook.reviews.recording import emptied
 

@@ -27,8 +27,9 @@ from keymgmt.uses.book import UseBook, waiting
 from tests.keymgmt.test_use_book import USE
 from webhook.log.key_uses import Bookkeeper, kept
 from webhook.log.process import LogProcess
-from webhook.log.state import Options, open_keyring, open_log, uses_folder
+from webhook.log.state import open_keyring, open_log, uses_folder
 from webhook.log.telling import Telling
+from webhook.options import Options
 
 ORIGIN = Origin("prod", "local", "test")
 

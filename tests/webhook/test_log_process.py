@@ -15,7 +15,8 @@ from audit.reading import read_checkpoint, read_records
 from audit.tlog import VerifierKey
 from tests.audit.worlds import decision
 from webhook.log.process import LogProcess
-from webhook.log.state import Options, open_keyring, open_log
+from webhook.log.state import open_keyring, open_log
+from webhook.options import Options
 
 
 def options(directory: Path) -> Options:

@@ -24,7 +24,8 @@ from tests.webhook.test_shards_serving import CLUSTER, POD, RULES
 from webhook.demo.process import Process
 from webhook.keys.service import ServiceKeys
 from webhook.log.process import LogProcess
-from webhook.log.state import Options, open_keyring, service_public
+from webhook.log.state import open_keyring, service_public
+from webhook.options import Options
 
 
 @pytest.fixture(scope="module")

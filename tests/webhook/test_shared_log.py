@@ -40,7 +40,8 @@ from tests.webhook.decided import CLUSTER, RULES, manifests
 from webhook.demo.client import Asker
 from webhook.demo.process import Process
 from webhook.log.process import LogProcess
-from webhook.log.state import Options, open_keyring
+from webhook.log.state import open_keyring
+from webhook.options import Options
 from webhook.replaying.replay import Asked, Replay
 
 ROOT = Path(__file__).parents[2]

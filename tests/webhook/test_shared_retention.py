@@ -23,7 +23,8 @@ from tests.audit.test_mirror import run
 from tests.audit.worlds import WRITER, until
 from tests.webhook.test_erasure_verbs import CLUSTER, POD, RULES, Site
 from webhook.demo.process import Process
-from webhook.log.state import Options, open_keyring
+from webhook.log.state import open_keyring
+from webhook.options import Options
 from webhook.verbs.stores import NAME
 
 

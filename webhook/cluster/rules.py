@@ -31,7 +31,7 @@ _RETRY = 2.0  # seconds until rules that had no record are tried again
 
 
 class Asked(Protocol):
-    """Where rules come from; `webhook.log.state.Options` is such."""
+    """Where rules come from; `webhook.options.Options` is such."""
 
     @property
     def version(self) -> str: ...

@@ -15,7 +15,7 @@ STALE = 600.0  # seconds without a word from the API server; then what is held i
 
 
 class Asked(Protocol):
-    """Which cluster to look at; `webhook.log.state.Options` is such."""
+    """Which cluster to look at; `webhook.options.Options` is such."""
 
     @property
     def snapshot(self) -> Sequence[str]: ...

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from audit.sealed.inputs import Origin
 from audit.whole import WholeFiles
 from webhook.log.orders import FOLDER, Approving, Clerk, Orders
-from webhook.log.state import Options, open_keyring, service_public
+from webhook.log.state import open_keyring, service_public
+from webhook.options import Options
 from webhook.rounds import rounds
 
 if TYPE_CHECKING:

@@ -22,7 +22,8 @@ from keymgmt.errors import KeyManagementError
 from keymgmt.uses.book import UseBook, waiting
 from keymgmt.uses.use import KeyUse, UseUnrecorded
 from webhook.log.key_uses import Bookkeeper
-from webhook.log.state import Options, open_keyring, open_log, uses_folder
+from webhook.log.state import open_keyring, open_log, uses_folder
+from webhook.options import Options
 
 logger = logging.getLogger("bailiwick.kms")
 

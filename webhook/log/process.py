@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from keymgmt.file.keyring import FileKeyring
     from webhook.keys.live import LiveKeys
     from webhook.log.key_uses import Bookkeeper
-    from webhook.log.state import Options
+    from webhook.options import Options
 
 logger = logging.getLogger("bailiwick.webhook")
 
@@ -134,8 +134,9 @@ def main(descriptor: int) -> None:
     from audit.process.wire import failed_message
     from webhook.log.key_uses import kept
     from webhook.log.shared import witnessed
-    from webhook.log.state import Options, uses_folder
+    from webhook.log.state import uses_folder
     from webhook.log.telling import Telling
+    from webhook.options import Options
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # meant for the webhook, which ends us in its time
         signal.signal(number, signal.SIG_IGN)

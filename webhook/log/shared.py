@@ -14,8 +14,9 @@ from audit.key_changes import KeyringBehind, KeyringForeign, KeysInUse
 from audit.process.serving import Served
 from audit.settings import LogStatus
 from webhook.keys.live import Keys
-from webhook.log.state import Options, origin_of, put_used_keys, sealing, show_signer, writer_of
+from webhook.log.state import origin_of, put_used_keys, sealing, show_signer, writer_of
 from webhook.log.telling import Telling
+from webhook.options import Options
 
 if TYPE_CHECKING:
     from audit.postgres.address import Address

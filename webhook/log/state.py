@@ -4,8 +4,7 @@ Imports nothing of the web: the log's own process opens both too.
 """
 
 import uuid
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,8 +25,8 @@ from keymgmt.states import State
 from keymgmt.uses.book import UseBook, uses_beside
 from keymgmt.uses.use import KeyUses
 from webhook.keys.live import Keys, LiveKeys
-from webhook.labelling.election import LEASE, SECONDS
 from webhook.log.whereabouts import Whereabouts, sealing_to
+from webhook.options import Options
 
 if TYPE_CHECKING:
     from keymgmt.ports import Signer
@@ -35,50 +34,6 @@ if TYPE_CHECKING:
 KEYS = "keys"
 IN_USE = "keys-in-use.json"  # beside the log: which keys are used, written once that is recorded
 _OVER = (State.RETIRED, State.REVOKED, State.DESTROYED)
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What the command line says; the words of `bailiwick serve`."""
-
-    version: str
-    rules: Sequence[str] = ()
-    regions: str | None = None  # a file with the deployer's own, followed
-    catalogue: str | None = None  # the same for kinds of workloads
-    snapshot: Sequence[str] = ()
-    kubeconfig: str | None = None
-    in_cluster: bool = False
-    state: str = "state"
-    region: str = "local"
-    cluster_name: str = "cluster"
-    writer: str = "webhook-0"
-    host: str | None = None
-    port: int = 8443
-    probes_port: int | None = None
-    names: Sequence[str] = ()
-    certificate: str | None = None
-    key: str | None = None
-    client_ca: str | None = None
-    tls12: bool = False
-    packs: bool = True
-    linger: float = 5.0  # seconds
-    log_reserve: int = 512  # MiB free on the log's disk below which nothing is recorded, and so nothing admitted
-    log_alarm: int = 2048  # MiB below which that is announced
-    shard_records: int = 0  # the log goes on in a new shard when it has so many; 0: never
-    shard_days: float = 0  # the same by its age
-    keep_days: int = 180  # no shard is pruned before it is so old
-    log: str | None = None  # postgres://... of a log that replicas share; one on files without
-    log_password_file: str | None = None
-    witnesses: str | None = None  # a tlog-policy with the addresses of those that shall cosign
-    key_uses: Sequence[str] = ()  # more folders with books of key uses
-    keyring: str | None = None  # `kind: Keyring`: what signs and seals lies in a key service or module
-    label_nodes: bool = False  # take part in labelling nodes with their places
-    label_lease: str = LEASE  # <namespace>/<name> of the Lease by which one replica does so
-    label_lease_seconds: float = SECONDS  # until another takes over from one that is gone
-
-    @property
-    def directory(self) -> Path:
-        return Path(self.state)
 
 
 def open_keyring(options: Options, uses: KeyUses | None = None) -> FileKeyring:

@@ -58,7 +58,7 @@ def serve(**options: Any) -> None:
         raise click.UsageError("no cluster whose nodes could be labelled: add `--in-cluster` or `--kubeconfig FILE`")
     from policies.version import version
     from webhook.composition import run
-    from webhook.log.state import Options
+    from webhook.options import Options
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     run(Options(version=version(), **options))

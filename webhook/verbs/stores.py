@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from audit.sealed.erasure import Whole
     from keymgmt.file.keyring import FileKeyring
     from webhook.keys.regional import Where
-    from webhook.log.state import Options
+    from webhook.options import Options
 
 NAME = "bailiwick-audit"  # as which commands write to a shared log
 _PASSWORD = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -70,7 +70,7 @@ class Store:
     def options(self) -> "Options":
         """Whose log it is, by what it says of itself."""
         from policies.version import version
-        from webhook.log.state import Options
+        from webhook.options import Options
 
         first = next((record for _, record in self.whole().records() if not record.unreadable), None)
         if first is None:
