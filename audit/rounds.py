@@ -66,7 +66,8 @@ class Rounds:
 
     def wake(self) -> None:
         """The next round comes as soon as it may."""
-        self._wake.set()
+        if not self._wake.is_set():  # whoever wakes with every batch has the lock of it for nothing
+            self._wake.set()
 
     def stop(self) -> None:
         """The last thing is done when this returns."""

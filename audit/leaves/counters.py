@@ -46,17 +46,16 @@ class Counters:
         """Each record's leaf and hash under the next numbers. `sealed`: what the record at that place names."""
         pairs = []
         seq, head, tenants, undo, begun = self._seq, self._head, self._tenants, self._undo, LEAF.copy
-        for place, record in enumerate(records):
+        for place, (_, tenant, body, _) in enumerate(records):
             seq += 1
-            tenant = record.tenant
             chain = tenants.get(tenant, _NONE)
             named = _sealed_value(sealed[place]) if place in sealed else b""
             if not tenant:
-                leaf = b'%b%b%b"seq":%d}}' % (record.body[:-1], head, named, seq)
+                leaf = b'%b%b%b"seq":%d}}' % (body[:-1], head, named, seq)
             elif chain is _NONE:
-                leaf = b'%b%b%b"seq":%d,"tenant":{"seq":1}}}' % (record.body[:-1], head, named, seq)
+                leaf = b'%b%b%b"seq":%d,"tenant":{"seq":1}}}' % (body[:-1], head, named, seq)
             else:
-                written = record.body[:-1], head, named, seq, hexlify(chain[1]), chain[0] + 1
+                written = body[:-1], head, named, seq, hexlify(chain[1]), chain[0] + 1
                 leaf = b'%b%b%b"seq":%d,"tenant":{"prev":"%b","seq":%d}}}' % written
             hashing = begun()
             hashing.update(leaf)

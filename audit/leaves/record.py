@@ -39,7 +39,7 @@ class Input:
     content: Callable[[], object]  # JSON values; asked for when it is archived
 
 
-class Record(NamedTuple):  # made for every answer at both ends of a socket, and a tuple is made in half the time
+class Record(NamedTuple):  # made for every answer, at both ends of a socket
     """A leaf without its counters. `body` is canonical JSON; the log inserts `written` as its last key."""
 
     schema: str  # for example `bailiwick.decision/v2`

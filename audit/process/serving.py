@@ -95,12 +95,15 @@ class _Turn:
 
     def _made(self, sent: Sequence[Sent]) -> list[Item]:
         items: list[Item] = []
-        for one in sent:
+        for place, (record, parts) in enumerate(sent, self._sent):
+            if not parts and isinstance(record, Record):  # finished
+                items.append((record, ()))
+                continue
             try:
-                items.append(self._log.made(*one))
+                items.append(self._log.made(record, parts))
             except RecordInvalid as error:
-                self._refused[self._sent] = str(error)
-            self._sent += 1
+                self._refused[place] = str(error)
+        self._sent += len(sent)
         return items
 
 
