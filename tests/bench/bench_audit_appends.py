@@ -3,25 +3,30 @@
 Run from the root of the checkout: `python tests/bench/bench_audit_appends.py`. Exits 1 when a target is missed. The
 bare end is a process on the same socket, asked by the same client, which answers in the same way and does nothing but
 write what came, as many bytes as the log writes, and sync it; twice, to two files, where there are sealed parts: the
-least that durability can cost there. Rounds alternate, so that both meet the same disk and the same neighbours; the
-best of each counts. Then what both ends do with a batch, without socket and event loop; and group commit within one
-process.
+least that durability can cost there. Another one does what any such log must do besides, as plainly as this interpreter
+can: find each record in what came, number it, chain it to its tenant's last, hash it, frame it, and check the whole.
+Rounds alternate, so that all meet the same disk and the same neighbours; the best of each counts. Then what the ends do
+with a batch, without socket and event loop; and group commit within one process.
 """
 
 import asyncio
 import contextlib
 import os
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from binascii import hexlify
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
+from zlib import crc32
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
@@ -62,6 +67,10 @@ def opened(directory: Path) -> FileLog:
 # — the other end, in a process of its own —
 
 
+BARE, LEAST, LOG = "bare", "least", "log"
+HEAD = struct.Struct(">?HHIH")  # of a record on the wire: a draft?; sizes of schema, tenant and body; number of parts
+
+
 def serve_bare(channel: socket.socket, disk: "BareDisk", size: int) -> None:
     """Write and sync whatever waits, then answer. `size`: of each record on the wire, with its part."""
     channel.sendall(state_message(True, ORIGIN, LogStatus(0, 0, 0, 0.0, 0, 0, "")))
@@ -72,6 +81,30 @@ def serve_bare(channel: socket.socket, disk: "BareDisk", size: int) -> None:
         disk.write(data, count)
         channel.sendall(done_message(done, [bytes(32)] * count))
         done += count
+
+
+def serve_least(channel: socket.socket, disk: "BareDisk", size: int) -> None:
+    """As `serve_bare`, with nothing but what makes a record evidence."""
+    channel.sendall(state_message(True, ORIGIN, LogStatus(0, 0, 0, 0.0, 0, 0, "")))
+    done, last = 0, dict[bytes, tuple[int, bytes]]()
+    while messages := waiting(channel, AT_ONCE * size):
+        data, at, frames, digests = b"".join(messages), 0, [], []
+        while at < len(data):
+            _, schema, tenant, body, _ = HEAD.unpack_from(data, at)
+            begin = at + HEAD.size + schema
+            end = begin + tenant + body
+            owner, at = data[begin : begin + tenant], end
+            seq, before = last.get(owner, (0, b""))
+            more = seq + 1, done + len(digests), hexlify(before)
+            leaf = data[begin + tenant : end - 1] + b',"written":{"tenant":%d,"seq":%d,"prev":"%b"}}' % more
+            digest = sha256(b"\x00" + leaf).digest()
+            last[owner] = seq + 1, digest
+            frames += (LENGTH.pack(len(leaf)), digest, leaf)
+            digests.append(digest)
+        written = b"".join(frames)
+        disk.append(LENGTH.pack(crc32(written)) + written)
+        channel.sendall(done_message(done, digests))
+        done += len(digests)
 
 
 class BareDisk:
@@ -86,11 +119,12 @@ class BareDisk:
     def write(self, data: bytes, count: int) -> None:
         """What came for so many records."""
         if self._parts:
-            self._append(1, data[: count * PART])
+            self.append(data[: count * PART], 1)
             data = data[count * PART :]
-        self._append(0, data + bytes(count * WRITTEN))
+        self.append(data + bytes(count * WRITTEN))
 
-    def _append(self, which: int, data: bytes) -> None:
+    def append(self, data: bytes, which: int = 0) -> None:
+        """These bytes to one of the files."""
         os.pwrite(self._files[which], data, self._offsets[which])
         os.fdatasync(self._files[which])
         self._offsets[which] += len(data)
@@ -113,17 +147,17 @@ def _readable(channel: socket.socket) -> bool:
     return False
 
 
-def other_end(descriptor: int, directory: Path, size: int, parts: int) -> None:
-    """A process's work: a log, or with a `size` the bare loop."""
+def other_end(descriptor: int, directory: Path, kind: str, size: int, parts: int) -> None:
+    """A process's work."""
     sys.setswitchinterval(TURN)
-    disk = BareDisk(directory, parts=bool(parts)) if size else None
-    log = None if size else opened(directory)
+    log = opened(directory) if kind == LOG else None
+    disk = None if log else BareDisk(directory, parts=bool(parts))
     begun = time.process_time()
     with socket.socket(fileno=descriptor) as channel, contextlib.suppress(ConnectionError):
-        if disk is not None:
-            serve_bare(channel, disk, size)
         if log is not None:
             serve(log, channel)
+        if disk is not None:
+            (serve_bare if kind == BARE else serve_least)(channel, disk, size)
     if log is not None:
         log.close_now()  # what is left to publish counts
     children = os.times()
@@ -134,11 +168,11 @@ def other_end(descriptor: int, directory: Path, size: int, parts: int) -> None:
 
 
 @contextlib.contextmanager
-def end(directory: Path, size: int, *, parts: bool, cpu: list[float]) -> Iterator[socket.socket]:
+def end(directory: Path, kind: str, size: int, *, parts: bool, cpu: list[float]) -> Iterator[socket.socket]:
     """Another process's socket; `cpu` gets the seconds that it worked, and those that its own process published."""
     ours, theirs = socket.socketpair()
     with theirs:
-        arguments = [str(theirs.fileno()), str(directory), str(size), str(int(parts))]
+        arguments = [str(theirs.fileno()), str(directory), kind, str(size), str(int(parts))]
         command = [sys.executable, __file__, *arguments]
         process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdout=subprocess.PIPE)
     yield ours
@@ -171,28 +205,31 @@ async def _closed_loop(append: Callable[[int], Awaitable[object]]) -> Pace:
     return Pace(APPENDS / seconds, sorted(latencies)[APPENDS * 99 // 100] * 1e3, cpu / APPENDS * 1e6)
 
 
-def _sockets(directory: Path, records: Sequence[Record], parts: Sequence[SealedPart]) -> tuple[Pace, Pace, float]:
-    """The best of the bare end, the best of the log, and the median of what the log reached of it in a round."""
+def _sockets(
+    directory: Path, records: Sequence[Record], parts: Sequence[SealedPart]
+) -> tuple[dict[str, Pace], dict[str, float]]:
+    """The best of each end, and the median over the rounds of what the log reached of it."""
     sizes = {sum(map(len, item_bytes(one, parts))) for one in records}
     assert len(sizes) == 1, "records of one size, so that the bare end counts without looking"
-    best = [Pace(0, *[float("inf")] * 4)] * 2
-    shares = []
+    best = {kind: Pace(0, *[float("inf")] * 4) for kind in ((BARE, LOG) if parts else (BARE, LEAST, LOG))}
+    shares: dict[str, list[float]] = {kind: [] for kind in best}
     for number in range(ROUNDS):
-        rates = []
-        for which, size in ((0, *sizes), (1, 0)):
+        rates = {}
+        for kind, so_far in best.items():
             cpu: list[float] = []
-            with end(directory / f"{number}-{which}-{len(parts)}", size, parts=bool(parts), cpu=cpu) as channel:
+            place = directory / f"{number}-{kind}-{len(parts)}"
+            with end(place, kind, *sizes, parts=bool(parts), cpu=cpu) as channel:
                 pace = asyncio.run(_over_socket(channel, records, parts))
-            rates.append(pace.rate)
+            rates[kind] = pace.rate
             there, publishing = (seconds / APPENDS * 1e6 for seconds in cpu)
-            so_far = best[which]
-            best[which] = replace(
+            best[kind] = replace(
                 max(so_far, pace, key=lambda one: one.rate),
                 there=min(so_far.there, there),
                 publishing=min(so_far.publishing, publishing),
             )
-        shares.append(rates[1] / rates[0])
-    return best[0], best[1], sorted(shares)[ROUNDS // 2]
+        for kind, rate in rates.items():
+            shares[kind].append(rates[LOG] / rate)
+    return best, {kind: sorted(found)[ROUNDS // 2] for kind, found in shares.items()}
 
 
 def _batches(directory: Path, records: Sequence[Record], parts: Sequence[SealedPart]) -> tuple[float, float]:
@@ -261,21 +298,31 @@ def _one_process(directory: Path, records: Sequence[Record]) -> Pace:
     return best
 
 
+def _ends_figures(best: Mapping[str, Pace]) -> Iterator[Figure]:
+    names = {BARE: "bare group commit", LEAST: "least that a log must do, and group commit"}
+    for kind, name in names.items():
+        if kind in best:
+            yield Figure(f"`{kind}`: {name}, over the socket", best[kind].rate, "/s")
+            yield Figure("  p99", best[kind].high, "ms")
+            yield Figure("  CPU for one, in the other process", best[kind].there, "us")
+
+
 def figures(directory: Path) -> Iterator[Figure]:
     """Measure everything in `directory`, whose disk counts."""
     records = [record(number) for number in range(APPENDS)]
     for parts, what in (((), "records"), ((SealedPart("key", os.urandom(PART)),), "records with a sealed part")):
-        bare, log, share = _sockets(directory, records, parts)
-        yield Figure(f"bare group commit over the socket, {IN_FLIGHT} in flight", bare.rate, "/s")
-        yield Figure("  p99", bare.high, "ms")
-        yield Figure("  CPU for one, in the other process", bare.there, "us")
+        best, shares = _sockets(directory, records, parts)
+        log = best[LOG]
+        yield from _ends_figures(best)
         yield Figure(f"durable appends of {what}, {IN_FLIGHT} in flight", log.rate, "/s")
         yield Figure("  p99", log.high, "ms")
         yield Figure("  CPU for one, on the caller's side", log.cpu, "us")
         yield Figure("  CPU for one, in the log's process", log.there, "us")
         yield Figure("  CPU for one, in the publisher's process, its start included", log.publishing, "us")
-        yield Figure("  share of the bare end's rate", log.rate / bare.rate, "", least=0.8 if not parts else None)
-        yield Figure("  the same, the median of the rounds", share, "")
+        for kind, least in ((BARE, None if parts else 0.8), (LEAST, None)):
+            if kind in best:
+                yield Figure(f"  share of the rate of `{kind}`", log.rate / best[kind].rate, "", least=least)
+                yield Figure("  the same, the median of the rounds", shares[kind], "")
         bare_rate, log_rate = _batches(directory, records, parts)
         yield Figure(f"bare writes of {IN_FLIGHT} and a sync, nobody asking", bare_rate, "/s")
         yield Figure(f"the log's own batches of {IN_FLIGHT} {what}", log_rate, "/s")
@@ -287,7 +334,7 @@ def figures(directory: Path) -> Iterator[Figure]:
 def main() -> int:
     """Print each figure as it is measured; 1 when a target is missed."""
     if len(sys.argv) > 1:
-        other_end(int(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]))
+        other_end(int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], int(sys.argv[4]), int(sys.argv[5]))
         return 0
     missed = 0
     sys.setswitchinterval(TURN)
