@@ -17,7 +17,7 @@ from audit.files.tree import File, GrowingTree, confirm, resumed_tree
 from audit.leaves.counters import Pair
 from audit.tlog.tiles import ENTRIES, TILE_WIDTH, tile_path
 
-AT_ONCE = 64 * TILE_WIDTH  # records of one publication, or a batch more; the rest comes in the next
+AT_ONCE = 16 * TILE_WIDTH  # records of one publication, or a batch more; the rest comes in the next
 
 
 class Publisher:

@@ -43,6 +43,7 @@ def serve(log: Served, channel: socket.socket, tend: Callable[[], None] = lambda
     `tend` is called before each account of the log, so that whoever waits hears of a new shard before its first record.
     """
     channel.setblocking(True)
+    readable = _readable(channel)
     due = time.monotonic()
     while True:
         if time.monotonic() >= due:
@@ -50,11 +51,11 @@ def serve(log: Served, channel: socket.socket, tend: Callable[[], None] = lambda
             if not _sent(channel, state_message(log.healthy(), log.origin, log.status())):
                 return
             due = time.monotonic() + STATE_SECONDS
-        if _readable(channel, max(due - time.monotonic(), 0)):
+        if readable(max(due - time.monotonic(), 0)):
             first = _received(channel)
             if first is None:
                 return  # nobody waits any more, not even for what came of half a message
-            if not _sent(channel, _Turn(log, channel).answer(first)):
+            if not _sent(channel, _Turn(log, channel, readable).answer(first)):
                 return
 
 
@@ -65,9 +66,10 @@ class _Turn:
     callers and the log would take turns at doing nothing.
     """
 
-    def __init__(self, log: Served, channel: socket.socket) -> None:
+    def __init__(self, log: Served, channel: socket.socket, readable: Callable[[float], bool]) -> None:
         self._log = log
         self._channel = channel
+        self._readable = readable
         self._sent = 0
         self._refused: dict[int, str] = {}
 
@@ -86,7 +88,7 @@ class _Turn:
     def _waiting(self, most: int) -> list[Sent]:
         """Whatever waits, so many or a message more."""
         waiting: list[Sent] = []
-        while len(waiting) < most and _readable(self._channel, 0):
+        while len(waiting) < most and self._readable(0):
             message = _received(self._channel)
             if message is None:
                 break  # gone: nobody will read the answer, and the next look finds the end again
@@ -107,10 +109,11 @@ class _Turn:
         return items
 
 
-def _readable(channel: socket.socket, seconds: float) -> bool:
+def _readable(channel: socket.socket) -> Callable[[float], bool]:
+    """Whether something comes within so many seconds."""
     poll = select.poll()
     poll.register(channel, select.POLLIN)
-    return bool(poll.poll(seconds * 1e3))
+    return lambda seconds: bool(poll.poll(seconds * 1e3))
 
 
 def _sent(channel: socket.socket, message: bytes) -> bool:

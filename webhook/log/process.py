@@ -137,6 +137,7 @@ def main(descriptor: int) -> None:
     from webhook.log.state import uses_folder
     from webhook.log.telling import Telling
     from webhook.options import Options
+    from webhook.serving.memory import settle
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # meant for the webhook, which ends us in its time
         signal.signal(number, signal.SIG_IGN)
@@ -153,6 +154,7 @@ def main(descriptor: int) -> None:
             channel.sendall(failed_message(error))
             return
         keeper = _bookkeeper(log, options)
+        settle()
         try:
             with (
                 _attended(log, options),
