@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from policies.verbs.given import Told, told_options
+
 if TYPE_CHECKING:
     from policies.checking import Case
     from policies.manifests import Unreadable
@@ -17,11 +19,7 @@ SLOW = 200  # objects: more take over a second with the start, and then progress
 
 @click.command()
 @click.argument("paths", nargs=-1, required=True)
-@click.option("--rules", "rules", multiple=True, metavar="PATH", help="Policies, jurisdictions, classes, profile.")
-@click.option("--cluster", "cluster", multiple=True, metavar="PATH", help="Objects of the cluster: namespaces, nodes.")
-@click.option("--regions", metavar="FILE", help="Regions of your own, laid over the built-in ones.")
-@click.option("--catalogue", metavar="FILE", help="Kinds of workloads of your own, over the built-in ones.")
-@click.option("--namespace", "-n", default="default", show_default=True, help="For objects that name none.")
+@told_options()
 @click.option(
     "--openapi",
     multiple=True,
@@ -32,11 +30,7 @@ SLOW = 200  # objects: more take over a second with the start, and then progress
 @click.option("-o", "--output", type=click.Choice(["table", "json", "yaml"]), default="table", show_default=True)
 def check(
     paths: Sequence[str],
-    rules: Sequence[str],
-    cluster: Sequence[str],
-    regions: str | None,
-    catalogue: str | None,
-    namespace: str,
+    told: Told,
     openapi: Sequence[str],
     packs: bool,
     output: str,
@@ -59,16 +53,14 @@ def check(
     helm template chart | bailiwick check - --rules rules/ -o json
     """
     from policies.checking import check as judge
-    from policies.gathering import gather
     from policies.verbs.rendering import render
-    from policies.version import version
 
-    given = gather(paths, rules, cluster, version(), packs=packs, openapi=openapi, regions=regions, catalogue=catalogue)
+    given = told.gathered(paths, packs=packs, openapi=openapi)
     if given.nothing:
         read = ", ".join("standard input" if path == "-" else f"`{path}`" for path in paths)
         raise click.UsageError(f"nothing to judge in {read}: did what should have written it fail?")
     judged = judge(
-        given.documents, given.engine, given.snapshot, datetime.now(UTC), namespace, given.engine.law.catalogue
+        given.documents, given.engine, given.snapshot, datetime.now(UTC), told.namespace, given.engine.law.catalogue
     )
     with _progress(judged, len(given.documents)) as cases:
         found = list(cases)

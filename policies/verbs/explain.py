@@ -6,23 +6,17 @@ from datetime import UTC, datetime
 
 import click
 
+from policies.verbs.given import Told, told_options
+
 
 @click.command()
 @click.argument("paths", nargs=-1, required=True, metavar="FILE...")
-@click.option("--rules", multiple=True, metavar="PATH", help="Policies, jurisdictions, classes, profile.")
-@click.option("--cluster", multiple=True, metavar="PATH", help="Objects of the cluster: namespaces, nodes, volumes.")
-@click.option("--regions", metavar="FILE", help="Regions of your own, laid over the built-in ones.")
-@click.option("--catalogue", metavar="FILE", help="Kinds of workloads of your own, over the built-in ones.")
-@click.option("--namespace", "-n", default="default", show_default=True, help="For objects that name none.")
+@told_options()
 @click.option("--packs/--no-packs", default=True, show_default=True, help="The built-in policies.")
 @click.option("-o", "--output", type=click.Choice(["table", "json", "yaml"]), default="table", show_default=True)
 def explain(
     paths: Sequence[str],
-    rules: Sequence[str],
-    cluster: Sequence[str],
-    regions: str | None,
-    catalogue: str | None,
-    namespace: str,
+    told: Told,
     packs: bool,
     output: str,
 ) -> None:
@@ -39,16 +33,14 @@ def explain(
     bailiwick explain deployment.yaml --rules rules/ --cluster cluster/
     """
     from policies.explaining import explain as explained
-    from policies.gathering import gather
     from policies.verbs.explained import render
-    from policies.version import version
 
-    given = gather(paths, rules, cluster, version(), packs=packs, regions=regions, catalogue=catalogue)
+    given = told.gathered(paths, packs=packs)
     if given.nothing:
         raise click.UsageError("nothing to explain: did what should have written it fail?")
     for outweighed in given.outweighed:
         click.echo(f"warning: {outweighed} (fix: {outweighed.hint})", err=True)
     now = datetime.now(UTC)
-    found = [explained(document, given.engine, given.snapshot, now, namespace) for document in given.documents]
+    found = [explained(document, given.engine, given.snapshot, now, told.namespace) for document in given.documents]
     click.echo(render(found, given.unreadable, output), nl=False)
     sys.exit(2 if given.unreadable else 0)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from policies.verbs.given import Told, told_options
+
 if TYPE_CHECKING:
     from policies.geography import Transfer
     from policies.manifests import Document
@@ -15,22 +17,14 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("paths", nargs=-1, metavar="[FILE]...")
-@click.option("--rules", multiple=True, required=True, metavar="PATH", help="Jurisdictions, profile, policies.")
-@click.option("--cluster", multiple=True, metavar="PATH", help="Objects of the cluster: namespaces, nodes.")
-@click.option("--regions", metavar="FILE", help="Regions of your own, laid over the built-in ones.")
-@click.option("--catalogue", metavar="FILE", help="Kinds of workloads of your own, over the built-in ones.")
-@click.option("--namespace", "-n", default="default", show_default=True, help="For objects that name none.")
+@told_options(required=True)
 @click.option(
     "--on", "day", metavar="DATE", type=click.DateTime(["%Y-%m-%d"]), help="As of this day; today if left out."
 )
 @click.option("-o", "--output", type=click.Choice(["table", "json", "yaml"]), default="table", show_default=True)
 def transfers(
     paths: Sequence[str],
-    rules: Sequence[str],
-    cluster: Sequence[str],
-    regions: str | None,
-    catalogue: str | None,
-    namespace: str,
+    told: Told,
     day: datetime | None,
     output: str,
 ) -> None:
@@ -47,13 +41,11 @@ def transfers(
     bailiwick transfers --rules rules/ --on 2027-01-01
     bailiwick transfers manifests/ --rules rules/ --cluster cluster/
     """
-    from policies.gathering import gather
     from policies.reliance import reliances
-    from policies.version import version
 
-    given = gather(paths, rules, cluster, version(), regions=regions, catalogue=catalogue)
+    given = told.gathered(paths)
     on = (day or datetime.now(UTC)).date()
-    found = list(reliances(given.documents, given.engine, given.snapshot, on, namespace))
+    found = list(reliances(given.documents, given.engine, given.snapshot, on, told.namespace))
     for outweighed in given.outweighed:
         click.echo(f"warning: {outweighed} (fix: {outweighed.hint})", err=True)
     for broken in given.unreadable:
