@@ -31,6 +31,7 @@ from policies.workloads.references import Model, parse_model
 from policies.workloads.rows import Row, as_text, below, rows_of, said, where
 from policies.workloads.tables import table
 from policies.workloads.text import loaded
+from policies.workloads.variables import told_by_entries
 from policies.workloads.within import collector_destinations, hosts_within, trigger_destinations, urls_within
 
 _PLUGIN = "device-plugin"
@@ -236,7 +237,7 @@ def _destinations(path: str, value: Json, row: Row) -> Iterator[Destination]:
         case "environment" if isinstance(value, dict):
             pairs = [{"name": name, "value": inner} for name, inner in value.items()]
             yield from destinations_of_container(Container({"env": pairs}, f"{path}."))
-        case "mapping" | "nginx" | "requirements" | "trigger" | "zone-filter" if isinstance(value, dict):
+        case "entries" | "mapping" | "nginx" | "requirements" | "trigger" | "zone-filter" if isinstance(value, dict):
             yield from _READS[row["read"]](value, path, row)
         case "urls" | "hosts" | "collector":
             yield from _WITHIN[row["read"]](value, path, row["what"])
@@ -284,6 +285,7 @@ def _zones(subnets: JsonObject, path: str, row: Row) -> Iterator[Destination]:
 
 _READS: dict[str, Callable[[JsonObject, str, Row], Iterator[Destination]]] = {
     "mapping": _mapping,
+    "entries": lambda entries, path, _: told_by_entries(entries, path),
     "nginx": lambda ingress, path, _: nginx_destinations(ingress, path),
     "trigger": lambda trigger, path, row: trigger_destinations(trigger, path, row["what"]),
     "zone-filter": _zones,

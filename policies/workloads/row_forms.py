@@ -31,7 +31,8 @@ _READS: Mapping[str, tuple[str, ...]] = {
     "devices": ("map", "dra"),
     "destinations": (
         "command", "yaml-urls", "envoy", "named-url", "component", "environment", "mapping",
-        "requirements", "restic", "zone-filter", "urls", "hosts", "collector", "nginx", "trigger",
+        "requirements", "restic", "zone-filter", "urls", "hosts", "collector", "entries", "nginx",
+        "trigger",
     ),
     "nested": ("pod", "pod-spec"),
     "namespaces": ("keys",),

@@ -1,4 +1,4 @@
-"""Buckets that containers are told of by variables."""
+"""Buckets that containers are told of by variables, and what a whole ConfigMap tells."""
 
 import pytest
 
@@ -62,3 +62,21 @@ def test_a_bucket_lies_where_the_variables_beside_it_say(
 def test_what_is_no_bucket(variables: dict[str, str | None]) -> None:
     """A region alone sends nothing, numbers are no buckets, and one that a Secret names without a region isn't seen."""
     assert told(**variables) == []
+
+
+@pytest.mark.parametrize(
+    ("entries", "wanted"),
+    [
+        ({"A": "1", "PGHOST": "db.example.com"}, {"data.PGHOST": "db.example.com"}),
+        ({"OTEL_URL": "https://a.example.com", "x": "y"}, {"data.OTEL_URL": "https://a.example.com"}),
+        ({"S3_BUCKET": "models", "AWS_REGION": "us-east-1"}, {"data.S3_BUCKET": "models"}),
+        ({"OPENAI_API_KEY": "x"}, {"data": "api.openai.com"}),
+        ({"config.yaml": "url: https://a.example.com\n", "NOTES": "https://a.example.com\nmore"}, {}),
+        ({"LOG_LEVEL": "info", "FLAG": None, "TEN": 10}, {}),
+    ],
+    ids=str,
+)
+def test_entries_of_a_config_map_are_read_like_variables(entries: dict[str, object], wanted: dict[str, str]) -> None:
+    """Each by its name, beside the others; files in it are not read."""
+    found = extract({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "data": entries})
+    assert {one["path"]: one["host"] or one["bucket"] for one in found["destinations"]} == wanted

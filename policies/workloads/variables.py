@@ -1,0 +1,32 @@
+"""What containers may be told by a whole ConfigMap (`envFrom`): its entries, as far as they can be variables.
+
+Guarantees: an entry whose name a variable can have, and whose value is one line, is read like a variable of that name,
+beside the others; files that lie in a ConfigMap are not read. Paths name the entry.
+"""
+
+import re
+from collections.abc import Iterator
+
+from policies.json import JsonObject
+from policies.workloads.addresses import Destination
+from policies.workloads.containers import Container
+from policies.workloads.destinations import destinations_of_container
+from policies.workloads.paths import member
+
+_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*", re.IGNORECASE)
+_INDEX = re.compile(r"\.env(?:\[(\d+)\])?")
+
+
+def told_by_entries(entries: JsonObject, path: str) -> Iterator[Destination]:
+    """Where the entries of a ConfigMap lead."""
+    pairs = [
+        {"name": name, "value": value}
+        for name, value in entries.items()
+        if isinstance(value, str) and "\n" not in value.strip() and _VARIABLE.fullmatch(name)
+    ]
+    if not pairs:
+        return
+    for one in destinations_of_container(Container({"env": pairs}, f"{path}.")):
+        match = _INDEX.fullmatch(one["path"].removeprefix(path))
+        at = member(path, str(pairs[int(match[1])]["name"])) if match and match[1] else path
+        yield {**one, "path": at}
