@@ -2,28 +2,25 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import timedelta, timezone
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keymgmt.approvals import ApprovalPolicy, approval_bytes, approve
 from keymgmt.errors import NotApproved
 from keymgmt.ports import Approval
+from tests.keymgmt.approvers import NOW, PEOPLE, POLICY
 
-NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
-KEYS = {name: Ed25519PrivateKey.from_private_bytes(name.encode().ljust(32)) for name in ("alice", "bob", "carol")}
-PUBLIC = {name: key.public_key().public_bytes_raw() for name, key in KEYS.items()}
-POLICY = ApprovalPolicy(PUBLIC, needed=2)
+PUBLIC = POLICY.approvers
 ACTION = b'{"action":"destroy"}'
 NONCE = b"n" * 16
 
 
 def vote(name: str, action: bytes = ACTION, **changes: object) -> Approval:
     given = {"nonce": NONCE, "issued": NOW - timedelta(hours=1), "expires": NOW + timedelta(hours=1)} | changes
-    return approve(action, name, KEYS[name], **given)  # type: ignore[arg-type]
+    return approve(action, name, PEOPLE[name], **given)  # type: ignore[arg-type]
 
 
 def test_quorum() -> None:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from keymgmt.approvals import ApprovalPolicy, approve
 from keymgmt.canonical import to_base64url
 from keymgmt.emergency import (
     LONGEST,
@@ -30,12 +28,9 @@ from keymgmt.ledger import FileLedger
 from keymgmt.ports import Approval, Binding
 from keymgmt.states import Change, State
 from keymgmt.transfer import GrantRefused
+from tests.keymgmt.approvers import HOUR, NOW, POLICY, votes
 from tests.keymgmt.canaries import Canaries
 
-NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
-HOUR = timedelta(hours=1)
-PEOPLE = {name: Ed25519PrivateKey.from_private_bytes(name.encode().ljust(32)) for name in ("alice", "bob", "carol")}
-POLICY = ApprovalPolicy({name: key.public_key().public_bytes_raw() for name, key in PEOPLE.items()}, needed=2)
 BOUND = Binding("eu-de", "DE", "audit-archive", "prod", "clinic")
 
 
@@ -82,11 +77,6 @@ class Scene:
         given: dict[str, Any] = {"envelope": self.envelope, "bound": BOUND, "now": NOW} | changes
         votes_ = votes(glass.action()) if cast is None else cast
         return desk.open(given["envelope"], given["bound"], glass, votes_, given["now"])
-
-
-def votes(action: bytes, names: Sequence[str] = ("alice", "bob"), **changes: Any) -> list[Approval]:
-    given: dict[str, Any] = {"nonce": b"n" * 16, "issued": NOW, "expires": NOW + HOUR}
-    return [approve(action, name, PEOPLE[name], **(given | changes)) for name in names]
 
 
 @pytest.fixture

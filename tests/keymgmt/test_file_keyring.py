@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from keymgmt.approvals import ApprovalPolicy, approve
 from keymgmt.errors import (
     EnvelopeInvalid,
     KeyDestroyed,
@@ -24,23 +23,16 @@ from keymgmt.errors import (
 from keymgmt.file.keyring import FileKeyring
 from keymgmt.file.unlock import KeyFile
 from keymgmt.keys import Algorithm
-from keymgmt.ports import Approval, Binding
+from keymgmt.ports import Binding
 from keymgmt.states import MAY, NEXT, Change, State, Use, after
+from tests.keymgmt.approvers import POLICY, votes
 from tests.keymgmt.file_rings import Make, path_of, reopened, versions_of
-
-APPROVERS = {name: Ed25519PrivateKey.from_private_bytes(name.encode().ljust(32)) for name in ("alice", "bob", "carol")}
-POLICY = ApprovalPolicy({name: key.public_key().public_bytes_raw() for name, key in APPROVERS.items()}, needed=2)
 
 
 @pytest.fixture
 def guarded(tmp_path: Path, key_file: KeyFile, now: datetime) -> FileKeyring:
     """A keyring with approvers."""
     return FileKeyring.create(tmp_path / "guarded", "eu-de", unlock=key_file, now=now, approvals=POLICY)
-
-
-def votes(action: bytes, now: datetime, nonce: bytes = b"n" * 16) -> list[Approval]:
-    until = now + timedelta(hours=1)
-    return [approve(action, name, APPROVERS[name], nonce=nonce, issued=now, expires=until) for name in ("alice", "bob")]
 
 
 def test_signing(keyring: FileKeyring, key_file: KeyFile) -> None:
@@ -124,7 +116,7 @@ def test_revocation(guarded: FileKeyring, bound: Binding, now: datetime) -> None
     envelope = sealer.seal(b"x", bound).to_bytes()
     opener.open(envelope, bound)
     key = guarded.keys()[1]
-    quorum = guarded.revoke(key.key_id, votes(guarded.action(Change.REVOKE, key.key_id), now), now)
+    quorum = guarded.revoke(key.key_id, votes(guarded.action(Change.REVOKE, key.key_id)), now)
     assert quorum.approvers == ("alice", "bob")
     with pytest.raises(KeyRevoked):
         opener.open(envelope, bound)
@@ -139,7 +131,7 @@ def test_destruction(guarded: FileKeyring, key_file: KeyFile, bound: Binding, no
     guarded.rotate("audit-archive", now)
     kept = guarded.sealer().seal(b"y", bound).to_bytes()
     wrapped = json.loads(path_of(guarded).read_text())["keys"][1]["wrapped"]
-    guarded.destroy(old.key_id, votes(guarded.action(Change.DESTROY, old.key_id), now), now)
+    guarded.destroy(old.key_id, votes(guarded.action(Change.DESTROY, old.key_id)), now)
     assert wrapped not in path_of(guarded).read_text()
     for keyring in (guarded, reopened(guarded, key_file)):
         with pytest.raises(KeyDestroyed):
@@ -151,14 +143,14 @@ def test_an_active_key_is_not_destroyed_in_one_step(guarded: FileKeyring, now: d
     """Even a quorum cannot destroy the key in use."""
     key = guarded.keys()[1]
     with pytest.raises(TransitionRefused, match="`active` cannot destroy"):
-        guarded.destroy(key.key_id, votes(guarded.action(Change.DESTROY, key.key_id), now), now)
+        guarded.destroy(key.key_id, votes(guarded.action(Change.DESTROY, key.key_id)), now)
     assert guarded.generation == 1
 
 
 def test_approvals_are_for_one_key_one_change_and_once(guarded: FileKeyring, now: datetime) -> None:
     """Votes for another key, another change, another keyring or an earlier time move nothing."""
     first, second = guarded.keys()[0], guarded.keys()[1]
-    given = votes(guarded.action(Change.REVOKE, first.key_id), now)
+    given = votes(guarded.action(Change.REVOKE, first.key_id))
     with pytest.raises(NotApproved, match="not for this action"):
         guarded.revoke(second.key_id, given, now)
     with pytest.raises(NotApproved, match="not for this action"):
@@ -175,7 +167,7 @@ def test_without_approvers_nothing_is_destroyed(keyring: FileKeyring, now: datet
     """A keyring made without approvers never loses a key."""
     key = keyring.keys()[0]
     with pytest.raises(NotApproved, match="has no approvers"):
-        keyring.revoke(key.key_id, votes(keyring.action(Change.REVOKE, key.key_id), now), now)
+        keyring.revoke(key.key_id, votes(keyring.action(Change.REVOKE, key.key_id)), now)
 
 
 def test_the_table_of_states() -> None:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import count, product
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from keymgmt.approvals import ApprovalPolicy, approve
 from keymgmt.attestation import PURPOSE as ATTESTATION
 from keymgmt.attesting import attest
 from keymgmt.canonical import to_base64url
@@ -36,10 +34,8 @@ from keymgmt.ports import Approval, Binding
 from keymgmt.public import PublicKeyring
 from keymgmt.states import MAY, NEXT, Change, State, Use
 from keymgmt.transfer import TransferDesk, TransferGrant
+from tests.keymgmt.approvers import NOW, POLICY, votes
 
-NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
-PEOPLE = {name: Ed25519PrivateKey.from_private_bytes(name.encode().ljust(32)) for name in ("alice", "bob")}
-POLICY = ApprovalPolicy({name: key.public_key().public_bytes_raw() for name, key in PEOPLE.items()}, needed=2)
 SEALS, SIGNS, TAGS = "audit-archive", "audit-checkpoint", "audit-tags"
 PURPOSES = {
     SEALS: Algorithm.X25519,
@@ -99,9 +95,7 @@ class Scene:
         return next(key for key in known if key.purpose == purpose and key.state is self.state)
 
     def votes(self, action: bytes) -> list[Approval]:
-        nonce = next(NONCES).to_bytes(16, "big")
-        until = NOW + timedelta(hours=1)
-        return [approve(action, name, key, nonce=nonce, issued=NOW, expires=until) for name, key in PEOPLE.items()]
+        return votes(action, nonce=next(NONCES).to_bytes(16, "big"))
 
     def envelope(self, purpose: str = SEALS) -> bytes:
         """Something sealed to the key in question."""

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from bailiwick import command
-from keymgmt.approvals import ApprovalPolicy, approve
+from keymgmt.approvals import ApprovalPolicy
 from keymgmt.canonical import to_base64url
 from keymgmt.errors import EnvelopeInvalid, ForeignRegion, KeyManagementError, NotApproved
 from keymgmt.file.keyring import FileKeyring
@@ -32,11 +31,8 @@ from keymgmt.transfer import (
     TransferGrant,
     parse_grant,
 )
+from tests.keymgmt.approvers import HOUR, NOW, PEOPLE, POLICY, votes
 
-NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
-HOUR = timedelta(hours=1)
-PEOPLE = {name: Ed25519PrivateKey.from_private_bytes(name.encode().ljust(32)) for name in ("alice", "bob", "carol")}
-POLICY = ApprovalPolicy({name: key.public_key().public_bytes_raw() for name, key in PEOPLE.items()}, needed=2)
 REGIONS = ("eu-de", "eu-fr", "ch-zurich", "us-east", "eu-de-2")
 
 
@@ -107,11 +103,6 @@ def world(tmp_path: Path) -> World:
     unlock = KeyFile.create(tmp_path / "kek")
     rings = {name: FileKeyring.create(tmp_path / name, name, unlock=unlock, now=NOW) for name in REGIONS}
     return World(rings, tmp_path)
-
-
-def votes(action: bytes, names: Sequence[str] = ("alice", "bob"), **changes: Any) -> list[Approval]:
-    given: dict[str, Any] = {"nonce": b"n" * 16, "issued": NOW - HOUR, "expires": NOW + HOUR}
-    return [approve(action, name, PEOPLE[name], **(given | changes)) for name in names]
 
 
 def test_g4_of_all_pairs_only_the_diagonal_and_the_granted_cell_open(world: World) -> None:

@@ -5,18 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from click.testing import CliRunner
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from bailiwick import command
-from keymgmt.approvals import ApprovalPolicy
 from keymgmt.attestation import FORMAT, AttestationInvalid, Expected, verify_attestation
 from keymgmt.attesting import attest, attester
 from keymgmt.canonical import json_bytes
@@ -33,13 +32,10 @@ from keymgmt.public import PublicKeyring
 from keymgmt.states import State
 from keymgmt.transit.errors import KeyUnfit
 from tests.cluster.bed.processes import Household, wait_until
+from tests.keymgmt.approvers import NOW, PEOPLE, POLICY
 from tests.keymgmt.canaries import Canaries
 from tests.keymgmt.hardware.conftest import MODULE, SoftHsm
 from tests.keymgmt.kms.plugin import Plugin
-
-NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
-PEOPLE = {name: Ed25519PrivateKey.from_private_bytes(name.encode().ljust(32)) for name in ("alice", "bob")}
-POLICY = ApprovalPolicy({name: key.public_key().public_bytes_raw() for name, key in PEOPLE.items()}, needed=2)
 
 
 def bound(region: str = "eu-de") -> Binding:

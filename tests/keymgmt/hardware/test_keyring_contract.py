@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import count
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from keymgmt.approvals import ApprovalPolicy, approve
 from keymgmt.attestation import PURPOSE as ATTESTATION
 from keymgmt.attestation import AttestationInvalid, AttestationStale, Expected, verify_attestation
 from keymgmt.attesting import attest, attester
@@ -46,21 +45,19 @@ from keymgmt.states import Change, State
 from keymgmt.transfer import GrantRefused, TransferDesk, TransferGrant
 from keymgmt.transit.keyring import TransitKeyring
 from keymgmt.uses.use import KeyUse, UseUnrecorded
+from tests.keymgmt import approvers
+from tests.keymgmt.approvers import NOW, POLICY
 from tests.keymgmt.canaries import Canaries
 from tests.keymgmt.hardware.conftest import SoftHsm
 from tests.keymgmt.regions import World
 
-NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
 SEALS = "audit-archive"
 KEYS = {SEALS: "archive", ATTESTATION: "attest"}
-PEOPLE = {name: Ed25519PrivateKey.from_private_bytes(name.encode().ljust(32)) for name in ("alice", "bob")}
-POLICY = ApprovalPolicy({name: key.public_key().public_bytes_raw() for name, key in PEOPLE.items()}, needed=2)
 NONCES = count(1)
 
 
 def votes(action: bytes, names: tuple[str, ...] = ("alice", "bob")) -> list[Approval]:
-    nonce, until = next(NONCES).to_bytes(16, "big"), NOW + timedelta(hours=1)
-    return [approve(action, name, PEOPLE[name], nonce=nonce, issued=NOW, expires=until) for name in names]
+    return approvers.votes(action, names, nonce=next(NONCES).to_bytes(16, "big"))
 
 
 @dataclass
