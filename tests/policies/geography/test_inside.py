@@ -156,6 +156,24 @@ def test_machines_at_sites_of_the_operator_s_own(provider: str, host: str, regio
 
 
 @pytest.mark.parametrize(
+    "found",
+    [
+        {"kind": "cluster", "host": "", "cluster": "$(KUBECONFIG)"},
+        {"kind": "host", "host": "$(RESTIC_REPOSITORY)", "cluster": ""},
+    ],
+)
+def test_where_a_secret_leads_is_declared_or_unknown(found: dict[str, str]) -> None:
+    """What only a Secret says has a place where the operator answers for such Secrets, and else none."""
+    rest = {"bucket": "", "provider": "", "region": "", "what": "data"}
+    hosts = [{"match": name, "place": "aws.eu-central-1"} for name in ("$(KUBECONFIG)", "$(RESTIC_REPOSITORY)")]
+    declared = Geography(Regions.builtin(), {**PROFILE, "hosts": hosts})
+    assert place_of_destination({**found, **rest}, declared).code == "aws.eu-central-1"
+    unknown = place_of_destination({**found, **rest}, GEOGRAPHY)
+    assert unknown.place is None
+    assert not unknown.inside
+
+
+@pytest.mark.parametrize(
     ("network", "message"),
     [
         ("0.0.0.0/0", "too wide"),
