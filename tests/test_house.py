@@ -67,3 +67,16 @@ def test_no_file_names_a_machine_or_a_registry():
             continue
         text = path.read_text(errors="replace")
         assert not [word for word in words if word in text], name
+
+
+def test_modules_that_docstrings_name_exist():
+    """A docstring that says where something lies, or who is meant by a port, leads there."""
+    named = re.compile(r"`((?:webhook|policies|keymgmt|audit)(?:\.[a-z_]+)+)(?:\.[A-Z]\w*)?(?:\.\w+)?`")
+    listed = subprocess.run(["git", "ls-files", "*.py"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in listed.splitlines():
+        if name.startswith("tests/") or not (ROOT / name).is_file():
+            continue
+        for found in named.findall((ROOT / name).read_text()):
+            path = Path(*found.split("."))
+            places = (path.with_suffix(".py"), path / "__init__.py", path.parent.with_suffix(".py"))
+            assert found.endswith(".io") or any((ROOT / place).exists() for place in places), f"{name}: `{found}`"

@@ -5,7 +5,7 @@ The first shard is the log's directory itself, the others lie below it:
     wal/ tile/ checkpoint …     the first shard, origin `<origin>`
     shards/000001/ …            the second, origin `<origin>/1`: a whole log of its own
     shards/lock                 held by the writer of the whole
-    holds.json, orders/         legal holds that stand, and what the writer is asked to do (`audit.orders`)
+    holds.json, orders/         legal holds that stand, and what the writer is asked to do (`webhook.log.orders`)
 
 The last leaf of a shard that has ended is a stop record that names the next; the first leaf of a shard carries origin,
 size, root and checkpoint hash of the one before. Which shard is written is what lies on the disk, so a crash at any
