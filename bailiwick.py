@@ -180,7 +180,9 @@ def _fault(fault: Exception) -> None:
 
 
 def _say(error: str, hint: str | None = None) -> None:
-    click.echo(f"error: {error}", err=True)
+    from audit.exports.text import shown
+
+    click.echo("\n".join(shown(line, 10_000) for line in f"error: {error}".split("\n")), err=True)
     if hint:
         click.echo(f"hint: {hint}", err=True)
 

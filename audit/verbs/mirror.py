@@ -120,6 +120,7 @@ def copy_of(
 def _follow(copy: "Copy", interval: float, output: str) -> None:
     """Rounds until SIGTERM or SIGINT. What a later round may put right is told, once."""
     from audit.errors import AuditError, LogCorrupt, LogForked
+    from audit.exports.text import shown
 
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -132,7 +133,7 @@ def _follow(copy: "Copy", interval: float, output: str) -> None:
             raise
         except (AuditError, OSError) as error:
             if str(error) != told:
-                click.echo(f"trouble: {error}", err=True)
+                click.echo(shown(f"trouble: {error}", 1000), err=True)
             told = str(error)
         else:
             if copied != told:
@@ -157,9 +158,10 @@ def _tell(copied: "Copied", output: str) -> None:
 def _judge(error: Exception) -> None:
     """Leave with 1 when the log or the copy doesn't hold; anything else is the caller's."""
     from audit.errors import LogCorrupt, LogForked, NoteMalformed, SignatureInvalid, SourceBehind, SourceBroken
+    from audit.exports.text import shown
 
     if isinstance(error, LogForked | LogCorrupt | SourceBroken | SourceBehind | SignatureInvalid | NoteMalformed):
-        click.echo(f"{'fork' if isinstance(error, LogForked) else 'problem'}: {error}", err=True)
+        click.echo(shown(f"{'fork' if isinstance(error, LogForked) else 'problem'}: {error}", 1000), err=True)
         hint = getattr(error, "hint", "")
         if hint:
             click.echo(f"hint: {hint}", err=True)

@@ -64,7 +64,9 @@ def verify_proof(proof: Path, keys: Sequence[str], origin: str | None, leaf: Pat
     elif found["ok"]:
         _tell(found)
     else:
-        click.echo(f"broken: {found['problem']}")
+        from audit.exports.text import shown
+
+        click.echo(f"broken: {shown(found['problem'], 1000)}")
     sys.exit(int(not found["ok"]))
 
 
@@ -135,10 +137,10 @@ def _tell(found: dict[str, Any]) -> None:
     from audit.exports.text import shown
 
     checkpoint = found["checkpoint"]
-    click.echo(f"holds: record {found['index']} of `{checkpoint['origin']}` lies under the checkpoint")
-    click.echo(f"checkpoint of {checkpoint['size']} records, signed by {', '.join(found['signedBy'])}")
+    click.echo(f"holds: record {found['index']} of `{shown(checkpoint['origin'])}` lies under the checkpoint")
+    click.echo(f"checkpoint of {checkpoint['size']} records, signed by {shown(', '.join(found['signedBy']), 4000)}")
     for witness in found["witnessedBy"]:
-        click.echo(f"witnessed by {witness['name']}")
+        click.echo(f"witnessed by {shown(witness['name'])}")
     click.echo(f"leaf hash: {found['leafHash']}")
     if "unreadable" in found:
         click.echo(f"note: nobody can read the record: it {shown(found['unreadable'])}")

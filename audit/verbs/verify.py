@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from audit.tlog.checkpoints import Checkpoint
     from audit.tlog.notes import VerifierKey
 
+WIDEST = 20_000  # characters of a line: writers may be many
 WORTH_SHARING = 32  # segments; fewer are verified before other processes have started
 
 
@@ -155,7 +156,7 @@ def _cores(log: Path) -> int:
 def rendered(report: "Report", output: str) -> str:
     """The report for people (table) or programs (json, yaml)."""
     if output == "table":
-        return "".join(f"{line}\n" for line in lines(report))
+        return _told(lines(report))
     return said(_plain(report), output)
 
 
@@ -164,7 +165,7 @@ def rendered_chain(chain: "ChainReport", output: str) -> str:
     if len(chain.shards) == 1 and not (chain.problems or chain.notes):
         return rendered(chain.shards[0].report, output)
     if output == "table":
-        return "".join(f"{line}\n" for line in _chain_lines(chain))
+        return _told(_chain_lines(chain))
     shards = [
         {"number": one.shard.number, "pruned": one.pruned, "origin": one.shard.origin, **_plain(one.report)}
         for one in chain.shards
@@ -172,6 +173,13 @@ def rendered_chain(chain: "ChainReport", output: str) -> str:
     problems = [{"where": one.where, "message": one.message} for one in chain.problems]
     notes = [{"where": one.where, "message": one.message} for one in chain.notes]
     return said({"ok": chain.ok, "problems": problems, "notes": notes, "shards": shards}, output)
+
+
+def _told(lines: Iterator[str]) -> str:
+    """What is shown to people: names in a log are somebody's, and do nothing to a terminal."""
+    from audit.exports.text import shown
+
+    return "".join(f"{shown(line, WIDEST)}\n" for line in lines)
 
 
 def _chain_lines(chain: "ChainReport") -> Iterator[str]:
@@ -191,8 +199,6 @@ def _chain_lines(chain: "ChainReport") -> Iterator[str]:
 
 def lines(report: "Report") -> Iterator[str]:
     """What a person reads: the result first, then everything that doesn't fit."""
-    from audit.exports.text import shown
-
     last = report.first + report.records - 1
     which = f"records {report.first} to {last}" if report.first and report.records else f"{report.records} records"
     if report.ok:
@@ -210,10 +216,10 @@ def lines(report: "Report") -> Iterator[str]:
         yield "writers: " + ", ".join(f"{name} up to {seq}" for name, seq in sorted(report.writers.items()))
     if not report.first:
         yield f"sealed parts: {report.sealed} there, {report.erased} erased; tenants: {report.tenants}"
-    yield from (shown(f"problem: {problem}", 1000) for problem in report.problems)
+    yield from (f"problem: {problem}"[:1000] for problem in report.problems)
     if report.total_problems > len(report.problems):
         yield f"... and {report.total_problems - len(report.problems)} problems more"
-    yield from (shown(f"note: {note}", 1000) for note in report.notes)
+    yield from (f"note: {note}"[:1000] for note in report.notes)
 
 
 def _plain(report: "Report") -> dict[str, Any]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from audit.errors import AuditError
+from audit.errors import LogRefused
 from audit.query.asking import ask
 from audit.query.index import Bounds
 from audit.query.search import Question
@@ -111,7 +111,7 @@ def test_a_log_with_them_does_not_start(tmp_path: Path, log: Path) -> None:
             directory = tmp_path / f"{number}-{how.__name__}"
             shutil.copytree(log, directory)
             how(directory / name)
-            with pytest.raises((AuditError, OSError)):
+            with pytest.raises(LogRefused):
                 open_log(directory, boot="boot-2")
 
 

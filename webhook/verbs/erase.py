@@ -117,8 +117,10 @@ def _request(store: Store, scope: "Scope", basis: str, out: Path) -> None:
     asked = {"schema": REQUEST, "action": planned.action.decode(), "nonce": to_base64url(os.urandom(16))}
     out.write_bytes(orjson.dumps(asked, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
     click.echo(f"{planned.parts} sealed parts of {planned.records} records would go; approvers sign `{out}`")
+    from audit.exports.text import shown
+
     for hold, count in sorted(planned.held.items()):
-        click.echo(f"held: `{hold}` stands on {count} of these records; lift it first")
+        click.echo(f"held: `{shown(hold)}` stands on {count} of these records; lift it first")
     if planned.unread:
         which = ", ".join(f"{shard}/{index}" if shard else f"{index}" for shard, index in planned.unread[:20])
         click.echo(f"note: {len(planned.unread)} records can't be read, and stay: {which}; give them with --record")

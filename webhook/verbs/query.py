@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 
 _AROUND = 2_000_000  # microseconds around an id's moment: its record's time is taken right after it
+WIDEST = 2_000  # characters of a line
 _CANDIDATES = 1 << 20  # records of such a moment
 Verb = TypeVar("Verb", bound=Callable[..., Any])
 
@@ -115,11 +116,13 @@ def answered(log: Path, question: "Question", limit: int, folder: Path | None) -
 def rendered(answer: "Answer", output: str) -> str:
     """A line for each record, or the leaves as they are; and which records no question finds."""
     if output == "table":
-        shown = (_line(shard, row) for shard, row in answer.rows)
-        return "".join(f"{line}\n" for line in (_summary(answer), *shown, *_unread(answer)))
-    rows = [{"shard": shard, "index": row.index, "leaf": row.fields} for shard, row in answer.rows]
+        from audit.exports.text import shown
+
+        rows = (shown(_line(shard, row), WIDEST) for shard, row in answer.rows)
+        return "".join(f"{line}\n" for line in (_summary(answer), *rows, *_unread(answer)))
+    records = [{"shard": shard, "index": row.index, "leaf": row.fields} for shard, row in answer.rows]
     unread = [{"shard": shard, "index": row.index, "reason": row.unreadable} for shard, row in answer.newest_unread]
-    plain = {"count": answer.count, "records": rows, "unreadable": {"count": answer.unread, "records": unread}}
+    plain = {"count": answer.count, "records": records, "unreadable": {"count": answer.unread, "records": unread}}
     if output == "json":
         import orjson
 

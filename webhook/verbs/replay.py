@@ -163,7 +163,10 @@ class Told:
             click.echo(f"{decisions} decisions: {_counts(self._then)} under the rules of then")
             if self._today:
                 click.echo(f"{self._today.total()} compared: {_counts(self._today)} under today's rules")
-            click.echo("".join(f"{text}\n" for text in self._texts), nl=False)
+            from audit.exports.text import shown
+
+            lines = (shown(line, 4_000) for text in self._texts for line in text.split("\n"))
+            click.echo("".join(f"{line}\n" for line in lines), nl=False)
             if self._left:
                 click.echo(f"... and {self._left} more: -o json has all")
 
