@@ -10,6 +10,7 @@ from pathlib import Path
 from audit.checks.chain_check import verify_chain
 from audit.checks.verify import verify_log
 from audit.files.log import LogSettings
+from audit.files.shards import shard_numbers
 from audit.reading import read_records
 from tests.audit import victim_of_shards
 from tests.audit.victim import opened
@@ -63,7 +64,9 @@ def test_kill_9_between_shards(tmp_path: Path) -> None:
     """Killed while shards end, begin and are pruned: what was acknowledged is there unless it was pruned in order."""
     chance = random.Random(10)
     ledger: dict[str, str] = {}
-    for _ in range(max(3, ROUNDS // 3)):
+    for number in range(40):
+        if number >= max(3, ROUNDS // 3) and len(shard_numbers(tmp_path / "log")) > 3:
+            break  # a slow machine takes more rounds to come so far
         acknowledged = _kill_one(tmp_path / "log", chance.uniform(0.2, 0.9), "victim_of_shards")
         assert ledger.keys().isdisjoint(acknowledged)
         ledger |= acknowledged
