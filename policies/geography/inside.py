@@ -22,6 +22,12 @@ _TOP_LEVEL = re.compile(
 )
 
 
+# and last labels that names of other networks end in: `db.prod.corp` is as likely theirs as a pod's
+_OTHER_NETWORKS = re.compile(
+    "internal|corp|lan|local|localdomain|intranet|home|private|consul|mesh|test|example|invalid|onion"
+)
+
+
 def inside(host: str, domain: str = DOMAIN) -> str:
     """What a host (as `host_of` gives it) is inside of the cluster, in words; empty for what may be elsewhere."""
     if _LOOPBACK.fullmatch(host):
@@ -47,6 +53,8 @@ def owner_of(host: str) -> str:
     *services, namespace = host.split(".")
     if len(services) not in (1, 2) or not all(_SERVICE.fullmatch(one) for one in services):
         return ""
-    if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", namespace):
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", namespace) or (
+        len(services) == 2 and _OTHER_NETWORKS.fullmatch(namespace)
+    ):
         return ""
     return "" if len(namespace) < 3 or namespace.isdigit() or _TOP_LEVEL.fullmatch(namespace) else namespace

@@ -203,6 +203,8 @@ def test_networks_that_are_none(network: str, message: str) -> None:
         ("0x5d.kafka.streams", ""),
         ("api.example.com", ""),
         ("a.b.c.monitoring", ""),
+        ("db.prod.corp", ""),
+        ("vault.service.consul", ""),
         ("0x5d.monitoring", ""),
         ("x.123", ""),
         ("one", ""),
