@@ -7,7 +7,7 @@ status is between two shards, and that looking after them raises nothing, is her
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Generic, Protocol, TypeVar
 
@@ -41,9 +41,13 @@ class Keeping:
     signer: Signer
     clock: Callable[[], datetime]
     writer: Writer
-    settings: LogSettings
-    shards: ShardSettings
-    seal: Seal | None
+    settings: LogSettings = field(default_factory=LogSettings)
+    shards: ShardSettings = field(default_factory=ShardSettings)
+    seal: Seal | None = None
+
+    def of_shard(self, origin: str) -> "Keeping":
+        """The same of one shard, signed under its name."""
+        return replace(self, origin=origin, signer=self.signer_of(origin))
 
     def signer_of(self, origin: str) -> Signer:
         """The log's key under the name of a shard."""

@@ -21,12 +21,11 @@ from audit.files.committer import Committed, Item, Late, nobody
 from audit.files.heads import FileHead
 from audit.files.holds import HOLDS, keep_holds, standing_holds, take_hold
 from audit.files.layout import HEAD, LOCK
-from audit.files.log import Clock, FileLog
+from audit.files.log import FileLog
 from audit.files.pruning import Pruning
 from audit.files.shards import (
     SHARDS,
     Shard,
-    ShardSettings,
     commitment,
     finish,
     is_pruned,
@@ -38,13 +37,11 @@ from audit.files.shards import (
 )
 from audit.files.signing import Source
 from audit.files.store import Disk, FileSystem, make_durable_directory
-from audit.leaves.drafts import Seal
 from audit.leaves.record import Draft, Record, Unsealed, event_record
-from audit.ports import Envelope, Position, Signer
+from audit.ports import Envelope, Position
 from audit.reading import read_checkpoint, read_records, time_of
 from audit.rounds import signed_once
 from audit.sealed.erasing import finish_erasing
-from audit.settings import LogSettings, Writer
 from audit.switching import Keeping, Switching
 
 logger = logging.getLogger("bailiwick.audit")
@@ -55,21 +52,8 @@ class ShardedLog(Switching[FileLog]):
     """A log in a directory and the shards below it. Made by `open`; for one thread."""
 
     @classmethod
-    def open(
-        cls,
-        directory: Path,
-        *,
-        origin: str,
-        signer: Signer,
-        clock: Clock,
-        writer: Writer,
-        settings: LogSettings | None = None,
-        shards: ShardSettings | None = None,
-        files: FileSystem | None = None,
-        seal: Seal | None = None,
-    ) -> "ShardedLog":
+    def open(cls, directory: Path, keeping: Keeping, *, files: FileSystem | None = None) -> "ShardedLog":
         """Open the shard that is written. Raises as `FileLog.open` does, LogUnavailable when a shard can't be ended."""
-        keeping = Keeping(origin, signer, clock, writer, settings or LogSettings(), shards or ShardSettings(), seal)
         log = cls(directory, keeping, files or Disk())
         try:
             log._take_lock()

@@ -9,22 +9,23 @@ appends does the writing, and a keeper (`audit.postgres.keeper`) publishes and b
 import contextlib
 import logging
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from audit.errors import LogBusy, LogClosed, LogEnded, LogFull, LogPoisoned, LogRefused, LogUnavailable
 from audit.files.committer import Committed, Item, Late, nobody
 from audit.key_changes import SIGNING, KeyringBehind, KeyringForeign, KeysInUse, changes
-from audit.leaves.drafts import Seal, made
+from audit.leaves.drafts import made
 from audit.leaves.leaf import table_digest
 from audit.leaves.record import Draft, Record, Unsealed, event_record
-from audit.ports import Envelope, Position, Signer
+from audit.ports import Envelope, Position
 from audit.postgres.address import Address
 from audit.postgres.keeper import SharedKeeper
 from audit.postgres.publisher import SharedPublisher
 from audit.postgres.turns import Items, Turns
-from audit.settings import LogSettings, LogStatus, Writer
+from audit.settings import LogStatus
+from audit.switching import Keeping
 from audit.tlog.notes import VerifierKey
 
 logger = logging.getLogger("bailiwick.audit")
@@ -43,14 +44,9 @@ class PostgresLog:
     def open(
         cls,
         address: Address,
+        keeping: Keeping,
         *,
-        origin: str,
-        signer: Signer,
-        clock: Clock,
-        writer: Writer,
-        settings: LogSettings | None = None,
         patience: float = PATIENCE,
-        seal: Seal | None = None,
         genesis: Mapping[str, object] | None = None,
         holds: Sequence[Mapping[str, object]] = (),
         keys: KeysInUse | None = None,
@@ -61,44 +57,30 @@ class PostgresLog:
         new log. `keys`: those that this replica uses; where they replace others, a record says so. Blocks on the
         network. Raises LogUnsafe, LogLocked and LogRefused, LogUnavailable.
         """
-        writer.check()
-        before = keys.signed_before if keys is not None else ()
-        log = cls(address, origin, signer, clock, writer, settings or LogSettings(), patience, seal, before)
-        log._genesis, log._holds, log._keys = genesis or {}, holds, keys
-        log._start()
+        keeping.writer.check()
+        log = cls(address, keeping, patience, keys)
+        log._start(genesis or {}, holds)
         return log
 
-    def __init__(
-        self,
-        address: Address,
-        origin: str,
-        signer: Signer,
-        clock: Clock,
-        writer: Writer,
-        settings: LogSettings,
-        patience: float,
-        seal: Seal | None = None,
-        signed_before: Collection[str] = (),
-    ) -> None:
+    def __init__(self, address: Address, keeping: Keeping, patience: float, keys: KeysInUse | None = None) -> None:
         self._address = address
-        self.origin = origin
-        self._signer = signer
-        self._clock = clock
-        self._writer = writer
-        self._settings = settings
+        self._keeping = keeping
         self._patience = patience
-        self._seal = seal
-        self._genesis: Mapping[str, object] = {}
-        self._holds: Sequence[Mapping[str, object]] = ()
-        self._keys: KeysInUse | None = None
+        self._keys = keys
         self._writing = threading.Lock()  # one turn at a time
-        self._vkey = str(VerifierKey.ed25519(signer.name, signer.public_key))
-        self._turns = Turns(address, origin, self._vkey, writer, patience, signed_before)
+        self._vkey = str(VerifierKey.ed25519(keeping.signer.name, keeping.signer.public_key))
+        before = keys.signed_before if keys is not None else ()
+        self._turns = Turns(address, keeping.origin, self._vkey, keeping.writer, patience, before)
         self._refusal: LogUnavailable | None = None  # why appends are refused for good
         self._down: LogUnavailable | None = None  # why they are refused for now
         self._refused = 0
         self._keeper: SharedKeeper | None = None
         self._watched = threading.Event()
+
+    @property
+    def origin(self) -> str:
+        """The log's own name: a shard's, where it is one."""
+        return self._keeping.origin
 
     # — appending —
 
@@ -113,7 +95,7 @@ class PostgresLog:
 
     def made(self, record: Record | Draft, sealed: Sequence[Envelope | Unsealed]) -> Item:
         """What `append_batch` takes. Raises RecordInvalid for too many parts, and for a draft that is no record."""
-        return made(record, sealed, self._seal)
+        return made(record, sealed, self._keeping.seal)
 
     def append_batch(self, items: Sequence[Item], late: Late = nobody) -> Committed:
         """Make these records durable in the caller's own thread, all or none. Blocks. Raises LogUnavailable.
@@ -218,14 +200,14 @@ class PostgresLog:
 
     # — starting —
 
-    def _start(self) -> None:
+    def _start(self, genesis: Mapping[str, object], holds: Sequence[Mapping[str, object]]) -> None:
         self._turns.open()
-        publisher = SharedPublisher(self._turns.log, self.origin, self._signer)
-        self._keeper = SharedKeeper(self, self._address, publisher, self._settings)
+        publisher = SharedPublisher(self._turns.log, self.origin, self._keeping.signer)
+        self._keeper = SharedKeeper(self, self._address, publisher, self._keeping.settings)
         try:
             last = self._turns.last_schema()
             clean = not last or last.startswith("bailiwick.stop/")
-            self._turns.commit(lambda size: self._beginning(size, clean=clean))
+            self._turns.commit(lambda size: self._beginning(size, genesis, holds, clean=clean))
             if self._keys is not None:
                 self._begin_with(self._keys)
         except BaseException:
@@ -248,20 +230,23 @@ class PostgresLog:
         self._turns.keep_keys({one: key for one, key in keys.used.items() if one not in standing.used}, size)
         return [(self._event("key-rotation", change.fields(reason)), ()) for change in found]
 
-    def _beginning(self, size: int, *, clean: bool) -> list[Item]:
+    def _beginning(
+        self, size: int, said: Mapping[str, object], holds: Sequence[Mapping[str, object]], *, clean: bool
+    ) -> list[Item]:
         """The first records of this run: in a new log, what it is comes first."""
         items: list[Item] = []
         if size == 0:
-            genesis = {"origin": self.origin, "log_key": self._vkey, "table": table_digest().hex(), **self._genesis}
+            genesis = {"origin": self.origin, "log_key": self._vkey, "table": table_digest().hex(), **said}
             items.append((self._event("genesis", genesis), ()))
         items.append((self._event("start", {"found": size, "clean": clean}), ()))
         if size == 0:
-            items += [(self._event("hold", {**hold}), ()) for hold in self._holds]
+            items += [(self._event("hold", {**hold}), ()) for hold in holds]
         return items
 
     def _event(self, schema: str, fields: dict[str, Any]) -> Record:
-        who = {"cluster": self._writer.cluster, "region": self._writer.region, "engine": self._writer.engine}
-        return event_record(schema, {"time": self._clock(), **who, **fields})
+        writer = self._keeping.writer
+        who = {"cluster": writer.cluster, "region": writer.region, "engine": writer.engine}
+        return event_record(schema, {"time": self._keeping.clock(), **who, **fields})
 
     # — writing —
 

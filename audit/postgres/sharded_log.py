@@ -14,21 +14,19 @@ from psycopg import Error
 
 from audit.errors import LogBusy, LogEnded, LogRefused, LogUnavailable
 from audit.files.committer import Committed, Item, Late, nobody
-from audit.files.shards import ShardSettings, commitment, shard_origin
+from audit.files.shards import commitment, shard_origin
 from audit.key_changes import KeysInUse
-from audit.leaves.drafts import Seal
 from audit.leaves.record import Draft, Record, Unsealed
-from audit.ports import Envelope, Position, Signer
+from audit.ports import Envelope, Position
 from audit.postgres.address import Address
 from audit.postgres.errors import reading
-from audit.postgres.log import PATIENCE, Clock, PostgresLog
+from audit.postgres.log import PATIENCE, PostgresLog
 from audit.postgres.registry import SharedShard, shards_of
 from audit.postgres.safety import check_server
 from audit.postgres.shards import finished, is_begun, standing_in
 from audit.postgres.tables import Tables
 from audit.reading import record_of, time_of
 from audit.rounds import signed_once
-from audit.settings import LogSettings, Writer
 from audit.switching import Keeping, Switching
 
 logger = logging.getLogger("bailiwick.audit")
@@ -41,22 +39,15 @@ class SharedShards(Switching[PostgresLog]):
     def open(
         cls,
         address: Address,
+        keeping: Keeping,
         *,
-        origin: str,
-        signer: Signer,
-        clock: Clock,
-        writer: Writer,
-        settings: LogSettings | None = None,
-        shards: ShardSettings | None = None,
         patience: float = PATIENCE,
-        seal: Seal | None = None,
         keys: Callable[[], KeysInUse] | None = None,
     ) -> "SharedShards":
         """Open the shard that is written; `keys` tells which this replica uses.
 
         Raises as `PostgresLog.open` does, LogBusy when one can't be ended.
         """
-        keeping = Keeping(origin, signer, clock, writer, settings or LogSettings(), shards or ShardSettings(), seal)
         log = cls(address, keeping, patience, keys)
         log._enter()
         return log
@@ -187,13 +178,8 @@ class SharedShards(Switching[PostgresLog]):
         origin = shard_origin(self._keeping.origin, number)
         log = PostgresLog.open(
             self._address,
-            origin=origin,
-            signer=self._keeping.signer_of(origin),
-            clock=self._keeping.clock,
-            writer=self._keeping.writer,
-            settings=self._keeping.settings,
+            self._keeping.of_shard(origin),
             patience=self._patience,
-            seal=self._keeping.seal,
             genesis=said,
             holds=holds,
             keys=self._keys() if self._keys is not None else None,

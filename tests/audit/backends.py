@@ -17,6 +17,7 @@ from audit.postgres.published import PublishedTables
 from audit.published import PublishedFiles
 from audit.reading import LoggedRecord, prove, read_records, read_sealed
 from audit.settings import LogStatus
+from audit.switching import Keeping
 from audit.tlog import TlogProof
 from tests.audit.disks import SimulatedDisk
 from tests.audit.servers import Server, Wire
@@ -122,11 +123,13 @@ class Tables:
         """A replica with small bounds, over our wire."""
         return PostgresLog.open(
             self.server.address("replica", self.database, self.wire.home if wire else None),
-            origin=ORIGIN,
-            signer=signer or NoteKey(),
-            clock=Clock(),
-            writer=replace(WRITER, boot=boot, name=name),
-            settings=replace(SMALL, **changes),
+            Keeping(
+                origin=ORIGIN,
+                signer=signer or NoteKey(),
+                clock=Clock(),
+                writer=replace(WRITER, boot=boot, name=name),
+                settings=replace(SMALL, **changes),
+            ),
             patience=patience,
             keys=keys,
         )

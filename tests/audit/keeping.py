@@ -18,6 +18,7 @@ from audit.sealed.archive import Archive, PartErased, PartMissing
 from audit.sealed.erasure import Approved, Eraser, Whole, surveyed
 from audit.sealed.erasure_plan import Scope, action_bytes
 from audit.sealed.inputs import Origin
+from audit.switching import Keeping
 from audit.whole import WholeFiles, present_shards
 from tests.audit.backends import Tables
 from tests.audit.lives import HOME, KEY, QUICK, Time, World
@@ -139,8 +140,7 @@ class KeptTables(Kept):
 
     def opened(self, name: str = WRITER.name, **more: Any) -> SharedShards:
         """A replica."""
-        return SharedShards.open(
-            **({"address": self.address} | more),
+        keeping = Keeping(
             origin=ORIGIN,
             signer=self.key,
             clock=self.time,
@@ -148,6 +148,7 @@ class KeptTables(Kept):
             settings=QUICK,
             shards=self.settings,
         )
+        return SharedShards.open(more.pop("address", self.address), keeping, **more)
 
     def prune(self, log: AnyShards, number: int, days: int = 90) -> int:
         return self.pruning(log).prune(number, older_than=days, basis="retention of 90 days")

@@ -15,6 +15,7 @@ from audit.files.sharded_log import ShardedLog
 from audit.files.shards import ShardSettings
 from audit.leaves.record import Record, event_record
 from audit.reading import read_records
+from audit.switching import Keeping
 from tests.audit.disks import SimulatedDisk
 from tests.audit.worlds import NOON, ORIGIN, WRITER, NoteKey, decision, sealed
 
@@ -45,12 +46,9 @@ class World:
     def open(self) -> ShardedLog:
         return ShardedLog.open(
             HOME,
-            origin=ORIGIN,
-            signer=self.key,
-            clock=self.time,
-            writer=WRITER,
-            settings=QUICK,
-            shards=self.settings,
+            Keeping(
+                origin=ORIGIN, signer=self.key, clock=self.time, writer=WRITER, settings=QUICK, shards=self.settings
+            ),
             files=self.disk,
         )
 

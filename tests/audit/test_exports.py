@@ -34,6 +34,7 @@ from audit.exports.text import INVISIBLE
 from audit.files.sharded_log import ShardedLog
 from audit.files.shards import shard_numbers
 from audit.reading import LoggedRecord, read_records
+from audit.switching import Keeping
 from audit.tlog import VerifierKey
 from audit.tlog.checkpoints import Checkpoint, signed_checkpoint
 from audit.tlog.merkle import leaf_hash
@@ -384,7 +385,9 @@ def test_a_refusal_has_an_exit_code_of_its_own(log: Path, tmp_path: Path) -> Non
 
 
 def _sharded(directory: Path) -> None:
-    log = ShardedLog.open(directory, origin=ORIGIN, signer=NoteKey(), clock=Clock(), writer=WRITER, settings=SMALL)
+    log = ShardedLog.open(
+        directory, Keeping(origin=ORIGIN, signer=NoteKey(), clock=Clock(), writer=WRITER, settings=SMALL)
+    )
     for number in range(70):
         log.append_now(decision(number))
         if number in (30, 50):

@@ -10,6 +10,7 @@ import threading
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -26,6 +27,7 @@ from audit.postgres.published import PublishedTables
 from audit.postgres.publisher import SharedPublisher
 from audit.postgres.safety import APPEND_ONLY
 from audit.reading import read_records
+from audit.switching import Keeping
 from audit.tlog import parse_note
 from audit.web.client import HttpClient
 from audit.web.far_log import FarLog
@@ -106,9 +108,9 @@ def test_an_owner_is_no_writer(tables: Tables) -> None:
         _opened(tables.server.address("owner", tables.database))
 
 
-def _opened(address: Address, **changes: object) -> PostgresLog:
-    options: dict[str, object] = {"origin": ORIGIN, "signer": NoteKey(), "clock": Clock(), "writer": WRITER}
-    return PostgresLog.open(address, **(options | {"settings": SMALL, "patience": 1.0} | changes))  # type: ignore[arg-type]
+def _opened(address: Address, patience: float = 1.0, **changes: Any) -> PostgresLog:
+    options = {"origin": ORIGIN, "signer": NoteKey(), "clock": Clock(), "writer": WRITER, "settings": SMALL}
+    return PostgresLog.open(address, Keeping(**(options | changes)), patience=patience)
 
 
 def test_the_order_has_no_gaps_and_no_doubles(tables: Tables) -> None:
@@ -534,19 +536,19 @@ def test_a_mirror_sees_a_database_that_was_rewritten(tables: Tables) -> None:
         log.append_now(decision(number))
     log.close_now()
     assert tables.report().ok
-    other = Tables(tables.server, tables.database + "_b", tables._folder)
+    other = Tables(tables.server, tables.database + "_b", tables.folder)
     fork = other.open(boot="fork")
     for number in range(9):
         fork.append_now(decision(number))
     fork.close_now()
-    copy = Mirror(other.published(), tables._folder / "copy", [NoteKey().verifier()])
+    copy = Mirror(other.published(), tables.folder / "copy", [NoteKey().verifier()])
     copy.open()
     with pytest.raises(LogForked):
         copy.round()
     copy.close()
     other.close()
     tables.execute("UPDATE bailiwick.batch SET body = overlay(body PLACING 'X'::bytea FROM 100) WHERE first = 3")
-    fresh = Mirror(tables.published(), tables._folder / "fresh", [NoteKey().verifier()])
+    fresh = Mirror(tables.published(), tables.folder / "fresh", [NoteKey().verifier()])
     fresh.open()
     with pytest.raises(Exception, match="record 3 in the database doesn't match"):
         fresh.round()

@@ -18,6 +18,7 @@ from audit.postgres.sharded_log import SharedShards
 from audit.postgres.whole import WholeTables
 from audit.sealed.erasure import Eraser
 from audit.sealed.erasure_plan import ErasureRefused
+from audit.switching import Keeping
 from audit.tlog import Checkpoint, parse_note
 from audit.verbs.sql import tables_since
 from tests.audit.backends import Tables
@@ -279,5 +280,8 @@ def test_tables_of_the_version_before(server: Server, have: int) -> None:
 def _opened(server: Server) -> SharedShards:
     address = server.address("replica", "older")
     return SharedShards.open(
-        address, origin=ORIGIN, signer=NoteKey(), clock=lambda: datetime.now(UTC), writer=WRITER, shards=ShardSettings()
+        address,
+        Keeping(
+            origin=ORIGIN, signer=NoteKey(), clock=lambda: datetime.now(UTC), writer=WRITER, shards=ShardSettings()
+        ),
     )

@@ -19,6 +19,7 @@ from audit.query import COLUMNS, Index, IndexUnwritable, Question, ask, leaves_a
 from audit.query.index import FOLDER, Bounds
 from audit.query.terms import microseconds, moment_of_id, terms_of
 from audit.reading import LoggedRecord, read_records
+from audit.switching import Keeping
 from audit.whole import whole_log
 from tests.audit.test_record import CANARIES
 from tests.audit.worlds import NOON, ORIGIN, TAGGER, WRITER, Clock, NoteKey, decision, open_log, sealed
@@ -167,12 +168,9 @@ def test_a_log_in_shards(tmp_path: Path) -> None:
     directory = tmp_path / "state" / "log"
     log = ShardedLog.open(
         directory,
-        origin=ORIGIN,
-        signer=NoteKey(),
-        clock=Clock(),
-        writer=WRITER,
-        settings=SMALL_LOG,
-        shards=ShardSettings(),
+        Keeping(
+            origin=ORIGIN, signer=NoteKey(), clock=Clock(), writer=WRITER, settings=SMALL_LOG, shards=ShardSettings()
+        ),
     )
     for number in range(60):
         log.append_now(decision(number))

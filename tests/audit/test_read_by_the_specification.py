@@ -13,6 +13,7 @@ from audit.files.sharded_log import ShardedLog
 from audit.files.shards import ShardSettings, shard_directory
 from audit.leaves.record import event_record
 from audit.reading import prove
+from audit.switching import Keeping
 from tests.audit.plain_reader import (
     Wrong,
     check_counters,
@@ -88,12 +89,9 @@ def test_shards_commit_as_documented(tmp_path: Path) -> None:
     """Each shard is a log of its own name, whose first record names origin, size, root and checkpoint of the last."""
     log = ShardedLog.open(
         tmp_path / "log",
-        origin=ORIGIN,
-        signer=KEY,
-        clock=Clock(),
-        writer=WRITER,
-        settings=SMALL,
-        shards=ShardSettings(keep_days=30),
+        Keeping(
+            origin=ORIGIN, signer=KEY, clock=Clock(), writer=WRITER, settings=SMALL, shards=ShardSettings(keep_days=30)
+        ),
     )
     for shard in range(3):
         for number in range(90):

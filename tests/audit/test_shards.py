@@ -27,6 +27,7 @@ from audit.files.shards import (
     shard_directory,
 )
 from audit.reading import prove, read_records
+from audit.switching import Keeping
 from audit.tlog import leaf_hash
 from tests.audit.disks import Fault, SimulatedDisk
 from tests.audit.lives import (
@@ -100,12 +101,14 @@ def test_verified_while_it_is_written(tmp_path: Path) -> None:
     """A log that goes on in new shards, and loses old ones, while it is verified holds each time."""
     log = ShardedLog.open(
         tmp_path / "log",
-        origin=ORIGIN,
-        signer=NoteKey(),
-        clock=Time(),
-        writer=WRITER,
-        settings=QUICK,
-        shards=ShardSettings(records=20, keep_days=0),
+        Keeping(
+            origin=ORIGIN,
+            signer=NoteKey(),
+            clock=Time(),
+            writer=WRITER,
+            settings=QUICK,
+            shards=ShardSettings(records=20, keep_days=0),
+        ),
     )
     _settled(log)
     stop = threading.Event()
@@ -142,7 +145,8 @@ def ended(tmp_path: Path) -> Path:
     """A log of two shards on the real disk."""
     directory = tmp_path / "log"
     log = ShardedLog.open(
-        directory, origin=ORIGIN, signer=NoteKey(), clock=Time(), writer=WRITER, settings=QUICK, shards=ShardSettings()
+        directory,
+        Keeping(origin=ORIGIN, signer=NoteKey(), clock=Time(), writer=WRITER, settings=QUICK, shards=ShardSettings()),
     )
     log.append_now(decision(1), sealed(1))
     log.rotate()
@@ -391,7 +395,7 @@ def test_a_log_without_shards_is_a_chain_of_one(tmp_path: Path) -> None:
     log.close_now()
     assert [one.shard.number for one in verify_chain(tmp_path / "log", [KEY]).shards] == [0]
     sharded = ShardedLog.open(
-        tmp_path / "log", origin=ORIGIN, signer=NoteKey(), clock=Time(), writer=WRITER, settings=QUICK
+        tmp_path / "log", Keeping(origin=ORIGIN, signer=NoteKey(), clock=Time(), writer=WRITER, settings=QUICK)
     )
     sharded.append_now(decision(2))
     sharded.rotate()

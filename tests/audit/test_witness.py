@@ -19,6 +19,7 @@ from audit.files.sharded_log import ShardedLog
 from audit.files.shards import ShardSettings, shard_directory, shard_numbers
 from audit.published import WITNESSED, PublishedFiles
 from audit.reading import read_records
+from audit.switching import Keeping
 from audit.tlog import (
     Checkpoint,
     Policy,
@@ -319,7 +320,8 @@ def test_a_quorum_over_http(tmp_path: Path) -> None:
 def test_a_log_that_goes_on_in_a_shard_is_witnessed_on(tmp_path: Path) -> None:
     """A next shard, much shorter than the one before, is cosigned from its first checkpoint on, and no split view."""
     log = ShardedLog.open(
-        tmp_path, origin=ORIGIN, signer=LOG, clock=Clock(), writer=WRITER, settings=SMALL, shards=ShardSettings()
+        tmp_path,
+        Keeping(origin=ORIGIN, signer=LOG, clock=Clock(), writer=WRITER, settings=SMALL, shards=ShardSettings()),
     )
     rules = World().open()
     published = PublishedFiles(lambda: shard_directory(tmp_path, shard_numbers(tmp_path)[-1]))

@@ -12,6 +12,7 @@ from pathlib import Path
 from audit.errors import PruneRefused
 from audit.files.sharded_log import ShardedLog
 from audit.files.shards import ShardSettings, shard_numbers
+from audit.switching import Keeping
 from tests.audit.victim import SETTINGS
 from tests.audit.worlds import ORIGIN, WRITER, Clock, NoteKey, decision, sealed
 
@@ -20,7 +21,8 @@ def opened(directory: Path) -> ShardedLog:
     """The log, as the process and its test open it."""
     shards = ShardSettings(records=100, keep_days=0)
     return ShardedLog.open(
-        directory, origin=ORIGIN, signer=NoteKey(), clock=Clock(), writer=WRITER, settings=SETTINGS, shards=shards
+        directory,
+        Keeping(origin=ORIGIN, signer=NoteKey(), clock=Clock(), writer=WRITER, settings=SETTINGS, shards=shards),
     )
 
 

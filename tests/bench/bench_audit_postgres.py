@@ -27,6 +27,7 @@ from audit.process.remote import RemoteLog
 from audit.process.serving import AT_ONCE, serve
 from audit.process.wire import done_message, item_bytes, state_message
 from audit.settings import LogSettings, LogStatus, Writer
+from audit.switching import Keeping
 from tests.audit.servers import Server, running
 from tests.bench.bench_audit import NOON, ORIGIN, Figure, Signer, record
 from tests.bench.bench_audit_appends import APPENDS, IN_FLIGHT, TURN, WRITTEN, Pace, waiting
@@ -60,11 +61,13 @@ def other_end(descriptor: int, url: str, name: str, size: int) -> None:
             return
         log = PostgresLog.open(
             Address.parse(url),
-            origin=ORIGIN,
-            signer=Signer(),
-            clock=lambda: NOON,
-            writer=Writer(name, f"boot-{time.monotonic_ns()}", "prod-7", "eu-de"),
-            settings=LogSettings(reserve_bytes=0),
+            Keeping(
+                origin=ORIGIN,
+                signer=Signer(),
+                clock=lambda: NOON,
+                writer=Writer(name, f"boot-{time.monotonic_ns()}", "prod-7", "eu-de"),
+                settings=LogSettings(reserve_bytes=0),
+            ),
             patience=30.0,
         )
         try:

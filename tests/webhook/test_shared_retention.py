@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from audit.checks.chain_check import verify_chain
 from audit.key_changes import SIGNING
 from audit.postgres.sharded_log import SharedShards
+from audit.switching import Keeping
 from audit.tlog import VerifierKey
 from audit.whole import whole_log
 from bailiwick import command
@@ -124,10 +125,7 @@ def test_two_commands_take_turns(database: Server, tmp_path: Path) -> None:
     signer = open_keyring(Options("test", state=str(site.state))).signer(SIGNING, origin)
     other = SharedShards.open(
         database.address("replica", "second"),
-        origin=origin,
-        signer=signer,
-        clock=lambda: datetime.now(UTC),
-        writer=replace(WRITER, name=NAME),
+        Keeping(origin=origin, signer=signer, clock=lambda: datetime.now(UTC), writer=replace(WRITER, name=NAME)),
     )
     refused = site.run("hold", "x", "--basis", "b", "--wait", "0.5", fails=True)
     assert "another command changes this log" in refused

@@ -4,17 +4,16 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audit.errors import LogRefused, LogUnavailable, PolicyMalformed
-from audit.files.shards import ShardSettings, shard_directory, shard_numbers
+from audit.files.shards import shard_directory, shard_numbers
 from audit.key_changes import KeyringBehind, KeyringForeign, KeysInUse
 from audit.process.serving import Served
-from audit.settings import LogStatus
+from audit.settings import LogSettings, LogStatus
 from webhook.keys.live import Keys
-from webhook.log.state import origin_of, put_used_keys, sealing, show_signer, writer_of
+from webhook.log.state import keeping_of, origin_of, put_used_keys
 from webhook.log.telling import Telling
 from webhook.options import Options
 
@@ -36,18 +35,7 @@ def open_shared(options: Options, keyring: Keys, known: Callable[[], KeysInUse])
     address = _address(options)
     from audit.postgres.sharded_log import SharedShards
 
-    origin = origin_of(options)
-    signer = show_signer(options, keyring)
-    log = SharedShards.open(
-        address,
-        origin=origin,
-        signer=signer,
-        clock=lambda: datetime.now(UTC),
-        writer=writer_of(options),
-        seal=sealing(options, keyring),
-        shards=ShardSettings(options.shard_records, options.shard_days, options.keep_days),
-        keys=known,
-    )
+    log = SharedShards.open(address, keeping_of(options, keyring, LogSettings()), keys=known)
     put_used_keys(options, known().used)
     return log
 

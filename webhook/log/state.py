@@ -16,6 +16,7 @@ from audit.files.shards import ShardSettings
 from audit.key_changes import SIGNING, KeysInUse
 from audit.leaves.drafts import Seal
 from audit.settings import LogSettings, Writer
+from audit.switching import Keeping
 from audit.tlog.notes import VerifierKey
 from keymgmt.file.keyring import FileKeyring
 from keymgmt.file.unlock import KeyFile
@@ -127,19 +128,23 @@ def open_log(options: Options, keyring: Keys, *, apart: bool = False) -> Sharded
 
     `apart`: publish in a process of its own, for whoever answers requests meanwhile.
     """
-    origin = origin_of(options)
-    signer = show_signer(options, keyring)
+    settings = LogSettings(reserve_bytes=options.log_reserve << 20, alarm_bytes=options.log_alarm << 20, apart=apart)
+    keeping = keeping_of(options, keyring, settings)
     directory = options.directory / "log"
     directory.mkdir(parents=True, exist_ok=True)
-    return ShardedLog.open(
-        directory,
-        origin=origin,
-        signer=signer,
+    return ShardedLog.open(directory, keeping)
+
+
+def keeping_of(options: Options, keyring: Keys, settings: LogSettings) -> Keeping:
+    """Whose log it is and how it is kept; its key lies beside it when this returns. Raises NoSuchKey."""
+    return Keeping(
+        origin=origin_of(options),
+        signer=show_signer(options, keyring),
         clock=lambda: datetime.now(UTC),
         writer=writer_of(options),
-        seal=sealing(options, keyring),
-        settings=LogSettings(reserve_bytes=options.log_reserve << 20, alarm_bytes=options.log_alarm << 20, apart=apart),
+        settings=settings,
         shards=ShardSettings(options.shard_records, options.shard_days, options.keep_days),
+        seal=sealing(options, keyring),
     )
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from audit.switching import Keeping
 from audit.verbs.places import log_directory
 from keymgmt.verbs.ring import Mistake
 from webhook.verbs.private import told
@@ -118,7 +119,9 @@ class Store:
 
         address = self.database.address()
         seal = sealing(options, keyring)
-        log = SharedShards.open(address, origin=name, signer=signer, clock=clock, writer=writer_of(options), seal=seal)
+        log = SharedShards.open(
+            address, Keeping(origin=name, signer=signer, clock=clock, writer=writer_of(options), seal=seal)
+        )
         try:
             remover, key = self.database.removing(), signer.public_key
             pruning = SharedPruning(log, address, remover, name, key, whose, clock, KEEP_DAYS)
