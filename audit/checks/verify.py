@@ -96,7 +96,8 @@ def verify_log(
     limits = begin // TILE_WIDTH * TILE_WIDTH, 1 << 62 if end is None else -(-end // TILE_WIDTH) * TILE_WIDTH
     seen = tuple(remembered)
     with Crew(jobs if files is None else 1) as crew:
-        verification = _Verification(files or Disk(), directory, tuple(keys), seen, begin, limits, crew, progress)
+        asked = (begin, end)
+        verification = _Verification(files or Disk(), directory, tuple(keys), seen, asked, limits, crew, progress)
         return verification.run(origin, erased, foreign=foreign, quick=quick)
 
 
@@ -109,7 +110,7 @@ class _Verification:
         directory: Path,
         keys: tuple[VerifierKey, ...],
         remembered: tuple[Checkpoint, ...],
-        asked: int,
+        asked: tuple[int, int | None],
         limits: tuple[int, int],
         crew: Crew,
         progress: Progress,
@@ -117,7 +118,7 @@ class _Verification:
         self._files = files
         self._directory = directory
         self._keys = keys
-        self._asked = asked  # the first record that was asked for, which its tile may begin before
+        self._asked = asked  # the first record and the end that were asked for; limits are those of whole tiles
         self._begin, self._end = limits
         self._is_range = limits != (0, 1 << 62)
         self._remembered = () if self._is_range else remembered
@@ -163,8 +164,10 @@ class _Verification:
             self._files, wal_of(self._directory)
         )  # again: a writer at work must not be ahead in tiles alone
         self._walk(ground, tiles, firsts)
-        if self._is_range and tiles.size <= self._asked:
-            self._findings.problem("range", f"there is no record {self._asked}: the log ends before")
+        if self._is_range and tiles.size <= self._asked[0]:
+            self._findings.problem("range", f"there is no record {self._asked[0]}: the log ends before")
+        elif self._asked[1] is not None and tiles.size < self._asked[1]:
+            self._findings.note("range", f"ends with record {tiles.size - 1}: the log has no more")
         tiles.finish()
         self._roots(tiles, claimed, head)
         self._announced(claimed)

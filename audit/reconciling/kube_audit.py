@@ -89,9 +89,15 @@ def read_events(path: Path, suffix: str) -> Iterator[KubeEvent | Unreadable]:
                 found = [_event(item, number, suffix) for item in items]
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 if line.endswith(b"\n"):
-                    yield Unreadable(number, f"is no audit event: {error}")
+                    yield Unreadable(number, f"is no audit event: {_told(error)}")
                 continue
             yield from (event for event in found if event is not None)
+
+
+def _told(error: Exception) -> str:
+    if isinstance(error, KeyError):
+        return f"it has no `{error.args[0]}`"
+    return "it is no JSON object" if isinstance(error, AttributeError) else str(error)
 
 
 def _lines(path: Path) -> Iterator[bytes | Unreadable]:

@@ -1,5 +1,6 @@
 """`bailiwick audit export`: evidence in the formats that auditors read."""
 
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -10,7 +11,7 @@ import click
 
 from audit.verbs.places import found_log, one_shard, verifier_keys
 from audit.verbs.progress import progress_bar
-from audit.verbs.said import tell_unread
+from audit.verbs.said import counted, in_order, moment, tell_unread
 
 if TYPE_CHECKING:
     from audit.exports.population import Population
@@ -83,7 +84,10 @@ def export(
 
     chosen = {name: place for name in FORMATS if (place := places[f"at_{name.replace('-', '_')}"])}
     _check(chosen)
-    selection = Selection(_time(since, "--since"), _time(until, "--until"), frozenset(namespaces), frozenset(tenants))
+    begin = moment(since, "--since") if since is not None else None
+    end = moment(until, "--until") if until is not None else None
+    in_order(begin, end)
+    selection = Selection(begin, end, frozenset(namespaces), frozenset(_tags(tenants)))
     directory = found_log(log)
     chosen_shard, vkeys = _shard(directory, shard, verifier_keys(directory, keys))
     population = _population(chosen_shard, vkeys, selection, unverified=unverified)
@@ -99,6 +103,21 @@ def _check(chosen: Mapping[str, str]) -> None:
         )
     if sum(place == "-" for place in chosen.values()) > 1:
         raise click.UsageError("only one export can go to standard output")
+    places = [Path(place).resolve() for place in chosen.values() if place != "-"]
+    twice = next((path for path in places if places.count(path) > 1), None)
+    if twice is not None:
+        raise click.UsageError(f"two exports can't go to `{twice}`: give each a place of its own")
+    for name, place in chosen.items():
+        if name != "oscal" and place != "-" and Path(place).is_dir():
+            raise click.UsageError(f"`{place}` is a folder: --{name} takes a file")
+
+
+def _tags(given: Sequence[str]) -> Sequence[str]:
+    for tag in given:
+        if not re.fullmatch("[0-9a-f]{32}", tag):
+            told = f"`{tag[:80]}` is no tenant's tag: 32 hex digits, as `tags.tenant` of records has them"
+            raise click.UsageError(f"{told}; by name: --namespace")
+    return given
 
 
 def _shard(log: Path, shard: int | None, keys: "Sequence[VerifierKey]") -> "tuple[Path, Sequence[VerifierKey]]":
@@ -167,23 +186,13 @@ def _tell(population: "Population", chosen: Mapping[str, str], records: int, out
         click.echo(yaml.safe_dump(told, sort_keys=False), err=err, nl=False)
     else:
         places = ", ".join(place for place in chosen.values() if place != "-") or "standard output"
-        click.echo(f"{records} records in {places}", err=err)
+        click.echo(f"{counted(records, 'record')} in {places}", err=err)
+        if not records:
+            click.echo("note: nothing in the log is of this selection", err=err)
         if left_out:
             click.echo(f"note: {left_out} newer records are under no checkpoint yet and were left out", err=err)
         if population.warning():
             click.echo(f"warning: {population.warning()}", err=True)
-
-
-def _time(given: str | None, option: str) -> datetime | None:
-    if given is None:
-        return None
-    try:
-        time = datetime.fromisoformat(given)
-    except ValueError as error:
-        raise click.UsageError(
-            f"`{given[:80]}` is no time for {option}: write 2026-11-21 or 2026-11-21T12:00:00Z"
-        ) from error
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def write_html(

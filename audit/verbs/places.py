@@ -51,11 +51,19 @@ def verifier_keys(log: Path, given: Sequence[str]) -> "tuple[VerifierKey, ...]":
     from audit.errors import MerkleError
     from audit.tlog.notes import VerifierKey
 
-    lines = [line for one in given for line in _lines(one)] or _beside(log)
+    lines = [line for one in given for line in _given(one)] or _beside(log)
     try:
         return tuple(VerifierKey.parse(line) for line in lines)
     except MerkleError as error:
         raise click.UsageError(f"no verifier key: {error}") from error
+
+
+def _given(given: str) -> list[str]:
+    """At least one: an empty variable or file must not mean the keys that whoever wrote the log laid beside it."""
+    lines = _lines(given)
+    if not lines:
+        raise click.UsageError("--key is empty: give a verifier key, or a file that holds one")
+    return lines
 
 
 def _lines(given: str) -> list[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from audit.verbs.places import found_log, verifier_keys
+from audit.verbs.places import found_log, one_shard, verifier_keys
 from audit.verbs.said import FORMATS, said
 
 if TYPE_CHECKING:
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 @click.argument("log", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.argument("index", type=click.IntRange(min=0))
 @click.option("--to", "target", type=click.Path(dir_okay=False, path_type=Path), help="Write here, not to the output.")
-@click.option("--shard", default=0, help="The shard that the number counts in, where there are several.")
+@click.option("--shard", type=click.IntRange(min=0), help="The shard that INDEX counts in, where there are several.")
 @click.option("--bare", is_flag=True, help="Without the record itself: whoever checks the proof must have it.")
-def prove(log: Path, index: int, target: Path | None, shard: int, bare: bool) -> None:
+def prove(log: Path, index: int, target: Path | None, shard: int | None, bare: bool) -> None:
     """Prove that record INDEX of the LOG lies under its checkpoint: a tlog-proof, with the record as its extra data.
 
     It can be checked with `audit verify-proof` and the verifier keys, or with other tools that read C2SP tlog-proof.
@@ -28,9 +28,9 @@ def prove(log: Path, index: int, target: Path | None, shard: int, bare: bool) ->
     \b
     bailiwick audit prove state 517 --to record-517.tlog-proof
     """
-    from audit.files.shards import shard_directory
-
-    data = _proof(shard_directory(found_log(log), shard), index, bare=bare).to_bytes()
+    if target is not None and not target.parent.is_dir():
+        raise click.UsageError(f"there is no folder `{target.parent}` to write to")
+    data = _proof(one_shard(found_log(log), shard)[0], index, bare=bare).to_bytes()
     if target is None:
         click.echo(data, nl=False)
         return

@@ -1,5 +1,6 @@
 """`bailiwick audit reconcile`: our records against the API server's own audit log."""
 
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from audit.verbs.places import log_directory
+from audit.verbs.places import found_log
 from audit.verbs.said import FORMATS, said
 
 if TYPE_CHECKING:
@@ -29,7 +30,13 @@ if TYPE_CHECKING:
 )
 @click.option("--webhooks", default="bailiwick.dev", show_default=True, help="What our webhooks' names end in.")
 @click.option("--cluster", help="Whose records count; all by default.")
-@click.option("--skew", default=5.0, show_default=True, help="Seconds by which the clocks may differ.")
+@click.option(
+    "--skew",
+    default=5.0,
+    show_default=True,
+    type=click.FloatRange(min=0, max=86_400),
+    help="Seconds by which the clocks may differ.",
+)
 @click.option("-o", "--output", type=FORMATS, default="table", show_default=True)
 def reconcile(
     logs: Sequence[Path], files: Sequence[Path], webhooks: str, cluster: str | None, skew: float, output: str
@@ -42,6 +49,8 @@ def reconcile(
     \b
     bailiwick audit reconcile state --kube-audit kube-audit.log
     """
+    if math.isnan(skew):
+        raise click.UsageError("--skew takes a number of seconds")
     from audit.files.shards import shard_directories
     from audit.reading import read_records
     from audit.reconciling.kube_audit import read_events
@@ -50,7 +59,7 @@ def reconcile(
     with _progress() as progress:
         found = compared(
             chain.from_iterable(read_events(path, webhooks) for path in files),
-            {str(place): read_records(place) for log in logs for place in shard_directories(log_directory(log))},
+            {str(place): read_records(place) for log in logs for place in shard_directories(found_log(log))},
             cluster=cluster,
             skew=timedelta(seconds=skew),
             progress=progress,

@@ -1,6 +1,7 @@
 """How the verbs of `audit` say what they found to programs."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -28,3 +29,24 @@ def tell_unread(unread: Sequence[tuple[int, str]]) -> None:
         click.echo(f"note: record {index} can't be read: it {shown(why)}", err=True)
     if len(unread) > MOST_UNREAD:
         click.echo(f"note: nor can {len(unread) - MOST_UNREAD} more; `audit verify` names them", err=True)
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 record`, `2 records`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def moment(text: str, option: str) -> datetime:
+    """A time as people give it, in UTC without an offset. Raises a usage error."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as error:
+        told = f"`{text[:80]}` is no time for {option}: write 2026-11-21 or 2026-11-21T12:00:00Z"
+        raise click.UsageError(told) from error
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def in_order(begin: datetime | None, end: datetime | None) -> None:
+    """Raises a usage error for a time that ends before it begins: nothing lies in it, whatever the log holds."""
+    if begin is not None and end is not None and end <= begin:
+        raise click.UsageError(f"nothing lies between {begin.isoformat()} and {end.isoformat()}: the end comes first")

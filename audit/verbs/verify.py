@@ -12,7 +12,7 @@ import click
 from audit.verbs.places import found_log, verifier_keys
 from audit.verbs.policies import Demand
 from audit.verbs.progress import progress_bar
-from audit.verbs.said import FORMATS, said
+from audit.verbs.said import FORMATS, counted, said
 
 if TYPE_CHECKING:
     from audit.checks.chain_check import ChainReport
@@ -186,9 +186,9 @@ def _chain_lines(chain: "ChainReport") -> Iterator[str]:
     total = sum(one.report.records for one in chain.shards)
     broken = len(chain.problems) + sum(one.report.total_problems for one in chain.shards)
     unread = sum(len(one.report.unreadable) for one in chain.shards)
-    verdict = "holds" if chain.ok else f"broken: {broken} problems"
+    verdict = "holds" if chain.ok else f"broken: {counted(broken, 'problem')}"
     if chain.is_intact and not chain.ok:
-        verdict = f"unreadable: {unread} records; nothing was changed or removed"
+        verdict = f"unreadable: {counted(unread, 'record')}; nothing was changed or removed"
     yield f"{verdict}: {len(chain.shards)} shards, {total} records"
     yield from (f"problem: {problem}" for problem in chain.problems)
     yield from (f"note: {note}" for note in chain.notes)
@@ -209,7 +209,7 @@ def lines(report: "Report") -> Iterator[str]:
     elif report.is_intact:
         yield f"unreadable: {len(report.unreadable)} of {which}; nothing was changed or removed"
     else:
-        yield f"broken: {report.total_problems} problems in {which}"
+        yield f"broken: {counted(report.total_problems, 'problem')} in {which}"
     if report.checkpoint is not None:
         yield f"checkpoint of {report.checkpoint.size} records, signed by {', '.join(report.signed_by)}"
     if report.writers:
@@ -218,7 +218,7 @@ def lines(report: "Report") -> Iterator[str]:
         yield f"sealed parts: {report.sealed} there, {report.erased} erased; tenants: {report.tenants}"
     yield from (f"problem: {problem}"[:1000] for problem in report.problems)
     if report.total_problems > len(report.problems):
-        yield f"... and {report.total_problems - len(report.problems)} problems more"
+        yield f"... and {counted(report.total_problems - len(report.problems), 'problem')} more"
     yield from (f"note: {note}"[:1000] for note in report.notes)
 
 

@@ -109,6 +109,7 @@ def tag_of(store: Store, user: str, where: "Where") -> tuple[str, str]:
 def _request(store: Store, scope: "Scope", basis: str, out: Path) -> None:
     import orjson
 
+    from audit.exports.text import shown
     from audit.sealed.erasure import plan
     from keymgmt.canonical import to_base64url
 
@@ -117,7 +118,6 @@ def _request(store: Store, scope: "Scope", basis: str, out: Path) -> None:
     asked = {"schema": REQUEST, "action": planned.action.decode(), "nonce": to_base64url(os.urandom(16))}
     out.write_bytes(orjson.dumps(asked, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
     click.echo(f"{planned.parts} sealed parts of {planned.records} records would go; approvers sign `{out}`")
-    from audit.exports.text import shown
 
     for hold, count in sorted(planned.held.items()):
         click.echo(f"held: `{shown(hold)}` stands on {count} of these records; lift it first")
@@ -158,6 +158,9 @@ def hold(
         --basis 'GDPR 17(3)(e)'
     bailiwick audit hold state case-7 --lift --basis 'closed'
     """
+    if sum(map(bool, (namespace, user, records))) > 1:
+        raise click.UsageError("a hold has one scope: place one of each name for --namespace, --user, --records")
+    _check_name(store, name, lift=lift)
     fields: dict[str, Any] = {"hold": name, "state": "lifted" if lift else "placed", "basis": basis, "scope": "all"}
     if namespace:
         fields |= {"scope": "namespace", "namespace": namespace}
@@ -168,6 +171,8 @@ def hold(
         first, _, last = records.partition("-")
         if not (first.isdecimal() and (last or first).isdecimal()):
             raise click.UsageError("--records takes FIRST-LAST, for example 100-250")
+        if int(last or first) < int(first):
+            raise click.UsageError(f"--records {records} holds nothing: the last comes before the first")
         fields |= {"scope": "records", "first": int(first), "end": int(last or first) + 1}
     _tell(store.ordered({"do": "hold", "hold": fields}, where, wait), fields["state"], output)
 
@@ -200,6 +205,21 @@ def expire(
         times[name] = int(number)
     order = {"do": "expire", "days": days, "classes": times, "basis": basis}
     _tell(store.ordered(order, where, wait), "expired", output)
+
+
+def _check_name(store: Store, name: str, *, lift: bool) -> None:
+    """A name that people can read and type, and that stands where it is to be lifted. Raises Mistake."""
+    from audit.exports.text import INVISIBLE, shown
+    from audit.files.holds import standing_holds
+    from audit.files.store import Disk
+
+    if not lift and (not name.strip() or INVISIBLE.search(name)):
+        raise Mistake(f"`{shown(name)}` is no name for a hold", "give a case number, without control characters")
+    if lift and store.database is None:
+        standing = standing_holds(Disk(), store.directory)
+        if name not in standing:
+            which = ", ".join(f"`{shown(one)}`" for one in sorted(standing)) or "none"
+            raise Mistake(f"no hold `{shown(name)}` stands on this log", f"those that stand: {which}")
 
 
 def _read(path: Path, schema: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from audit.verbs.places import found_log
+from audit.verbs.said import counted, in_order, moment
 from keymgmt.verbs.ring import Mistake
 from webhook.verbs.private import keyring_options, moving
 
@@ -22,8 +23,9 @@ _CANDIDATES = 1 << 20  # records of such a moment
 Verb = TypeVar("Verb", bound=Callable[..., Any])
 
 
-def _many(name: str, told: str, key: str = "") -> Callable[[Verb], Verb]:
-    return click.option(f"--{name}", key or name, multiple=True, help=told)
+def _many(name: str, told: str, key: str = "", known: Sequence[str] = ()) -> Callable[[Verb], Verb]:
+    kind = click.Choice(known, case_sensitive=False) if known else None
+    return click.option(f"--{name}", key or name, multiple=True, help=told, type=kind)
 
 
 @click.command(short_help="find records: how many fit, and the newest of them")
@@ -34,12 +36,12 @@ def _many(name: str, told: str, key: str = "") -> Callable[[Verb], Verb]:
 @_many("user", "Asked for by this user: found by the tag, which needs the region's keyring.")
 @_many("user-tag", "The same by the tag.", "user_tag")
 @_many("policy", "This policy matched.")
-@_many("verdict", "allowed, mutated, warned, denied, undetermined.")
+@_many("verdict", "With this answer.", known=("allowed", "mutated", "warned", "denied", "undetermined"))
 @_many("reason", "With this reason code.")
 @_many("model", "With this model, with or without its revision.")
 @_many("region", "Signed in this region.")
 @_many("kind", "Of this kind of object.")
-@_many("operation", "CREATE, UPDATE, DELETE, CONNECT.")
+@_many("operation", "What was asked for.", known=("CREATE", "UPDATE", "DELETE", "CONNECT"))
 @_many("class", "Of this data class.", "data_class")
 @_many("jurisdiction", "Bound to this jurisdiction.")
 @_many("place", "Could run in this place.")
@@ -76,7 +78,11 @@ def query(
     bailiwick audit query state --user ada@clinic.example \\
         --kind Secret -o json
     """
+    from audit.exports.text import shown
+    from audit.leaves.leaf import schemas
+    from audit.leaves.readable import UNREADABLE
     from audit.query import Question
+    from audit.query.terms import microseconds
 
     directory = found_log(log)
     values = {name: given for name, given in (*asked.items(), ("class", data_class)) if given}
@@ -84,10 +90,17 @@ def query(
     if tags:
         values["user"] = tags
     values.setdefault("schema", ("decision",))
+    for name in values["schema"]:
+        if name not in (*schemas(), UNREADABLE):
+            click.echo(
+                f"note: this release knows no records `{shown(name, 80)}`: {', '.join(sorted(schemas()))}", err=True
+            )
     if decision_id:
         answer = _with_id(directory, values, decision_id, folder)
     else:
-        question = Question(values, _moment(begin), _moment(end))
+        times = [moment(text, option) if text else None for text, option in ((begin, "--from"), (end, "--to"))]
+        in_order(times[0], times[1])
+        question = Question(values, *(microseconds(one.isoformat()) if one else None for one in times))
         answer = answered(directory, question, 0 if count else limit, folder)
     click.echo(rendered(answer, output), nl=False)
 
@@ -134,7 +147,7 @@ def rendered(answer: "Answer", output: str) -> str:
 
 def _summary(answer: "Answer") -> str:
     shown = len(answer.rows)
-    return f"{answer.count} records" + (f", the newest {shown} of them" if 0 < shown < answer.count else "")
+    return counted(answer.count, "record") + (f", the newest {shown} of them" if 0 < shown < answer.count else "")
 
 
 def _unread(answer: "Answer") -> list[str]:
@@ -185,17 +198,3 @@ def _tag(log: Path, user: str, where: "Where") -> str:
     from webhook.verbs.stores import Store
 
     return tag_of(Store(log, None), user, where)[0]
-
-
-def _moment(text: str) -> int | None:
-    """Microseconds since 1970. Raises Mistake for what is no time."""
-    from datetime import UTC, datetime
-
-    if not text:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise Mistake(f"`{text}` is no time", "write it like 2026-11-21 or 2026-11-21T12:00:00Z") from None
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return round((moment - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() * 1_000_000)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from audit.verbs.places import log_directory
+from audit.verbs.places import found_log, one_shard
 from keymgmt.verbs.ring import Mistake
 from webhook.verbs.private import keyring_options
 
@@ -65,8 +65,12 @@ def replay(
 
     if not rules and (regions or catalogue):
         raise click.UsageError("--regions and --catalogue say what today's rules are judged with: give --rules, too")
+    if end is not None and end <= begin:
+        raise click.UsageError(f"a range from {begin} to {end} holds no record")
     today = _engine(rules, regions, catalogue, packs=packs) if rules else None
-    directory = log_directory(log)
+    directory = found_log(log)
+    if shard is not None:
+        one_shard(directory, shard)
     kept = _tables(directory, parts, password_file) if parts else None
     lines = replayed(directory, where, Asked(shard, begin, end, namespace, today), kept)
     first = list(islice(lines, 1))  # what can't be opened is told before anything else is
@@ -74,6 +78,8 @@ def replay(
     for line in chain(first, lines):
         told.take(line)
     told.end()
+    if not told.decisions:
+        click.echo("note: no decision of this log was asked for", err=True)
     sys.exit(int(told.failing > 0))
 
 
@@ -151,6 +157,11 @@ class Told:
             room = SHOWN - len(self._texts)
             self._texts += texts[:room]
             self._left += len(texts[room:])
+
+    @property
+    def decisions(self) -> int:
+        """So many lines were taken."""
+        return self._then.total()
 
     def end(self) -> None:
         """The sums."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from audit.switching import Keeping
-from audit.verbs.places import log_directory
+from audit.verbs.places import found_log
 from keymgmt.verbs.ring import Mistake
 from webhook.verbs.private import told
 
@@ -202,7 +202,7 @@ def store_options(call: Callable[..., Any]) -> Callable[..., Any]:
         **more: Any,
     ) -> Any:
         if url is None:
-            return call(store=Store(log_directory(log), None), **more)
+            return call(store=Store(found_log(log), None), **more)
         database = Database(url, origin, log_password_file, remover, remover_password_file)
         return call(store=Store(log / "log", database), **more)
 
