@@ -36,7 +36,9 @@ class Copy(Protocol):
 @click.option("--policy", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A tlog-policy with them.")
 @click.option("--origin", help="Whose log it must be.")
 @click.option("--once", is_flag=True, help="One round, then end.")
-@click.option("--interval", default=10.0, show_default=True, help="Seconds between rounds.")
+@click.option(
+    "--interval", default=10.0, show_default=True, type=click.FloatRange(0.1, 86_400), help="Seconds between rounds."
+)
 @click.option(
     "--token-file",
     type=click.Path(dir_okay=False, path_type=Path),

@@ -41,8 +41,9 @@ def moment(text: str, option: str) -> datetime:
     try:
         found = datetime.fromisoformat(text)
     except ValueError as error:
-        told = f"`{text[:80]}` is no time for {option}: write 2026-11-21 or 2026-11-21T12:00:00Z"
-        raise click.UsageError(told) from error
+        refused = click.UsageError(f"`{text[:80]}` is no time for {option}")
+        refused.hint = "write it like 2026-11-21 or 2026-11-21T12:00:00Z"  # type: ignore[attr-defined]
+        raise refused from error
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 

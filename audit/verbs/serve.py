@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from audit.verbs.places import log_directory
+from audit.verbs.places import found_log
 from audit.verbs.secrets import is_postgres, published_in, secret_of
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @click.argument("log", metavar="LOG")
 @click.option("--origin", help="Which log, where a database holds several.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=8480, show_default=True, help="0 for any free one.")
+@click.option("--port", default=8480, show_default=True, type=click.IntRange(0, 65535), help="0 for any free one.")
 @click.option("--certificate", type=click.Path(dir_okay=False, path_type=Path), help="Serve TLS with it (PEM).")
 @click.option("--key", type=click.Path(dir_okay=False, path_type=Path), help="Its private key (PEM).")
 @click.option("--token-file", type=click.Path(dir_okay=False, path_type=Path), help="Serve only who has this token.")
@@ -61,4 +61,4 @@ def _published(log: str, origin: str | None, password_file: Path | None) -> "Pub
     directory = Path(log)
     if not directory.is_dir():
         raise click.UsageError(f"no log in `{log}`: give its directory, or the state directory that holds it")
-    return PublishedFiles(log_directory(directory))
+    return PublishedFiles(found_log(directory))

@@ -26,7 +26,7 @@ OpenSigner = Callable[[Path, str, str], "NoteSigner"]  # state directory, region
 )
 @click.option("--region", default="local", show_default=True, help="Whose key cosigns.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=8481, show_default=True, help="0 for any free one.")
+@click.option("--port", default=8481, show_default=True, type=click.IntRange(0, 65535), help="0 for any free one.")
 @click.option("--certificate", type=click.Path(dir_okay=False, path_type=Path), help="Serve TLS with it (PEM).")
 @click.option("--key", type=click.Path(dir_okay=False, path_type=Path), help="Its private key (PEM).")
 @click.pass_context
@@ -50,6 +50,7 @@ def witness(
     bailiwick audit witness --name witness.fr.example --log log.vkeys \\
         --state witness
     """
+    from audit.errors import NoteMalformed
     from audit.tlog.notes import COSIGNATURE_ED25519, VerifierKey
     from audit.web.running import Door, run
     from audit.web.witness import witness_app
@@ -57,6 +58,10 @@ def witness(
     from audit.witness.states import FileStates
 
     known = _logs(logs)
+    try:
+        VerifierKey.ed25519(name, bytes(32), COSIGNATURE_ED25519)
+    except NoteMalformed as error:
+        raise click.UsageError(f"--name: {error}") from error
     signer = _opener(ctx)(state, region, name)
     states = FileStates.open(state / "witness")
     vkey = VerifierKey.ed25519(name, signer.public_key, COSIGNATURE_ED25519)

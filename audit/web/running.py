@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from ssl import PROTOCOL_TLS_SERVER, SSLContext
 from typing import TYPE_CHECKING
 
+from audit.errors import AuditError
 from audit.web.asgi import App
 
 if TYPE_CHECKING:
@@ -16,6 +18,12 @@ if TYPE_CHECKING:
 
 CONNECTIONS = 256  # at once; more get a 503
 IDLE = 30  # seconds that a connection may stay open without a request
+
+
+class DoorUnusable(AuditError):
+    """Nothing was served."""
+
+    hint = "give the certificate and its private key as PEM files; without both the door has no TLS"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +35,25 @@ class Door:
     certificate: Path | None = None
     key: Path | None = None
 
+    def check(self) -> None:
+        """Raise DoorUnusable for a certificate that can't be shown, rather than show none."""
+        if self.certificate is None:
+            if self.key is not None:
+                raise DoorUnusable(f"the private key `{self.key}` has no certificate with it")
+            return
+        try:
+            SSLContext(PROTOCOL_TLS_SERVER).load_cert_chain(self.certificate, self.key)
+        except OSError as error:
+            with_key = f" with the key `{self.key}`" if self.key else ""
+            raise DoorUnusable(f"the certificate `{self.certificate}`{with_key} can't be used: {error}") from error
+
 
 def run(app: App, door: Door, started: Callable[[int], None]) -> None:
-    """Serve until SIGTERM or SIGINT; `started` is told the port. Raises OSError when the port is taken."""
+    """Serve until SIGTERM or SIGINT; `started` is told the port.
+
+    Raises DoorUnusable, OSError when the port is taken.
+    """
+    door.check()
     with socket.create_server((door.host, door.port), backlog=128) as listener:
         server = _server(app, door)
         for number in (signal.SIGTERM, signal.SIGINT):

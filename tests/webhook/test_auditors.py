@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from audit.errors import AuditError
 from bailiwick import command
 from tests.audit.exporting import KEY
 from tests.audit.worlds import filled
@@ -14,9 +15,10 @@ from tests.webhook.decided import Decided
 
 
 def run(*words: object) -> tuple[int, str]:
-    """Exit code and everything that is shown, as the command itself shows it."""
-    shown = CliRunner().invoke(command, ["audit", *map(str, words)], standalone_mode=True)
-    return shown.exit_code, shown.output + str(shown.exception or "")
+    """Exit code and everything that is shown; the program's own end makes 2 of a log's errors."""
+    shown = CliRunner().invoke(command, ["audit", *map(str, words)])
+    code = 2 if isinstance(shown.exception, AuditError) else shown.exit_code
+    return code, shown.output + str(shown.exception or "")
 
 
 @pytest.fixture
@@ -37,6 +39,7 @@ VERBS = {
     "prune": [],
     "expire": ["--days", "400"],
     "hold": ["case-7", "--basis", "b"],
+    "serve": ["--port", "0"],
     "erase": ["--namespace", "x", "--basis", "b", "--request", "r.json"],
 }
 
@@ -73,6 +76,9 @@ def test_a_folder_without_a_log(verb: str, tmp_path: Path) -> None:
         (["hold", "", "--basis", "b"], "is no name for a hold"),
         (["hold", "\x1b[31m", "--basis", "b"], "is no name for a hold"),
         (["hold", "case-8", "--lift", "--basis", "b"], "no hold `case-8` stands"),
+        (["serve", "--port", "99999"], "Invalid value for '--port'"),
+        (["serve", "--port", "0", "--certificate", "log.vkeys"], "the certificate `log.vkeys` can't be used"),
+        (["serve", "--port", "0", "--key", "log.vkeys"], "has no certificate with it"),
         (["reconcile", "--kube-audit", "/dev/null", "--skew", "-1"], "Invalid value for '--skew'"),
         (["reconcile", "--kube-audit", "/dev/null", "--skew", "nan"], "--skew takes a number"),
     ],
@@ -138,3 +144,10 @@ def test_lines_of_the_api_servers_log_that_are_no_events(state: Path) -> None:
     assert code == 1
     assert any("line 1 of the API server's log is no audit event: it has no `stage`" in one for one in messages)
     assert sum("it is no JSON object" in one for one in messages) >= 1
+
+
+def test_a_witness_without_a_name_that_policies_can_have(state: Path) -> None:
+    """A name with a space is refused before a key is made for it."""
+    code, said = run("witness", "--name", "x y", "--log", state / "log.vkeys", "--state", state / "w")
+    assert (code, "--name: `x y` is no key name" in said) == (2, True), said
+    assert not (state / "w").exists()
