@@ -37,7 +37,7 @@ class Copy(Protocol):
 @click.option("--origin", help="Whose log it must be.")
 @click.option("--once", is_flag=True, help="One round, then end.")
 @click.option(
-    "--interval", default=10.0, show_default=True, type=click.FloatRange(0.1, 86_400), help="Seconds between rounds."
+    "--interval", default=10.0, show_default=True, type=click.FloatRange(0.01, 86_400), help="Seconds between rounds."
 )
 @click.option(
     "--token-file",

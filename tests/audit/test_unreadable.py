@@ -323,7 +323,7 @@ def test_the_commands(tmp_path: Path) -> None:
     assert (shown.exit_code, shown.output.splitlines()[0]) == (0, "5 records")
     assert f"note: record {bad} can't be read" in shown.output
     assert json.loads(_run("query", state, "-o", "json").output)["unreadable"]["records"][0]["index"] == bad
-    assert _run("query", state, "--schema", "unreadable").output.startswith("1 records")
+    assert _run("query", state, "--schema", "unreadable").output.startswith("1 record\n")
     shown = _run("export", state, "--csv", tmp_path / "out.csv", "--ocsf", tmp_path / "out.ocsf")
     assert shown.exit_code == 0
     assert f"note: record {bad} can't be read: it is no JSON" in shown.output
