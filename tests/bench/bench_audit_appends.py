@@ -41,6 +41,7 @@ from tests.bench.bench_audit import NOON, ORIGIN, Figure, Signer, record
 IN_FLIGHT = 64
 ROUNDS = 5
 APPENDS = 20_000
+OVER_SOCKET = 50_000  # long enough for several publications beside
 PART = 1500  # bytes
 WRITTEN = 170  # bytes that a log adds to a record: counters, chain, frame
 TURN = 0.0005  # seconds, as the log's process has it
@@ -182,16 +183,16 @@ def end(directory: Path, kind: str, size: int, *, parts: bool, cpu: list[float])
 async def _over_socket(channel: socket.socket, records: Sequence[Record], parts: Sequence[SealedPart]) -> Pace:
     remote = await RemoteLog.over(channel)
     try:
-        return await _closed_loop(lambda number: remote.append(records[number], parts))
+        return await _closed_loop(lambda number: remote.append(records[number], parts), len(records))
     finally:
         remote.drop()
         await remote.lost
 
 
-async def _closed_loop(append: Callable[[int], Awaitable[object]]) -> Pace:
+async def _closed_loop(append: Callable[[int], Awaitable[object]], count: int) -> Pace:
     """So many in flight, each producer waiting for its own record."""
     latencies: list[float] = []
-    numbers = iter(range(APPENDS))
+    numbers = iter(range(count))
 
     async def produce() -> None:
         for number in numbers:
@@ -202,7 +203,7 @@ async def _closed_loop(append: Callable[[int], Awaitable[object]]) -> Pace:
     begun, cpu = time.perf_counter(), time.process_time()
     await asyncio.gather(*[produce() for _ in range(IN_FLIGHT)])
     seconds, cpu = time.perf_counter() - begun, time.process_time() - cpu
-    return Pace(APPENDS / seconds, sorted(latencies)[APPENDS * 99 // 100] * 1e3, cpu / APPENDS * 1e6)
+    return Pace(count / seconds, sorted(latencies)[count * 99 // 100] * 1e3, cpu / count * 1e6)
 
 
 def _sockets(
@@ -221,7 +222,7 @@ def _sockets(
             with end(place, kind, *sizes, parts=bool(parts), cpu=cpu) as channel:
                 pace = asyncio.run(_over_socket(channel, records, parts))
             rates[kind] = pace.rate
-            there, publishing = (seconds / APPENDS * 1e6 for seconds in cpu)
+            there, publishing = (seconds / len(records) * 1e6 for seconds in cpu)
             best[kind] = replace(
                 max(so_far, pace, key=lambda one: one.rate),
                 there=min(so_far.there, there),
@@ -293,7 +294,8 @@ def _one_process(directory: Path, records: Sequence[Record]) -> Pace:
     best = Pace(0, 0, 0)
     for number in range(ROUNDS):
         bare = OneProcess(BareDisk(directory / f"one-{number}", parts=False))
-        best = max(best, asyncio.run(_closed_loop(lambda n: bare.append(records[n].body))), key=lambda one: one.rate)  # noqa: B023
+        pace = asyncio.run(_closed_loop(lambda n: bare.append(records[n].body), APPENDS))  # noqa: B023
+        best = max(best, pace, key=lambda one: one.rate)
         bare.close()
     return best
 
@@ -309,7 +311,7 @@ def _ends_figures(best: Mapping[str, Pace]) -> Iterator[Figure]:
 
 def figures(directory: Path) -> Iterator[Figure]:
     """Measure everything in `directory`, whose disk counts."""
-    records = [record(number) for number in range(APPENDS)]
+    records = [record(number) for number in range(OVER_SOCKET)]
     for parts, what in (((), "records"), ((SealedPart("key", os.urandom(PART)),), "records with a sealed part")):
         best, shares = _sockets(directory, records, parts)
         log = best[LOG]
