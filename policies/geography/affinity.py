@@ -60,12 +60,9 @@ def _contradictory(terms: Json, nodes: NodePlaces) -> str:
 
 def required_affinity(spec: JsonObject) -> Json:
     """The required node affinity, or None where there is none: then it constrains nothing."""
-    found: Json = spec
-    for name in ("affinity", "nodeAffinity", REQUIRED):
-        found = found.get(name) if isinstance(found, dict) else None
-        if found is None:
-            return None
-    return found
+    affinity = spec.get("affinity")
+    node = affinity.get("nodeAffinity") if isinstance(affinity, dict) else None
+    return node.get(REQUIRED) if isinstance(node, dict) else None
 
 
 def unreadable(spec: JsonObject) -> str:
@@ -73,6 +70,8 @@ def unreadable(spec: JsonObject) -> str:
 
     The API server refuses such a Pod; the fields of custom resources may hold anything.
     """
+    if spec.get("affinity") is None:
+        return ""
     found: Json = spec
     path = "spec"
     for name in ("affinity", "nodeAffinity", REQUIRED):
@@ -84,17 +83,21 @@ def unreadable(spec: JsonObject) -> str:
     terms, path = found.get("nodeSelectorTerms"), f"{path}.nodeSelectorTerms"
     if terms is not None and not isinstance(terms, list):
         return _mistyped(path, terms, "a list")
-    return next(filter(None, (_unreadable_term(f"{path}[{at}]", term) for at, term in enumerate(terms or ()))), "")
+    for at, term in enumerate(terms or ()):
+        if said := _unreadable_term(term):
+            return _mistyped(f"{path}[{at}]{said[0]}", *said[1:])
+    return ""
 
 
-def _unreadable_term(path: str, term: Json) -> str:
+def _unreadable_term(term: Json) -> tuple[str, Json, str] | None:
+    """What of a term is of the wrong type: where below it, what stands there, what must."""
     if term is not None and not isinstance(term, dict):
-        return _mistyped(path, term, "an object")
+        return "", term, "an object"
     for name in ("matchExpressions", "matchFields"):
         found = term.get(name) if term else None
         if found is not None and not isinstance(found, list):
-            return _mistyped(f"{path}.{name}", found, "a list")
-    return ""
+            return f".{name}", found, "a list"
+    return None
 
 
 def _mistyped(path: str, found: Json, wanted: str) -> str:
@@ -138,7 +141,11 @@ def term_places(term: Json, nodes: NodePlaces = anywhere, within: PlaceSet = ANY
 def _narrowing(term: JsonObject, nodes: NodePlaces) -> list[PlaceSet]:
     """What the expressions and fields of one term leave, each for itself."""
     expressions, fields = term.get("matchExpressions"), term.get("matchFields")
-    found = [_expression(each) for each in _mappings(expressions) if each.get("key") == PLACE_LABEL]
+    found = [
+        _expression(each)
+        for each in (expressions if isinstance(expressions, list) else ())
+        if isinstance(each, dict) and each.get("key") == PLACE_LABEL
+    ]
     if fields:
         found.extend(_named(each, nodes) for each in _mappings(fields))
     return found

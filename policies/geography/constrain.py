@@ -6,6 +6,8 @@ still gated. A pod with `nodeName` is past scheduling (a binding made, a static 
 nothing and break a mirror, so it gets no operations; `possible` judges the node it names.
 """
 
+from functools import lru_cache
+
 from policies.geography.affinity import (
     REQUIRED,
     own_constraints,
@@ -33,7 +35,7 @@ def constrain(pod: JsonObject, codes: frozenset[str]) -> list[Operation]:
     spec = pod.get("spec")
     if not isinstance(spec, dict) or spec.get("nodeName"):
         return []
-    admitted = PlaceSet(codes - {UNPLACED})
+    admitted = _placed(codes)
     selected = _selected(spec)
     if selected <= admitted:
         return []
@@ -60,9 +62,9 @@ def conflict(pod: JsonObject, codes: frozenset[str]) -> str | None:
         return None
     if mistyped := unreadable(spec):
         return mistyped
-    if not codes - {UNPLACED}:
+    if not _placed(codes).codes:
         return "no place of this cluster is admitted"
-    if not reachable(spec, PlaceSet(codes)).empty:
+    if not reachable(spec, _set_of(codes)).empty:
         return None
     own = list(own_constraints(spec))
     asked = " and ".join(map(str, own))
@@ -72,6 +74,17 @@ def conflict(pod: JsonObject, codes: frozenset[str]) -> str | None:
         else f"; admitted: {PlaceSet(codes)}"
     )
     return asked + together
+
+
+@lru_cache(maxsize=256)  # jurisdictions are few
+def _set_of(codes: frozenset[str]) -> PlaceSet:
+    return PlaceSet(codes)
+
+
+@lru_cache(maxsize=256)
+def _placed(codes: frozenset[str]) -> PlaceSet:
+    """The codes that are places; a node without one is at none."""
+    return PlaceSet(codes - {UNPLACED})
 
 
 def _selected(spec: JsonObject) -> PlaceSet:

@@ -5,7 +5,7 @@ What a program reads from files is not visible.
 """
 
 import re
-from collections.abc import Iterable, Iterator, KeysView, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache
 from typing import Any
 
@@ -129,14 +129,11 @@ def _rule(name: str) -> Any:
     return _flags().get(name.replace("_", "-")) or _begun(name)
 
 
-def takes_model(name: str) -> bool:
-    """Whether a flag of this name may name a model."""
-    return _rule(name[:_LONGEST]) is not None
-
-
-def command_names() -> KeysView[str]:
-    """The words that commands which name models begin with."""
-    return _commands().keys()
+def naming_words() -> Iterator[str]:
+    """The words that may name a model, or begin a command that does: flags, all beginnings of flags, programs."""
+    for whole in _flags():
+        yield from (whole[:end] for end in range(min(_BEGINNING, len(whole)), len(whole) + 1))
+    yield from _commands()
 
 
 def _begun(name: str) -> Any:

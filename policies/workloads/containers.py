@@ -4,13 +4,19 @@ Guarantees: never raises; what has a wrong type isn't there. What the words and 
 """
 
 from collections.abc import Iterator
+from operator import itemgetter, methodcaller
+from typing import Any
 
 from policies.json import Json, JsonObject
 from policies.workloads.images import containers_of, listed
 from policies.workloads.lines import Line, literal
 
 HANDLERS = ("livenessProbe", "readinessProbe", "startupProbe", "lifecycle")
+_HANDLERS = frozenset(HANDLERS)
 _OTHER_ACTIONS = frozenset(("exec", "tcpSocket", "postStart", "preStop"))
+_MARKS = frozenset(":=.$")  # one of them stands in all that leads somewhere, is an address, or is filled in
+_OBJECTS, _TEXTS = frozenset((dict,)), frozenset((str,))
+_NAME, _VALUE, _SECOND = methodcaller("get", "name"), methodcaller("get", "value"), itemgetter(1)
 _UNREAD = object()
 
 
@@ -20,7 +26,7 @@ Variable = tuple[int, str, Json, JsonObject]  # where it stands in the list, its
 class Container:
     """Anything with `command`, `args` and `env`; `at` is its path, with its dot."""
 
-    __slots__ = ("_hooks", "_line", "_names", "_variables", "at", "held")
+    __slots__ = ("_hooks", "_line", "_names", "_telling", "_variables", "at", "held")
 
     def __init__(self, held: JsonObject, at: str) -> None:
         self.held = held
@@ -28,6 +34,7 @@ class Container:
         self._hooks: list[tuple[str, JsonObject]] | None = None
         self._line: Line | object | None = _UNREAD
         self._names: set[str] | None = None
+        self._telling: list[Variable] | None = None
         self._variables: list[Variable] | None = None
 
     @property
@@ -41,30 +48,47 @@ class Container:
     def variables(self) -> list[Variable]:
         """Its variables, in their order."""
         if self._variables is None:
-            self._variables = [
-                (index, name, one.get("value"), one)
-                for index, one in enumerate(listed(self.held.get("env")))
-                if isinstance(one, dict) and isinstance(name := one.get("name"), str)
-            ]
+            self._variables = _variables_of(listed(self.held.get("env")))
         return self._variables
 
     @property
     def names(self) -> set[str]:
         """The names of its variables."""
         if self._names is None:
-            self._names = {one[1] for one in self.variables}
+            self._names = set(map(_SECOND, self.variables))
         return self._names
+
+    @property
+    def telling(self) -> list[Variable]:
+        """Those of its variables that may lead somewhere: by a value that isn't a plain word, or that isn't here."""
+        if self._telling is None:
+            self._telling = [
+                one for one in self.variables if (value := one[2]).__class__ is not str or not _MARKS.isdisjoint(value)
+            ]
+        return self._telling
 
     @property
     def hooks(self) -> list[tuple[str, JsonObject]]:
         """Its probes and hooks that do more than to ask the pod itself: the field of each, and what it holds."""
         if self._hooks is None:
             self._hooks = []
-            for field in HANDLERS:
+            for field in () if _HANDLERS.isdisjoint(self.held) else HANDLERS:
                 one = self.held.get(field)
                 if isinstance(one, dict) and not _asks_the_pod(one):
                     self._hooks.append((field, one))
         return self._hooks
+
+
+def _variables_of(environment: list[Any]) -> list[Variable]:
+    if _OBJECTS.issuperset(map(type, environment)):
+        names = list(map(_NAME, environment))
+        if _TEXTS.issuperset(map(type, names)):  # as they all should be
+            return list(zip(range(len(names)), names, map(_VALUE, environment), environment, strict=True))
+    return [
+        (index, name, one.get("value"), one)
+        for index, one in enumerate(environment)
+        if isinstance(one, dict) and isinstance(name := one.get("name"), str)
+    ]
 
 
 def containers_in(spec: JsonObject, spec_at: str) -> list[Container]:

@@ -84,7 +84,7 @@ def destinations_of_container(container: Container, metadata: JsonObject | None 
     own = partial(_own_of, metadata=metadata)
     variables = Variables(container.held.get("env"), own)
     found: list[Destination] = []
-    if container.variables:
+    if container.names:
         found += _environment(container, variables, own)
     found += _contacted(container, variables)
     for field, hook in container.hooks:
@@ -116,7 +116,7 @@ def _own_of(variable: JsonObject, metadata: JsonObject | None = None) -> str | N
 
 
 def _environment(container: Container, variables: Variables, own: Own) -> Iterator[Destination]:
-    for index, name, value, held in container.variables:
+    for index, name, value, held in container.telling:
         if isinstance(value, str):
             if "$" in value or may_lead(name, value):
                 yield from leads_to(name, variables.told(index, value), f"{container.at}env[{index}]")
@@ -127,7 +127,8 @@ def _environment(container: Container, variables: Variables, own: Own) -> Iterat
             yield destination(at, kind="host", host=f"$({name})", what=purpose_of(name))
     if not _implying().isdisjoint(container.names):
         yield from _implied(_by_name(container), f"{container.at}env")
-    if any("BUCKET" in name or "bucket" in name for name in container.names):
+    names = "\n".join(container.names)
+    if "BUCKET" in names or "bucket" in names:
         index_of = {name: index for index, name, _, _ in container.variables}  # of two with one name, the last counts
         for name, fields in told_buckets(_by_name(container)):
             yield destination(f"{container.at}env[{index_of[name]}]", what=purpose_of(name), **fields)

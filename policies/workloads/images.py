@@ -5,7 +5,7 @@ means a whole SHA-256 digest; a tag beside it changes nothing. What a registry r
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
@@ -74,23 +74,24 @@ def _repository(name: str) -> tuple[str, str] | None:
     return registry, repository
 
 
-def containers_of(spec: JsonObject) -> Iterator[tuple[str, JsonObject]]:
+def containers_of(spec: JsonObject) -> list[tuple[str, JsonObject]]:
     """Every container of a pod spec, of all three lists, with its path below the spec."""
+    found: list[tuple[str, JsonObject]] = []
     for field in ("containers", "initContainers", "ephemeralContainers"):
-        containers = spec.get(field)
-        if isinstance(containers, list):
-            for index, container in enumerate(containers):
+        if field in spec:
+            for index, container in enumerate(listed(spec[field])):
                 if isinstance(container, dict):
-                    yield f"{field}[{index}]", container
+                    found.append((f"{field}[{index}]", container))
+    return found
 
 
-def images_of_spec(spec: JsonObject, where: str) -> list[Image]:
-    """Images of containers and image volumes. `where` is the path of the spec, with its dot where it isn't empty."""
-    found: list[Image] = []
-    for at, container in containers_of(spec):
-        image = container.get("image")
-        if isinstance(image, str) and image:
-            found.append(parse_image(image, f"{where}{at}.image"))
+def images_of_spec(containers: Iterable[tuple[str, JsonObject]], spec: JsonObject, where: str) -> list[Image]:
+    """Images of containers, each given with its path and dot, and image volumes. `where` is the spec's path, too."""
+    found = [
+        parse_image(image, f"{at}image")
+        for at, container in containers
+        if isinstance(image := container.get("image"), str) and image
+    ]
     for index, volume in enumerate(listed(spec.get("volumes"))):
         source = volume.get("image") if isinstance(volume, dict) else None
         reference = source.get("reference") if isinstance(source, dict) else None

@@ -1,31 +1,45 @@
 """Command lines in which every word stands as it is written: no blanks, no variables, no scripts. Many are such.
 
 Guarantees: what such a line says is what its words say when each is read with care; only that most words mean nothing
-to anybody, and that is seen at a glance, once for all facts. Names of flags and programs are few in a cluster, so what
-they may mean is remembered. A line that isn't such is none here, and is left to `arguments`.
+to anybody, and that is seen at a glance, for all words and facts at once. A glance may take a word for more than it is,
+never for less. A line that isn't such is none here, and is left to `arguments`.
 """
 
+import re
 from functools import cache, lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from policies.json import Json, JsonObject
-from policies.workloads.arguments import CODE_FLAG, INTERPRETER, Word
-from policies.workloads.commands import command_names, takes_model
+from policies.workloads.addresses import may_lead
+from policies.workloads.arguments import INTERPRETER, Word, program
+from policies.workloads.commands import naming_words
 from policies.workloads.contacts import sending_names
 from policies.workloads.scripts import VERSION, telling_names
 
-MODEL, SENDS, RUNS, INTERPRETS, CODE = 1, 2, 4, 8, 16  # what a word may mean; bits of one number
-_LONGEST = 4096  # characters of a line, so that what is remembered of names is bounded
+_LONGEST, _MOST = 4096, 64  # characters and words of a line; longer ones are read with care
+_CODE = re.compile(r"\n(?:-[A-Za-z]*[ce]|--eval|--print|-p)(?=\n|\Z)")  # as `CODE_FLAG`, among the words of a line
+_TWO_PARTS = re.compile(r"=[^\n]*=|\n(?!-)[^\n=]*=")  # a value with a name in it, or what isn't a flag with a value
 
 
 class Line:
     """The words of a command line, and which of them are worth a closer look."""
 
-    __slots__ = ("_marks", "words")
+    __slots__ = ("_names", "_paths", "_whole", "words")
 
-    def __init__(self, words: list[Word], marks: list[int]) -> None:
+    def __init__(self, words: list[Word], whole: str) -> None:
+        """`whole` is the words, each behind a newline."""
         self.words = words
-        self._marks = marks
+        self._whole = whole
+        self._names = [text.partition("=")[0].rstrip(VERSION) for text in whole[1:].replace("_", "-").split("\n")]
+        self._paths: list[str] = []  # what stands behind the last slash of values of flags
+        if "/" in whole:
+            for at, (text, _) in enumerate(words):
+                if "/" in text:
+                    name = _normal(program(text))
+                    if text[:1] == "-":
+                        self._paths.append(name)
+                    else:
+                        self._names[at] = name
 
     @property
     def begins_bare(self) -> bool:
@@ -34,23 +48,42 @@ class Line:
 
     def is_plain(self) -> bool:
         """Whether surely nothing on the line runs text or reads its arguments elsewhere; see `scripts.is_plain`."""
-        marks = self._marks
-        for index, mark in enumerate(marks):
-            if mark & RUNS and (index or not mark & INTERPRETS or any(other & CODE for other in marks)):
-                return False
-        return True
+        running, names = _glance().running, self._names
+        if not running.isdisjoint(self._paths):
+            return False
+        if running.isdisjoint(names):
+            return True
+        first = INTERPRETER.fullmatch(program(self.words[0][0]))
+        return first is not None and running.isdisjoint(names[1:]) and not _CODE.search(self._whole)
 
     def naming(self) -> list[int]:
         """Where the words stand that may name a model."""
-        return [at for at, (text, _) in enumerate(self.words) if self._marks[at] & MODEL or "://" in text]
+        naming, addressed = _glance().naming, "://" in self._whole
+        if not addressed and naming.isdisjoint(self._names):
+            return []
+        names = enumerate(self._names)
+        return [at for at, name in names if name in naming or (addressed and "://" in self.words[at][0])]
 
     def leading(self) -> list[int]:
         """Where the words stand that may lead somewhere, or send what follows."""
-        return [
-            at
-            for at, (text, _) in enumerate(self.words)
-            if "." in text or ":" in text or self._marks[at] & SENDS or "/dev/" in text
-        ]
+        sending = _glance().sending
+        if not sending.isdisjoint(self._names) or not sending.isdisjoint(self._paths):
+            return list(range(len(self.words)))
+        if "/dev/" in self._whole or _TWO_PARTS.search(self._whole):
+            return list(range(len(self.words)))
+        marked = [at for at, (text, _) in enumerate(self.words) if ":" in text or "." in text]
+        return [at for at in marked if self._leads(at)]
+
+    def _leads(self, at: int) -> bool:
+        """Whether a word with a colon or a dot may lead somewhere: by its own flag, or by the one before it."""
+        text = self.words[at][0]
+        if ":" in text:
+            return True
+        if text[:1] == "-":
+            name, _, value = text.partition("=")
+            return value[:1] in ("-", ".", "/") or may_lead(name.lstrip("-"), value)
+        before = self.words[at - 1][0] if at else ""
+        return may_lead("" if text[:1] in (".", "/") or before[:1] != "-" else before.lstrip("-"), text)
 
 
 def literal(container: JsonObject, where: str) -> Line | None:
@@ -58,31 +91,19 @@ def literal(container: JsonObject, where: str) -> Line | None:
     command, arguments = _texts(container.get("command")), _texts(container.get("args"))
     if command is None or arguments is None or "script" in container or "source" in container:
         return None
-    texts = command + arguments
+    texts = ["", *command, *arguments]
+    if len(texts) > _MOST:
+        return None
     try:
         whole = "\n".join(texts)
     except TypeError:  # not all are texts
         return None
     if "$" in whole or " " in whole or "\t" in whole or "\0" in whole or len(whole) > _LONGEST:
         return None
-    if whole.count("\n") >= max(len(texts), 1):
+    if whole.count("\n") >= len(texts):
         return None
-    words = [(text, f"{where}command[{index}]") for index, text in enumerate(command)]
-    words += [(text, f"{where}args[{index}]") for index, text in enumerate(arguments)]
-    return Line(words, _marks(texts) if "/" in whole else [_meaning(text.partition("=")[0]) for text in texts])
-
-
-def _marks(texts: list[str]) -> list[int]:
-    """What each word may mean by its name, or by what stands behind its last slash, as of programs by their path."""
-    known = _known()
-    marks = []
-    for text in texts:
-        mark = _meaning(text.partition("=")[0])
-        if "/" in text:
-            name = text.rpartition("/")[2]
-            mark |= _meaning(name) if name in known or name.rstrip(VERSION) in known else 0
-        marks.append(mark)
-    return marks
+    paths = _numbered(f"{where}command", len(command)) + _numbered(f"{where}args", len(arguments))
+    return Line(list(zip(texts[1:], paths, strict=True)), whole)
 
 
 def _texts(said: Json) -> list[Any] | None:
@@ -92,18 +113,25 @@ def _texts(said: Json) -> list[Any] | None:
     return None if isinstance(said, str) else []
 
 
-@lru_cache(maxsize=4096)
-def _meaning(name: str) -> int:
-    """What a word may mean by its name: all of it, or what stands before `=`."""
-    named = takes_model(name) if name[:1] == "-" else name in command_names()
-    mark = MODEL if named else 0
-    mark |= SENDS if name in sending_names() else 0
-    mark |= 0 if telling_names().isdisjoint((name, name.rstrip(VERSION), name.replace("_", "-"))) else RUNS
-    mark |= INTERPRETS if INTERPRETER.fullmatch(name) else 0
-    return mark | (CODE if CODE_FLAG.fullmatch(name) else 0)
+@lru_cache(maxsize=1024)  # containers stand at few places, and lines are of few lengths
+def _numbered(path: str, count: int) -> tuple[str, ...]:
+    """The paths of the elements of a list."""
+    return tuple(f"{path}[{index}]" for index in range(count))
+
+
+def _normal(name: str) -> str:
+    """A name as it is compared at a glance: without version, and however it is joined."""
+    return name.replace("_", "-").rstrip(VERSION)
+
+
+class _Glance(NamedTuple):
+    """What words mean, by their names in normal form."""
+
+    naming: frozenset[str]  # flags that name models, however they begin, and commands
+    sending: frozenset[str]
+    running: frozenset[str]
 
 
 @cache
-def _known() -> frozenset[str]:
-    """Programs that mean something, without version."""
-    return frozenset((*command_names(), *sending_names(), *telling_names()))
+def _glance() -> _Glance:
+    return _Glance(*(frozenset(map(_normal, names)) for names in (naming_words(), sending_names(), telling_names())))

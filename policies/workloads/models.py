@@ -110,7 +110,8 @@ def _serves(container: JsonObject) -> bool:
 def _environment_models(container: Container, variables: Variables) -> list[Model]:
     kinds = _kinds()
     found: list[Model] = []
-    for index, name, value, held in container.variables:
+    named_so = not _naming().isdisjoint(container.names)
+    for index, name, value, held in container.variables if named_so else container.telling:
         kind = kinds.get(name)
         if kind == "never" or (kind is None and not (isinstance(value, str) and ("://" in value or "$" in value))):
             continue
@@ -133,6 +134,12 @@ def _kinds() -> dict[str, str]:
     rules = table("models")["environment"]
     order = (("loose", "loose"), ("exact", "names"), ("never", "not_models"))
     return {name: kind for kind, listed_as in order for name in rules[listed_as]}
+
+
+@cache
+def _naming() -> frozenset[str]:
+    """The variables whose name alone says that they may hold a model."""
+    return frozenset(name for name, kind in _kinds().items() if kind != "never")
 
 
 @cache

@@ -62,22 +62,12 @@ class Pod:
         """One of the lists that the pod adds to a workload's."""
         found = self._known.get(name)
         if found is None:
-            found = self._said(name)
+            found = self.reading.said(name)
             own = self._subject.own(name)
             if own and name != "placement" and (inner := self._subject.own_in(name, self._place.path)):
                 found = joined(found, inner)
             self._known[name] = found
         return found
-
-    def _said(self, name: str) -> list[Any]:
-        """What the pod itself says, remembered with a pod that was made before."""
-        made = self._subject.made(self._index)
-        if not isinstance(made, MadePod):
-            return _READ[name](self.reading)
-        key = (self._place.path, self._place.template.below, name)
-        if key not in made.lists:
-            made.lists[key] = _READ[name](self.reading)
-        return made.lists[key]
 
     @property
     def reading(self) -> "Reading":
@@ -97,7 +87,7 @@ class Pod:
 class Reading:
     """A pod as its facts are read from it."""
 
-    __slots__ = ("_containers", "_flat", "_meta_at", "_spec", "_spec_at", "metadata", "spec")
+    __slots__ = ("_containers", "_flat", "_key", "_meta_at", "_shared", "_spec", "_spec_at", "metadata", "spec")
 
     def __init__(self, made: JsonObject, place: Place) -> None:
         metadata, spec, at = made.get("metadata"), made.get("spec"), spec_path(place)
@@ -109,6 +99,17 @@ class Reading:
         # containers of a flat template are read where they stand, by the catalogue
         self._spec = {key: self.spec[key] for key in self.spec if key != "containers"} if self._flat else self.spec
         self._containers: list[Container] | None = None
+        self._shared = made.lists if isinstance(made, MadePod) else None
+        self._key = (place.path, place.template.below) if self._shared is not None else ("", "")
+
+    def said(self, name: str) -> list[Any]:
+        """What the pod itself says, remembered with a pod that was made before."""
+        if self._shared is None:
+            return _READ[name](self)
+        key = (*self._key, name)
+        if key not in self._shared:
+            self._shared[key] = _READ[name](self)
+        return self._shared[key]
 
     @property
     def containers(self) -> list[Container]:
@@ -117,7 +118,7 @@ class Reading:
         return self._containers
 
     def images(self) -> list[Image]:
-        found = images_of_spec(self._spec, self._spec_at)
+        found = images_of_spec([(one.at, one.held) for one in self.containers], self._spec, self._spec_at)
         return found + _annotated(self.metadata, self._meta_at) if "annotations" in self.metadata else found
 
     def models(self) -> list[Model]:

@@ -99,13 +99,14 @@ class Subject:
 
     def made(self, index: int) -> JsonObject:
         """`metadata` and `spec` of one of the pods as it will be: `mutate` is called here and nowhere else."""
-        if index not in self._made:
+        made = self._made.get(index)
+        if made is None:
             place = self.places[index]
             spec = spec_of(self._object, place.template, place.holder)
             parts = {"metadata": metadata_of(self._object, place), "spec": {} if spec is None else spec}
             mutate = self._mutate
-            self._made[index] = parts if mutate is None else self._corrected(parts, place, mutate)
-        return self._made[index]
+            made = self._made[index] = parts if mutate is None else self._corrected(parts, place, mutate)
+        return made
 
     def _corrected(self, parts: JsonObject, place: Place, mutate: Mutate) -> JsonObject:
         """The pod after mutation, which sees what the kind keeps beside its containers, too."""
@@ -152,9 +153,10 @@ class Subject:
 
     def own(self, fact: str) -> list[Any]:
         """The facts that stand outside of PodSpec fields, by the catalogue's paths; of kinds nobody knows, hosts."""
-        if fact not in self._own:
-            self._own[fact] = self._stated(fact)
-        return self._own[fact]
+        found = self._own.get(fact)
+        if found is None:
+            found = self._own[fact] = self._stated(fact)
+        return found
 
     def _stated(self, fact: str) -> list[Any]:
         entry = self._entry
