@@ -128,3 +128,9 @@ def test_every_container_and_every_path():
     deployment = {"apiVersion": "apps/v1", "kind": "Deployment", "spec": {"template": {"spec": spec}}}
     paths = [one["path"] for one in extract(deployment)["models"]]
     assert paths == [f"spec.template.spec.{name}[0].args[1]" for name in lists]
+
+
+@pytest.mark.parametrize("value", [3, True, "exec", ["exec"], None])
+def test_a_hook_that_is_no_object_runs_nothing(value):
+    """Probes and hooks of wrong types are none, and nothing is raised for them."""
+    assert models({"image": "x", "args": ["--model=a/b"], "livenessProbe": value, "lifecycle": value}) == [HF]
