@@ -22,7 +22,7 @@ from audit.files.layout import HEAD
 from audit.files.publisher import Publisher
 from audit.files.store import Disk
 
-_NICER = 19  # who waits for an answer comes before whoever waits for a checkpoint, also for a free processor
+_NICER = 10  # who waits for an answer comes before whoever waits for a checkpoint, who has to come in time all the same
 
 
 class Apart:
