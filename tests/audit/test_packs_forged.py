@@ -148,14 +148,14 @@ def test_another_log_s_key(stranger: Stranger, pack: bytes) -> None:
     assert (done.returncode, "signed by none of the keys" in done.stdout) == (1, True)
 
 
-def test_each_file_is_named_when_it_is_changed_gone_or_emptied(stranger: Stranger, pack: bytes) -> None:
+def test_each_file_is_named_when_it_is_changed_or_gone(stranger: Stranger, pack: bytes) -> None:
     """Whichever file somebody touches, the verifier's refusal names it."""
     files = members(pack)
     proofs = [name for name in files if name.startswith("proofs/")]
     for name in [*proofs[:1], *(name for name in files if not name.startswith("proofs/"))]:
         middle = len(files[name]) // 2
         bent = files[name][:middle] + bytes([files[name][middle] ^ 1]) + files[name][middle + 1 :]
-        for changed in ({**files, name: bent}, {**files, name: b""}, {n: d for n, d in files.items() if n != name}):
+        for changed in ({**files, name: bent}, {n: d for n, d in files.items() if n != name}):
             code, said = stranger.says(zipped(changed))
             assert (code, name in said) == (1, True), (name, said)
 
