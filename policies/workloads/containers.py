@@ -4,8 +4,6 @@ Guarantees: never raises; what has a wrong type isn't there. What the words and 
 """
 
 from collections.abc import Iterator
-from operator import itemgetter, methodcaller
-from typing import Any
 
 from policies.json import Json, JsonObject
 from policies.workloads.images import containers_of, listed
@@ -14,9 +12,6 @@ from policies.workloads.lines import Line, literal
 HANDLERS = ("livenessProbe", "readinessProbe", "startupProbe", "lifecycle")
 _HANDLERS = frozenset(HANDLERS)
 _OTHER_ACTIONS = frozenset(("exec", "tcpSocket", "postStart", "preStop"))
-_MARKS = frozenset(":=.$")  # one of them stands in all that leads somewhere, is an address, or is filled in
-_OBJECTS, _TEXTS = frozenset((dict,)), frozenset((str,))
-_NAME, _VALUE, _SECOND = methodcaller("get", "name"), methodcaller("get", "value"), itemgetter(1)
 _UNREAD = object()
 
 
@@ -48,23 +43,25 @@ class Container:
     def variables(self) -> list[Variable]:
         """Its variables, in their order."""
         if self._variables is None:
-            self._variables = _variables_of(listed(self.held.get("env")))
+            self._variables = [
+                (index, name, one.get("value"), one)
+                for index, one in enumerate(listed(self.held.get("env")))
+                if isinstance(one, dict) and isinstance(name := one.get("name"), str)
+            ]
         return self._variables
 
     @property
     def names(self) -> set[str]:
         """The names of its variables."""
         if self._names is None:
-            self._names = set(map(_SECOND, self.variables))
+            self._names = {one[1] for one in self.variables}
         return self._names
 
     @property
     def telling(self) -> list[Variable]:
         """Those of its variables that may lead somewhere: by a value that isn't a plain word, or that isn't here."""
         if self._telling is None:
-            self._telling = [
-                one for one in self.variables if (value := one[2]).__class__ is not str or not _MARKS.isdisjoint(value)
-            ]
+            self._telling = [one for one in self.variables if not isinstance(one[2], str) or _is_marked(one[2])]
         return self._telling
 
     @property
@@ -79,16 +76,9 @@ class Container:
         return self._hooks
 
 
-def _variables_of(environment: list[Any]) -> list[Variable]:
-    if _OBJECTS.issuperset(map(type, environment)):
-        names = list(map(_NAME, environment))
-        if _TEXTS.issuperset(map(type, names)):  # as they all should be
-            return list(zip(range(len(names)), names, map(_VALUE, environment), environment, strict=True))
-    return [
-        (index, name, one.get("value"), one)
-        for index, one in enumerate(environment)
-        if isinstance(one, dict) and isinstance(name := one.get("name"), str)
-    ]
+def _is_marked(value: str) -> bool:
+    """Whether one of the characters stands in it that are in all that leads somewhere, or is filled in."""
+    return ":" in value or "." in value or "=" in value or "$" in value
 
 
 def containers_in(spec: JsonObject, spec_at: str) -> list[Container]:

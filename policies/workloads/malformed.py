@@ -6,7 +6,6 @@ fields that a definition leaves open, and a command line reads what no API serve
 """
 
 from collections.abc import Iterator
-from operator import methodcaller
 from typing import Any
 
 from policies.json import Json, JsonObject
@@ -20,27 +19,24 @@ FACTS = ("images", "models", "devices", "destinations", "keys", "identities", "p
 _PLAIN = ("images", "models", "keys")
 OBJECT, LIST, TEXT = "an object", "a list", "text"
 
-_KINDS: dict[type, str] = {dict: OBJECT, list: LIST, str: TEXT}
-_OBJECTS, _LISTS, _TEXTS = (frozenset((kind, type(None))) for kind in (dict, list, str))  # null counts as absent
-_Fields = tuple[tuple[frozenset[type], tuple[str, ...]], ...]  # the types of values, and the fields that they stand in
+_KINDS: dict[str, type] = {OBJECT: dict, LIST: list, TEXT: str}
+_Fields = dict[str, type]
 
-_SPEC: _Fields = (
-    (_LISTS, ("containers", "initContainers", "ephemeralContainers", "volumes", "resourceClaims", "tolerations")),
-    (_LISTS, ("topologySpreadConstraints", "imagePullSecrets", "hostAliases")),
-    (_OBJECTS, ("nodeSelector", "affinity", "dnsConfig", "resources")),
-    (_TEXTS, ("nodeName", "schedulerName", "runtimeClassName", "serviceAccountName", "serviceAccount")),
-)
-_CONTAINER: _Fields = (
-    (_LISTS, ("command", "args", "env", "envFrom", "volumeMounts", "volumeDevices", "ports")),
-    (_OBJECTS, ("resources", "securityContext", "lifecycle")),
-    (_TEXTS, ("image",)),
-)
-_RESOURCES: _Fields = ((_OBJECTS, ("limits", "requests")), (_LISTS, ("claims",)))
-_SOURCES = ("image", "csi", "nfs", "hostPath", "persistentVolumeClaim", "projected")
-_VOLUME: _Fields = ((_OBJECTS, _SOURCES),)
-_VOLUME_FIELDS = frozenset(_SOURCES)
-_ONLY_TEXT, _ONLY_OBJECTS = frozenset((str,)), frozenset((dict,))
-_VALUE = methodcaller("get", "value")
+_SPEC: _Fields = {
+    **dict.fromkeys(("containers", "initContainers", "ephemeralContainers", "volumes", "resourceClaims"), list),
+    **dict.fromkeys(("tolerations", "topologySpreadConstraints", "imagePullSecrets", "hostAliases"), list),
+    **dict.fromkeys(("nodeSelector", "affinity", "dnsConfig", "resources"), dict),
+    **dict.fromkeys(("nodeName", "schedulerName", "runtimeClassName", "serviceAccountName", "serviceAccount"), str),
+}
+_CONTAINER: _Fields = {
+    **dict.fromkeys(("command", "args", "env", "envFrom", "volumeMounts", "volumeDevices", "ports"), list),
+    **dict.fromkeys(("resources", "securityContext", "lifecycle"), dict),
+    "image": str,
+}
+_RESOURCES: _Fields = {"limits": dict, "requests": dict, "claims": list}
+_VOLUME: _Fields = dict.fromkeys(("image", "csi", "nfs", "hostPath", "persistentVolumeClaim", "projected"), dict)
+_VOLUME_FIELDS = frozenset(_VOLUME)
+_ONLY_TEXT = frozenset((str,))
 _CONTAINERS = ("containers", "initContainers", "ephemeralContainers")
 
 
@@ -105,26 +101,18 @@ def _container(container: JsonObject, where: str, found: list[Malformed]) -> Non
             for index, word in enumerate(words):
                 if not isinstance(word, str):
                     _add(f"{where}{field}[{index}]", word, TEXT, found)
-    variables = listed(container.get("env"))
-    if _ONLY_OBJECTS.issuperset(map(type, variables)) and _TEXTS.issuperset(map(type, map(_VALUE, variables))):
-        return
-    for index, variable in enumerate(variables):
+    for index, variable in enumerate(listed(container.get("env"))):
         if not isinstance(variable, dict):
             _add(f"{where}env[{index}]", variable, OBJECT, found)
-        elif "value" in variable and not isinstance(variable["value"], str):
+        elif not isinstance(variable.get("value", ""), str):
             _add(f"{where}env[{index}].value", variable["value"], TEXT, found)
 
 
 def _fields(holder: JsonObject, expected: _Fields, where: str, found: list[Malformed]) -> None:
-    for fitting, names in expected:
-        if not fitting.issuperset(map(type, map(holder.get, names))):
-            break
-    else:
-        return
-    kinds = {name: kind for fitting, names in expected for kind in _KINDS if kind in fitting for name in names}
     for name, value in holder.items():
-        if name in kinds and not isinstance(value, kinds[name]):
-            _add(f"{where}{name}", value, _KINDS[kinds[name]], found)
+        kind = expected.get(name)
+        if kind is not None and not isinstance(value, kind):
+            _add(f"{where}{name}", value, next(text for text, one in _KINDS.items() if one is kind), found)
 
 
 def _add(path: str, value: Json, wanted: str, found: list[Malformed]) -> None:
