@@ -155,13 +155,12 @@ def test_nothing_opens_without_its_record(site: Site) -> None:
     """A log that takes no record, too few votes, a use too many: no plaintext, and a hint what to do."""
     request, votes = site.asked("--uses", "2")
     assert "1 of 2 needed approvals" in site.opened(request, votes[:2], code=2)
-    logs = site.state / "log"
-    moved = site.state / "elsewhere"
-    logs.rename(moved)
-    logs.mkdir()
+    records, moved = site.state / "log" / "wal", site.state / "elsewhere"
+    records.rename(moved)
+    records.mkdir()
     assert "nothing was opened" in site.opened(request, votes, code=2)
-    logs.rmdir()
-    moved.rename(logs)
+    shutil.rmtree(records)
+    moved.rename(records)
     assert not (site.state / "plain").exists()
     assert site.records() == []
     site.opened(request, votes)
