@@ -5,7 +5,7 @@ when it is first met. A deployer's file is merged over ours whole or not at all.
 What a kind's objects mean is `extract`'s business.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from hashlib import sha256
@@ -29,9 +29,9 @@ class Template:
     template: str  # path of the object that holds the spec; empty for the object itself
     spec: str = "spec"  # path of the spec below it; empty when it is the spec itself
     metadata: str = "template"  # where labels and annotations stand: template, object, beside, joined by +, or none
-    lacks: tuple[str, ...] = ()  # PodSpec fields the kind's own schema drops
+    lacks: Sequence[str] = ()  # PodSpec fields the kind's own schema drops
     planned: str = ""  # `always`: a controller plans by the template; `queued`: it does when a queue is named
-    flat: tuple[str, ...] = ()  # the spec is put together: where its containers stand below the template
+    flat: Sequence[str] = ()  # the spec is put together: where its containers stand below the template
     fields: str = ""  # where its other fields stand below the template; empty: in the template itself
     defaults: str = ""  # where they stand in the object when the template leaves them out
 

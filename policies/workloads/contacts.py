@@ -42,7 +42,7 @@ def destinations_of_words(words: list[Word], leading: Sequence[int] | None = Non
 @cache
 def sending_names() -> frozenset[str]:
     """Programs that send to a host that they are given, and commands by which some send to one that they know."""
-    return _senders() | _uploads().keys()
+    return frozenset([*_senders(), *_uploads()])
 
 
 @cache
