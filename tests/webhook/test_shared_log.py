@@ -20,7 +20,7 @@ from audit.checks.verify import verify_log
 from audit.errors import LogRefused, LogUnsafe
 from audit.mirror import Mirror
 from audit.postgres.published import PublishedTables
-from audit.published import WITNESSED, PublishedFiles
+from audit.published import WITNESSED, NotPublished, PublishedFiles
 from audit.reading import read_records
 from audit.sealed.archive import StoredParts
 from audit.tlog import Policy, VerifierKey, parse_note
@@ -310,7 +310,11 @@ def _told(url: str, folder: Path, made: list[Options], schema: str) -> list[Any]
     """The fields of all records of a schema, as a mirror shows them."""
     known = list({str(key): key for one in made for key in keys_of(one)}.values())
     copy = Mirror(PublishedTables.open(url, ORIGIN), folder / "copy", known)
-    copy.open()
-    copy.round()
-    copy.close()
+    try:
+        copy.open()
+        copy.round()
+    except NotPublished:
+        return []  # so soon after the start
+    finally:
+        copy.close()
     return [record.fields for record in read_records(folder / "copy") if f".{schema}/" in record.fields["schema"]]
