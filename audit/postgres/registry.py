@@ -70,12 +70,10 @@ def standing_keys(session: Session, log: int, named: str) -> Standing:
 
     Before anything was recorded of them, that is the key that its first replica had. Raises psycopg.Error.
     """
-    first = session.execute("SELECT vkey FROM bailiwick.log WHERE log = %s", [log]).fetchone()
-    assert first is not None
-    rows = [(SIGNING, str(first[0])), *((str(purpose), str(key)) for purpose, key in session.execute(_USED, [log]))]
+    recorded = [(str(purpose), str(key)) for purpose, key in session.execute(_USED, [log])]
+    rows = [(SIGNING, _first_key(session, log)), *recorded]
     used = [(purpose, named_alike(key, named) if purpose == SIGNING else key) for purpose, key in rows]
-    added = [named_alike(str(key), named) for (key,) in session.execute(_ADDED, [log])]
-    return Standing(dict(used), {key for _, key in used}, added)
+    return Standing(dict(used), {key for _, key in used}, _added_keys(session, log, named))
 
 
 def signs_now(session: Session, log: int, size: int, vkey: str) -> bool:
@@ -86,9 +84,19 @@ def signs_now(session: Session, log: int, size: int, vkey: str) -> bool:
     row = session.execute(query, [log, SIGNING, size]).fetchone()
     if row is not None:
         return named_alike(str(row[0]), vkey) == vkey
-    standing = standing_keys(session, log, vkey)
-    first = session.execute("SELECT vkey FROM bailiwick.log WHERE log = %s", [log]).fetchone()
-    return (first is not None and str(first[0]) == vkey) or vkey in standing.added
+    return _first_key(session, log) == vkey or vkey in _added_keys(session, log, vkey)
+
+
+def _first_key(session: Session, log: int) -> str:
+    """The verifier key of the replica that made the log."""
+    row = session.execute("SELECT vkey FROM bailiwick.log WHERE log = %s", [log]).fetchone()
+    assert row is not None
+    return str(row[0])
+
+
+def _added_keys(session: Session, log: int, named: str) -> list[str]:
+    """The verifier keys that the log's owner vouches for, under the name that `named` has."""
+    return [named_alike(str(key), named) for (key,) in session.execute(_ADDED, [log])]
 
 
 def found(session: Session, origin: str | None, shown: str) -> tuple[int, str]:

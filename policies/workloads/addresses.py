@@ -109,9 +109,17 @@ def purpose_of(name: str) -> str:
 
 def leads_to(name: str, value: str, path: str) -> Iterator[Destination]:
     """What the value of a variable or flag leads to."""
-    hosts = _hosts_told(name, value) if len(value) <= _REMEMBERED else _hosts_told.__wrapped__(name, value)
-    for host in hosts:
+    for host in _told(name, value):
         yield destination(path, kind="host", host=host, what=purpose_of(name))
+
+
+def hosts_told(name: str, value: str) -> tuple[str, ...]:
+    """The hosts in the value of a field of an object, whose name may be written in any way."""
+    return _told(_CAMEL.sub("_", name), value)
+
+
+def _told(name: str, value: str) -> tuple[str, ...]:
+    return _hosts_told(name, value) if len(value) <= _REMEMBERED else _hosts_told.__wrapped__(name, value)
 
 
 @lru_cache(maxsize=4096)  # pods of one template say the same
@@ -134,12 +142,6 @@ def _hosts_told(name: str, value: str) -> tuple[str, ...]:
     if beside or " " in value or not hosts:
         hosts |= dict.fromkeys(plain_hosts(name, value, _is_host_or_role))
     return tuple(host for host in hosts if is_outside(host))
-
-
-def hosts_told(name: str, value: str) -> tuple[str, ...]:
-    """The hosts in the value of a field of an object, whose name may be written in any way."""
-    name = _CAMEL.sub("_", name)
-    return _hosts_told(name, value) if len(value) <= _REMEMBERED else _hosts_told.__wrapped__(name, value)
 
 
 def says_host(name: str) -> bool:

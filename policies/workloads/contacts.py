@@ -67,14 +67,18 @@ def _word(text: str, path: str, before: str, *, sends: bool) -> Iterable[Destina
     if "://" in text:
         return leads_to(text.partition("=")[0] if flagged else before, text, path)
     match = ("/dev/" in text and _DEVICE.match(text)) or ("@" in text and _COPIED.fullmatch(text))
-    if match and is_outside(match[1]):
-        return [destination(path, kind="host", host=match[1], what="data")]
+    if match and (found := _reached(match[1], path)):
+        return found
     if sends and text[:2] == "-h" and (match := HOST.fullmatch(text[2:])):  # of clients of databases
-        return [destination(path, kind="host", host=match[1], what="data")] if is_outside(match[1]) else ()
+        return _reached(match[1], path)
     if sends and not flagged and (match := HOST.fullmatch(text)) and before not in _WRITES and not is_file(match[1]):
-        return [destination(path, kind="host", host=match[1], what="data")] if is_outside(match[1]) else ()
+        return _reached(match[1], path)
     name, _, value = text.partition("=") if flagged else (before, "", text)
     if name[:1] != "-" or value[:1] in ("-", ".", "/", ":"):
         return leads_to("", text, path) if may_lead("", text) else ()
     name = name.lstrip("-")
     return leads_to(name, value, path) if may_lead(name, value) else ()
+
+
+def _reached(host: str, path: str) -> Sequence[Destination]:
+    return [destination(path, kind="host", host=host, what="data")] if is_outside(host) else ()
