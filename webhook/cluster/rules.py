@@ -20,6 +20,7 @@ from policies.rulebook import RulesInvalid
 from policies.snapshot import Ref
 from webhook.cluster.resources import Served
 from webhook.cluster.views import View
+from webhook.stamps import stamp_of
 
 if TYPE_CHECKING:
     from policies.engine import RuleEngine
@@ -110,7 +111,7 @@ class Rules:
                 self._again(0)
 
     def _stamped(self) -> tuple[tuple[int, ...], ...]:
-        return _stamp(self._asked.regions), _stamp(self._asked.catalogue)
+        return tuple(stamp_of(Path(file)) for file in (self._asked.regions, self._asked.catalogue) if file is not None)
 
     def _again(self, seconds: float) -> None:
         with self._lock:
@@ -145,12 +146,3 @@ class Rules:
 
     def _compiled(self, objects: Sequence[JsonObject]) -> "RuleEngine":
         return engine_of((self._files, parsed(objects)), self._asked.version, packs=self._asked.packs)
-
-
-def _stamp(file: str | None) -> tuple[int, ...]:
-    """Tells one content of a file from the next; empty while there is none."""
-    try:
-        found = Path(file).stat() if file is not None else None
-    except OSError:
-        return ()
-    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns) if found is not None else ()

@@ -15,6 +15,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from keymgmt.errors import KeyManagementError, SignerUnavailable
 from keymgmt.ports import Binding, Envelope, Sealer, Signer
 from webhook.rounds import rounds
+from webhook.stamps import stamp_of
 
 logger = logging.getLogger("bailiwick.webhook")
 
@@ -167,15 +168,7 @@ class LiveKeys(Generic[Followed]):
         self.trouble = why
 
     def _stamped(self) -> object:
-        return [_stamp_of(path) for path in self._paths]
-
-
-def _stamp_of(path: Path) -> tuple[int, int, int]:
-    try:
-        status = path.stat()
-    except OSError:
-        return (0, 0, 0)
-    return (status.st_ino, status.st_mtime_ns, status.st_size)
+        return [stamp_of(path) for path in self._paths]
 
 
 class _LiveSigner:

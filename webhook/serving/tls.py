@@ -16,10 +16,11 @@ from typing import Protocol
 from cryptography import x509
 
 from webhook.serving.settings import Tls
+from webhook.stamps import stamp_of
 
 logger = logging.getLogger("bailiwick.webhook")
 
-_Looks = tuple[tuple[int, int, int], ...]
+_Looks = tuple[tuple[int, ...], ...]
 
 
 class TlsUnusable(Exception):
@@ -72,7 +73,7 @@ class LiveTls:
             seen = looks
 
     def _look(self) -> _Looks:
-        return tuple(_stamp(path) for path in (self._tls.certificate, self._tls.key, self._tls.client_ca) if path)
+        return tuple(stamp_of(path) for path in (self._tls.certificate, self._tls.key, self._tls.client_ca) if path)
 
 
 def load_context(tls: Tls, now: datetime) -> tuple[ssl.SSLContext, datetime]:
@@ -112,11 +113,3 @@ def _expiry(certificate: Path) -> datetime:
 def _refuse_password() -> str:
     """OpenSSL would otherwise ask on the terminal and wait."""
     raise ValueError("the key is encrypted; give a key without a passphrase")
-
-
-def _stamp(path: Path) -> tuple[int, int, int]:
-    try:
-        found = path.stat()
-    except OSError:
-        return (0, 0, 0)
-    return (found.st_mtime_ns, found.st_size, found.st_ino)
