@@ -7,6 +7,8 @@ from audit.errors import AuditError, LogRefused
 from audit.tlog.notes import VerifierKey
 
 SIGNING = "audit-checkpoint"  # the purpose of the key that signs checkpoints
+RESTARTED = "another key than in the run before"  # why a key came into use,
+ROTATED = "rotated"  # or this
 
 
 class KeyringBehind(AuditError):

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audit.errors import LogUnavailable
+from audit.key_changes import ROTATED
 from audit.leaves.record import Draft, Input, Record, Unsealed
 from audit.leaves.tags import Tagger
 from audit.ports import Envelope, Log, Position
@@ -218,7 +219,7 @@ class Records:
             made = self._make(fresh, self._made.archiving)
             used = keys_in_use(self._options, fresh)
             if self._options.log is None:
-                await self.lifecycle.keys_used(self._options.directory / IN_USE, used, "rotated")
+                await self.lifecycle.keys_used(self._options.directory / IN_USE, used, ROTATED)
             elif used_keys(self._options) != used:
                 return False  # the log's own process sees to the record, with the other replicas
         except KeyManagementError as error:

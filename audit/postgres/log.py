@@ -15,7 +15,7 @@ from typing import Any
 
 from audit.errors import LogBusy, LogClosed, LogEnded, LogFull, LogPoisoned, LogRefused, LogUnavailable
 from audit.files.committer import Committed, Item, Late, nobody
-from audit.key_changes import SIGNING, KeyringBehind, KeyringForeign, KeysInUse, changes
+from audit.key_changes import RESTARTED, ROTATED, SIGNING, KeyringBehind, KeyringForeign, KeysInUse, changes
 from audit.leaves.drafts import made
 from audit.leaves.leaf import table_digest
 from audit.leaves.record import Draft, Record, Unsealed, event_record
@@ -31,8 +31,6 @@ from audit.tlog.notes import VerifierKey
 logger = logging.getLogger("bailiwick.audit")
 
 PATIENCE = 3.0  # seconds for a commit, a lost connection included; less than an admission's deadline
-RESTARTED = "another key than in the run before"
-ROTATED = "rotated"
 Clock = Callable[[], datetime]
 _ROUND = 30.0  # seconds for a round of the keeper; its statements have ten each
 

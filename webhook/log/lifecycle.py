@@ -15,13 +15,13 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-import orjson
-
 from audit.errors import LogClosed, LogUnavailable
+from audit.key_changes import RESTARTED, Change
 from audit.leaves.record import Input, Record, event_record
 from audit.ports import Envelope, Position
 from audit.sealed.inputs import Origin
 from policies.json import Json, canonical
+from webhook.log.beside import left, put
 
 if TYPE_CHECKING:
     from policies.engine import RuleEngine
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 LONGEST = 30.0  # seconds that a thread waits for a record
 REASON = 512  # characters of why rules were refused
 GUARDED = "guarded.json"  # beside the log: what the rules of the last run guarded
-RESTARTED = "another key than in the run before"
 
 
 class Archive(Protocol):
@@ -78,13 +77,12 @@ class Lifecycle:
 
         Their ids and verifier keys are public. The file changes once every record of it is durable.
         """
-        before: dict[str, Any] = orjson.loads(path.read_bytes()) if path.exists() else {}
+        before = left(path)
         for purpose, key in sorted(used.items()):
             if before.get(purpose, key) != key:
-                changed = {"purpose": purpose, "new_key": key, "old_key": before[purpose]}
-                await self._write("key-rotation", {**changed, "reason": why})
+                await self._write("key-rotation", Change(purpose, key, before[purpose]).fields(why))
         if before != used:
-            _put(path, dict(used))
+            put(path, used)
 
     async def loaded(self, engine: "RuleEngine", *, whole: bool = True) -> None:
         """Put these rules in force once this returns, and not when it raises. Raises LogUnavailable.
@@ -176,7 +174,7 @@ def _read(path: Path | None) -> Guard | None:
     if path is None or not path.exists():
         return None
     try:
-        said = orjson.loads(path.read_bytes())
+        said = left(path)
         return Guard(*(frozenset(said[name]) for name in ("exempt", "denying", "aside")))
     except (ValueError, KeyError, TypeError):
         return None
@@ -184,10 +182,4 @@ def _read(path: Path | None) -> Guard | None:
 
 def _write(path: Path | None, guard: Guard) -> None:
     if path is not None:
-        _put(path, {name: sorted(getattr(guard, name)) for name in ("exempt", "denying", "aside")})
-
-
-def _put(path: Path, content: Mapping[str, Json]) -> None:
-    fresh = path.with_name(f".{path.name}.new")
-    fresh.write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2))
-    fresh.replace(path)
+        put(path, {name: sorted(getattr(guard, name)) for name in ("exempt", "denying", "aside")})

@@ -9,8 +9,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import orjson
-
 from audit.files.sharded_log import ShardedLog
 from audit.files.shards import ShardSettings
 from audit.key_changes import SIGNING, KeysInUse
@@ -26,6 +24,7 @@ from keymgmt.states import State
 from keymgmt.uses.book import UseBook, uses_beside
 from keymgmt.uses.use import KeyUses
 from webhook.keys.live import Keys, LiveKeys
+from webhook.log.beside import left, put
 from webhook.log.whereabouts import Whereabouts, sealing_to
 from webhook.options import Options
 
@@ -187,17 +186,12 @@ def is_recorded(options: Options, keyring: Keys) -> bool:
 
 def used_keys(options: Options) -> dict[str, str]:
     """The keys that the log has records of, as it stands beside it; empty before the first run."""
-    path = options.directory / IN_USE
-    used: dict[str, str] = orjson.loads(path.read_bytes()) if path.exists() else {}
-    return used
+    return left(options.directory / IN_USE)
 
 
 def put_used_keys(options: Options, used: Mapping[str, str]) -> None:
     """The log has records of these."""
-    path = options.directory / IN_USE
-    fresh = path.with_name(f".{path.name}.new")
-    fresh.write_bytes(orjson.dumps(dict(used), option=orjson.OPT_INDENT_2))
-    fresh.replace(path)
+    put(options.directory / IN_USE, used)
 
 
 def show_key(options: Options, key: VerifierKey) -> None:
