@@ -6,8 +6,8 @@ Whatever the API server would refuse (an operator that isn't one) narrows nothin
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
+from policies.geography.constraint import Constraint
 from policies.geography.place import PLACE_LABEL
 from policies.geography.placeset import ANYWHERE, NOWHERE, PLACED, UNPLACED, PlaceSet
 from policies.json import Json, JsonObject
@@ -19,18 +19,6 @@ _UNLABELLED = PlaceSet(frozenset((UNPLACED,)))
 _TOLD = 3  # terms of a contradiction that are told: who writes a hundred reads no hundred lines
 _TYPES = {str: "text", bool: "a truth value", list: "a list", dict: "an object"}
 NodePlaces = Callable[[str], PlaceSet]  # from a node's name to the label it may have
-
-
-@dataclass(frozen=True, slots=True)
-class Constraint:
-    """One thing that narrows where a pod can run: its path in the object, what it says, the places it leaves."""
-
-    path: str
-    says: str
-    places: PlaceSet
-
-    def __str__(self) -> str:
-        return f"`{self.path}` {self.says}: {self.places}"
 
 
 def anywhere(_: str) -> PlaceSet:

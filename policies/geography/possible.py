@@ -14,10 +14,10 @@ A scheduler that ignores affinity is stopped by the guard on bindings.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Protocol
 
-from policies.geography.affinity import Constraint, own_constraints
+from policies.geography.affinity import own_constraints
+from policies.geography.answer import Possible
+from policies.geography.constraint import Constraint
 from policies.geography.fields import at
 from policies.geography.geography import Geography
 from policies.geography.nodes import labelled_place, node_places
@@ -26,44 +26,6 @@ from policies.geography.placeset import ANYWHERE, NOWHERE, UNPLACED, PlaceSet
 from policies.geography.volumes import volume_constraints
 from policies.json import Json, JsonObject
 from policies.snapshot import Absent, Pending, Query, Ref, Snapshot, Unknown, lookup
-
-
-class Rule(Protocol):
-    """What a set of places is held against; see `JurisdictionRule`."""
-
-    @property
-    def admitted(self) -> frozenset[str]: ...
-
-    def admits(self, places: PlaceSet) -> bool: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Possible:
-    """An upper bound of the places, why it is that, and what could still make it smaller."""
-
-    places: PlaceSet
-    constraints: tuple[Constraint, ...]
-    unresolved: tuple[Unknown | Pending, ...]
-
-    def contradiction(self) -> str:
-        """Why no place is left: everything that narrows, in one sentence. Empty where one is left.
-
-        What isn't resolved could only narrow further, so it changes nothing here.
-        """
-        if not self.places.empty:
-            return ""
-        return f"{' and '.join(map(str, self.constraints))}; together they allow no place"
-
-    def under(self, rule: Rule) -> PlaceSet | Unknown | Pending:
-        """The set, when it decides the matter; otherwise what has to be known first.
-
-        It decides when it is admitted, and when nothing in it is: no further constraint changes either.
-        """
-        if not self.unresolved or rule.admits(self.places):
-            return self.places
-        if (self.places & PlaceSet(rule.admitted)).empty:
-            return self.places
-        return next((open_ for open_ in self.unresolved if isinstance(open_, Pending)), self.unresolved[0])
 
 
 def possible(pod: JsonObject, snapshot: Snapshot, geography: Geography, namespace: str = "") -> Possible:

@@ -9,7 +9,8 @@ provisioner's word. The default class is nobody's promise, and neither is a clai
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
-from policies.geography.affinity import Constraint, terms_places
+from policies.geography.affinity import terms_places
+from policies.geography.constraint import Constraint
 from policies.geography.fields import at, listed, text_at
 from policies.geography.place import PLACE_LABEL
 from policies.geography.placeset import ANYWHERE, NOWHERE, PlaceSet

@@ -1,0 +1,17 @@
+"""One thing that narrows where a pod can run."""
+
+from dataclasses import dataclass
+
+from policies.geography.placeset import PlaceSet
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """One thing that narrows where a pod can run: its path in the object, what it says, the places it leaves."""
+
+    path: str
+    says: str
+    places: PlaceSet
+
+    def __str__(self) -> str:
+        return f"`{self.path}` {self.says}: {self.places}"
