@@ -72,7 +72,36 @@ class Verbs(click.Group):
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         if args and args[0] not in VERBS:
             raise click.UsageError(f"no command `{args[0]}`{_meant(args[0])}", ctx)
-        return super().resolve_command(ctx, args)
+        name, verb, rest = super().resolve_command(ctx, args)
+        if verb is not None and not ctx.resilient_parsing:
+            _check_repeated(verb, name, rest, ctx)
+        return name, verb, rest
+
+
+def _check_repeated(verb: click.Command, name: str | None, args: list[str], parent: click.Context) -> None:
+    """Refuse an option of one value that is given twice, in whatever verb: the first one would count for nothing."""
+    ctx = click.Context(verb, parent=parent, info_name=name, **verb.context_settings)
+    try:
+        _, rest, order = verb.make_parser(ctx).parse_args(list(args))
+        inner = verb.resolve_command(ctx, rest) if isinstance(verb, click.Group) and rest else None
+    except click.UsageError:
+        return  # the verb itself says so
+    given = [param for param in order if isinstance(param, click.Option) and _has_one_value(param)]
+    if any(param.is_eager for param in order):  # such as --help
+        return
+    for param in given:
+        if sum(other.name == param.name for other in given) > 1:
+            mistake = click.UsageError(f"`{param.opts[-1]}` is given more than once, and takes one value", ctx)
+            mistake.hint = f"give `{param.opts[-1]}` once: which of them is meant?"  # type: ignore[attr-defined]
+            raise mistake
+    if inner is not None and inner[1] is not None:
+        _check_repeated(inner[1], inner[0], inner[2], ctx)
+
+
+def _has_one_value(option: click.Option) -> bool:
+    """Whether a second one would say something else: not where each counts, nor for a flag that can only be set."""
+    is_plain_flag = option.is_bool_flag and not option.secondary_opts
+    return not (option.multiple or option.count or is_plain_flag)
 
 
 def _imported(where: str) -> click.Command:

@@ -260,3 +260,42 @@ def test_doctor_misses_jurisdictions(tmp_path: Path) -> None:
     findings = {found["subject"]: found for found in json.loads(done.stdout)}
     assert (findings["Jurisdiction"]["health"], findings["ClusterProfile"]["health"]) == ("warning", "warning")
     assert done.returncode == 0
+
+
+def options() -> Iterator[tuple[tuple[str, ...], click.Option]]:
+    """Every option that has one value, with its verb."""
+    for path in VERBS:
+        verb, _, _ = parsed(list(path))
+        for option in verb.params:
+            is_flag = isinstance(option, click.Option) and option.is_flag and not option.secondary_opts
+            if isinstance(option, click.Option) and not (option.multiple or option.count or is_flag):
+                yield path, option
+
+
+def test_a_value_given_twice_is_refused() -> None:
+    """Any option of one value, of any verb, by any of its names: given twice it is refused, and nothing is done."""
+    found = list(options())
+    assert len(found) > 200
+    for path, option in found:
+        first, last = option.opts[0], (option.opts + option.secondary_opts)[-1]
+        words = [first, last] if option.is_flag else [first, "1", last, "2"]
+        shown = CliRunner().invoke(command, [*path, *words], prog_name="bailiwick", standalone_mode=False)
+        assert isinstance(shown.exception, click.UsageError), (path, words)
+        assert "given more than once" in str(shown.exception), (path, words, shown.exception)
+
+
+def test_a_value_given_twice_is_told_with_its_verb() -> None:
+    """The message names the option, the exit code is 2, and nothing is written."""
+    shown = bailiwick("audit", "export", "no-such", "--csv", "a.csv", "--csv=b.csv")
+    assert shown.returncode == 2
+    assert shown.stderr.splitlines() == [
+        "error: `--csv` is given more than once, and takes one value",
+        "hint: give `--csv` once: which of them is meant?",
+    ]
+
+
+def test_what_may_be_given_often_still_may() -> None:
+    """Options of many values, and flags, aren't refused when they stand there again; nor is help."""
+    shown = bailiwick("audit", "query", "no-such", "--kind", "Pod", "--kind", "Secret", "--count", "--count")
+    assert "more than once" not in shown.stderr
+    assert bailiwick("audit", "export", "--csv", "a", "--csv", "b", "--help").returncode == 0
