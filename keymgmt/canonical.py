@@ -14,6 +14,7 @@ from keymgmt.errors import BindingInvalid
 from keymgmt.ports import Binding
 
 BINDING_LABEL = "bailiwick/binding/v1"
+_LONGEST = 256  # characters of a tenant; namespaces have 63
 
 
 def fields(*parts: bytes) -> bytes:
@@ -31,9 +32,18 @@ def long_field(part: bytes) -> bytes:
     return len(part).to_bytes(4, "big") + part
 
 
-@lru_cache(maxsize=4096)  # a few for each tenant, asked for with every envelope
 def binding_bytes(bound: Binding) -> bytes:
     """The associated data of a binding. Raises BindingInvalid when a field has no canonical form."""
+    return _encoded(bound) if is_common(bound) else _encoded.__wrapped__(bound)
+
+
+def is_common(bound: Binding) -> bool:
+    """Whether it's worth remembering: its tenant is called as a namespace may be, not anything at all."""
+    return len(bound.tenant) <= _LONGEST
+
+
+@lru_cache(maxsize=4096)  # a few for each tenant, asked for with every envelope
+def _encoded(bound: Binding) -> bytes:
     texts = (BINDING_LABEL, bound.region, bound.jurisdiction, bound.purpose, bound.cluster, bound.tenant)
     try:
         return fields(*(text.encode() for text in texts))

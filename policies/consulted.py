@@ -29,6 +29,7 @@ from policies.snapshot import (
 
 Objects = Mapping[bytes, Json]  # by `object_digest`
 Document = Mapping[str, Any]
+_EACH = 256  # bytes of an entry without its names
 _NOT_RECORDED = "not read by the recorded decision, so not in its record"
 
 
@@ -60,6 +61,12 @@ class Notes:
             and all(_same(snapshot.list(query), found) for query, found in self.lists.items())
             and all(snapshot.answer(question) == found for question, found in self.answers.items())
         )
+
+    @property
+    def weight(self) -> int:
+        """About the bytes that they hold beside the objects, which the snapshot itself holds as long as they live."""
+        asked = sum(_EACH + 2 * (len(ref.namespace) + len(ref.name)) for ref in self.gets)
+        return asked + sum(len(repr(one)) for one in self.answers.items()) if self.answers else asked
 
 
 class Consulted:

@@ -5,11 +5,12 @@ What a snapshot doesn't hold is `Unknown`, never absent: absence is claimed only
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from hashlib import sha256
 from typing import Protocol
 
 from policies.json import Json, JsonObject, canonical
+from policies.remembered import remembered
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -146,7 +147,7 @@ class MemorySnapshot:
 
     def digest_of(self, ref: Ref) -> bytes | None:
         """`object_digest` of an object that is held, without computing it."""
-        return self._digests[_bucket(ref)].get(ref)
+        return self._digests[_bucket_of(ref)].get(ref)
 
     def get(self, ref: Ref) -> Json | Absent | Unknown:
         known = self.objects.get((ref.group, ref.kind), {})
@@ -195,7 +196,7 @@ class MemorySnapshot:
         fresh_kinds: set[tuple[str, str]] = set()
         fresh_buckets: set[int] = set()
         for ref, found in changed.items():
-            kind, key, index = (ref.group, ref.kind), (ref.namespace, ref.name), _bucket(ref)
+            kind, key, index = (ref.group, ref.kind), (ref.namespace, ref.name), _bucket_of(ref)
             if kind not in fresh_kinds:
                 objects[kind] = dict(objects.get(kind, {}))
                 fresh_kinds.add(kind)
@@ -219,9 +220,13 @@ def object_digest(ref: Ref, found: Json) -> bytes:
     return sha256(repr(ref).encode() + b"\0" + canonical(found)).digest()
 
 
-@lru_cache(maxsize=1 << 16)  # asked for with every decision that read the object
-def _bucket(ref: Ref) -> int:
-    return sha256(repr(ref).encode()).digest()[0]
+def _bucket_of(ref: Ref) -> int:
+    return _bucket((ref.group, ref.kind, ref.namespace, ref.name))
+
+
+@remembered(1 << 16, longest=512)  # asked for with every decision that read the object
+def _bucket(names: tuple[str, str, str, str]) -> int:
+    return sha256(repr(Ref(*names)).encode()).digest()[0]
 
 
 def _put(target, key, value) -> None:  # type: ignore[no-untyped-def]

@@ -24,6 +24,7 @@ RENEW = 86_400.0  # seconds
 AT_ONCE = 200  # inputs in one part: what an `inputs` record can name
 PART_BYTES = 2 << 20  # of content in one part, as long as it is more than one input
 _REMEMBERED = 65_536  # addresses; cleared as a whole, since making one is cheap
+_ARCHIVED = 262_144  # inputs that are known to be durable; one that is forgotten is archived once more
 _INLINE = 32  # inputs that are sealed on the spot; more go to a thread
 
 
@@ -149,7 +150,11 @@ class SharedInputs:
             self._moved(position.origin)
         if position.origin == self._written_to:
             until = self._seconds() + self._renew
-            self._until.update(dict.fromkeys((one.digest for one in inputs), until))
+            for one in inputs:
+                self._until.pop(one.digest, None)  # so that the oldest stand first
+                self._until[one.digest] = until
+            while len(self._until) > _ARCHIVED:
+                del self._until[next(iter(self._until))]
 
     def _moved(self, origin: str) -> None:
         """The log goes on under another name: what it needs lies with what went before."""

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from keymgmt.canonical import binding_bytes
+from keymgmt.canonical import binding_bytes, is_common
 from keymgmt.envelopes.envelope import NONCE_SIZE, SealedEnvelope, header_bytes, key_id_text, wrap_info
 from keymgmt.envelopes.wrapping import DATA_KEY_SIZE, Recipient
 from keymgmt.errors import ForeignRegion
@@ -119,6 +119,8 @@ class RegionSealer:
         return period
 
     def _keep(self, bound: Binding, period: _Period) -> None:
+        if not is_common(bound):
+            return
         self._periods.pop(bound, None)
         while len(self._periods) >= self._limits.bindings:
             self._periods.pop(next(iter(self._periods)), None)

@@ -134,6 +134,7 @@ def labels_of(found: Json) -> Mapping[str, Json]:
 
 T = TypeVar("T")
 _REMEMBERED = 4096  # distinct (group, resource, operation) keys; more than any cluster serves
+_LONGEST = 512  # characters of one; what any cluster serves is shorter
 
 
 class Index(Generic[T]):
@@ -150,7 +151,7 @@ class Index(Generic[T]):
         found = self._known.get(key)
         if found is None:
             found = tuple((match.about(key), entry) for match, entry in self._entries if match.may_cover(key))
-            if len(self._known) < _REMEMBERED:
+            if len(self._known) < _REMEMBERED and sum(map(len, key)) <= _LONGEST:
                 self._known[key] = found
         return found
 

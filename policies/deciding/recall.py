@@ -12,10 +12,11 @@ from hashlib import sha256
 from policies.cel import ast
 from policies.consulted import Notes
 from policies.decision import Decision
+from policies.remembered import Shelf
 from policies.request import Phase, Request, request_digest
 from policies.snapshot import Snapshot
 
-_REMEMBERED = 1024  # decisions; a few KiB each
+_REMEMBERED, _BYTES = 1024, 16 << 20  # decisions; of their JSON, and of the names that were read
 
 Key = tuple[bytes, Phase, date]  # what is asked, without the request's uid
 
@@ -30,7 +31,7 @@ class Recall:
     """Remembered decisions. One for each set of rules."""
 
     def __init__(self) -> None:
-        self._known: dict[Key, _Remembered] = {}
+        self._known: Shelf[Key, _Remembered] = Shelf(_REMEMBERED, _BYTES)
 
     def find(self, key: Key, snapshot: Snapshot) -> Decision | None:
         """The decision, where everything that it was made from is the same."""
@@ -43,10 +44,8 @@ class Recall:
         return replace(known.decision, inputs=replace(inputs, snapshot=snapshot.digest))
 
     def keep(self, key: Key, decision: Decision, notes: Notes) -> None:
-        """Remember a decision and what was read for it; the oldest is forgotten when there are too many."""
-        if len(self._known) >= _REMEMBERED:
-            self._known.pop(next(iter(self._known)))
-        self._known[key] = _Remembered(decision, notes)
+        """Remember a decision and what was read for it; the oldest are forgotten when there are too many."""
+        self._known.keep(key, _Remembered(decision, notes), len(decision.to_bytes()) + notes.weight)
 
 
 def question_of(request: Request) -> bytes:

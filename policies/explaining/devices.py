@@ -1,7 +1,6 @@
 """What is told of a pod's claims for devices: where they could be satisfied today, and why that keeps it nowhere."""
 
 from collections.abc import Iterator
-from functools import lru_cache
 
 from policies.cel import Budget, CelError, Compiler, Environment, Program
 from policies.cel.types import DYN
@@ -9,6 +8,7 @@ from policies.geography.devices import GROUP, Inventory, Today, claims_today
 from policies.geography.nodes import labelled_place
 from policies.geography.placeset import ANYWHERE, UNPLACED, PlaceSet
 from policies.json import Json, JsonObject
+from policies.remembered import remembered
 from policies.snapshot import Absent, MemorySnapshot, Pending, Query, Ref, Snapshot, Unknown, lookup
 
 _COST = 1_000_000  # what the scheduler grants one selector for one device
@@ -49,7 +49,7 @@ def fits(expression: str, driver: str, device: JsonObject) -> bool:
         return True
 
 
-@lru_cache(maxsize=256)
+@remembered(256)
 def _compiled(expression: str) -> Program | None:
     try:
         return Compiler().compile(expression, _NAMES)

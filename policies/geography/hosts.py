@@ -6,7 +6,6 @@ may be chosen by a customer (a bucket called `x.eu-central-1`) and proves nothin
 
 import re
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 
 from policies.geography.geography import Geography
@@ -16,6 +15,7 @@ from policies.geography.located import Located
 from policies.geography.networks import is_within
 from policies.geography.regions import pattern
 from policies.json import JsonObject
+from policies.remembered import remembered
 
 _LABEL = "[a-z0-9_-]+"
 _LONGEST = 253  # characters of a DNS name
@@ -135,7 +135,7 @@ def _by_name(host: str, rows: Sequence[Mapping[str, Any]], geography: Geography)
     return spans
 
 
-@lru_cache(maxsize=1024)
+@remembered(1024)
 def _regex(match: str) -> str:
     """From the patterns of the data: `**.` any labels, `*` one label or part of one, `{region}` likewise."""
     text = re.escape(match).replace(r"\{region\}", f"(?P<region>{_LABEL})")

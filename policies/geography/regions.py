@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from functools import cache, lru_cache
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 import orjson
 
 from policies.geography.place import Place, place_code
+from policies.remembered import remembered
 
 COMPILED = Path(__file__).with_name("regions.json")
 
@@ -135,7 +136,7 @@ class Regions:
         return next((place for match, place in known.matches if pattern(match).match(region)), None)
 
 
-@lru_cache(maxsize=4096)
+@remembered(4096)
 def pattern(text: str) -> re.Pattern[str]:
     """An anchored, case-insensitive pattern of the data; compiled on first use, for a cold start compiles none."""
     return re.compile(rf"(?:{text})\Z", re.IGNORECASE | re.ASCII)

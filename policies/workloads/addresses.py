@@ -6,10 +6,11 @@ itself is no destination. Never raises. Where a host lies is geography's busines
 
 import re
 from collections.abc import Iterable, Iterator
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any
 
 from policies.json import Json, JsonObject
+from policies.remembered import remembered
 from policies.workloads.arguments import is_open
 from policies.workloads.tables import table
 from policies.workloads.written import is_file, is_ipv6, plain_hosts
@@ -34,7 +35,6 @@ HOST = re.compile(
     re.IGNORECASE,
 )
 _CAMEL = re.compile("(?<=[a-z0-9])(?=[A-Z])")  # `redisHost`: attributes of drivers and components are written so
-_REMEMBERED = 256  # characters of a value; longer ones are read each time
 
 
 def destination(path: str, **fields: str) -> Destination:
@@ -95,13 +95,13 @@ def _purposes() -> tuple[tuple[re.Pattern[str], str], ...]:
     return tuple((re.compile(row["match"], re.IGNORECASE), row["what"]) for row in table("facts")["purposes"])
 
 
-@lru_cache(maxsize=2048)  # programs have few flags and variables
+@remembered(2048)  # programs have few flags and variables
 def is_host_name(name: str) -> bool:
     """Whether a variable or flag of this name holds a host."""
     return _hosts().search(name) is not None
 
 
-@lru_cache(maxsize=2048)
+@remembered(2048)
 def purpose_of(name: str) -> str:
     """What would go to an address, by the name of the variable or flag that holds it."""
     return next((what for pattern, what in _purposes() if pattern.search(name)), "data")
@@ -109,22 +109,19 @@ def purpose_of(name: str) -> str:
 
 def leads_to(name: str, value: str, path: str) -> Iterator[Destination]:
     """What the value of a variable or flag leads to."""
-    for host in _told(name, value):
+    for host in _hosts_told((name, value)):
         yield destination(path, kind="host", host=host, what=purpose_of(name))
 
 
 def hosts_told(name: str, value: str) -> tuple[str, ...]:
     """The hosts in the value of a field of an object, whose name may be written in any way."""
-    return _told(_CAMEL.sub("_", name), value)
+    return _hosts_told((_CAMEL.sub("_", name), value))
 
 
-def _told(name: str, value: str) -> tuple[str, ...]:
-    return _hosts_told(name, value) if len(value) <= _REMEMBERED else _hosts_told.__wrapped__(name, value)
-
-
-@lru_cache(maxsize=4096)  # pods of one template say the same
-def _hosts_told(name: str, value: str) -> tuple[str, ...]:
-    """URLs, what its name says is a host, hosts as they are written."""
+@remembered(4096)  # pods of one template say the same
+def _hosts_told(said: tuple[str, str]) -> tuple[str, ...]:
+    """By name and value: URLs, what its name says is a host, hosts as they are written."""
+    name, value = said
     hosts: dict[str, None] = {}
     beside = False
     if "..." in value:
@@ -149,7 +146,7 @@ def says_host(name: str) -> bool:
     return _is_host_or_role(_CAMEL.sub("_", name))
 
 
-@lru_cache(maxsize=2048)
+@remembered(2048)
 def _is_role(name: str) -> bool:
     """Whether a name says what a host is to the program: `upstream`, `master`."""
     return _roles().search(name) is not None
@@ -162,7 +159,7 @@ def may_lead(name: str, value: str) -> bool:
     return "." in value and (value.count(".") > 2 or _is_host_or_role(name))
 
 
-@lru_cache(maxsize=2048)
+@remembered(2048)
 def _is_host_or_role(name: str) -> bool:
     return is_host_name(name) or _is_role(name)
 

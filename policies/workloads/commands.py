@@ -6,11 +6,12 @@ What a program reads from files is not visible.
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any
 
 import orjson
 
+from policies.remembered import remembered
 from policies.workloads.arguments import END, Word, flag, is_open, program, value_after
 from policies.workloads.references import Model, is_commit, looks_like_reference, parse_model, scheme_of
 from policies.workloads.tables import table
@@ -123,7 +124,7 @@ def _flags() -> dict[str, Any]:
     return {name.replace("_", "-"): row for row in table("models")["flags"] for name in row["names"]}
 
 
-@lru_cache(maxsize=4096)  # programs have few flags
+@remembered(4096)  # programs have few flags
 def _rule(name: str) -> Any:
     """What a flag of this name says; None for most."""
     return _flags().get(name.replace("_", "-")) or _begun(name)
@@ -159,7 +160,7 @@ def _revision_flags() -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for row in rows for name in row.get("revision", ())))
 
 
-@lru_cache(maxsize=256)
+@remembered(256)
 def _revisions_meant(name: str) -> tuple[str, ...]:
     """Python's argument parser takes any unambiguous beginning of a flag for the flag."""
     begun = len(name) > len("--re")

@@ -7,10 +7,11 @@ What only the cluster knows (claims, RuntimeClasses, node labels, neighbours) is
 
 import re
 from collections.abc import Iterable, Iterator
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any
 
 from policies.json import Json, JsonObject
+from policies.remembered import remembered
 from policies.workloads.affinity import AffinityMalformed, implies, is_empty, required_terms
 from policies.workloads.bypasses import container_bypasses, pod_bypasses
 from policies.workloads.containers import Container
@@ -105,7 +106,7 @@ def _extended(resources: Json, where: str) -> Iterator[JsonObject]:
                 yield {"path": member(f"{where}.{field}", name), "resource": name}
 
 
-@lru_cache(maxsize=2048)
+@remembered(2048)
 def resource_row(name: str) -> Any:
     """The first row of the table that matches a resource name, or None: not an accelerator."""
     for pattern, row in rows("resources"):
@@ -169,7 +170,7 @@ def _by_resource(section: str) -> dict[str, list[Any]]:
     return rules
 
 
-@lru_cache(maxsize=2048)
+@remembered(2048)
 def proofs_for(name: str) -> tuple[tuple[str, tuple[JsonObject, ...]], ...]:
     """What would prove a better level of a resource: each level, the strongest first, with its expressions."""
     proofs = (resource_row(name) or {}).get("proofs", ())
@@ -260,7 +261,7 @@ def devices_of_annotations(said: JsonObject, where: str) -> Iterator[Device]:
             yield device(member(where, key), row["mechanism"], level)
 
 
-@lru_cache(maxsize=2048)
+@remembered(2048)
 def _annotation_row(key: str) -> Any:
     for pattern, row in rows("metadata"):
         if pattern.fullmatch(key):

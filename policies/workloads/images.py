@@ -6,10 +6,10 @@ means a whole SHA-256 digest; a tag beside it changes nothing. What a registry r
 
 import re
 from collections.abc import Iterable
-from functools import lru_cache
 from typing import Any
 
 from policies.json import Json, JsonObject
+from policies.remembered import remembered
 
 Image = dict[str, Any]  # path, reference, registry, repository, tag, digest, pinned
 
@@ -21,7 +21,6 @@ _NAME = re.compile(f"(?:{_DOMAIN}/)?{_PART}(?:/{_PART})*")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _DIGEST = re.compile(r"[a-z0-9]+(?:[+._-][a-z0-9]+)*:[0-9a-fA-F]{32,}")
 _SHA256 = re.compile(r"sha256:[0-9a-f]{64}")
-_REMEMBERED = 512
 _LONGEST = 4096  # no runtime takes a longer reference; longer text isn't searched by pattern
 
 
@@ -52,14 +51,14 @@ def _parts(reference: str) -> tuple[str, str, str, str, bool]:
     head, slash, last = whole.rpartition("/")
     last, colon, tag = last.partition(":")
     name = head + slash + last
-    found = _repository(name) if len(name) <= _REMEMBERED else _repository.__wrapped__(name)
+    found = _repository(name)
     pinned = is_pinned(digest)
     if found is None or (colon and not _TAG.fullmatch(tag)) or (at and not pinned and not _DIGEST.fullmatch(digest)):
         return "", reference, "", "", False
     return *found, tag if tag or digest else "latest", digest, pinned
 
 
-@lru_cache(maxsize=1024)  # a cluster runs few images, of many versions
+@remembered(1024, longest=512)  # a cluster runs few images, of many versions
 def _repository(name: str) -> tuple[str, str] | None:
     """Registry and repository of a name without tag and digest; None for what can't be one."""
     if _NAME.fullmatch(name) is None:

@@ -6,10 +6,11 @@ never for less. A line that isn't such is none here, and is left to `arguments`.
 """
 
 import re
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any, NamedTuple
 
 from policies.json import Json, JsonObject
+from policies.remembered import remembered
 from policies.workloads.addresses import may_lead
 from policies.workloads.arguments import INTERPRETER, Word, program
 from policies.workloads.commands import naming_words
@@ -102,7 +103,7 @@ def literal(container: JsonObject, where: str) -> Line | None:
         return None
     if whole.count("\n") >= len(texts):
         return None
-    paths = _numbered(f"{where}command", len(command)) + _numbered(f"{where}args", len(arguments))
+    paths = _numbered(f"{where}command")[: len(command)] + _numbered(f"{where}args")[: len(arguments)]
     return Line(list(zip(texts[1:], paths, strict=True)), whole)
 
 
@@ -113,10 +114,10 @@ def _texts(said: Json) -> list[Any] | None:
     return None if isinstance(said, str) else []
 
 
-@lru_cache(maxsize=1024)  # containers stand at few places, and lines are of few lengths
-def _numbered(path: str, count: int) -> tuple[str, ...]:
-    """The paths of the elements of a list."""
-    return tuple(f"{path}[{index}]" for index in range(count))
+@remembered(512)  # containers stand at few places
+def _numbered(path: str) -> tuple[str, ...]:
+    """The paths of the elements of a list, as many as a line may have."""
+    return tuple(f"{path}[{index}]" for index in range(_MOST))
 
 
 def _normal(name: str) -> str:

@@ -11,15 +11,14 @@ raises, whatever the object holds (a value of an unexpected type simply has no p
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Generic, NamedTuple, TypeVar
 
 from policies.json import Json
+from policies.remembered import remembered
 
 Tag = TypeVar("Tag")
 
 EACH, EVERY = "[]", "{}"
-_REMEMBERED = 128  # characters of a key; longer ones are written anew each time
 _FEW = 3  # members that are looked up one by one
 
 _STEP = re.compile(r'\[\]|\{\}|\["((?:[^"\\]|\\.)*)"\]|\.?([^.\[\]{}"]+)')
@@ -60,11 +59,11 @@ def parse(path: str) -> list[str]:
 
 def member(path: str, key: str) -> str:
     """The path of a map's value: `path.key`, or `path["key"]` where the key needs quotes."""
-    written = _written(key) if len(key) <= _REMEMBERED else _written.__wrapped__(key)
+    written = _written(key)
     return path + written if path else written.removeprefix(".")
 
 
-@lru_cache(maxsize=4096)  # names of labels, resources and fields are few
+@remembered(4096)  # names of labels, resources and fields are few
 def _written(key: str) -> str:
     """How a key is written after a path."""
     if _PLAIN.fullmatch(key):

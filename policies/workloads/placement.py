@@ -5,10 +5,10 @@ object leaves open isn't there. Which places that makes possible is geography's 
 """
 
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import Any
 
 from policies.json import Json, JsonObject
+from policies.remembered import remembered
 from policies.workloads.affinity import REQUIRED
 from policies.workloads.catalogue import Entry
 from policies.workloads.images import listed
@@ -44,7 +44,7 @@ def own_placement(subject: Json, entry: Entry, prefix: str = "") -> list[Placeme
     return list(found.values())
 
 
-@lru_cache(maxsize=1024)
+@remembered(1024)
 def _last(at: str) -> str:
     """What the end of a path is called in the table; with `{}` for the values of a map of labels."""
     above, _, last = at.rpartition(".")

@@ -25,6 +25,8 @@ from policies.workloads.subject import Subject
 from policies.workloads.tables import table
 from policies.workloads.volumes import Volume, volumes_of_pod
 
+_LISTS, _LONGEST = 36, 256  # facts of one made pod that are remembered: of four paths, and characters of a path
+
 
 class MadePod(dict[str, Any]):
     """A pod that is handed out for equal templates again and again, so its facts are remembered with it.
@@ -107,9 +109,14 @@ class Reading:
         if self._shared is None:
             return _READ[name](self)
         key = (*self._key, name)
-        if key not in self._shared:
-            self._shared[key] = _READ[name](self)
-        return self._shared[key]
+        found = self._shared.get(key)
+        if found is None:
+            found = _READ[name](self)
+            if len(self._shared) >= _LISTS:  # one object may hold it at any number of paths
+                self._shared.clear()
+            if len(key[0]) <= _LONGEST:
+                self._shared[key] = found
+        return found
 
     @property
     def containers(self) -> list[Container]:

@@ -8,10 +8,10 @@ behind `|`; any other is meant as it is written. `when` names fields that must h
 """
 
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
 from typing import Any
 
 from policies.json import Json
+from policies.remembered import remembered
 from policies.workloads.catalogue import Entry
 from policies.workloads.paths import EACH, EVERY, member, parse
 
@@ -76,7 +76,7 @@ def _applies(row: Row, value: Json) -> bool:
     return not any(below(value, _relative(text)[0]) not in (None, "", [], {}) for text in row.get("unless", ()))
 
 
-@lru_cache(maxsize=4096)
+@remembered(4096)
 def _relative(text: str) -> tuple[tuple[str, ...], str]:
     """The steps and the default of a field; fields come from the catalogue, so they are few."""
     path, _, default = text.partition("|")

@@ -6,8 +6,9 @@ needs a port, or a name beside it that says what it is. What such a name means i
 
 import re
 from collections.abc import Callable, Iterator
-from functools import lru_cache
 from ipaddress import IPv6Address
+
+from policies.remembered import remembered
 
 _NAME = r"(?:[a-z0-9_](?:[a-z0-9_-]*)\.)+[a-z][a-z0-9-]*[a-z0-9]"
 _V4 = r"(?:[0-9]{1,3}\.){3}[0-9]{1,3}"
@@ -58,7 +59,7 @@ def plain_hosts(name: str, text: str, says_host: Callable[[str], bool]) -> Itera
         yield from _members(text, says_host)
 
 
-@lru_cache(maxsize=2048)
+@remembered(2048)
 def _says_no_host(name: str) -> bool:
     return _NO_HOSTS.search(name) is not None
 

@@ -7,10 +7,10 @@ cost more than the rest of the way.
 
 import re
 import time
-from functools import lru_cache
 from typing import Protocol
 
 from policies.decision import Verdict
+from policies.remembered import remembered
 from policies.request import Phase
 from webhook.reviews.answer import answer_bytes, status_bytes
 from webhook.reviews.judge import Call, Ruling
@@ -73,17 +73,22 @@ _PART = re.compile(rb"([0-9]+(?:\.[0-9]*)?)(h|ms|m|s|us|ns)")
 _SECONDS = {b"h": 3600.0, b"m": 60.0, b"s": 1.0, b"ms": 1e-3, b"us": 1e-6, b"ns": 1e-9}
 
 
-@lru_cache(maxsize=64)
 def timeout_of(query: bytes, default: float, longest: float) -> float:
     """Seconds that the caller waits: `timeout=10s`, a Go duration, as an API server writes it into the URL."""
+    seconds = _seconds_in(query)
+    return min(seconds, longest) if seconds > 0 else default
+
+
+@remembered(64)
+def _seconds_in(query: bytes) -> float:
+    """Those that the URL says; 0 where it says none."""
     found = _TIMEOUT.search(query)
     if found is None:
-        return default
+        return 0.0
     parts = _PART.findall(found[1])
     if b"".join(number + unit for number, unit in parts) != found[1]:
-        return default
-    seconds = sum(float(number) * _SECONDS[unit] for number, unit in parts)
-    return min(seconds, longest) if seconds > 0 else default
+        return 0.0
+    return sum(float(number) * _SECONDS[unit] for number, unit in parts)
 
 
 _STATUS_REASONS = {

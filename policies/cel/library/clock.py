@@ -7,13 +7,13 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from functools import lru_cache
 
 from policies.cel.errors import EvaluationError
 from policies.cel.functions import Function, method, table
 from policies.cel.library.digits import plain, shortest
 from policies.cel.types import DURATION, INT, STRING, TIMESTAMP
 from policies.cel.values import Duration, Timestamp, timestamp
+from policies.remembered import remembered
 
 SECOND = 10**9
 _MAX_DURATION = 1000  # characters
@@ -182,7 +182,7 @@ def _named_zone_seconds(seconds: int, name: str) -> int:
     return int(offset.total_seconds()) if offset is not None else 0
 
 
-@lru_cache(maxsize=64)
+@remembered(64)
 def _load(name: str):  # type: ignore[no-untyped-def]  # zoneinfo is imported only when a zone is named
     import zoneinfo
 

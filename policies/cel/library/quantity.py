@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from enum import Enum
-from functools import lru_cache
 from math import inf
 
 from policies.cel import cost
@@ -17,6 +16,7 @@ from policies.cel.functions import Function, free, method, table
 from policies.cel.sizes import notation
 from policies.cel.types import BOOL, DOUBLE, INT, STRING, CelType, library_type
 from policies.cel.values import INT_MAX, INT_MIN, LibraryValue, Value
+from policies.remembered import remembered
 
 QUANTITY: CelType = library_type("kubernetes.Quantity")
 
@@ -93,7 +93,7 @@ def parse(text: str) -> Quantity:
     return _scaled(text, sign == "-", whole or "0", fraction, suffix)
 
 
-@lru_cache(maxsize=4096)
+@remembered(4096, longest=_SHORT)
 def _parts(text: str) -> tuple[int, int, Format, bool, str]:
     """The same few amounts are written everywhere."""
     found = parse(text)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
 
 from policies.cel import cost
@@ -14,6 +13,7 @@ from policies.cel.functions import Function, Timed, method, table
 from policies.cel.sizes import MAX_PATTERN
 from policies.cel.types import INT, STRING, CelType, list_of
 from policies.cel.values import Optional, Value
+from policies.remembered import remembered
 
 _WORDS = {
     "missing ]": "missing closing ]",
@@ -31,6 +31,9 @@ _WORDS = {
 }
 
 
+_PATTERNS, _LONGEST = 64, 1024  # that are remembered, of so many characters; policies hold their own
+_HELD = 1 << 20  # bytes of one that is remembered, with all that it learns of the texts that it is held against
+_ALL = 8 << 20  # RE2's own limit
 _MAX_NESTING = 1000  # of Go's parser
 _GROUPS = re.compile(
     r"\\Q.*?(?:\\E|\Z)|\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|[()]", re.DOTALL
@@ -38,21 +41,35 @@ _GROUPS = re.compile(
 _ESCAPES = re.compile(r"\\Q.*?(?:\\E|\Z)|\\(.)", re.DOTALL)  # quoted text, or one escape
 
 
-@lru_cache(maxsize=2048)
 def _compiled(pattern: str) -> Any:
-    import re2
+    """Raises EvaluationError for what isn't a pattern."""
+    return _light(pattern) or _made(pattern, _ALL)
 
+
+@remembered(_PATTERNS, _LONGEST)
+def _light(pattern: str) -> Any:
+    """None for a pattern that takes more memory than is held for one. Raises EvaluationError."""
     if len(pattern) > MAX_PATTERN:
         raise EvaluationError(f"pattern too long: {len(pattern)} characters exceed the limit of {MAX_PATTERN}")
     if _nesting(pattern) >= _MAX_NESTING:
         raise EvaluationError("error parsing regexp: expression nests too deeply")
     if any(escape[1] == "C" for escape in _ESCAPES.finditer(pattern)):  # a single byte; RE2 knows it, Go doesn't
         raise EvaluationError("error parsing regexp: invalid escape sequence: `\\C`")
+    return _made(pattern, _HELD)
+
+
+def _made(pattern: str, memory: int, *, captures: bool = True) -> Any:
+    import re2
+
     options = re2.Options()
     options.log_errors = False
+    options.max_mem = memory
+    options.never_capture = not captures
     try:
-        return re2.compile(pattern, options)
+        return re2._Regexp(pattern, options)  # `compile` would hold it, whatever its size
     except re2.error as error:
+        if memory < _ALL and b"too large" in error.args[0]:
+            return None
         raise EvaluationError(f"error parsing regexp: {_in_gos_words(error)}") from error
 
 
@@ -78,16 +95,21 @@ def _in_gos_words(error: Exception) -> str:
     return text
 
 
-@lru_cache(maxsize=2048)
 def searcher(pattern: str) -> Callable[[str], bool]:
     """Whether a text holds a match. Raises EvaluationError for what isn't a pattern."""
-    _compiled(pattern)
+    return _light_searcher(pattern) or _searching(_made(pattern, _ALL, captures=False))
+
+
+@remembered(_PATTERNS, _LONGEST)
+def _light_searcher(pattern: str) -> Callable[[str], bool] | None:
+    if _light(pattern) is None:
+        return None
+    return _searching(_made(pattern, _HELD, captures=False))  # where groups are is most of the work, and nobody asks
+
+
+def _searching(compiled: Any) -> Callable[[str], bool]:
     import re2
 
-    options = re2.Options()
-    options.log_errors = False
-    options.never_capture = True  # where groups begin and end is most of the work, and nobody asks
-    compiled = re2.compile(pattern, options)
     anchor, match = re2._Anchor.UNANCHORED, compiled._regexp.Match  # `search` takes five times as long
 
     def search(text: str) -> bool:
@@ -113,15 +135,23 @@ def _legal(pattern: str) -> Any:
 
 
 def find(text: str, pattern: str) -> str:
-    found = _legal(pattern).search(text)
+    return _first(_legal(pattern), text)
+
+
+def _first(compiled: Any, text: str) -> str:
+    found = compiled.search(text)
     return found.group(0) if found else ""
 
 
 def find_all(tick: Tick, text: str, pattern: str, limit: int = -1) -> list[str]:
     """Every match, but no empty one right behind another."""
+    return _every(tick, _legal(pattern), text, limit)
+
+
+def _every(tick: Tick, compiled: Any, text: str, limit: int = -1) -> list[str]:
     found: list[str] = []
     end = -1
-    for match in _legal(pattern).finditer(text):
+    for match in compiled.finditer(text):
         if 0 <= limit <= len(found):
             break
         if len(found) % 1024 == 0:
@@ -134,14 +164,14 @@ def find_all(tick: Tick, text: str, pattern: str, limit: int = -1) -> list[str]:
 
 def finder(pattern: str) -> Callable[[str], str]:
     """`find` with a pattern known beforehand. Raises EvaluationError for what isn't one."""
-    checked_pattern(pattern)
-    return lambda text: find(text, pattern)
+    compiled = _compiled(pattern)
+    return lambda text: _first(compiled, text)
 
 
 def all_finder(pattern: str) -> Timed:
     """The same for `findAll`."""
-    checked_pattern(pattern)
-    return Timed(lambda tick, text: find_all(tick, text, pattern))
+    compiled = _compiled(pattern)
+    return Timed(lambda tick, text: _every(tick, compiled, text))
 
 
 def through_go(value: Value) -> Value:
