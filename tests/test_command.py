@@ -6,7 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,10 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
+from audit.exports.text import INVISIBLE
+from audit.verbs.written import written
 from bailiwick import command
+from keymgmt.verbs.written import written as keys_written
 
 ROOT = Path(__file__).parents[1]
 QUICKSTART = ROOT / "examples" / "quickstart"
@@ -299,3 +302,63 @@ def test_what_may_be_given_often_still_may() -> None:
     shown = bailiwick("audit", "query", "no-such", "--kind", "Pod", "--kind", "Secret", "--count", "--count")
     assert "more than once" not in shown.stderr
     assert bailiwick("audit", "export", "--csv", "a", "--csv", "b", "--help").returncode == 0
+
+
+EVIL = "x\x1b[2J\x7f\x9b31m\u202e\u2066\u200b\ufeff\u2028\U000e0041y"
+WRITERS = {"audit/verbs/written.py", "keymgmt/verbs/written.py"}
+
+
+def steers(shown: str) -> list[str]:
+    """What in a text moves, colours, turns or hides something on a terminal."""
+    return INVISIBLE.findall(shown.replace("\n", ""))
+
+
+@pytest.mark.parametrize("output", ["json", "yaml"])
+@pytest.mark.parametrize("write", [written, keys_written], ids=["audit", "keys"])
+def test_what_programs_read_steers_no_terminal(write: Callable[[Any, str], str], output: str) -> None:
+    """Controls, bidirectional and invisible characters are escapes in JSON and YAML, and programs read them again."""
+    value = {EVIL: [EVIL, "ordinary", "größer", {"deep": f"{EVIL}\n{EVIL}"}], "none": None, "size": 7}
+    shown = write(value, output)
+    assert steers(shown) == []
+    assert (json.loads if output == "json" else yaml.safe_load)(shown) == value
+
+
+def test_letters_of_every_script_stay_letters() -> None:
+    """Nothing is escaped that can be read."""
+    assert '"größer 日本 עברית"' in written({"a": "größer 日本 עברית"}, "json")
+    assert "größer 日本 עברית" in written({"a": "größer 日本 עברית"}, "yaml")
+
+
+def test_nobody_else_writes_json_to_a_terminal() -> None:
+    """In the verbs, JSON and YAML are made in one place, or pass through it, or go into a file."""
+    for path in sorted(ROOT.glob("*/verbs/*.py")):
+        if str(path.relative_to(ROOT)) in WRITERS:
+            continue
+        for line in path.read_text().splitlines():
+            makes = re.search(r"\b(?:orjson|json)\.dumps\(|\byaml\.(?:safe_)?dump", line)
+            assert not makes or "json_text(" in line or "write_bytes(" in line or "list(resources)" in line, (
+                path,
+                line,
+            )
+
+
+@pytest.mark.parametrize("output", ["json", "yaml"])
+def test_hostile_names_in_manifests_steer_no_terminal(tmp_path: Path, output: str) -> None:
+    """`check` and `explain` of a manifest with hostile names print escapes, and the names are read from them again."""
+    (tmp_path / "pod.json").write_text(
+        json.dumps({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": EVIL, "namespace": "a"}, "spec": {}})
+    )
+    for verb in ("check", "explain"):
+        shown = bailiwick(verb, str(tmp_path), "-o", output)
+        assert steers(shown.stdout) == [], shown.stdout
+        read = (json.loads if output == "json" else yaml.safe_load)(shown.stdout)
+        assert any(EVIL in text for text in _texts(read)), read
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from (text for held in value.values() for text in _texts(held))
+    elif isinstance(value, list):
+        yield from (text for held in value for text in _texts(held))

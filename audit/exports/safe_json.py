@@ -13,8 +13,17 @@ _SHOWN = re.compile(INVISIBLE.pattern.replace("\x00-\x1f", "", 1))  # JSON itsel
 def safe_json(value: Any, *, indented: bool = False) -> bytes:
     """One line, or indented; keys sorted, so that equal values have equal bytes."""
     options = orjson.OPT_SORT_KEYS | (orjson.OPT_INDENT_2 if indented else 0)
-    text = orjson.dumps(value, option=options).decode()
-    return _SHOWN.sub(_escape, text).encode()
+    return harmless(orjson.dumps(value, option=options).decode()).encode()
+
+
+def harmless(text: str) -> str:
+    """The same JSON: nothing that needs an escape stands outside of its texts."""
+    return _SHOWN.sub(_escape, text)
+
+
+def is_harmless(text: str) -> bool:
+    """Whether nothing in it but line breaks is invisible."""
+    return _SHOWN.search(text) is None
 
 
 def _escape(match: re.Match[str]) -> str:

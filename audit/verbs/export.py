@@ -12,6 +12,7 @@ import click
 from audit.verbs.places import found_log, one_shard, verifier_keys
 from audit.verbs.progress import progress_bar
 from audit.verbs.said import counted, in_order, moment, tell_unread
+from audit.verbs.written import written
 
 if TYPE_CHECKING:
     from audit.exports.population import Population
@@ -176,14 +177,8 @@ def _tell(population: "Population", chosen: Mapping[str, str], records: int, out
     err = "-" in chosen.values()
     left_out = population.report.records - population.size
     told: dict[str, Any] = {**chosen, "records": records, "verified": population.is_verified, "newer": left_out}
-    if output == "json":
-        import orjson
-
-        click.echo(orjson.dumps(told).decode(), err=err)
-    elif output == "yaml":
-        import yaml
-
-        click.echo(yaml.safe_dump(told, sort_keys=False), err=err, nl=False)
+    if output != "table":
+        click.echo(written(told, output), err=err, nl=False)
     else:
         places = ", ".join(place for place in chosen.values() if place != "-") or "standard output"
         click.echo(f"{counted(records, 'record')} in {places}", err=err)

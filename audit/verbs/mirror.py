@@ -11,8 +11,9 @@ import click
 
 from audit.verbs.places import verifier_keys
 from audit.verbs.progress import progress_bar
-from audit.verbs.said import FORMATS, said
+from audit.verbs.said import FORMATS
 from audit.verbs.secrets import is_http, is_postgres, published_in, secret_of
+from audit.verbs.written import written
 
 if TYPE_CHECKING:
     from audit.mirror import Copied, Progress
@@ -154,7 +155,7 @@ def _tell(copied: "Copied", output: str) -> None:
         witnessed = f", {copied.witnessed} of them witnessed" if copied.witnessed else ""
         click.echo(f"holds: {copied.size} records, {copied.new} of them new{witnessed}")
         return
-    click.echo(said({"records": copied.size, "new": copied.new, "witnessed": copied.witnessed}, output), nl=False)
+    click.echo(written({"records": copied.size, "new": copied.new, "witnessed": copied.witnessed}, output), nl=False)
 
 
 def _judge(error: Exception) -> None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from audit.verbs.places import found_log, one_shard, verifier_keys
-from audit.verbs.said import FORMATS, said
+from audit.verbs.said import FORMATS
+from audit.verbs.written import written
 
 if TYPE_CHECKING:
     from audit.tlog.tlog_proof import TlogProof
@@ -60,7 +61,7 @@ def verify_proof(proof: Path, keys: Sequence[str], origin: str | None, leaf: Pat
     except MerkleError as error:
         found = {"ok": False, "problem": str(error)}
     if output != "table":
-        click.echo(said(found, output), nl=False)
+        click.echo(written(found, output), nl=False)
     elif found["ok"]:
         _tell(found)
     else:

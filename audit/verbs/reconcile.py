@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from audit.verbs.places import found_log
-from audit.verbs.said import FORMATS, said
+from audit.verbs.said import FORMATS
+from audit.verbs.written import written
 
 if TYPE_CHECKING:
     from audit.reconciling.reconcile import Progress, Reconciliation
@@ -70,7 +71,7 @@ def reconcile(
         for line in _lines(found):
             click.echo(line)
     else:
-        click.echo(said(_plain(found), output), nl=False)
+        click.echo(written(_plain(found), output), nl=False)
     sys.exit(int(not found.ok))
 
 

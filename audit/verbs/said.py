@@ -1,24 +1,12 @@
-"""How the verbs of `audit` say what they found to programs."""
+"""What the verbs of `audit` have in common: formats, times, and how they say what they found to people."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 import click
 
 MOST_UNREAD = 20
 FORMATS = click.Choice(["table", "json", "yaml"])
-
-
-def said(value: Any, output: str) -> str:
-    """A plain value as JSON or YAML."""
-    if output == "json":
-        import orjson
-
-        return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode() + "\n"
-    import yaml
-
-    return str(yaml.safe_dump(value, sort_keys=False))
 
 
 def tell_unread(unread: Sequence[tuple[int, str]]) -> None:

@@ -12,7 +12,8 @@ import click
 from audit.verbs.places import found_log, verifier_keys
 from audit.verbs.policies import Demand
 from audit.verbs.progress import progress_bar
-from audit.verbs.said import FORMATS, counted, said
+from audit.verbs.said import FORMATS, counted
+from audit.verbs.written import written
 
 if TYPE_CHECKING:
     from audit.checks.chain_check import ChainReport
@@ -157,7 +158,7 @@ def rendered(report: "Report", output: str) -> str:
     """The report for people (table) or programs (json, yaml)."""
     if output == "table":
         return _told(lines(report))
-    return said(_plain(report), output)
+    return written(_plain(report), output)
 
 
 def rendered_chain(chain: "ChainReport", output: str) -> str:
@@ -172,7 +173,7 @@ def rendered_chain(chain: "ChainReport", output: str) -> str:
     ]
     problems = [{"where": one.where, "message": one.message} for one in chain.problems]
     notes = [{"where": one.where, "message": one.message} for one in chain.notes]
-    return said({"ok": chain.ok, "problems": problems, "notes": notes, "shards": shards}, output)
+    return written({"ok": chain.ok, "problems": problems, "notes": notes, "shards": shards}, output)
 
 
 def _told(lines: Iterator[str]) -> str:

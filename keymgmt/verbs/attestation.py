@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from keymgmt.verbs.ring import Mistake, keyring_options, told
+from keymgmt.verbs.written import written
 
 if TYPE_CHECKING:
     from keymgmt.attestation import Statement
@@ -105,14 +106,8 @@ def verify_attestation(
 
 
 def _shown(statement: "Statement", output: str) -> str:
-    if output == "json":
-        import orjson
-
-        return orjson.dumps(statement.model_dump(mode="json"), option=orjson.OPT_INDENT_2).decode() + "\n"
-    if output == "yaml":
-        import yaml
-
-        return str(yaml.safe_dump(statement.model_dump(mode="json"), sort_keys=False))
+    if output != "table":
+        return written(statement.model_dump(mode="json"), output)
     from keymgmt.verbs.listing import described, rendered
 
     where = "in a file"

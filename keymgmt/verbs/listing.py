@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from keymgmt.verbs.ring import Mistake, told
+from keymgmt.verbs.written import written
 
 if TYPE_CHECKING:
     from keymgmt.keys import KeyFacts
@@ -34,14 +35,8 @@ def listing(directory: Path, region: str | None, output: str) -> None:
 
 def rendered(rows: Sequence[dict[str, Any]], output: str) -> str:
     """For people (table) or programs (json, yaml)."""
-    if output == "json":
-        import orjson
-
-        return orjson.dumps(rows, option=orjson.OPT_INDENT_2).decode() + "\n"
-    if output == "yaml":
-        import yaml
-
-        return str(yaml.safe_dump(list(rows), sort_keys=False))
+    if output != "table":
+        return written(list(rows), output)
     cells = [tuple(name.upper() for name in COLUMNS), *(tuple(str(row[name]) for name in COLUMNS) for row in rows)]
     widths = [max(len(line[at]) for line in cells) for at in range(len(COLUMNS))]
     padded = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in cells)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
+from keymgmt.verbs.written import written
+
 if TYPE_CHECKING:
     from keymgmt.uses.reconcile import Due, Reconciliation
 
@@ -110,14 +112,8 @@ def _due(known: "Sequence[Logged]", grace: float) -> "Due | None":
 
 
 def _shown(found: dict[str, Any], output: str) -> str:
-    if output == "json":
-        import orjson
-
-        return orjson.dumps(found, option=orjson.OPT_INDENT_2).decode() + "\n"
-    if output == "yaml":
-        import yaml
-
-        return str(yaml.safe_dump(found, sort_keys=False))
+    if output != "table":
+        return written(found, output)
     verdict = "agree" if found["ok"] else f"differ: {len(found['differences'])} differences"
     lines = [
         f"{verdict}: {found['matched']} of {found['records']} records are among {found['events']} uses",

@@ -10,6 +10,7 @@ import click
 
 from keymgmt.verbs.ring import keyring_options
 from keymgmt.verbs.transfer import PLACE, bound_of
+from keymgmt.verbs.written import written
 
 if TYPE_CHECKING:
     from keymgmt.envelopes.rewrap import Rewrapped
@@ -58,14 +59,8 @@ def _show(done: "Sequence[Rewrapped]", output: str) -> None:
         | ({"reason": one.reason} if one.reason else {})
         for one in done
     ]
-    if output == "json":
-        import orjson
-
-        click.echo(orjson.dumps(rows, option=orjson.OPT_INDENT_2))
-    elif output == "yaml":
-        import yaml
-
-        click.echo(yaml.safe_dump(rows, sort_keys=False), nl=False)
+    if output != "table":
+        click.echo(written(rows, output), nl=False)
     else:
         for row in rows:
             click.echo("  ".join(str(value) for value in row.values()))

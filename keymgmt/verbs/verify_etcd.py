@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from keymgmt.verbs.ring import Mistake
+from keymgmt.verbs.written import written
 
 if TYPE_CHECKING:
     from keymgmt.etcd import Coverage, Survey
@@ -128,14 +129,8 @@ def _rendered(found: "Survey", output: str) -> str:
         "groups": [{**asdict(group), "objects": count} for group, count in sorted(found.groups.items())],
         "problems": [asdict(problem) for problem in found.problems],
     }
-    if output == "json":
-        import orjson
-
-        return orjson.dumps(report, option=orjson.OPT_INDENT_2).decode() + "\n"
-    if output == "yaml":
-        import yaml
-
-        return str(yaml.safe_dump(report, sort_keys=False))
+    if output != "table":
+        return written(report, output)
     return "\n".join(_lines(found)) + "\n"
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from audit.verbs.written import json_text, written
+
 if TYPE_CHECKING:
     from policies.cel import CompileError
     from policies.verbs.cel_conformance import Disagreement
@@ -193,10 +195,8 @@ def _rendered(report: Mapping[str, Any], output: str) -> str:
     if output == "json":
         import json
 
-        return json.dumps(report, indent=2, ensure_ascii=False) + "\n"
-    import yaml
-
-    return str(yaml.dump(report, Dumper=yaml.CSafeDumper, sort_keys=False, allow_unicode=True))
+        return json_text(json.dumps(report, indent=2, ensure_ascii=False)) + "\n"
+    return written(report, output)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from audit.verbs.written import json_text
 from policies.cel import Environment
 from policies.cel.conformance import judge
 from policies.cel.functions import Version
@@ -51,7 +52,7 @@ class Disagreement:
 
 
 def _brief(answer: Json) -> str:
-    text = json.dumps(answer, ensure_ascii=False)
+    text = json_text(json.dumps(answer, ensure_ascii=False))
     return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
 
 

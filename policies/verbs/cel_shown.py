@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from math import isfinite
 from typing import Any
 
+from audit.verbs.written import json_text
 from policies.cel.library.clock import format_duration, format_timestamp
 from policies.cel.types import CelType
 from policies.cel.values import Duration, Optional, Timestamp, UInt, Value
@@ -25,9 +26,9 @@ def text(value: Value) -> str:
         case Timestamp():
             return f'timestamp("{format_timestamp(value)}")'
         case str():
-            return json.dumps(value, ensure_ascii=False)
+            return json_text(json.dumps(value, ensure_ascii=False))
         case bytes():
-            return f"b{json.dumps(value.decode(errors='backslashreplace'), ensure_ascii=False)}"
+            return f"b{json_text(json.dumps(value.decode(errors='backslashreplace'), ensure_ascii=False))}"
         case float():
             return repr(value) if isfinite(value) else f'double("{value}")'
         case int():

@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from audit.verbs.written import json_text, written
 from policies.explaining import Bound, Explanation, Found, PlaceRow, PodExplained, in_words
 from policies.manifests import Unreadable
 from policies.positions import line_of
 from policies.verbs.columns import columns
 from policies.verbs.rendering import resource
-from policies.verbs.written import written
 
 Values = Mapping[str, Any]
 
@@ -155,7 +155,7 @@ def _correction(pod: PodExplained) -> Iterator[str]:
 def _compact(value: Any) -> str:
     import orjson
 
-    return orjson.dumps(value).decode()
+    return json_text(orjson.dumps(value).decode())
 
 
 _HEADS = ["PLACE", "COUNTRY", "OPERATED BY", "AS WRITTEN", "CORRECTED", "JURISDICTION"]

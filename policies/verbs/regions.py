@@ -146,7 +146,7 @@ _KNOWN = {
 
 
 def _report(found: "Sequence[Listed]", geography: "Geography", jurisdiction: str, output: str) -> str:
-    from policies.verbs.written import written
+    from audit.verbs.written import written
 
     places = [_entry(one, jurisdiction) for one in found]
     return written({"asOf": geography.regions.as_of, "places": places}, output)

@@ -6,12 +6,12 @@ from dataclasses import asdict
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
+from audit.verbs.written import written
 from policies.checking import Case, Outcome
 from policies.decision import Reason
 from policies.manifests import Unreadable
 from policies.positions import line_of
 from policies.request import Request
-from policies.verbs.written import written
 
 if TYPE_CHECKING:
     from policies.kinds import Problem

@@ -57,7 +57,7 @@ def transfers(
 def _shown(found: "Sequence[Reliance]", on: date, output: str) -> str:
     if output == "table":
         return "".join(f"{line}\n" for line in _table(found, on))
-    from policies.verbs.written import written
+    from audit.verbs.written import written
 
     return written({"on": on.isoformat(), "transfers": [_entry(one) for one in found]}, output)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from audit.exports.text import INVISIBLE
@@ -80,3 +81,16 @@ def test_so_do_problems(state: Path) -> None:
         b"c2sp.org/tlog-proof@v1\nextra " + base64.b64encode(EVIL.encode()) + b"\nindex 0\n\n" + b"\x9b31m\n"
     )
     assert "broken" in _shows("verify-proof", asked, "--key", state / "log.vkeys")
+
+
+@pytest.mark.parametrize("output", ["json", "yaml"])
+def test_what_programs_read_is_harmless_too(state: Path, tmp_path: Path, output: str) -> None:
+    """Queries, verifications and proofs for programs hold the hostile names, as escapes."""
+    asked = ("query", state, "--schema", "config", "-o", output)
+    found = (json.loads if output == "json" else yaml.safe_load)(_shows(*asked))
+    assert found["records"][0]["leaf"]["what"] == EVIL
+    _shows("verify", state, "-o", output)
+    proof = tmp_path / "record.tlog-proof"
+    _shows("prove", state, 8, "--to", proof)
+    _shows("verify-proof", proof, "--key", state / "log.vkeys", "-o", output)
+    _shows("export", state, "--csv", tmp_path / "a\u202eb.csv", "-o", output)

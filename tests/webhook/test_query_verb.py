@@ -24,8 +24,8 @@ def run(state: Path, *arguments: str) -> str:
     return shown.output
 
 
-def found(state: Path, *arguments: str) -> list[int]:
-    told = json.loads(run(state, "--limit", "1000", *arguments, "-o", "json"))
+def found(state: Path, *arguments: str, limit: int = 1000) -> list[int]:
+    told = json.loads(run(state, "--limit", str(limit), *arguments, "-o", "json"))
     assert told["count"] >= len(told["records"])
     return [row["index"] for row in told["records"]]
 
@@ -42,7 +42,7 @@ def test_by_fields(state: Path) -> None:
     assert both == [index for index in expected(state, namespace="clinic") if index in both] != []
     assert found(state, "--region", "elsewhere") == []
     assert found(state, "--policy", "never-heard-of") == []
-    assert len(found(state, "--limit", "3")) == 3
+    assert len(found(state, limit=3)) == 3
     assert "records" in run(state, "--count")
 
 

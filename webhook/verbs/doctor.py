@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from audit.verbs.written import written
+
 if TYPE_CHECKING:
     from policies.engine import RuleEngine
     from webhook.doctor import Check, Finding
@@ -101,15 +103,7 @@ def _rendered(findings: "Sequence[Finding]", output: str) -> str:
         }
         for finding in findings
     ]
-    if output == "json":
-        import orjson
-
-        return orjson.dumps(rows, option=orjson.OPT_INDENT_2).decode() + "\n"
-    if output == "yaml":
-        import yaml
-
-        return str(yaml.safe_dump(rows, sort_keys=False))
-    return _table(rows)
+    return _table(rows) if output == "table" else written(rows, output)
 
 
 def _table(rows: Sequence[dict[str, str]]) -> str:

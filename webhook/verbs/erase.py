@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from audit.verbs.written import written
 from keymgmt.verbs.ring import Mistake
 from webhook.verbs.private import keyring_options, moving
 from webhook.verbs.stores import Store, store_options
@@ -241,11 +242,4 @@ def _tell(said: Mapping[str, Any], done: str, output: str) -> None:
         what = f"{said['parts']} sealed parts of {said['records']} records {done}; " if "parts" in said else f"{done}; "
         click.echo(f"{what}recorded as {leaves}")
         return
-    if output == "json":
-        import orjson
-
-        click.echo(orjson.dumps(said).decode())
-        return
-    import yaml
-
-    click.echo(yaml.safe_dump(dict(said), sort_keys=False), nl=False)
+    click.echo(written(dict(said), output), nl=False)

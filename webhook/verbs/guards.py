@@ -5,6 +5,8 @@ from collections.abc import Sequence
 
 import click
 
+from audit.verbs.written import written, yaml_text
+
 
 @click.command()
 @click.option("--rules", multiple=True, metavar="PATH", help="The ClusterProfile; repeatable.")
@@ -50,12 +52,5 @@ def guards(rules: Sequence[str], kubeconfig: str | None, check: bool, output: st
 def _written(objects: "Sequence[object]", output: str) -> str:
     """What kubectl takes: documents in YAML, a List in JSON."""
     if output == "json":
-        import orjson
-
-        return (
-            orjson.dumps({"apiVersion": "v1", "kind": "List", "items": objects}, option=orjson.OPT_INDENT_2).decode()
-            + "\n"
-        )
-    import yaml
-
-    return str(yaml.dump_all(objects, Dumper=yaml.CSafeDumper, sort_keys=False, allow_unicode=True, width=110))
+        return written({"apiVersion": "v1", "kind": "List", "items": objects}, output)
+    return yaml_text(objects, width=110)

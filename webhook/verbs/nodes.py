@@ -168,7 +168,7 @@ class Asked:
 def _shown(judged: "Sequence[Judged]", output: str) -> str:
     rows = [_row(one) for one in judged]
     if output != "table":
-        from policies.verbs.written import written
+        from audit.verbs.written import written
 
         return written({"nodes": rows}, output)
     if not rows:

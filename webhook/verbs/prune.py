@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from audit.verbs.said import FORMATS, said
+from audit.verbs.said import FORMATS
+from audit.verbs.written import written
 from keymgmt.verbs.ring import Mistake
 from webhook.verbs.private import keyring_options
 from webhook.verbs.stores import Database, Store, store_options
@@ -71,7 +72,7 @@ def prune(
         if wanted and not yes:
             click.echo("nothing was changed: with --yes the prunable ones are removed")
     else:
-        click.echo(said([_plain(one, results) for one in seen], output), nl=False)
+        click.echo(written([_plain(one, results) for one in seen], output), nl=False)
     sys.exit(int((only is not None and not wanted) or any(results.values())))
 
 

@@ -8,6 +8,7 @@ import click
 
 from audit.verbs.places import found_log
 from audit.verbs.said import counted, in_order, moment
+from audit.verbs.written import written
 from keymgmt.verbs.ring import Mistake
 from webhook.verbs.private import keyring_options, moving
 
@@ -136,13 +137,7 @@ def rendered(answer: "Answer", output: str) -> str:
     records = [{"shard": shard, "index": row.index, "leaf": row.fields} for shard, row in answer.rows]
     unread = [{"shard": shard, "index": row.index, "reason": row.unreadable} for shard, row in answer.newest_unread]
     plain = {"count": answer.count, "records": records, "unreadable": {"count": answer.unread, "records": unread}}
-    if output == "json":
-        import orjson
-
-        return orjson.dumps(plain, option=orjson.OPT_INDENT_2).decode() + "\n"
-    import yaml
-
-    return str(yaml.safe_dump(plain, sort_keys=False))
+    return written(plain, output)
 
 
 def _summary(answer: "Answer") -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from audit.verbs.places import found_log, one_shard
+from audit.verbs.written import json_text, yaml_text
 from keymgmt.verbs.ring import Mistake
 from webhook.verbs.private import keyring_options
 
@@ -147,11 +148,9 @@ class Told:
         if self._output == "json":
             import orjson
 
-            click.echo(("\n" if first else ",\n") + orjson.dumps(_plain(line)).decode(), nl=False)
+            click.echo(("\n" if first else ",\n") + json_text(orjson.dumps(_plain(line)).decode()), nl=False)
         elif self._output == "yaml":
-            import yaml
-
-            click.echo(yaml.safe_dump([_plain(line)], sort_keys=False), nl=False)
+            click.echo(yaml_text([[_plain(line)]]), nl=False)
         else:
             texts = _told(line)
             room = SHOWN - len(self._texts)
