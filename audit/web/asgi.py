@@ -9,6 +9,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+_PIECE = 1 << 18  # bytes
 TEXT, BYTES = "text/plain; charset=utf-8", "application/octet-stream"
 
 
@@ -41,8 +42,11 @@ async def body_of(receive: Receive, limit: int) -> bytes:
 
 
 async def answer(scope: Scope, send: Send, response: Response) -> None:
-    """Send it; a HEAD gets the headers alone."""
+    """Send it, in pieces: whoever doesn't read them is still being answered. A HEAD gets the headers alone."""
     headers = {"content-type": response.kind, "content-length": str(len(response.body)), **response.headers}
     raw = [(name.encode(), value.encode()) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": response.status, "headers": raw})
-    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else response.body})
+    body = b"" if scope["method"] == "HEAD" else response.body
+    for begin in range(0, len(body) or 1, _PIECE):
+        end = begin + _PIECE
+        await send({"type": "http.response.body", "body": body[begin:end], "more_body": end < len(body)})

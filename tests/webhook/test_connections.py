@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.audit.worlds import until
 from tests.webhook.parts import Parts, running
 from tests.webhook.process import Process
-from tests.webhook.reviews import encoded
+from tests.webhook.reviews import behaving, encoded
 from tests.webhook.test_review import MALFORMED
-from tests.webhook.wire import Connection, HungUp
+from tests.webhook.wire import POSTED, Connection, HungUp, request_bytes
 
 TIGHT = {"first_request": 0.4, "idle": 0.6, "headers": 0.4, "body": 0.4, "closing": 0.3, "handshake": 0.5}
 HEAD = b"POST /validate/fail HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
@@ -144,6 +145,31 @@ def test_room_for_the_next(tmp_path: Path) -> None:
         assert second.ended()
         for connection in (first, third):
             assert connection.post("/mutate", encoded()).status == 200
+
+
+@pytest.mark.parametrize(
+    "begun", [b"", HEAD, HEAD + b"Content-Length: 1000\r\n\r\n{"], ids=["silent", "headers", "body"]
+)
+def test_slow_clients_shut_nobody_out(tmp_path: Path, begun: bytes) -> None:
+    """However many connections are held open by clients that don't go on, a review is answered at once."""
+    with running(tmp_path, connections={"connections": 8}) as parts, ExitStack() as stack:
+        for _ in range(40):
+            stack.enter_context(parts.connect()).send(begun)
+        with parts.connect() as other:
+            assert other.post("/validate/fail", encoded()).answer["allowed"]
+        assert cut(parts, "too-many")
+
+
+def test_who_is_owed_an_answer_makes_no_room(tmp_path: Path) -> None:
+    """A crowd of connections takes none away from a review that is being decided."""
+    with running(tmp_path, connections={"connections": 4}) as parts, ExitStack() as stack:
+        waiting = stack.enter_context(parts.connect())
+        parts.resolver.delay = 2.0  # seconds
+        waiting.send(request_bytes("POST", "/validate/fail", behaving("ask"), POSTED))
+        until(lambda: parts.resolver.asked != [])
+        for _ in range(20):
+            stack.enter_context(parts.connect()).send(HEAD)
+        assert waiting.response().answer["allowed"]
 
 
 def test_bodies_are_bounded_together(tmp_path: Path) -> None:

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from audit.web.tls_transport import TlsTransport
 from tests.webhook.parts import issue
 from tests.webhook.wire import client_context
 from webhook.serving.settings import Tls
 from webhook.serving.tls import load_context
-from webhook.serving.tls_transport import TlsTransport
 
 
 class Wire(asyncio.Transport):

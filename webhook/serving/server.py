@@ -9,23 +9,21 @@ import logging
 import resource
 import signal
 import threading
-import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
 import uvloop
 
-from webhook.serving.memory import settle
+from audit.web.connections import Connections, protocol_factory
+from webhook.serving.memory import settle, trimmer
 from webhook.serving.metrics import Metrics
 from webhook.serving.probes import Probes
-from webhook.serving.protocol import Connections, protocol_factory
 from webhook.serving.settings import Settings
 from webhook.serving.tls import LiveTls
 
 logger = logging.getLogger("bailiwick.webhook")
 Application = Callable[..., Any]
-_GOODBYE = 0.2  # seconds for clients to read what was written last
 
 
 class Server:
@@ -46,8 +44,8 @@ class Server:
         self._settings = settings
         self._tls = tls
         self._probes = probes
-        self._connections = Connections(settings.connections, metrics)
-        self._probe_connections = Connections(settings.connections, metrics)
+        self._connections = Connections(settings.connections, metrics, trimmer())
+        self._probe_connections = Connections(settings.connections, metrics, trimmer())
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
         self.port = 0  # where the doors are, once it listens
@@ -69,7 +67,7 @@ class Server:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._hurry.wait(), self._settings.stopping.linger)
                 listeners[0].close()
-                await self._drained()
+                await self._connections.drained(self._settings.stopping.grace)
         finally:
             for listener in listeners:
                 listener.close()
@@ -100,18 +98,6 @@ class Server:
         probes = await loop.create_server(factory, settings.host, settings.probes_port)
         self.probes_port = probes.sockets[0].getsockname()[1]
         return [doors, probes]
-
-    async def _drained(self) -> None:
-        """End what rests, wait for what is under way, and cut what is left when the grace is over."""
-        self._connections.drain()
-        until = time.monotonic() + self._settings.stopping.grace
-        while self._connections.busy and time.monotonic() < until:
-            await asyncio.sleep(0.02)
-        if self._connections.busy:
-            logger.warning("%d connections cut: the grace period is over", len(self._connections.open))
-        elif self._connections.open:
-            await asyncio.sleep(_GOODBYE)
-        self._connections.abort()
 
     @contextmanager
     def _signals(self) -> Iterator[None]:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from audit.web.limits import ConnectionLimits
+
 
 @dataclass(frozen=True, slots=True)
 class BodyLimits:
@@ -23,24 +25,6 @@ class Deadlines:
     )
     longest: float = 30.0  # seconds: an API server allows no more in `timeoutSeconds`
     margin: float = 0.5  # seconds for the way back; never more than a quarter of the timeout
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectionLimits:
-    """What one connection may cost, in time and bytes."""
-
-    connections: int = 2048  # open at one time; one more closes the one that has been idle longest
-    handshake: float = 5.0  # seconds for TLS
-    first_request: float = 10.0  # seconds from the handshake to the first byte of a request
-    idle: float = (
-        120.0  # seconds between requests; more than Go's 90, so that a client closes first and no request is lost
-    )
-    headers: float = 5.0  # seconds from a request's first byte to the end of its headers
-    header_bytes: int = 32 << 10  # bytes of headers; an API server sends less than one KiB
-    body: float = 10.0  # seconds from the end of the headers to the end of the body
-    closing: float = 5.0  # seconds for a peer to end its side of TLS
-    sweep: float = 0.5  # seconds between looks at all connections: the times above are kept to this grain
-    backlog: int = 1024  # connections that wait for their turn
 
 
 @dataclass(frozen=True, slots=True)

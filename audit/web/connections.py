@@ -17,13 +17,12 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from webhook.serving.memory import trimmer
-from webhook.serving.settings import ConnectionLimits
-from webhook.serving.tls_transport import TlsTransport
+from audit.web.limits import ConnectionLimits
+from audit.web.tls_transport import TlsTransport
 
-logger = logging.getLogger("bailiwick.webhook")
+logger = logging.getLogger("bailiwick.web")
 
-_ANSWER = 60.0  # seconds; the doors answer within 30, the rest is for a client that is slow to read
+_GOODBYE = 0.2  # seconds for clients to read what was written last
 _BURST = 256  # closed connections whose memory is worth some milliseconds
 _TIMED_OUT = (
     b"HTTP/1.1 408 Request Timeout\r\ncontent-type: text/plain\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"
@@ -48,26 +47,29 @@ class State(Enum):
 
 
 _RESTING = (State.HANDSHAKE, State.FIRST, State.IDLE)
+# who makes room first: those that are leaving, that never asked, that began and don't go on, that rest; whoever waits
+# for us does only where they don't read what we have for them
+_LEAVING = (State.CLOSING, State.HANDSHAKE, State.FIRST, State.HEADERS, State.IDLE, State.BODY, State.ANSWER)
 
 
 class Connections:
-    """All open connections of one listener."""
+    """All open connections of one listener. `trim` gives free memory back to the system, where that is worth it."""
 
-    def __init__(self, limits: ConnectionLimits, observer: Observer) -> None:
+    def __init__(self, limits: ConnectionLimits, observer: Observer, trim: Callable[[], None] = lambda: None) -> None:
         self.limits = limits
         self.observer = observer
         self.draining = False
         self.open: set[GuardedProtocol] = set()
         self.tasks: set[asyncio.Task[None]] = set()  # requests under way, also those whose client has gone
         self._closed = 0  # since free memory was given back
-        self._trim = trimmer()
+        self._trim = trim
 
     def opened(self, connection: "GuardedProtocol") -> None:
-        """Admit a connection; at the limit one at rest makes room, first those that never asked anything."""
+        """Admit a connection; at the limit one that keeps us waiting makes room: nobody is shut out by slow clients."""
         if len(self.open) >= self.limits.connections:
-            resting = [other for other in self.open if other.state in _RESTING]
-            leaving = min(resting, key=lambda other: (other.state is State.IDLE, other.since), default=connection)
-            leaving.cut("too-many")
+            waiting = [other for other in self.open if other.keeps_us_waiting]
+            leaving = min(waiting, key=lambda other: (_LEAVING.index(other.state), other.since), default=connection)
+            leaving.make_room()
         self.open.add(connection)
 
     def closed(self, connection: "GuardedProtocol") -> None:
@@ -106,6 +108,18 @@ class Connections:
         return bool(self.tasks) or any(
             found.state is not State.CLOSING or found.transport.get_write_buffer_size() for found in self.open
         )
+
+    async def drained(self, grace: float) -> None:
+        """End what rests, wait for what is under way, and cut what is left after so many seconds of grace."""
+        self.drain()
+        until = time.monotonic() + grace
+        while self.busy and time.monotonic() < until:
+            await asyncio.sleep(0.02)
+        if self.busy:
+            logger.warning("%d connections cut: the grace period is over", len(self.open))
+        elif self.open:
+            await asyncio.sleep(_GOODBYE)
+        self.abort()
 
     def abort(self) -> None:
         """End everything now."""
@@ -183,7 +197,7 @@ class GuardedProtocol(HttpToolsProtocol):
         if self.cycle.response_complete:
             self._rest()
         else:
-            self._enter(State.ANSWER, _ANSWER)
+            self._enter(State.ANSWER, self.guard.limits.answer)
 
     def on_response_complete(self) -> None:
         self.server_state.total_requests += 1
@@ -205,6 +219,19 @@ class GuardedProtocol(HttpToolsProtocol):
         else:
             said = f"the {self.state.value} took too long".encode("ascii")
             self.cut(f"{self.state.value}-timeout", _TIMED_OUT % (len(said), said))
+
+    @property
+    def keeps_us_waiting(self) -> bool:
+        """Whether it is the client's turn: to leave, to ask, to go on asking, to read."""
+        return self.state is not State.ANSWER or self.transport.get_write_buffer_size() > 0
+
+    def make_room(self) -> None:
+        """Go, for another; one that was told to go already, and doesn't, at once."""
+        if self.state is State.CLOSING:
+            self.guard.open.discard(self)
+            self.transport.abort()
+        else:
+            self.cut("too-many")
 
     def cut(self, reason: str, last_words: bytes = b"") -> None:
         """End the connection for something its client did or didn't do."""
