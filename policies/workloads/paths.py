@@ -10,8 +10,7 @@ raises, whatever the object holds (a value of an unexpected type simply has no p
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from policies.json import Json
 from policies.remembered import remembered
@@ -79,13 +78,18 @@ def pointer(path: str) -> str:
     return "".join("/" + key.replace("~", "~0").replace("/", "~1") for key in keys)
 
 
-@dataclass(slots=True)
-class _Node(Generic[Tag]):
-    tags: tuple[Tag, ...]
-    members: tuple[tuple[str, str, "_Node[Tag]"], ...]  # key, how it is written after a path, what follows
-    each: "_Node[Tag] | None"
-    every: "_Node[Tag] | None"
-    names: frozenset[str]  # of the members, where they are many: most objects have none of them
+class _Node:
+    """A place of the tree: the tags of the paths that end here, and where others go on."""
+
+    __slots__ = ("each", "every", "members", "names", "tags")
+
+    def __init__(self, tags: tuple[Any, ...], members: "Members", each: "_Node | None", every: "_Node | None") -> None:
+        self.tags, self.members, self.each, self.every = tags, members, each, every
+        # Where members are many, most objects have none of them.
+        self.names = frozenset(name for name, _, _ in members) if len(members) > _FEW else frozenset[str]()
+
+
+Members = tuple[tuple[str, str, _Node], ...]  # key, how it is written after a path, what follows
 
 
 class Paths(Generic[Tag]):
@@ -123,7 +127,7 @@ class Paths(Generic[Tag]):
             pending += [child for _, _, child in node.members] + [one for one in (node.each, node.every) if one]
 
 
-def _tree(tagged: list[tuple[list[str], Tag]]) -> _Node[Tag]:
+def _tree(tagged: list[tuple[list[str], Tag]]) -> _Node:
     tags = tuple(tag for steps, tag in tagged if not steps)
     branches: dict[str, list[tuple[list[str], Tag]]] = {}
     for steps, tag in tagged:
@@ -131,11 +135,10 @@ def _tree(tagged: list[tuple[list[str], Tag]]) -> _Node[Tag]:
             branches.setdefault(steps[0], []).append((steps[1:], tag))
     each, every = branches.pop(EACH, None), branches.pop(EVERY, None)
     members = tuple((step[1:], member("x", step[1:])[1:], _tree(below)) for step, below in branches.items())
-    names = frozenset(name for name, _, _ in members) if len(members) > _FEW else frozenset[str]()
-    return _Node(tags, members, _tree(each) if each else None, _tree(every) if every else None, names)
+    return _Node(tags, members, _tree(each) if each else None, _tree(every) if every else None)
 
 
-def _walk(node: _Node[Tag], value: Json, path: str, key: str, found: list[Found[Tag]]) -> None:
+def _walk(node: _Node, value: Json, path: str, key: str, found: list[Found[Tag]]) -> None:
     """Depth is bounded by the longest path, never by the object."""
     if node.tags:
         found += [Found(path, value, key, tag) for tag in node.tags]
@@ -154,7 +157,7 @@ def _walk(node: _Node[Tag], value: Json, path: str, key: str, found: list[Found[
                 _walk(node.each, inner, f"{path}[{index}]", key, found)
 
 
-def _misfits(node: _Node[Tag], value: Json, path: str, ends: str, found: list[tuple[str, str, Json]]) -> None:
+def _misfits(node: _Node, value: Json, path: str, ends: str, found: list[tuple[str, str, Json]]) -> None:
     """Depth is bounded by the longest path. Empty values end a path without hiding anything."""
     inside = bool(node.members or node.every)
     if isinstance(value, dict) and inside:
