@@ -55,7 +55,7 @@ class _Facts:
         return self._pods
 
     def _subjects(self) -> list[Subject]:
-        return [self._subject, *self._subject.inside]
+        return list(self._subject.within())
 
     def own(self, fact: str) -> list[Any]:
         """Those that stand in the object's own fields."""

@@ -70,6 +70,11 @@ def _has_image(container: Json) -> bool:
     return isinstance(container, dict) and not isinstance(container.get("image", ""), str)
 
 
+def too_deep(path: str, deepest: int) -> Malformed:
+    """An object inside of as many others that nobody looks into it."""
+    return {"path": path, "expected": f"at most {deepest} objects inside of one another", "found": "one more"}
+
+
 def misfits_of_spec(spec: Json, where: str) -> list[Malformed]:
     """Where a pod spec isn't one. `where` is its path, with its dot where it isn't empty."""
     found: list[Malformed] = []

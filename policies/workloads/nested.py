@@ -9,16 +9,47 @@ from policies.json import Json, JsonObject
 from policies.workloads.catalogue import Entry, Template
 from policies.workloads.places import Place
 from policies.workloads.rows import rows_of
-from policies.workloads.text import loaded
+from policies.workloads.text import documents, loaded
 
 
 def nested_in(subject: JsonObject, entry: Entry, prefix: str) -> Iterator[tuple[str, dict[str, Json]]]:
     """Each nested object with its path."""
     for path, value, row in rows_of(subject, entry, "nested", prefix):
         if row.get("read", "") == "":
-            held = _object(value)
-            if held is not None and isinstance(held.get("kind"), str):
-                yield path, held
+            for where, held in _written(value, path):
+                yield from _listed(held, where)
+
+
+def _written(value: Json, path: str) -> Iterator[tuple[str, Json]]:
+    """The objects that a field holds: one, or each that its text writes."""
+    if not isinstance(value, str):
+        yield path, value
+        return
+    found = documents(value)
+    for index, held in enumerate(found):
+        yield (path if len(found) == 1 else f"{path}[{index}]"), held
+
+
+def _listed(held: Json, path: str) -> Iterator[tuple[str, dict[str, Json]]]:
+    """The object; of a list of objects, which clients take apart before they send them, each member, in its order."""
+    pending = [(path, held)]
+    while pending:
+        where, one = pending.pop()
+        kind = one.get("kind") if isinstance(one, dict) else None
+        if not isinstance(one, dict) or not isinstance(kind, str):
+            continue
+        items = one.get("items")
+        if kind.endswith("List") and isinstance(items, list):
+            of_list = {"apiVersion": one.get("apiVersion"), "kind": kind.removesuffix("List")}
+            members = [_member(item, of_list) for item in items]
+            pending += reversed([(f"{where}.items[{index}]", item) for index, item in enumerate(members)])
+        else:
+            yield where, one
+
+
+def _member(item: Json, of_list: JsonObject) -> Json:
+    """A list of Pods need not say that they are Pods."""
+    return {**of_list, **item} if isinstance(item, dict) and not isinstance(item.get("kind"), str) else item
 
 
 def patched_pods(subject: JsonObject, entry: Entry, prefix: str) -> Iterator[Place]:

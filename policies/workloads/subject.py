@@ -11,7 +11,7 @@ from policies.json import Json, JsonObject
 from policies.workloads.catalogue import Catalogue, Entry
 from policies.workloads.devices import proofs_of, unproven
 from policies.workloads.levels import Holds
-from policies.workloads.malformed import Malformed, misfits_of_entry, misfits_of_spec
+from policies.workloads.malformed import Malformed, misfits_of_entry, misfits_of_spec, too_deep
 from policies.workloads.nested import nested_in, patched_pods
 from policies.workloads.own import (
     counted_devices,
@@ -40,6 +40,7 @@ from policies.workloads.tables import table
 from policies.workloads.volumes import own_volumes
 from policies.workloads.within import hosts_within
 
+_DEEPEST = 8  # objects inside of one another: how many is the sender's choice
 Mutate = Callable[[dict[str, Any]], JsonObject]  # a synthetic Pod to the Pod it will be
 
 _OWN: dict[str, Callable[[JsonObject, Entry, str], list[Any]]] = {
@@ -59,17 +60,20 @@ class Subject:
     """An object, or an object inside of another; then `prefix` is where."""
 
     __slots__ = (
-        "_catalogue", "_entry", "_found", "_inner", "_inside", "_lengths", "_made", "_mutate", "_object", "_own",
-        "_places", "_prefix", "_proofs", "kind",
+        "_catalogue", "_depth", "_entry", "_found", "_inner", "_inside", "_lengths", "_made", "_mutate", "_object",
+        "_own", "_places", "_prefix", "_proofs", "kind",
     )  # fmt: skip
 
-    def __init__(self, value: Json, mutate: Mutate | None, catalogue: Catalogue, prefix: str = "") -> None:
+    def __init__(
+        self, value: Json, mutate: Mutate | None, catalogue: Catalogue, prefix: str = "", depth: int = 0
+    ) -> None:
         self._object: JsonObject = value if isinstance(value, dict) else {}
         self.kind = type_of(self._object)
         self._entry = catalogue.kind_of(*self.kind)
         self._mutate = mutate
         self._catalogue = catalogue
         self._prefix = prefix
+        self._depth = depth
         self._places: list[Place] | None = None
         self._made: dict[int, JsonObject] = {}
         self._own: dict[str, list[Any]] = {}
@@ -132,16 +136,29 @@ class Subject:
 
     @property
     def inside(self) -> "list[Subject]":
-        """Objects inside of this one. Not inside of those: nobody nests deeper, and depth is the sender's choice."""
+        """Objects right inside of this one; those at the bottom are looked for in vain, and `malformed` says so."""
         if self._inside is None:
-            nests = self._entry is not None and not self._prefix and self._entry.nests
-            found = nested_in(self._object, self._entry, self._prefix) if nests and self._entry is not None else ()
-            self._inside = [Subject(held, self._mutate, self._catalogue, path) for path, held in found]
+            below = self._depth + 1
+            held = self._held() if self._depth < _DEEPEST else ()
+            self._inside = [Subject(one, self._mutate, self._catalogue, path, below) for path, one in held]
         return self._inside
+
+    def within(self) -> "Iterator[Subject]":
+        """This object, and all that lie inside of it however deep: each before what it holds."""
+        yield self
+        for held in self.inside:
+            yield from held.within()
+
+    def _held(self) -> Iterable[tuple[str, JsonObject]]:
+        return (
+            nested_in(self._object, self._entry, self._prefix) if self._entry is not None and self._entry.nests else ()
+        )
 
     def malformed(self) -> list[Malformed]:
         """What can't be read: in the kind's own fields, and in pod specs that aren't put together."""
         found: list[Malformed] = []
+        if self._depth == _DEEPEST:
+            found += [too_deep(path, _DEEPEST) for path, _ in self._held()]
         if self._entry is not None:
             found += misfits_of_entry(self._object, self._entry, self._prefix)
         for place in self.places:

@@ -1,6 +1,6 @@
 """Objects written as text inside of a field: JSON or YAML.
 
-Guarantees: `loaded` never raises, and takes time and memory linear in the text. YAML with aliases is not read, since
+Guarantees: nothing raises; all take time and memory linear in the text. YAML with aliases is not read, since
 they multiply; neither is YAML nested deeper than `_DEEPEST`, since libyaml's composer overflows the stack.
 """
 
@@ -21,10 +21,21 @@ def loaded(text: Json) -> Json:
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
+        found = _yaml(text)
+        return found[0] if len(found) == 1 else None
+
+
+def documents(text: str) -> list[Json]:
+    """Each value of a text that may write many, as YAML's `---` divides them; none where nothing is read."""
+    if len(text) > _LONGEST:
+        return []
+    try:
+        return [orjson.loads(text)]
+    except orjson.JSONDecodeError:
         return _yaml(text)
 
 
-def _yaml(text: str) -> Any:
+def _yaml(text: str) -> list[Any]:
     import yaml
 
     loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -36,7 +47,7 @@ def _yaml(text: str) -> Any:
             elif isinstance(event, yaml.CollectionEndEvent):
                 depth -= 1
             if depth > _DEEPEST or isinstance(event, yaml.AliasEvent):
-                return None
-        return yaml.load(text, Loader=loader)  # noqa: S506  a safe loader
+                return []
+        return list(yaml.load_all(text, Loader=loader))
     except (yaml.YAMLError, ValueError, RecursionError, OverflowError):
-        return None
+        return []

@@ -56,8 +56,8 @@ def test_a_disk_that_fills(tmp_path: Path) -> None:
 
             assert answer()[0]
             heavy = ballast(small, 20 * MIB)
-            _until(lambda: "less than 30 MiB" in ready()[1], lambda: str(ready()))
-            assert ready()[0] == 200
+            # A disk that takes the ballast may hold the log up for a moment; that is told, too, and passes.
+            _until(lambda: (told := ready())[0] == 200 and "less than 30 MiB" in told[1], lambda: str(ready()))
             assert b"bailiwick_webhook_log_space_low 1.0" in asker.get("/metrics")[1]
             assert answer()[0]
             ballast(small, 4 * MIB)

@@ -1,5 +1,7 @@
 """Objects as workloads: where pods are found, what they will be, when facts are computed."""
 
+import json
+
 import pytest
 
 from policies.patch import apply
@@ -267,6 +269,43 @@ def test_objects_inside_of_objects():
     spec = {"podSpecPatch": patch, "templates": [{"resource": {"action": "create", "manifest": manifest}}]}
     workflow = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "spec": spec}
     assert {image["reference"] for image in extract(workflow)["images"]} == {"a/b:c", "evil:1"}
+
+
+def test_many_objects_in_one_place():
+    """Lists of objects and YAML of many documents, which clients take apart, are read one by one."""
+    one = {"apiVersion": "v1", "kind": "Pod", "spec": {"containers": [{"name": "c", "image": "a/b:c"}]}}
+    held = {
+        "items": {"apiVersion": "v1", "kind": "List", "items": [one, one]},
+        "typed": {"apiVersion": "v1", "kind": "PodList", "items": [{"spec": one["spec"]}, one]},
+    }
+    for value in (*held.values(), {"kind": "List", "items": [held["items"]]}):
+        work = {"apiVersion": "work.karmada.io/v1alpha1", "kind": "Work", "spec": {"workload": {"manifests": [value]}}}
+        written = {"resource": {"action": "create", "manifest": json.dumps(value)}}
+        workflow = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "spec": {"templates": [written]}}
+        assert len(extract(work)["images"]) == len(extract(workflow)["images"]) == 2
+    assert paths(work)[0] == "spec.workload.manifests[0].items[0].items[0]"
+    written["resource"]["manifest"] = f"---\n{json.dumps(one)}\n---\n{json.dumps(held)}\n---\n{json.dumps(one)}\n"
+    assert [path.rpartition(".")[2] for path in paths(workflow)] == ["manifest[0]", "manifest[2]"]
+
+
+def test_objects_inside_of_those():
+    """However often manifests are wrapped, what they hold is read; what lies too deep to be read is told."""
+
+    def wrapped(times: int):
+        held = {"apiVersion": "v1", "kind": "Pod", "spec": {"containers": [{"name": "c", "image": "a/b:c"}]}}
+        for _ in range(times):
+            held = {
+                "apiVersion": "work.karmada.io/v1alpha1",
+                "kind": "Work",
+                "spec": {"workload": {"manifests": [held]}},
+            }
+        return held
+
+    for times in range(9):
+        assert len(extract(wrapped(times))["images"]) == 1
+        assert extract(wrapped(times))["malformed"] == []
+    assert extract(wrapped(9))["malformed"][0]["path"].count("manifests[0]") == 9
+    assert extract(wrapped(5_000))["malformed"] != []
 
 
 def test_levels_of_flat_containers_need_the_pods_proof():
