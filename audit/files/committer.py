@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from audit.files.archive_end import PARTS_BEFORE
 from audit.files.layout import archive_of, wal_of
 from audit.files.recovery import Recovered
 from audit.files.segment_writer import SegmentWriter
@@ -72,9 +73,10 @@ class Committer:
         """Make a batch durable. Raises OSError when none of it counts, SyncFailed when all is uncertain."""
         try:
             pairs, parts = self._numbered(items)
+            archived = self._next_part
             if parts:
                 self._append_parts(parts)
-            first = self._append_leaves(pairs)
+            first = self._append_leaves(pairs, archived)
         except BaseException:
             self._counters.take_back()
             raise
@@ -98,10 +100,11 @@ class Committer:
         self._archive.sync()
         self._next_part += len(parts)
 
-    def _append_leaves(self, pairs: Sequence[Pair]) -> int:
+    def _append_leaves(self, pairs: Sequence[Pair], archived: int) -> int:
         body = frames_body(pairs)
         if not self._wal.has_room(len(body)):
-            self._wal.rotate(self._state("log", self._next) | {"counters": self._counters.state()})
+            state = {"counters": self._counters.state(), PARTS_BEFORE: archived}
+            self._wal.rotate(self._state("log", self._next) | state)
         self._wal.write(self._next, len(pairs), body)
         self._wal.sync()
         return self._next

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from audit.errors import LogClosed, LogFull, LogLocked, LogPoisoned, LogRefused, LogUnavailable
 from audit.files.apart import Apart
+from audit.files.archive_end import check_archive_end
 from audit.files.committer import Committed, Committer, Item, Late, nobody
 from audit.files.heads import FileHead, Head
 from audit.files.keeper import Keeper
@@ -214,6 +215,7 @@ class FileLog:
             parts = recover_segments(files, archive_of(directory), "archive", origin)
             if successor := successor_in(records.last_leaf):
                 raise LogRefused(f"the log in `{directory.name}` has ended: it goes on as `{successor}`, open that")
+            check_archive_end(files, directory, origin, records, parts)
             self._publisher.resume(records.size)
             self._keeper.resume(records.size)
             self._committer.create()

@@ -26,15 +26,6 @@ class LastSegment:
 
 
 @dataclass(frozen=True, slots=True)
-class Recovered:
-    """What was found of one kind of segments."""
-
-    size: int  # the next index
-    last: LastSegment | None
-    last_leaf: bytes = b""
-
-
-@dataclass(frozen=True, slots=True)
 class LoadedSegment:
     """A segment read into memory, its batches found."""
 
@@ -47,6 +38,16 @@ class LoadedSegment:
         """Every frame of the valid batches."""
         for batch in self.scan.batches:
             yield from frames(self.data, batch)
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What was found of one kind of segments."""
+
+    size: int  # the next index
+    last: LastSegment | None
+    last_leaf: bytes = b""
+    tail: LoadedSegment | None = None  # the last segment as it was read
 
 
 def segment_paths(files: FileSystem, directory: Path, begin: int = 0) -> list[Path]:
@@ -85,7 +86,7 @@ def recover_segments(
     if paths and begin is not None and (segment_first(paths[0].name) or 0) > begin:
         raise LogCorrupt(f"the segment with record {begin} is missing: restore it from the mirror")
     size: int | None = None
-    last, leaf = None, b""
+    last, leaf, loaded = None, b"", None
     for path in paths:
         loaded = load_segment(files, path, kind, origin)
         first = loaded.state["first"]
@@ -95,7 +96,7 @@ def recover_segments(
         leaf = _check_frames(loaded, kind, counters if path is paths[-1] else None) or leaf
         size = loaded.scan.next_index
         last = LastSegment(path, loaded.scan.end, len(loaded.data[loaded.scan.end :].rstrip(b"\0")))
-    return Recovered(size or 0, last, leaf)
+    return Recovered(size or 0, last, leaf, loaded)
 
 
 def _check_damage(loaded: LoadedSegment, *, is_last: bool) -> None:

@@ -243,6 +243,10 @@ def test_an_unsigned_tail_is_stated() -> None:
     assert "the last 5 records are under no verified checkpoint" in str(report.notes[0])
 
 
+def _cut_last_batch(disk: SimulatedDisk, path: Path) -> None:
+    disk.edit(path, lambda content: content.__delitem__(slice(content.rindex(BATCH_MAGIC), None)))
+
+
 def test_sealed_parts_gone_and_erased() -> None:
     """A sealed part that is gone is a problem, until an erasure record declares it."""
     disk = SimulatedDisk()
@@ -251,13 +255,16 @@ def test_sealed_parts_gone_and_erased() -> None:
     log.append_now(decision(2), sealed(2))
     log.close_now()
     archive = next(path for path in disk.files(HOME) if path.parent.name == "archive")
-    disk.edit(archive, lambda content: content.__delitem__(slice(content.rindex(BATCH_MAGIC), None)))
+    whole = disk.read(archive)
+    _cut_last_batch(disk, archive)
     gone = archive_hash(sealed(2)[0].ciphertext).hex()
     assert f"record 3: names the sealed part {gone}, which is gone" in _problems(disk)
+    disk.edit(archive, lambda content: content.__setitem__(slice(None), whole))
     again = open_log(HOME, files=disk, boot="boot-2")
     common: dict[str, object] = {"time": NOON, "cluster": "prod-7", "region": "eu-de"}
     again.append_now(event_record("erasure", common | {"sealed": [gone], "basis": "GDPR 17(1)(b)", "approvals": 2}))
     again.close_now()
+    _cut_last_batch(disk, archive)
     report = _verify(disk)
     assert report.ok
     assert (report.sealed, report.erased) == (1, 1)
