@@ -113,6 +113,11 @@ def _imported(where: str) -> click.Command:
 def _meant(name: str) -> str:
     from difflib import get_close_matches
 
+    context = click.Context(command)
+    for group in ADDED:  # whose verbs others are looked for by their own name
+        found = command.get_command(context, group)
+        if isinstance(found, click.Group) and name in found.commands:
+            return f": did you mean `{group} {name}`?"
     close = get_close_matches(name, VERBS, 1)
     return f": did you mean `{close[0]}`?" if close else ""
 
@@ -150,6 +155,9 @@ def main() -> None:
         sys.exit(leave.exit_code)
     except click.Abort:
         _say("stopped")
+        sys.exit(USAGE)
+    except click.exceptions.NoArgsIsHelpError as asked:
+        click.echo(asked.format_message(), err=True)  # help, and no mistake that would need another hint
         sys.exit(USAGE)
     except click.ClickException as mistake:
         _say(mistake.format_message(), getattr(mistake, "hint", None) or _usage_hint(mistake))

@@ -107,6 +107,9 @@ def test_a_start_imports_nothing_heavy():
     ("arguments", "says"),
     [
         (["chekc"], "did you mean `check`"),
+        (["replay"], "did you mean `audit replay`"),
+        (["serve", "--port", "99999"], "Invalid value for '--port'"),
+        (["serve", "--probes-port", "-1"], "Invalid value for '--probes-port'"),
         (["check"], "Missing argument"),
         (["check", "--no-such"], "No such option"),
         (["regions", "eu-centrl-1"], "did you mean `eu-central-1`"),
@@ -119,6 +122,14 @@ def test_a_mistake_is_told_with_exit_code_2_and_no_stack_trace(arguments, says):
     assert shown.returncode == 2
     assert says in shown.stderr
     assert "Traceback" not in shown.stderr
+
+
+@pytest.mark.parametrize("group", [(), ("audit",)])
+def test_without_a_verb_the_verbs_are_shown(group: tuple[str, ...]) -> None:
+    """Nobody made a mistake that would have to be told as one; a script still sees that nothing was done."""
+    shown = bailiwick(*group)
+    assert (shown.returncode, shown.stderr.startswith("Usage: bailiwick")) == (2, True)
+    assert "hint:" not in shown.stderr
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
@@ -248,6 +259,17 @@ def test_doctor_looks_and_tells(tmp_path):
     broken = bailiwick("doctor", "--rules", str(tmp_path / "bad.yaml"), "--state", str(tmp_path))
     assert broken.returncode == 1
     assert "Jurisdiction" in broken.stdout
+
+
+def test_doctor_changes_nothing_and_goes_on_without_a_cluster(tmp_path: Path) -> None:
+    """A state directory that isn't there is not made; a kubeconfig that is none is one finding among the others."""
+    config, state = tmp_path / "config", tmp_path / "deep" / "state"
+    config.write_text("a: 1\n---\nb: 2\n")
+    shown = bailiwick("doctor", "--kubeconfig", str(config), "--state", str(state), "-o", "json")
+    findings = {found["subject"]: found for found in json.loads(shown.stdout)}
+    assert (shown.returncode, findings["cluster"]["health"], findings["tls"]["health"]) == (1, "broken", "good")
+    assert "kubeconfig" in findings["cluster"]["hint"]
+    assert not state.parent.exists()
 
 
 def test_nothing_to_judge() -> None:

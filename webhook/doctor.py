@@ -70,8 +70,8 @@ def examine(checks: Sequence[Check]) -> Iterator[Finding]:
 
 def state_directory(directory: Path) -> Iterator[Finding]:
     """Can the log be written durably and quickly here, and is there room?"""
-    directory.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=directory) as probe:
+    there = next(one for one in (directory, *directory.absolute().parents) if one.is_dir())  # `serve` makes the rest
+    with tempfile.NamedTemporaryFile(dir=there) as probe:
         probe.write(b"\0" * 1024)
         probe.flush()
         started = time.monotonic()
@@ -79,7 +79,7 @@ def state_directory(directory: Path) -> Iterator[Finding]:
         took = time.monotonic() - started
     health = Health.WARNING if took > SLOW_SYNC else Health.GOOD
     yield Finding("sync", health, f"one fdatasync took {took * 1000:.1f} ms", "every answer waits for one: faster disk")
-    status = os.statvfs(directory)
+    status = os.statvfs(there)
     free = status.f_bavail * status.f_frsize
     health = Health.WARNING if free < LOW_DISK else Health.GOOD
     yield Finding("disk", health, f"{free >> 20} MiB free in {directory}", "grow the volume, or prune old log shards")
@@ -168,6 +168,12 @@ def _published(api: ApiServer, policies: Sequence[Json]) -> Iterator[Json]:
         path = f"apis/{group}/{version}" if group else f"api/{version}"
         if path in served:
             yield api.get(f"/openapi/v3/{path}")
+
+
+def unreachable(error: ClusterUnavailable) -> Iterator[Finding]:
+    """There is no way to a cluster at all; what needs none is looked at all the same."""
+    hint = "name a kubeconfig that kubectl takes, for example ~/.kube/config"
+    yield Finding("cluster", Health.BROKEN, str(error), hint)
 
 
 def cluster(api: ApiServer) -> Iterator[Finding]:

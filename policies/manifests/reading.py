@@ -142,7 +142,8 @@ def _document(
     if isinstance(value, Mapping):
         return Document(source, line, value, origin, path, lines)
     what = "a list" if isinstance(value, list) else "text" if isinstance(value, str) else "a single value"
-    hint = "put its items into `items` of a List, or divide them by `---`" if what == "a list" else ""
+    items = "put its items into `items` of a List, or divide them by `---`"
+    hint = items if what == "a list" else "a manifest begins with `apiVersion: ...` and `kind: ...`: name files that do"
     return Unreadable(source, line, 1, f"expected an object, not {what}", hint)
 
 

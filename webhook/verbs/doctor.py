@@ -58,7 +58,7 @@ def _checks(
     from policies.gathering import load_rules
     from policies.geography import PLACE_LABEL
     from webhook import doctor as look
-    from webhook.cluster.apiserver import ApiServer
+    from webhook.cluster.apiserver import ApiServer, ClusterUnavailable
     from webhook.cluster.declared import declared, profile_of
     from webhook.cluster.guards import guards_of
     from webhook.labelling.candidate import parse_lease
@@ -70,7 +70,11 @@ def _checks(
         look.Check("state", partial(look.state_directory, state)),
         look.Check("rules", partial(look.rules, compiled)),
     ]
-    api = ApiServer.connect(kubeconfig) if kubeconfig is not None else None
+    try:
+        api = ApiServer.connect(kubeconfig) if kubeconfig is not None else None
+    except ClusterUnavailable as error:
+        api = None
+        checks.append(look.Check("cluster", partial(look.unreachable, error)))
     checks.append(look.Check("types", partial(look.types, lambda: look.policy_types(load_rules(rules), api))))
     if certificate or shown.exists():
         checks.append(look.Check("certificate", partial(look.certificate, shown, datetime.now(UTC))))

@@ -48,7 +48,11 @@ def nodes(
     if ctx.invoked_subcommand is not None:
         ctx.obj = asked
         return
-    click.echo(_shown(asked.judged(), output), nl=False)
+    judged = asked.judged()
+    if not judged and output == "table":
+        click.echo("no nodes there", err=True)
+        return
+    click.echo(_shown(judged, output), nl=False)
 
 
 @nodes.command(short_help="show which labels have to change, or change them")
@@ -58,7 +62,9 @@ def nodes(
 @click.option(
     "--rate", type=click.FloatRange(min=0.1), default=20.0, show_default=True, help="Labels written a second, at most."
 )
-@click.option("--metrics-port", type=int, metavar="PORT", help="Serve /metrics here, with --watch.")
+@click.option(
+    "--metrics-port", type=click.IntRange(1, 65535), metavar="PORT", help="Serve /metrics here, with --watch."
+)
 @click.option("-o", "--output", type=OUTPUT, default="table", show_default=True, help="Of what has to change.")
 @click.pass_obj
 def label(

@@ -7,6 +7,8 @@ import click
 
 from webhook.verbs.lease import lease_options
 
+PORT = click.IntRange(0, 65535)
+
 
 @click.command()
 @click.option("--rules", multiple=True, metavar="PATH", help="Policies, jurisdictions, classes, profile; repeatable.")
@@ -20,8 +22,14 @@ from webhook.verbs.lease import lease_options
 @click.option("--cluster-name", default="cluster", show_default=True, help="Stands in every record.")
 @click.option("--writer", default="webhook-0", show_default=True, help="This replica, stable over restarts.")
 @click.option("--host", default=None, help="Address to listen on; every address by default.")
-@click.option("--port", default=8443, show_default=True, help="Where the API server sends its reviews.")
-@click.option("--probes-port", type=int, default=None, help="Plain HTTP for probes and metrics.")
+@click.option(
+    "--port",
+    type=PORT,
+    default=8443,
+    show_default="8443",
+    help="Where the API server sends its reviews; 0: a free one.",
+)
+@click.option("--probes-port", type=PORT, default=None, metavar="PORT", help="Plain HTTP for probes and metrics.")
 @click.option("--name", "names", multiple=True, metavar="DNS", help="Names for the self-made certificate.")
 @click.option("--certificate", metavar="FILE", help="Serve with this certificate (PEM), reloaded when it changes.")
 @click.option("--key", metavar="FILE", help="Its private key (PEM).")

@@ -100,6 +100,15 @@ def test_a_mistake_says_what_to_do(arguments: tuple[str, ...], says: str) -> Non
     assert says in shown.stderr
 
 
+def test_a_folder_without_nodes_says_so(tmp_path: Path) -> None:
+    """A table of nothing, told apart from nodes whose labels are right; programs get an empty list."""
+    (tmp_path / "ns.yaml").write_text("apiVersion: v1\nkind: Namespace\nmetadata: {name: a}\n")
+    shown = run("nodes", *RULES, "--cluster", str(tmp_path))
+    assert (shown.exit_code, shown.stdout, shown.stderr) == (0, "", "no nodes there\n")
+    listed = run("nodes", *RULES, "--cluster", str(tmp_path), "-o", "json")
+    assert json.loads(listed.stdout) == {"nodes": []}
+
+
 def test_without_a_profile_nothing_can_be_believed(tmp_path: Path, fleet: str) -> None:
     """Rules that declare no cluster are a mistake, and not a fleet of unknown nodes."""
     (tmp_path / "rules").mkdir()
