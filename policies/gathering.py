@@ -1,7 +1,7 @@
 """What a command line was given, put together: rules, snapshot and documents to judge. Reads through `store`."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,6 +36,7 @@ class Given:
     doubts: "tuple[Doubt, ...]" = ()  # what is probably wrong with the policies
     nothing: bool = False  # there was nothing at all to read: more likely a mistake than a wish
     outweighed: tuple[Problem, ...] = ()  # rules among the documents that don't count, for others are in force
+    places: Mapping[Identity, Document] = field(default_factory=dict)  # where the rules in force are written
 
 
 def gather(
@@ -57,6 +58,10 @@ def gather(
     Raises RulesInvalid with every problem of every rule, and OpenapiUnreadable.
     """
     judged, ruled, held = load_kinds(paths), load_rules(rules, regions, catalogue), load_kinds(cluster)
+    if rules and not (ruled.kinds or ruled.problems):
+        raise RulesInvalid(
+            [f"{', '.join(rules)}: no rules there (a path of `--rules` holds a Jurisdiction, for example)"]
+        )
     added, outweighed = _added(judged, (ruled, held), builtin() if packs else ())
     engine = engine_of((ruled, held, added), version, packs=packs)
     snapshot = MemorySnapshot.of(
@@ -67,7 +72,8 @@ def gather(
     doubts = doubts_of((judged, ruled, held), load_openapi(openapi))
     nothing = not (judged.others or judged.kinds or judged.unreadable)
     documents = tuple(document for document in judged.others if not _malformed(document))
-    return Given(engine, snapshot, documents, unreadable, doubts, nothing, outweighed)
+    places = {identity: place for loaded in (ruled, held, added) for identity, place in loaded.places.items()}
+    return Given(engine, snapshot, documents, unreadable, doubts, nothing, outweighed, places)
 
 
 def _added(judged: Loaded, given: Sequence[Loaded], packs: Iterable[Kind]) -> tuple[Loaded, tuple[Problem, ...]]:

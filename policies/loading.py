@@ -38,7 +38,7 @@ def engine_for(
     compiled = [compilation.policy(policy) for policy in rulebook.policies]
     problems = compilation.problems
     try:
-        law = Law.of(rulebook, regions, catalogue)
+        law = Law.of(rulebook, regions, catalogue, places)
     except RulesInvalid as invalid:
         problems.extend(invalid.problems)
     if problems:

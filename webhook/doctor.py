@@ -17,6 +17,7 @@ from typing import Any
 
 from policies.engine import RuleEngine
 from policies.gathering import doubts_of
+from policies.kinds import Problem
 from policies.kinds.reading import Located
 from policies.native.reading import Bare
 from policies.rulebook import RulesInvalid
@@ -129,6 +130,22 @@ _NEEDED = (
     ),
     ("ClusterProfile", "no provider, site or key has a place", "declare the cluster's providers and regions in one"),
 )
+
+
+def law(judged: Callable[[], tuple[RuleEngine, Sequence[Problem]]]) -> Iterator[Finding]:
+    """Does the law say what was probably not meant, and may anything run here under each jurisdiction?"""
+    try:
+        engine, told = judged()
+    except RulesInvalid:
+        return  # the finding about the rules says it all
+    for problem in told:
+        yield Finding("law", Health.WARNING, str(problem), problem.hint)
+    declared = engine.law.geography.inhabited()
+    for name, rule in sorted(engine.law.rules.items()) if declared else ():
+        if not rule.codes():
+            detail = f"`{name}` admits no place of this cluster: its workloads run nowhere here"
+            hint = f"`bailiwick regions --rules ... --jurisdiction {name} --declared` says which axis is against each"
+            yield Finding("jurisdiction", Health.WARNING, detail, hint)
 
 
 def types(doubts: Callable[[], Sequence[Doubt]]) -> Iterator[Finding]:

@@ -12,7 +12,9 @@ from policies.verbs.given import Told, told_options
 
 if TYPE_CHECKING:
     from policies.checking import Case
+    from policies.kinds import Problem
     from policies.manifests import Unreadable
+    from policies.typecheck import Doubt
 
 SLOW = 200  # objects: more take over a second with the start, and then progress is shown
 
@@ -40,31 +42,37 @@ def check(
     PATHS are files, folders, or `-` for standard input: multi-document YAML and JSON, Lists, and what kustomize and
     Helm print. Rules and namespaces found among them count as given by --rules and --cluster, unless those say
     otherwise: what is given outweighs what is judged, and so do the built-in rules once there are --rules. A rule that
-    is outweighed is a warning.
+    is outweighed is a warning, and so is what rules say and hardly mean: a place that nobody knows, a transfer that has
+    lapsed or soon will.
 
     Policies among them, native and Kyverno's included, are type-checked against the kinds that they are about; what
     doesn't fit is a warning.
 
     Exits with 0 when everything holds, 1 when something is denied or can't be determined, 2 when something can't be
-    read (the rest is judged all the same) or there was nothing to judge.
+    read (the rest is judged all the same) or nothing was there to read.
 
     \b
     bailiwick check manifests/ --rules rules/ --cluster cluster/
     helm template chart | bailiwick check - --rules rules/ -o json
     """
     from policies.checking import check as judge
+    from policies.misgivings import misgivings
     from policies.verbs.rendering import render
 
     given = told.gathered(paths, packs=packs, openapi=openapi)
     if given.nothing:
         read = ", ".join("standard input" if path == "-" else f"`{path}`" for path in paths)
         raise click.UsageError(f"nothing to judge in {read}: did what should have written it fail?")
-    judged = judge(
-        given.documents, given.engine, given.snapshot, datetime.now(UTC), told.namespace, given.engine.law.catalogue
-    )
+    now = datetime.now(UTC)
+    judged = judge(given.documents, given.engine, given.snapshot, now, told.namespace, given.engine.law.catalogue)
     with _progress(judged, len(given.documents)) as cases:
         found = list(cases)
-    click.echo(render(found, given.unreadable, output, (*given.outweighed, *given.doubts)), nl=False)
+    doubts: list[Doubt | Problem] = [
+        *given.outweighed,
+        *misgivings(given.engine.law, given.places, now.date()),
+        *given.doubts,
+    ]
+    click.echo(render(found, given.unreadable, output, doubts), nl=False)
     sys.exit(_exit_code(found, given.unreadable))
 
 

@@ -70,7 +70,7 @@ def _declared(rules: Sequence[str], own: str | None, name: str | None) -> "tuple
 
     loaded = load_rules(rules, own)
     refuse((loaded,))
-    law = Law.of(rulebook_of(loaded.kinds), loaded.regions)
+    law = Law.of(rulebook_of(loaded.kinds), loaded.regions, places=loaded.places)
     return law.geography, _rule(law, name) if name is not None else None
 
 

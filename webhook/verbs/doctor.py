@@ -13,6 +13,7 @@ from audit.verbs.written import written
 
 if TYPE_CHECKING:
     from policies.engine import RuleEngine
+    from policies.kinds import Problem
     from webhook.doctor import Check, Finding
 
 
@@ -69,6 +70,7 @@ def _checks(
         look.Check("tls", look.tls),
         look.Check("state", partial(look.state_directory, state)),
         look.Check("rules", partial(look.rules, compiled)),
+        look.Check("law", partial(look.law, lambda: _law(rules, compiled()))),
     ]
     try:
         api = ApiServer.connect(kubeconfig) if kubeconfig is not None else None
@@ -95,6 +97,13 @@ def _compiled(paths: Sequence[str], regions: str | None, catalogue: str | None) 
     from policies.version import version
 
     return engine_of((load_rules(paths, regions, catalogue),), version())
+
+
+def _law(paths: Sequence[str], engine: "RuleEngine") -> "tuple[RuleEngine, Sequence[Problem]]":
+    from policies.gathering import load_rules
+    from policies.misgivings import misgivings
+
+    return engine, tuple(misgivings(engine.law, load_rules(paths).places, datetime.now(UTC).date()))
 
 
 def _rendered(findings: "Sequence[Finding]", output: str) -> str:
