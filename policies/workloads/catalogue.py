@@ -19,6 +19,8 @@ from policies.workloads.tables import HERE, table
 
 COMPILED = HERE / "catalogue.json"
 
+_LONGEST = 253
+
 Row = Mapping[str, Any]  # one entry as the compiled file holds it
 
 
@@ -120,12 +122,28 @@ class Catalogue:
         if entries is None:
             rows = self.kinds.get(name)
             if not rows:
+                name = self._family(group)
+                rows = self.kinds.get(name)
+            if not rows:
                 return None
-            entries = self._entries[name] = [Entry(group, kind, row) for row in rows]
+            if name not in self._entries:  # of a family by its name: kinds are anybody's text
+                self._entries[name] = [Entry(*name.rsplit("/", 1), row) for row in rows]
+            entries = self._entries[name]
         for entry in entries:
             if version in entry.row["versions"]:
                 return entry
         return entries[0]
+
+    def _family(self, group: str) -> str:
+        """The rows for all kinds of a group, or of those that end alike (`*.services.k8s.aws`): the narrowest."""
+        if (name := f"{group}/*") in self.kinds:
+            return name
+        group = group[:_LONGEST]  # of a group, as of any name of the DNS
+        while "." in group:
+            group = group.partition(".")[2]
+            if (name := f"*.{group}/*") in self.kinds:
+                return name
+        return ""
 
     @cached_property
     def digest(self) -> bytes:
@@ -145,7 +163,7 @@ def builtin() -> Catalogue:
 def resource_of(group: str, version: str, kind: str, catalogue: Catalogue | None = None) -> tuple[str, bool]:
     """The plural of a kind, and whether its objects lie in namespaces; by the built-in catalogue if none is given.
 
-    Nobody but the API server knows this of a kind that isn't catalogued: its plural is then guessed from its name.
+    Nobody but the API server knows this of a kind that isn't catalogued by its name: its plural is guessed from that.
     """
     entry = kind_of(group, version, kind, catalogue)
     if entry is not None and "plural" in entry.row:
@@ -153,12 +171,12 @@ def resource_of(group: str, version: str, kind: str, catalogue: Catalogue | None
     plural = table("facts")["inert"].get(group, {}).get(kind)
     if plural is not None:
         return plural.rstrip("!"), not plural.endswith("!")
-    lower = kind.lower()
+    lower, namespaced = kind.lower(), entry is None or entry.row.get("namespaced", True)
     if lower.endswith(("s", "x", "z", "ch", "sh")):
-        return lower + "es", True
+        return lower + "es", namespaced
     if lower.endswith("y") and lower[-2:-1] not in ("a", "e", "i", "o", "u"):
-        return lower[:-1] + "ies", True
-    return lower + "s", True
+        return lower[:-1] + "ies", namespaced
+    return lower + "s", namespaced
 
 
 def knows_scope(group: str, version: str, kind: str, catalogue: Catalogue | None = None) -> bool:

@@ -32,7 +32,13 @@ from policies.workloads.rows import Row, as_text, below, rows_of, said, where
 from policies.workloads.tables import table
 from policies.workloads.text import loaded
 from policies.workloads.variables import told_by_entries
-from policies.workloads.within import collector_destinations, hosts_within, trigger_destinations, urls_within
+from policies.workloads.within import (
+    collector_destinations,
+    hosts_within,
+    regions_within,
+    trigger_destinations,
+    urls_within,
+)
 
 _PLUGIN = "device-plugin"
 HoldsAt = Callable[[str], Holds]  # what is proven of the pod that a path lies in
@@ -239,6 +245,8 @@ def _destinations(path: str, value: Json, row: Row) -> Iterator[Destination]:
             yield from destinations_of_container(Container({"env": pairs}, f"{path}."))
         case "entries" | "mapping" | "nginx" | "requirements" | "trigger" | "zone-filter" if isinstance(value, dict):
             yield from _READS[row["read"]](value, path, row)
+        case "regions":
+            yield from regions_within(value, path, row["what"], row["provider"])
         case "urls" | "hosts" | "collector":
             yield from _WITHIN[row["read"]](value, path, row["what"])
         case "restic":

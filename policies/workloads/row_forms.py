@@ -32,14 +32,17 @@ _READS: Mapping[str, tuple[str, ...]] = {
     "destinations": (
         "command", "yaml-urls", "envoy", "named-url", "component", "environment", "mapping",
         "requirements", "restic", "zone-filter", "urls", "hosts", "collector", "entries", "nginx",
-        "trigger",
+        "trigger", "regions",
     ),
     "nested": ("pod", "pod-spec"),
     "namespaces": ("keys",),
 }  # fmt: skip
 _NEEDED: Mapping[str, tuple[str, ...]] = {"pods": ("template",), "destinations": ("what",), "volumes": ("kind",)}
 _NEEDED_UNREAD: Mapping[str, tuple[str, ...]] = {"destinations": ("kind",), "devices": ("level", "mechanism")}
-_NEEDED_READ: Mapping[tuple[str, str], tuple[str, ...]] = {("destinations", "zone-filter"): ("provider",)}
+_NEEDED_READ: Mapping[tuple[str, str], tuple[str, ...]] = {
+    ("destinations", "zone-filter"): ("provider",),
+    ("destinations", "regions"): ("provider",),
+}
 _WORDS: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("pods", "planned"): ("always", "queued"),
     ("volumes", "kind"): ("claim", "volume", "class", "snapshot", "snapshot-class", "nodes"),

@@ -12,6 +12,13 @@ from policies.workloads.paths import member
 
 _URL = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]{0,30}://[^\s/]")
 
+_CONTAINERS = ("containers", "initContainers", "ephemeralContainers")
+_TOLD = frozenset(("image", "command", "args", "env", "envFrom", "resources", "volumeMounts"))
+_OF_CONTAINER = _TOLD | {"name", "ports", "lifecycle", "livenessProbe", "readinessProbe", "startupProbe", "workingDir"}
+_OF_POD = frozenset(
+    ("volumes", "hostAliases", "dnsConfig", "hostname", "subdomain", "nodeName", "nodeSelector", "affinity")
+)
+
 _Trail = tuple["_Trail", str | int] | None  # paths are spelled out only for what is found
 
 
@@ -39,7 +46,10 @@ def pod_specs(value: Json) -> Iterator[tuple[str, JsonObject, Json]]:
 
 
 def texts(value: Json) -> Iterator[tuple[_Trail, str, str]]:
-    """Every text outside `metadata`, `status` and pod specs: its trail (`spelled`), the name of its field, itself."""
+    """Every text outside `metadata`, `status` and what pods are read from: its trail (`spelled`), its field, itself.
+
+    Kinds keep fields of their own beside `containers`, and inside of containers: those aren't a pod's, and are read.
+    """
     pending: list[tuple[_Trail, str, Json]] = [(None, "", value)]
     while pending:
         trail, name, one = pending.pop()
@@ -47,9 +57,9 @@ def texts(value: Json) -> Iterator[tuple[_Trail, str, str]]:
             yield trail, name, one
         elif isinstance(one, list):
             pending += reversed([((trail, at), name, below) for at, below in enumerate(one)])
-        elif isinstance(one, dict) and not looks_like_pod_spec(one):
-            inner = [((trail, key), str(key), below) for key, below in one.items()]
-            pending += reversed([row for row in inner if trail is not None or row[1] not in ("metadata", "status")])
+        elif isinstance(one, dict):
+            rows = _beside_pod(one, trail) if looks_like_pod_spec(one) else _members(one, trail)
+            pending += reversed([row for row in rows if trail is not None or row[1] not in ("metadata", "status")])
 
 
 def is_url(text: str) -> bool:
@@ -57,8 +67,27 @@ def is_url(text: str) -> bool:
     return _URL.match(text) is not None
 
 
+def _members(value: JsonObject, trail: _Trail) -> Iterator[tuple[_Trail, str, Json]]:
+    for key, below in value.items():
+        yield (trail, key), str(key), below
+
+
+def _beside_pod(spec: JsonObject, trail: _Trail) -> Iterator[tuple[_Trail, str, Json]]:
+    """What stands in a pod spec, or in its containers, and is no field of theirs."""
+    for key, below in spec.items():
+        if key in _CONTAINERS and isinstance(below, list):
+            for at, one in enumerate(below):
+                if isinstance(one, dict):
+                    yield from (row for row in _members(one, ((trail, key), at)) if row[1] not in _OF_CONTAINER)
+        elif key not in _OF_POD:
+            yield (trail, key), str(key), below
+
+
 def _is_container(value: Json) -> bool:
-    return isinstance(value, dict) and isinstance(value.get("name"), str) and ("image" in value or "command" in value)
+    """Whether it is one as pods have it, one without a name (Knative), or a patch of one by its name."""
+    if not isinstance(value, dict):
+        return False
+    return isinstance(value.get("image"), str) or (isinstance(value.get("name"), str) and not _TOLD.isdisjoint(value))
 
 
 def spelled(trail: _Trail) -> str:

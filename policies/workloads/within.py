@@ -26,6 +26,9 @@ from policies.workloads.text import loaded
 
 _PULLS = re.compile("(?:registry|registries|repository|image)$", re.IGNORECASE)  # from where images come
 _SPACE = re.compile(r"\s")
+_REGION = re.compile("(?:region|location|zone)(?:names?|s)?$", re.IGNORECASE)
+_CODE = re.compile(r"[A-Za-z][A-Za-z0-9 -]{1,40}")  # of a region, or its name as Azure writes it
+_ARN = re.compile(r"arn:aws[a-z-]*:[a-z0-9-]+:([a-z]{2,}-[a-z0-9-]+):")
 
 
 def urls_within(value: Json, path: str, what: str) -> Iterator[Destination]:
@@ -43,6 +46,16 @@ def hosts_within(value: Json, path: str, what: str) -> Iterator[Destination]:
         elif ("." in text or ":" in text) and "://" not in text and not _SPACE.search(text.strip()):
             for host in () if _PULLS.search(name) else hosts_told(name, text.strip()):
                 yield destination(_joined(path, spelled(trail)), kind="host", host=host, what=what)
+
+
+def regions_within(value: Json, path: str, what: str, provider: str) -> Iterator[Destination]:
+    """Regions and zones of a provider, in fields that are named as such and in names of AWS's resources (ARNs)."""
+    for trail, name, text in texts(value):
+        arn = _ARN.match(text)
+        if arn or (_REGION.search(name) and _CODE.fullmatch(text)):
+            kind = "nodes" if arn is None and "zone" in name.lower() else "vendor"
+            region = arn[1] if arn else text.replace(" ", "").lower()  # Azure: `West Europe`
+            yield destination(_joined(path, spelled(trail)), kind=kind, provider=provider, region=region, what=what)
 
 
 def collector_destinations(config: Json, path: str, what: str) -> Iterator[Destination]:

@@ -128,6 +128,33 @@ def test_unknown_kinds_are_found_by_shape():
     assert not is_workload(other)
 
 
+def test_containers_of_unknown_kinds_may_have_no_name_or_be_patches():
+    """Knative names no containers, and operators take patches of theirs by name: both are pods all the same."""
+    for container in ({"image": "x"}, {"name": "mcp", "env": [{"name": "A", "value": "https://a.example"}]}):
+        subject = {
+            "apiVersion": "x.example/v1",
+            "kind": "Thing",
+            "spec": {"template": {"spec": {"containers": [container]}}},
+        }
+        assert paths(subject) == ["spec.template"]
+
+
+def test_what_stands_beside_containers_of_unknown_kinds():
+    """Fields that no pod has, beside `containers` or inside of them, are the kind's own: hosts in them count."""
+    container = {
+        **POD["containers"][0],
+        "modelData": "s3://weights/x",
+        "env": [{"name": "A", "value": "https://b.example"}],
+    }
+    spec = {"containers": [container], "hostname": "a.b", "nodeName": "n.example", "snapshots": {"at": "gs://s/x"}}
+    subject = {"apiVersion": "x.example/v1", "kind": "Thing", "spec": spec}
+    assert sorted((one["path"], one["host"]) for one in extract(subject)["destinations"]) == [
+        ("spec.containers[0].env[0]", "https://b.example"),
+        ("spec.containers[0].modelData", "s3://weights/x"),
+        ("spec.snapshots.at", "gs://s/x"),
+    ]
+
+
 def test_kinds_of_the_api_server():
     """The API server's own kinds are known, and make no pods even if they look like it."""
     subject = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {}, "spec": POD}
