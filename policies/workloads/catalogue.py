@@ -127,7 +127,7 @@ class Catalogue:
             if not rows:
                 return None
             if name not in self._entries:  # of a family by its name: kinds are anybody's text
-                self._entries[name] = [Entry(row) for row in rows]
+                self._entries[name] = [Entry(group, kind, row) for row in rows]
             entries = self._entries[name]
         for entry in entries:
             if version in entry.row["versions"]:
