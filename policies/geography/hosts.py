@@ -21,6 +21,8 @@ _LABEL = "[a-z0-9_-]+"
 _LONGEST = 253  # characters of a DNS name
 _MOVES = "is an address, and addresses move: name a host, or the cluster's own networks in `spec.networks`, or"
 _HOST = re.compile(r"[a-z0-9_](?:[a-z0-9._-]*[a-z0-9_-])?", re.ASCII)
+_ADDRESSES = re.compile(r"(?:[0-9]+\.[.0-9*]*|[0-9a-f*]*:[0-9a-f:*]*)")  # a glob that is meant for addresses
+_V4 = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}", re.ASCII)
 _COLONS = re.compile(
     r"(?=[^:]*:[^:]*:)[0-9a-f:.]+(?:%[^\s/]*)?", re.IGNORECASE
 )  # IPv6 as it is written without brackets
@@ -49,12 +51,15 @@ def declared_host(reference: str, geography: Geography, group: str) -> JsonObjec
 
     A glob is held against the host alone, unless it has a path (then against `host/path`) or a scheme (then against
     `scheme://host/path`): `*.example.com` must not fit a path that ends in it. A path that could lead elsewhere than
-    it says (`..`, `%`) fits no glob that has one.
+    it says (`..`, `%`) fits no glob that has one. A glob of addresses (`10.42.*`) fits no name that begins like one.
     """
     scheme, host, path = _split(reference)
     straight = ".." not in path and "%" not in path
+    named = not _V4.fullmatch(host) and not _COLONS.fullmatch(host)
     for entry in geography.declarations(group):
         glob = entry["match"]
+        if named and glob[:1].isalnum() and _for_addresses(glob):
+            continue
         if "/" not in glob:
             fits = glob_fits(glob.lower(), host)
         else:
@@ -62,6 +67,12 @@ def declared_host(reference: str, geography: Geography, group: str) -> JsonObjec
         if fits:
             return entry
     return None
+
+
+@lru_cache(maxsize=1024)
+def _for_addresses(glob: str) -> bool:
+    """Whether a glob is written for addresses: nothing but their digits before its path."""
+    return _ADDRESSES.fullmatch(glob.rpartition("://")[2].partition("/")[0].lower()) is not None
 
 
 def _split(reference: str) -> tuple[str, str, str]:

@@ -34,6 +34,8 @@ HOST = re.compile(
     r"(?:[\w.-]+@)?((?:[a-z0-9-]+\.)+[a-z][a-z0-9-]+|(?:[0-9]{1,3}\.){3}[0-9]{1,3})(?::[^\s]*)?(?:/[^\s]*)?",
     re.IGNORECASE,
 )
+COPIED = re.compile(r"[\w.-]+@((?:[a-z0-9-]+\.)+[a-z0-9-]+):\S*", re.IGNORECASE)  # user@host:path, of scp and Git
+_BETWEEN = re.compile(r"[,;\s]+")  # hosts of a list
 _CAMEL = re.compile("(?<=[a-z0-9])(?=[A-Z])")  # `redisHost`: attributes of drivers and components are written so
 
 
@@ -126,6 +128,8 @@ def _hosts_told(said: tuple[str, str]) -> tuple[str, ...]:
     beside = False
     if "..." in value:
         value = _SPAN.sub("x", value)
+    if "\\/" in value:  # as JSON may write slashes
+        value = value.replace("\\/", "/")
     if "://" in value:
         for address in dict.fromkeys(match[0] for match in _ADDRESS.finditer(value)):
             if address.partition(":")[0].lower() not in table("facts")["hubs"]:
@@ -133,17 +137,19 @@ def _hosts_told(said: tuple[str, str]) -> tuple[str, ...]:
         value = _ADDRESS.sub(" ", value).strip()  # what stands beside them
         beside = value != ""
     elif ("." in value or ":" in value) and is_host_name(name) and name.upper() != "NO_PROXY":
-        hosts |= {host: None for one in value.split(",") if _reads_like_host(host := one.strip())}
-    elif _is_role(name) and (HOST.fullmatch(value) and not is_file(value)):
-        hosts[value] = None
+        hosts |= {one: None for one in _BETWEEN.split(value) if _reads_like_host(one)} if _is_list(value) else {}
+    elif _is_role(name) and all(map(HOST.fullmatch, _BETWEEN.split(value.strip()))):
+        hosts |= {one: None for one in _BETWEEN.split(value.strip()) if not is_file(one)}
+    elif "@" in value and (copied := COPIED.fullmatch(value)):
+        hosts[copied[1]] = None
     if beside or " " in value or not hosts:
-        hosts |= dict.fromkeys(plain_hosts(name, value, _is_host_or_role))
+        hosts |= dict.fromkeys(plain_hosts(name, value, says_host))
     return tuple(host for host in hosts if is_outside(host))
 
 
 def says_host(name: str) -> bool:
     """Whether a field of an object of this name holds a host, or what a host is to it."""
-    return _is_host_or_role(_CAMEL.sub("_", name))
+    return _is_host_or_role(_CAMEL.sub("_", name).replace(".", "_"))
 
 
 @remembered(2048)
@@ -169,7 +175,14 @@ def _roles() -> re.Pattern[str]:
     return re.compile(table("facts")["host_roles"], re.IGNORECASE)
 
 
+def _is_list(value: str) -> bool:
+    """Whether a value is hosts and nothing else: one, or several with what stands between hosts in lists."""
+    return " " not in value.strip() or all(HOST.fullmatch(one) for one in value.split())
+
+
 def _reads_like_host(text: str) -> bool:
     if is_ipv6(text):
         return True
+    if text[:2] == "//":  # as browsers write it
+        return HOST.fullmatch(text[2:]) is not None
     return "." in text and " " not in text and text[:1] not in ("", ".", "/", ":") and not is_open(text)

@@ -1,14 +1,17 @@
-"""Buckets that a container is told of by name: `S3_BUCKET` and `S3_REGION`, without an address.
+"""Buckets and regions that a container is told of by name: `S3_BUCKET` and `--s3-region`, without an address.
 
 Guarantees: a bucket without an endpoint lies where its provider's region says that is told beside it, by the longest
 beginning that the names of both variables share; without one nobody knows where it lies. An endpoint among the
-variables is judged as the host that it is, and then the bucket is there.
+variables is judged as the host that it is, and then the bucket is there. A region that is told alone is where a cloud's
+client sends to, unless a store has an endpoint of its own. What is no region of a cloud by its form is none.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from policies.json import Json
+from policies.workloads.arguments import END, Word
+from policies.workloads.rows import as_text
 
 _BUCKET = re.compile(r"(?P<before>(?:.*_)?)BUCKET(?:_?NAME|_?ID)?", re.IGNORECASE)
 _NAME = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]|.*\$\(.*")  # or not filled in here
@@ -23,6 +26,14 @@ _ANY_ENDPOINT = (
     "MINIO_URL",
 )
 _ANY_REGION = ("AWS_REGION", "AWS_DEFAULT_REGION", "S3_REGION")
+_REGION = re.compile(r"(?:.*[_.-])?(?:REGION|LOCATION)", re.IGNORECASE)
+_STORE = re.compile(
+    r"(?=.*(?:ENDPOINT|URL|HOST|SERVER|ADDR))(?!.*(?:OTEL|OTLP))(?=.*(?:S3|AWS|MINIO|STORAGE|STORE|BUCKET|OBJECT)|ENDPOINT).*"
+)
+_CLOUDS = (
+    (re.compile(r"(?:af|ap|ca|cn|eu|il|me|mx|sa|us)(?:-gov|-iso[a-z]?)?-(?:[a-z]+)-[1-9]"), "aws"),
+    (re.compile(r"(?:africa|asia|australia|europe|me|northamerica|southamerica|us)-[a-z]+[1-9][0-9]?"), "gcp"),
+)
 _PROVIDERS = (
     ("GCS", "gcp"),
     ("GCP", "gcp"),
@@ -48,6 +59,35 @@ def told_buckets(told: Mapping[str, Json]) -> Iterator[tuple[str, dict[str, str]
         if isinstance(value, str) or said:
             bucket = value if isinstance(value, str) else ""
             yield name, {"kind": "bucket", "bucket": bucket, "provider": provider, "region": said}
+
+
+def told_regions(told: Mapping[str, Json]) -> Iterator[tuple[str, dict[str, str]]]:
+    """The variable, and the region of a cloud that it says, where no store beside it has an endpoint of its own."""
+    found = {
+        name: cloud
+        for name, value in told.items()
+        if isinstance(value, str) and _REGION.fullmatch(name) and (cloud := cloud_of(value))
+    }
+    if found and not any(value and _STORE.fullmatch(name.upper()) for name, value in told.items()):
+        for name, cloud in found.items():
+            yield name, {"kind": "region", "provider": cloud, "region": as_text(told[name])}
+
+
+def cloud_of(region: str) -> str:
+    """Whose region a text is by its form; empty for any other text."""
+    return next((cloud for pattern, cloud in _CLOUDS if pattern.fullmatch(region)), "")
+
+
+def flags_of(words: Sequence[Word]) -> dict[str, Word]:
+    """The values of flags and where they stand, by the names that variables for them would have."""
+    found: dict[str, Word] = {}
+    for index, (text, path) in enumerate(words):
+        if text[:1] == "-":
+            name, given, value = text.partition("=")
+            said = (value, path) if given or index + 1 == len(words) else words[index + 1]
+            if said[0] and said[0][:1] != "-" and said[0] != END:
+                found[name.lstrip("-").replace("-", "_").replace(".", "_").upper()] = said
+    return found
 
 
 def _beginnings(before: str) -> Iterator[str]:

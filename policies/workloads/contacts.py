@@ -4,16 +4,21 @@ Guarantees: linear in the words, never raises; each host once for each element o
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
+from itertools import islice, takewhile
+from typing import Any
 
-from policies.workloads.addresses import HOST, Destination, destination, is_outside, leads_to, may_lead
+from policies.workloads.addresses import COPIED, HOST, Destination, destination, is_outside, leads_to, may_lead
 from policies.workloads.arguments import END, Variables, Word, program, script_words
+from policies.workloads.repositories import remote_of_words, repository_of_words
 from policies.workloads.tables import table
 from policies.workloads.written import is_file
 
 _DEVICE = re.compile(r".*/dev/(?:tcp|udp)/([^/\s]+)")  # what shells connect to as if it were a file
-_COPIED = re.compile(r"[\w.-]+@((?:[a-z0-9-]+\.)+[a-z0-9-]+):\S*", re.IGNORECASE)  # user@host:path, of scp and Git
+_CARRYING = re.compile(r"[^.]*[$)}`][^.]*\.((?:[a-z0-9-]+\.)+[a-z]{2,})", re.IGNORECASE)  # names that carry data out
+_INSTEAD = ("--resolve", "--connect-to")
+_READERS = {"restic": repository_of_words, "rclone": remote_of_words}
 _WRITES = ("-o", "--output", "-O", "-T", "--upload-file", "-i", "--cacert", "--cert", "--key", "-out", "-in")  # files
 
 
@@ -26,11 +31,18 @@ def destinations_of_words(words: list[Word], leading: Sequence[int] | None = Non
     """What a command line contacts. `leading` is where words stand that may say so, if somebody has looked."""
     seen: set[tuple[str, str]] = set()
     sends, senders, uploads = False, _senders(), _uploads()
+    reads: Callable[[Sequence[Word], int], Iterator[Destination]] | None = None
     for index in range(len(words)) if leading is None else leading:
         text, path = words[index]
         before = words[index - 1][0] if index else ""
-        if text in uploads and (host := uploads[text].get(program(before))):
+        if text in uploads and (host := _uploaded(uploads[text].get(program(before)), words, index)):
             yield destination(path, kind="vendor", host=host, what="data")
+        if text == END:
+            reads = None
+        elif reads is not None:
+            yield from reads(words, index)
+        else:
+            reads = _READERS.get(program(text))
         if "." in text or ":" in text or "/dev/" in text:
             for one in _word(text, path, before, sends=sends):
                 if (path, one["host"]) not in seen:
@@ -42,7 +54,7 @@ def destinations_of_words(words: list[Word], leading: Sequence[int] | None = Non
 @cache
 def sending_names() -> frozenset[str]:
     """Programs that send to a host that they are given, and commands by which some send to one that they know."""
-    return frozenset([*_senders(), *_uploads()])
+    return frozenset([*_senders(), *_uploads(), *_READERS])
 
 
 @cache
@@ -52,25 +64,39 @@ def _senders() -> frozenset[str]:
 
 
 @cache
-def _uploads() -> dict[str, dict[str, str]]:
+def _uploads() -> dict[str, dict[str, Any]]:
     """Where the commands of programs send to that name no host: by command, then by program."""
-    found: dict[str, dict[str, str]] = {}
+    found: dict[str, dict[str, Any]] = {}
     for name, row in table("facts")["uploads"].items():
         for verb in row["commands"]:
-            found.setdefault(verb, {})[name] = row["host"]
+            found.setdefault(verb, {})[name] = row
     return found
+
+
+def _uploaded(row: Mapping[str, Any] | None, words: Sequence[Word], index: int) -> str:
+    """Where a command sends to, unless a word behind it says otherwise; empty for none."""
+    behind = takewhile(lambda word: word[0] != END, islice(words, index + 1, None))
+    if row is None or any(word.startswith(one) for word, _ in behind for one in row.get("unless", ())):
+        return ""
+    return str(row["host"])
 
 
 def _word(text: str, path: str, before: str, *, sends: bool) -> Iterable[Destination]:
     """What one word of a command line names: a URL, the host that a flag asks for, the host that a program sends to."""
     flagged = text[:1] == "-"
+    if before in _INSTEAD:
+        return [one for host in _instead(before, text) for one in _reached(host, path)]
     if "://" in text:
         return leads_to(text.partition("=")[0] if flagged else before, text, path)
-    match = ("/dev/" in text and _DEVICE.match(text)) or ("@" in text and _COPIED.fullmatch(text))
+    match = ("/dev/" in text and _DEVICE.match(text)) or ("@" in text and COPIED.fullmatch(text))
     if match and (found := _reached(match[1], path)):
         return found
     if sends and text[:2] == "-h" and (match := HOST.fullmatch(text[2:])):  # of clients of databases
         return _reached(match[1], path)
+    if sends and "$" in text + before and (match := _CARRYING.fullmatch(text)):
+        return _reached(match[1], path)
+    if sends and text[:2] == "//":  # a share
+        text = text[2:]
     if sends and not flagged and (match := HOST.fullmatch(text)) and before not in _WRITES and not is_file(match[1]):
         return _reached(match[1], path)
     name, _, value = text.partition("=") if flagged else (before, "", text)
@@ -78,6 +104,14 @@ def _word(text: str, path: str, before: str, *, sends: bool) -> Iterable[Destina
         return leads_to("", text, path) if may_lead("", text) else ()
     name = name.lstrip("-")
     return leads_to(name, value, path) if may_lead(name, value) else ()
+
+
+def _instead(flag: str, text: str) -> Sequence[str]:
+    """Where curl is told to go instead: `name:port:address,address` or `name:port:host:port`."""
+    said = text.split(":", 2)
+    if len(said) < 3:
+        return ()
+    return said[2].split(",") if flag == "--resolve" else [said[2].rpartition(":")[0]]
 
 
 def _reached(host: str, path: str) -> Sequence[Destination]:

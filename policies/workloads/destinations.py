@@ -21,11 +21,12 @@ from policies.workloads.addresses import (
     purpose_of,
 )
 from policies.workloads.arguments import Variables, runs, words_of
-from policies.workloads.buckets import told_buckets
+from policies.workloads.buckets import flags_of, told_buckets, told_regions
 from policies.workloads.contacts import destinations_of_words
 from policies.workloads.containers import Container, actions_of
 from policies.workloads.images import listed
 from policies.workloads.remote import volume_destinations
+from policies.workloads.repositories import is_elsewhere, repository, told_remotes
 from policies.workloads.rows import as_text
 from policies.workloads.tables import table
 from policies.workloads.text import loaded
@@ -37,6 +38,8 @@ _OWN = {"status.podIP": "localhost", "status.podIPs": "localhost", "status.hostI
 _OWN |= {"status.hostIPs": "localhost", "metadata.namespace": "namespace", "metadata.name": "pod"}
 _WRITTEN = re.compile(r"metadata\.(annotations|labels)\['([^']+)'\]")  # field paths of what anybody may write
 _SEARCHED = re.compile(r"(?:[a-z0-9-]+\.)?svc\.cluster\.local\.?|cluster\.local\.?|\.|svc")
+_REPOSITORIES = ("RESTIC_REPOSITORY", "RESTIC_REPOSITORY2", "RESTIC_FROM_REPOSITORY")
+_STORED = ("ucket", "egion", "account")
 _LISTENS = re.compile("listen|bind", re.IGNORECASE)  # where a server waits, not where it calls
 
 
@@ -87,6 +90,7 @@ def destinations_of_container(container: Container, metadata: JsonObject | None 
     if container.names:
         found += _environment(container, variables, own)
     found += _contacted(container, variables)
+    found += _flagged(container, variables)
     for field, hook in container.hooks:
         found += _hooks(hook, f"{container.at}{field}", variables)
     return found
@@ -99,6 +103,23 @@ def _contacted(container: Container, variables: Variables) -> Iterable[Destinati
         leading = line.leading()
         return destinations_of_words(line.words, leading) if leading else ()
     return destinations_of_words(words_of(container.held, container.at, variables)) if runs(container.held) else ()
+
+
+def _flagged(container: Container, variables: Variables) -> Iterator[Destination]:
+    """Buckets and regions among the flags of a container's command line, with what its variables say of them."""
+    line = container.line
+    if line is not None and not line.stores():
+        return
+    words = line.words if line is not None else words_of(container.held, container.at, variables)
+    flags = flags_of(words) if any(mark in text for text, _ in words for mark in _STORED) else {}
+    if flags:
+        told = {**_by_name(container), **{name: text for name, (text, _) in flags.items()}}
+        for name, fields in [*told_buckets(told), *told_regions(told)]:
+            if name in flags:
+                yield destination(flags[name][1], what=purpose_of(name), **fields)
+        for name, host in table("facts")["account_flags"].items():
+            if name in flags:
+                yield destination(flags[name][1], kind="host", host=f"{flags[name][0]}.{host}", what="data")
 
 
 def _own_of(variable: JsonObject, metadata: JsonObject | None = None) -> str | None:
@@ -118,7 +139,9 @@ def _own_of(variable: JsonObject, metadata: JsonObject | None = None) -> str | N
 def _environment(container: Container, variables: Variables, own: Own) -> Iterator[Destination]:
     for index, name, value, held in container.telling:
         if isinstance(value, str):
-            if "$" in value or may_lead(name, value):
+            if name[:6] == "RESTIC" and name in _REPOSITORIES and is_elsewhere(value):
+                yield from repository(variables.told(index, value), f"{container.at}env[{index}]", "backups")
+            elif "$" in value or may_lead(name, value):
                 yield from leads_to(name, variables.told(index, value), f"{container.at}env[{index}]")
         elif (told := own(held)) is not None:
             yield from leads_to(name, told, f"{container.at}env[{index}]")
@@ -128,10 +151,22 @@ def _environment(container: Container, variables: Variables, own: Own) -> Iterat
     if not _implying().isdisjoint(container.names):
         yield from _implied(_by_name(container), f"{container.at}env")
     names = "\n".join(container.names)
+    if any(mark in names for mark in ("REGION", "region", "LOCATION", "RCLONE_CONFIG_")):
+        yield from _told_apart(container)
     if "BUCKET" in names or "bucket" in names:
         index_of = {name: index for index, name, _, _ in container.variables}  # of two with one name, the last counts
         for name, fields in told_buckets(_by_name(container)):
             yield destination(f"{container.at}env[{index_of[name]}]", what=purpose_of(name), **fields)
+
+
+def _told_apart(container: Container) -> Iterator[Destination]:
+    """Regions that are told alone, and remotes that variables set up."""
+    index_of = {name: index for index, name, _, _ in container.variables}
+    told = _by_name(container)
+    for name, fields in told_regions(told):
+        yield destination(f"{container.at}env[{index_of[name]}]", what=purpose_of(name), **fields)
+    for name, one in told_remotes(told):
+        yield {**one, "path": f"{container.at}env[{index_of[name]}]"}
 
 
 def _by_name(container: Container) -> dict[str, Json]:

@@ -75,6 +75,10 @@ class Line:
         marked = [at for at, (text, _) in enumerate(self.words) if ":" in text or "." in text]
         return [at for at in marked if self._leads(at)]
 
+    def stores(self) -> bool:
+        """Whether a flag may name a bucket, a region or an account of a store."""
+        return any(mark in self._whole for mark in ("ucket", "egion", "account"))
+
     def _leads(self, at: int) -> bool:
         """Whether a word with a colon or a dot may lead somewhere: by its own flag, or by the one before it."""
         text = self.words[at][0]

@@ -28,6 +28,7 @@ from policies.workloads.levels import Device, Holds, device
 from policies.workloads.models import models_of_container, models_of_script
 from policies.workloads.paths import member
 from policies.workloads.references import Model, parse_model
+from policies.workloads.repositories import repository
 from policies.workloads.rows import Row, as_text, below, rows_of, said, where
 from policies.workloads.tables import table
 from policies.workloads.text import loaded
@@ -250,7 +251,7 @@ def _destinations(path: str, value: Json, row: Row) -> Iterator[Destination]:
         case "urls" | "hosts" | "collector":
             yield from _WITHIN[row["read"]](value, path, row["what"])
         case "restic":
-            yield from _repository(as_text(value), path, row["what"])
+            yield from repository(as_text(value), path, row["what"])
         case "":
             fields = said(row, value)
             told = ("bucket", "host", "cluster", "region", "provider")
@@ -306,20 +307,6 @@ _WITHIN: dict[str, Callable[[Json, str, str], Iterator[Destination]]] = {
     "hosts": hosts_within,
     "collector": collector_destinations,
 }
-
-
-def _repository(text: str, path: str, what: str) -> Iterator[Destination]:
-    """Where a repository of restic's is: `s3:host/bucket`, `rest:https://host/`, `sftp:host:/path`, `gs:bucket:/`."""
-    backend, _, rest = text.partition(":")
-    if not rest or "://" in text[: len(backend) + 3]:
-        backend, rest = "", text
-    if backend in ("gs", "azure"):
-        yield destination(path, kind="bucket", bucket=f"{backend}://{rest.partition(':')[0]}", what=what)
-    elif backend in ("", "s3", "rest", "sftp"):
-        if rest:
-            yield destination(path, kind="host", host=rest, what=what)
-    else:
-        yield destination(path, kind="vendor", provider=backend, what=what)
 
 
 def _component(spec: JsonObject, path: str, what: str) -> Iterator[Destination]:

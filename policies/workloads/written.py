@@ -12,7 +12,8 @@ from policies.remembered import remembered
 
 _NAME = r"(?:[a-z0-9_](?:[a-z0-9_-]*)\.)+[a-z][a-z0-9-]*[a-z0-9]"
 _V4 = r"(?:[0-9]{1,3}\.){3}[0-9]{1,3}"
-_VIA = r"(?:(?:tcp[46]?|udp[46]?|ssl|tls|openssl|sctp|https?|socks[45]?|proxy|amqp|redis):)?"  # as socat writes it
+# as socat and gRPC write it
+_VIA = r"(?:(?:tcp[46]?|udp[46]?|ssl|tls|openssl|sctp|https?|socks[45]?|proxy|amqp|redis|dns|ipv[46]):)?"
 _PLAIN = re.compile(
     rf"(?<![\w./:$}}-]){_VIA}(?:"
     rf"(?P<named>{_NAME})\.?:[0-9]{{1,5}}(?![\w.-])"
@@ -22,9 +23,12 @@ _PLAIN = re.compile(
     re.IGNORECASE,
 )
 _MEMBER = re.compile(
-    rf"(?<![\w.-])([a-z][\w.-]*)[\"']?\s*[=:]\s*[\"']?{_VIA}({_NAME})(?=$|[\"'\s,;:&)}}\]/?])", re.IGNORECASE
+    rf"(?:(?<![\w.-])|(?<=-D)|(?<=--))([a-z][\w.-]*)"
+    rf"[\"']?\s*[=:]\s*[\"']?{_VIA}({_NAME})(?=$|[\"'\s,;:&)}}\]/?])",
+    re.IGNORECASE,
 )
 _ACCOUNT = re.compile(r"(?:^|;)\s*AccountName\s*=\s*([\w-]+)", re.IGNORECASE)  # of Azure's storage
+_SERVER = re.compile(r"jdbc:sqlserver:[^\s\"']*?;servername=([^;\s\"']+)", re.IGNORECASE)
 _SUFFIX = re.compile(r"EndpointSuffix\s*=\s*([\w.-]+)", re.IGNORECASE)
 _NO_HOSTS = re.compile(
     r"(?:version|ver|tag|release|revision|cidr|subnet|mask|range|network|no[_-]proxy|image"
@@ -69,6 +73,8 @@ def _members(text: str, says_host: Callable[[str], bool]) -> Iterator[str]:
     for match in _MEMBER.finditer(text):
         if says_host(match[1]) and not is_file(match[2]):
             yield match[2]
+    if "sqlserver" in text and (server := _SERVER.search(text)):
+        yield server[1]
     if "ccount" in text and (account := _ACCOUNT.search(text)):
         suffix = _SUFFIX.search(text)
         yield f"{account[1]}.blob.{suffix[1] if suffix else 'core.windows.net'}"

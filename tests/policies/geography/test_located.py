@@ -32,6 +32,8 @@ PROFILE = {
         {"match": "gs://backups-*", "place": "gcp.europe-west3"},
         {"match": "minio.velero.svc", "place": "fra"},
         {"match": "2a00:1450:*", "place": "fra"},
+        {"match": "10.42.*", "place": "fra"},
+        {"match": "https://10.43.*/v1", "place": "fra"},
     ],
     "registries": [{"match": "registry.example.com", "place": "fra"}, {"match": "ghcr.io", "place": "fra"}],
     "keys": [{"match": "vault:transit-de/*", "place": "fra", "assurance": "hardware"}],
@@ -51,6 +53,8 @@ def told(found: Located, code: str | None, because: str = "") -> None:
         ("https://models.s3.eu-central-1.amazonaws.com/llama", "aws.eu-central-1"),
         ("2A00:1450:4001:80b::200e", "fra"),
         ("http://[2a00:1450::1]:443/x", "fra"),
+        ("10.42.0.1:443", "fra"),
+        ("https://10.43.0.1/v1", "fra"),
         ("s3.dualstack.eu-central-2.amazonaws.com", "aws.eu-central-2"),
         ("models.s3-eu-west-1.amazonaws.com", "aws.eu-west-1"),
         ("x.eu-west-3.elb.amazonaws.com:443", "aws.eu-west-3"),
@@ -99,6 +103,9 @@ def test_hosts_by_name(host: str, code: str) -> None:
         ("", "is no host name"),
         ("://", "is no host name"),
         ("a." * 200_000 + "eu-central-1.amazonaws.com", "is no host name"),
+        ("10.42.0.1.nip.io", "nothing says where `10.42.0.1.nip.io` is"),  # declared are addresses, not names like them
+        ("10.42.example.net", "nothing says"),
+        ("https://10.43.0.1.nip.io/v1", "nothing says"),
     ],
 )
 def test_hosts_that_prove_nothing(host: str, because: str) -> None:

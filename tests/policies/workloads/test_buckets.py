@@ -1,4 +1,4 @@
-"""Buckets that containers are told of by variables, and what a whole ConfigMap tells."""
+"""Buckets and regions that containers are told of by variables and flags, and what a whole ConfigMap tells."""
 
 import pytest
 
@@ -16,8 +16,22 @@ def told(**variables: str | None) -> list[tuple[str, str, str, str]]:
     spec = {"containers": [{"name": "c", "image": "x", "env": env}]}
     found = extract({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": spec})["destinations"]
     return [
-        (one["path"].rpartition(".")[2], one["bucket"] or one["host"], one["provider"], one["region"]) for one in found
+        (one["path"].rpartition(".")[2], one["bucket"] or one["host"], one["provider"], one["region"])
+        for one in found
+        if one["kind"] != "region"
     ]
+
+
+def regions(*arguments: str, **variables: str) -> dict[str, str]:
+    """The regions that a container is told of alone, by where they stand."""
+    env = [{"name": name, "value": value} for name, value in variables.items()]
+    spec = {"containers": [{"name": "c", "image": "x", "args": list(arguments), "env": env}]}
+    found = extract({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": spec})["destinations"]
+    return {
+        one["path"].rpartition("].")[2]: f"{one['provider']} {one['region']}"
+        for one in found
+        if one["kind"] == "region"
+    }
 
 
 @pytest.mark.parametrize(
@@ -51,7 +65,6 @@ def test_a_bucket_lies_where_the_variables_beside_it_say(
 @pytest.mark.parametrize(
     "variables",
     [
-        {"AWS_REGION": "us-east-1"},
         {"RATE_LIMIT_BUCKET": "100"},
         {"VLLM_PROMPT_BS_BUCKET_MIN": "1"},
         {"TOKEN_BUCKET_SIZE": "many"},
@@ -60,8 +73,30 @@ def test_a_bucket_lies_where_the_variables_beside_it_say(
     ids=str,
 )
 def test_what_is_no_bucket(variables: dict[str, str | None]) -> None:
-    """A region alone sends nothing, numbers are no buckets, and one that a Secret names without a region isn't seen."""
+    """Numbers are no buckets, and one that a Secret names without a region isn't seen."""
     assert told(**variables) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "wanted"),
+    [
+        ((), {"AWS_REGION": "us-east-1"}, {"env[0]": "aws us-east-1"}),
+        ((), {"VERTEX_LOCATION": "europe-west4"}, {"env[0]": "gcp europe-west4"}),
+        (("--region=us-gov-west-1",), {}, {"args[0]": "aws us-gov-west-1"}),
+        (("--aws-region", "us-east-1"), {}, {"args[1]": "aws us-east-1"}),
+        ((), {"AWS_REGION": "us-east-1", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://a.b.svc"}, {"env[0]": "aws us-east-1"}),
+        ((), {"AWS_REGION": "us-east-1", "AWS_ENDPOINT_URL": "http://minio"}, {}),
+        (("--region", "us-east-1", "--s3-endpoint=minio:9000"), {}, {}),
+        ((), {"REGION": "north", "LOG_LOCATION": "/var/log", "REGIONS": "us-east-1"}, {}),
+        (("--region", "--verbose"), {}, {}),
+    ],
+    ids=str,
+)
+def test_a_region_that_is_told_alone_is_where_a_client_sends_to(
+    arguments: tuple[str, ...], variables: dict[str, str], wanted: dict[str, str]
+) -> None:
+    """By its form as a cloud writes it, unless a store beside it has an endpoint of its own."""
+    assert regions(*arguments, **variables) == wanted
 
 
 @pytest.mark.parametrize(
@@ -69,7 +104,7 @@ def test_what_is_no_bucket(variables: dict[str, str | None]) -> None:
     [
         ({"A": "1", "PGHOST": "db.example.com"}, {"data.PGHOST": "db.example.com"}),
         ({"OTEL_URL": "https://a.example.com", "x": "y"}, {"data.OTEL_URL": "https://a.example.com"}),
-        ({"S3_BUCKET": "models", "AWS_REGION": "us-east-1"}, {"data.S3_BUCKET": "models"}),
+        ({"S3_BUCKET": "models", "AWS_REGION": "us-east-1"}, {"data.S3_BUCKET": "models", "data.AWS_REGION": ""}),
         ({"OPENAI_API_KEY": "x"}, {"data": "api.openai.com"}),
         ({"config.yaml": "url: https://a.example.com\n", "NOTES": "https://a.example.com\nmore"}, {}),
         ({"LOG_LEVEL": "info", "FLAG": None, "TEN": 10}, {}),

@@ -8,7 +8,7 @@ from policies.workloads.written import is_ipv6, plain_hosts
 
 
 def hosts(text, name=""):
-    return list(plain_hosts(name, text, lambda name: name.lower() in ("host", "endpoint", "server")))
+    return list(plain_hosts(name, text, lambda name: name.lower().rpartition(".")[2] in ("host", "endpoint", "server")))
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,9 @@ def hosts(text, name=""):
         ("AccountName=evil;AccountKey=x;EndpointSuffix=core.windows.net", "evil.blob.core.windows.net"),
         ("[2001:4860:4860::8888]:443", "[2001:4860:4860::8888]"),
         ("2001:4860:4860::8888", "2001:4860:4860::8888"),
+        ("-Dhttps.proxy.host=p.evil.com -Dx=y", "p.evil.com"),
+        ("ipv4:8.8.8.8:443", "8.8.8.8:443"),
+        ("jdbc:sqlserver://;serverName=db.evil.com;databaseName=x", "db.evil.com"),
         ("connect(('10.200.0.2', 8080))", "10.200.0.2"),
     ],
 )
