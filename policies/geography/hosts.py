@@ -69,7 +69,6 @@ def declared_host(reference: str, geography: Geography, group: str) -> JsonObjec
     return None
 
 
-@lru_cache(maxsize=1024)
 def _for_addresses(glob: str) -> bool:
     """Whether a glob is written for addresses: nothing but their digits before its path."""
     return _ADDRESSES.fullmatch(glob.rpartition("://")[2].partition("/")[0].lower()) is not None
