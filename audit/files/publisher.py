@@ -6,17 +6,22 @@ record that isn't durable and published. One thread calls this.
 """
 
 import itertools
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from audit.errors import LogCorrupt, LogRolledBack, MerkleError
 from audit.files.heads import Head, TreeHead
+from audit.files.mending import Mending
 from audit.files.store import FileSystem, put_files
 from audit.files.tail import Tail
 from audit.files.tree import File, GrowingTree, confirm, resumed_tree
 from audit.leaves.counters import Pair
 from audit.tlog.tiles import ENTRIES, TILE_WIDTH, tile_path
 
+logger = logging.getLogger("bailiwick.audit")
 AT_ONCE = 16 * TILE_WIDTH  # records of one publication, or a batch more; the rest comes in the next
 
 
@@ -67,14 +72,18 @@ class Publisher:
         self._pairs = []
         if self.head is None:
             return
-        self._read_on(durable, size % TILE_WIDTH)
+        self._read_on(durable, TILE_WIDTH)
+        mending = Mending(self._read, self._names, self._put_again, partial(self._leaves, durable))
         bundle, self._pairs = self._pairs[: size % TILE_WIDTH], self._pairs[size % TILE_WIDTH :]
+        self._tree = self._resumed(bundle, self.head, mending)
+        last = [*bundle, *self._pairs[: TILE_WIDTH - len(bundle)]]
         try:
-            self._tree = resumed_tree(size, bundle, self._read)
-        except (MerkleError, OSError) as error:
-            raise LogCorrupt(f"the published tiles don't fit the head of {size} records: {error}") from error
-        if self._tree.root() != self.head.root:
-            raise LogCorrupt(f"the records up to {size} are not those that were published: two histories, or damage")
+            mending.mend(self._tree, [entry for _, entry in last])
+        except (OSError, LogCorrupt) as error:  # the records are whole as far as they are needed: they go on
+            logger.warning("published files are damaged, and can't be made anew: %s; run `audit verify`", error)
+        if made := mending.written:
+            told = f"{len(made)} published files were gone or damaged and are made anew from the records"
+            logger.warning("%s, the first `%s`, the last `%s`", told, made[0], made[-1])
 
     def publish(self, durable: int) -> TreeHead | None:
         """Publish some of the next records, at most up to `durable`; the head after that.
@@ -98,6 +107,34 @@ class Publisher:
         self._remove_partials(old, new.size)
         return new
 
+    def _resumed(self, bundle: Sequence[Pair], head: TreeHead, mending: Mending) -> GrowingTree:
+        """The tree under the head: by its unfinished tiles or, where these are gone or damaged, by the full ones."""
+        with suppress(MerkleError, OSError):
+            tree = resumed_tree(head.size, bundle, self._read)
+            if tree.root() == head.root:
+                return tree
+        tree = mending.tree(head.size, bundle)
+        if tree.root() != head.root:
+            told = f"the records up to {head.size} are not those that were published"
+            raise LogCorrupt(f"{told}: two histories, or damage; `audit verify` says where")
+        return tree
+
+    def _leaves(self, durable: int, first: int) -> Iterator[list[bytes]]:
+        """The records of each full bundle from `first` on, as far as they are durable."""
+        tail = Tail(self._files, self._directory, first * TILE_WIDTH)
+        waiting: list[bytes] = []
+        while more := tail.read(durable):
+            waiting += [entry for _, entry in more]
+            while len(waiting) >= TILE_WIDTH:
+                yield waiting[:TILE_WIDTH]
+                del waiting[:TILE_WIDTH]
+
+    def _names(self, path: str) -> list[str]:
+        try:
+            return self._files.names(self._directory / path)
+        except OSError:  # a file in a directory's place
+            return []
+
     def _read_on(self, durable: int, count: int) -> None:
         """Have so many records to publish, or all that are durable."""
         while len(self._pairs) < count and (more := self._tail.read(durable)):
@@ -115,6 +152,10 @@ class Publisher:
         put_files(files, list(zip(places, [file.data for file in made], strict=True)))
         for folder in dict.fromkeys(place.parent for place in places):
             files.sync_directory(folder)
+
+    def _put_again(self, made: Sequence[File]) -> None:
+        self._put(made)
+        confirm(made, self._read)
 
     def _make_folder(self, folder: Path) -> None:
         """A directory that is there for good, with its parents up to the log's own."""
