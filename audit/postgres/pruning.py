@@ -7,7 +7,7 @@ before they let anything go; then a login that may remove does so, a little at a
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -25,7 +25,7 @@ from audit.postgres.address import Address
 from audit.postgres.errors import reading
 from audit.postgres.published import PublishedTables
 from audit.postgres.registry import SharedShard, shards_of
-from audit.postgres.shards import standing_in
+from audit.postgres.shards import standing_holds
 from audit.postgres.tables import Tables
 from audit.published import NotPublished, proof_of
 from audit.reading import record_of, time_of
@@ -73,7 +73,7 @@ class SharedPruning:
                 raise PruneRefused(f"shard {number} is none that has ended")
             shard = shards[number]
             if not shard.pruned:
-                said = self._said(session, shard, shards[-1], max(older_than, self.keep_days))
+                said = self._said(session, shard, shards, max(older_than, self.keep_days))
         if shard.pruned:  # a crash, maybe in the middle of it
             self._remove(shard)
             raise PruneRefused(f"`{shard.origin}` is pruned already")
@@ -83,9 +83,11 @@ class SharedPruning:
         self._remove(shard)
         return position.index
 
-    def _said(self, session: Session, shard: SharedShard, last: SharedShard, days: int) -> dict[str, object]:
+    def _said(
+        self, session: Session, shard: SharedShard, shards: Sequence[SharedShard], days: int
+    ) -> dict[str, object]:
         """What the record says of the shard. Raises PruneRefused for one that has to stay."""
-        if holds := sorted(standing_in(session, last.log)):
+        if holds := sorted(standing_holds(session, shards)):
             raise PruneRefused(f"`{shard.origin}` is under the legal hold {', '.join(f'`{name}`' for name in holds)}")
         until = last_time(session, shard)
         if why := too_young(shard.origin, until, self.clock(), timedelta(days=days)):

@@ -5,7 +5,7 @@ which a trigger sees to. Raises psycopg.Error but where it says otherwise.
 """
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import orjson
@@ -33,6 +33,12 @@ def standing_in(session: Session, log: int) -> Holds:
     for (said,) in session.execute("SELECT said FROM bailiwick.hold WHERE log = %s ORDER BY at", [log]):
         take_hold(holds, orjson.loads(said))
     return holds
+
+
+def standing_holds(session: Session, shards: Sequence[SharedShard]) -> Holds:
+    """What holds now in a log of these shards: as the newest of them tells that has begun."""
+    begun = [shard for shard in shards if shard.ended or is_begun(session, shard.origin)]
+    return standing_in(session, begun[-1].log) if begun else {}
 
 
 def is_begun(session: Session, origin: str) -> bool:

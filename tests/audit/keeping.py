@@ -9,6 +9,7 @@ from typing import Any
 from audit.checks.chain_check import ChainReport, verify_chain
 from audit.files.sharded_log import ShardedLog
 from audit.files.shards import ShardSettings
+from audit.key_changes import SIGNING, KeysInUse
 from audit.postgres.mirroring import SharedMirror
 from audit.postgres.pruning import SharedPruning
 from audit.postgres.sharded_log import SharedShards
@@ -19,11 +20,13 @@ from audit.sealed.erasure import Approved, Eraser, Whole, surveyed
 from audit.sealed.erasure_plan import Scope, action_bytes
 from audit.sealed.inputs import Origin
 from audit.switching import Keeping
+from audit.tlog.notes import VerifierKey
 from audit.whole import WholeFiles, present_shards
 from tests.audit.backends import Tables
 from tests.audit.lives import HOME, KEY, QUICK, Time, World
 from tests.audit.worlds import ORIGIN, WRITER, NoteKey
 
+NEXT = b"\x0b" * 32  # the seed of the key that comes after
 WHOSE = Origin("prod-7", "eu-de", "0.1.0")
 AnyShards = ShardedLog | SharedShards
 
@@ -40,6 +43,7 @@ class Kept:
     key: NoteKey
     settings: ShardSettings
     whole: Whole
+    keys: list[VerifierKey]  # with which it is verified
 
     def open(self, name: str = WRITER.name) -> AnyShards:
         raise NotImplementedError
@@ -83,6 +87,10 @@ class Kept:
         report = self.verify()
         return [str(one) for one in (*report.problems, *(p for shard in report.shards for p in shard.report.problems))]
 
+    def key_replaced(self) -> NoteKey:
+        """The keyring is rotated while no log is open: the key that signs from now on."""
+        raise NotImplementedError
+
     def close(self) -> None:
         """Nothing is held."""
 
@@ -95,6 +103,7 @@ class KeptFiles(Kept):
 
     def __post_init__(self) -> None:
         self.time, self.key = self.world.time, self.world.key
+        self.keys = [KEY]
         self.whole = WholeFiles(HOME, self.world.disk)
 
     @property
@@ -120,7 +129,11 @@ class KeptFiles(Kept):
             return None
 
     def verify(self) -> ChainReport:
-        return self.world.verify()
+        return verify_chain(HOME, self.keys, files=self.world.disk)
+
+    def key_replaced(self) -> NoteKey:
+        self.world.key = self.key = NoteKey(seed=NEXT)
+        return self.key
 
 
 class KeptTables(Kept):
@@ -129,6 +142,7 @@ class KeptTables(Kept):
     def __init__(self, tables: Tables, folder: Path) -> None:
         self.tables = tables
         self.time, self.key = Time(), NoteKey()
+        self.keys, self._replaced = [KEY], frozenset[str]()
         self.settings = ShardSettings(keep_days=30)
         self.copies = folder / "copies"
         server, database = tables.server, tables.database
@@ -148,7 +162,13 @@ class KeptTables(Kept):
             settings=QUICK,
             shards=self.settings,
         )
+        keys = KeysInUse({SIGNING: str(self.key.verifier())}, self._replaced)
+        more = ({"keys": lambda: keys} if self._replaced else {}) | more
         return SharedShards.open(more.pop("address", self.address), keeping, **more)
+
+    def key_replaced(self) -> NoteKey:
+        self._replaced, self.key = frozenset({str(self.key.verifier())}), NoteKey(seed=NEXT)
+        return self.key
 
     def prune(self, log: AnyShards, number: int, days: int = 90) -> int:
         return self.pruning(log).prune(number, older_than=days, basis="retention of 90 days")
@@ -166,11 +186,11 @@ class KeptTables(Kept):
     def verify(self) -> ChainReport:
         """Of a copy that follows the log from here on."""
         self.mirror("copy")
-        return verify_chain(self.copies / "copy", [KEY])
+        return verify_chain(self.copies / "copy", self.keys)
 
     def mirror(self, name: str) -> Path:
         """A copy under this name, brought up to date."""
-        with SharedMirror(self.address, ORIGIN, self.copies / name, [KEY]) as copy:
+        with SharedMirror(self.address, ORIGIN, self.copies / name, self.keys) as copy:
             copy.round()
         return self.copies / name
 

@@ -14,6 +14,7 @@ from audit.errors import PruneRefused
 from audit.files.shards import ShardSettings
 from audit.leaves.record import event_record
 from audit.sealed.erasure_plan import ErasureRefused, Scope
+from audit.tlog import VerifierKey
 from tests.audit.keeping import WHOSE, AnyShards, Kept, KeptFiles, KeptTables, approved, later
 from tests.audit.lives import hold
 from tests.audit.worlds import NOON, ORIGIN, TAGGER, decision, sealed, until
@@ -99,6 +100,32 @@ class TestShards:
         assert log.origin == f"{ORIGIN}/1"
         log.append_now(decision(1))
         log.close_now()
+        assert kept.found() == []
+
+    def test_an_end_that_nobody_signed_before_a_rotation(self, kept: Kept) -> None:
+        """It is signed by the key that replaced its own (ADR 32), and the chain holds under both, not under one.
+
+        The next shard commits to that checkpoint and announces that key, so that nothing else is taken for it.
+        """
+        log = filled(kept, 1)
+        until(lambda: log.status().signed == log.status().size)
+        old, kept.key.down = kept.key.verifier(), True
+        with pytest.raises(LogBusy, match="can't be signed yet"):
+            log.rotate()
+        log.close_now()
+        new = kept.key_replaced().verifier()
+        log = kept.open()
+        assert log.origin == f"{ORIGIN}/1"
+        log.append_now(decision(7))
+        log.close_now()
+        kept.keys = [old, new]
+        report = kept.verify()
+        assert kept.found() == []
+        assert [one.report.signed_by for one in report.shards] == [(ORIGIN,), (f"{ORIGIN}/1",)]
+        genesis = next(record.fields for number, record in kept.records() if number == 1)
+        assert VerifierKey.parse(genesis["log_key"]).public == new.public
+        assert f"is signed by `{new}`, which no record of this log announces" in str(report.shards[0].report.notes)
+        kept.keys = [new]
         assert kept.found() == []
 
 

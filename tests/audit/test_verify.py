@@ -406,10 +406,16 @@ class TestStarting:
             open_log(HOME, files=disk)
 
     def test_a_missing_tile(self) -> None:
-        """A published tile that is gone is refused rather than made up."""
+        """A published tile that is gone is made anew, under the head's root alone: other records are refused."""
         disk = _log(300)
-        disk.remove(HOME / "tile/1/000.p/1")
-        with pytest.raises(LogCorrupt, match="the published tiles don't fit the head of 303 records"):
+        path = HOME / "tile/1/000.p/1"
+        whole = disk.read(path)
+        disk.remove(path)
+        open_log(HOME, files=disk).close_now()
+        assert disk.read(path) == whole
+        disk.remove(path)
+        disk.edit(HOME / "tile/0/000", lambda content: content.__setitem__(7, content[7] ^ 1))
+        with pytest.raises(LogCorrupt, match="are not those that were published: two histories, or damage"):
             open_log(HOME, files=disk)
 
 

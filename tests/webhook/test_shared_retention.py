@@ -95,7 +95,11 @@ def test_erased_held_and_pruned(database: Server, tmp_path: Path) -> None:
         arguments = ["--approved", str(request), "--vote", votes[0], "--vote", votes[1]]
         assert "legal holds stand against it: `case-7`" in site.run("erase", *arguments, fails=True)
         until(lambda: "held, by case-7" in site.run("prune", "--older-than", "0"), 20)  # once the webhook has gone on
+        refused = site.run("hold", "case-8", "--lift", "--basis", "closed", fails=True)
+        assert "no hold `case-8` stands on this log" in refused
+        assert "those that stand: `case-7`" in refused
         site.run("hold", "case-7", "--lift", "--basis", "closed")
+        assert "no hold `case-7` stands" in site.run("hold", "case-7", "--lift", "--basis", "closed", fails=True)
         assert "approval" in site.run("erase", *arguments[:4], fails=True)
         assert "7 sealed parts of 7 records erased" in site.run("erase", *arguments)
         asker.create({**POD, "metadata": {**POD["metadata"], "namespace": "research", "name": "after"}})

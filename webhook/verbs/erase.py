@@ -211,13 +211,11 @@ def expire(
 def _check_name(store: Store, name: str, *, lift: bool) -> None:
     """A name that people can read and type, and that stands where it is to be lifted. Raises Mistake."""
     from audit.exports.text import INVISIBLE, shown
-    from audit.files.holds import standing_holds
-    from audit.files.store import Disk
 
     if not lift and (not name.strip() or INVISIBLE.search(name)):
         raise Mistake(f"`{shown(name)}` is no name for a hold", "give a case number, without control characters")
-    if lift and store.database is None:
-        standing = standing_holds(Disk(), store.directory)
+    if lift:
+        standing = store.standing_holds()
         if name not in standing:
             which = ", ".join(f"`{shown(one)}`" for one in sorted(standing)) or "none"
             raise Mistake(f"no hold `{shown(name)}` stands on this log", f"those that stand: {which}")

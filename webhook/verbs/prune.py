@@ -106,7 +106,7 @@ def _shared_shards(database: Database, older_than: int) -> Iterator[Seen]:
     from audit.postgres.pruning import last_time
     from audit.postgres.published import PublishedTables
     from audit.postgres.registry import shards_of
-    from audit.postgres.shards import standing_in
+    from audit.postgres.shards import standing_holds
     from audit.postgres.tables import Tables
 
     address, now = database.address(), datetime.now(UTC)
@@ -114,7 +114,7 @@ def _shared_shards(database: Database, older_than: int) -> Iterator[Seen]:
     published.close()
     with reading("the log's shards"), address.connect("bailiwick", write=False) as session:
         shards = shards_of(session, published.origin)
-        holds = sorted(standing_in(session, shards[-1].log))
+        holds = sorted(standing_holds(session, shards))
         for shard in shards:
             if not shard.ended:
                 yield Seen(shard.number, shard.origin, Tables(session, shard.log).size(), None, "written")

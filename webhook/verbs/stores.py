@@ -19,6 +19,7 @@ from keymgmt.verbs.ring import Mistake
 from webhook.verbs.private import told
 
 if TYPE_CHECKING:
+    from audit.files.holds import Holds
     from audit.postgres.address import Address
     from audit.sealed.erasure import Whole
     from keymgmt.file.keyring import FileKeyring
@@ -67,6 +68,21 @@ class Store:
         published = PublishedTables(address, self.database.origin)
         published.close()
         return WholeTables(address, published.origin, self.database.removing())
+
+    def standing_holds(self) -> "Holds":
+        """The fields of each legal hold that stands on the log. Raises LogRefused, Unreachable, OSError."""
+        if self.database is None:
+            from audit.files.holds import standing_holds
+            from audit.files.store import Disk
+
+            return standing_holds(Disk(), self.directory)
+        from audit.postgres import shards
+        from audit.postgres.errors import reading
+        from audit.postgres.registry import shards_of
+
+        name = self.whole().name()
+        with reading("the log's holds"), self.database.address().connect("bailiwick", write=False) as session:
+            return shards.standing_holds(session, shards_of(session, name))
 
     def options(self) -> "Options":
         """Whose log it is, by what it says of itself."""
