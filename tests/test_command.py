@@ -253,6 +253,7 @@ def test_doctor_looks_and_tells(tmp_path):
     health = {row["subject"]: row["health"] for row in json.loads(shown.stdout)}
     assert shown.returncode == 0
     assert health["rules"] == "good"
+    assert "objects are read by Python" in shown.stdout
     assert health["tls"] == "good"
     assert health["types"] == "good"
     (tmp_path / "bad.yaml").write_text("apiVersion: bailiwick.dev/v1alpha1\nkind: Jurisdicton\nmetadata: {name: x}\n")

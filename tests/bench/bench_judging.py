@@ -1,8 +1,8 @@
 """What an object costs, read from JSON, up to where it could run: extraction and placement together; and a whole
 decision in clusters of 50 and of 5,000 nodes. Every figure beside a baseline of the same rounds.
 
-The aims are for objects that nobody has seen before (`strangers`), so that nothing remembered helps; the same object
-read again, as when many pods are made of one template, stands beside them.
+The aims are for compiled rules (`make bench` measures both), and for objects that nobody has seen before (`strangers`),
+so that nothing remembered helps; the same object read again, as when many pods are made of one template, stands beside.
 """
 
 import sys
@@ -24,13 +24,14 @@ from policies.gathering import engine_of, parsed
 from policies.geography import conflict, constrain, possible
 from policies.ports import Needs, Phase
 from policies.snapshot import MemorySnapshot
+from policies.version import is_compiled
 from policies.workloads import extract
 from webhook.serving.memory import settle
 
 # What the built-in packs name.
 NAMED = ("images", "models", "devices", "destinations", "keys", "volumes", "malformed")
 ROUNDS, TURN = 60, 24  # rounds in which everything has its turn, and objects that a turn is given
-AIMS = {"a Pod": 120, "a Deployment": 120, "an LLMInferenceService": 350}  # microseconds
+AIMS = {"a Pod": 120, "a Deployment": 120, "an LLMInferenceService": 350}  # microseconds, of compiled rules
 GROWTH = 1.2  # what 5,000 nodes may cost more than 50
 NAMES = count()  # of objects that are decided on: no two have the same
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
@@ -136,12 +137,14 @@ def main() -> int:
     settle()  # as the webhook does when it starts
     spent = interleaved(calls)
     missed = 0
+    print(f"rules run {'as machine code' if is_compiled() else 'as Python'}")
     for name, value in spent.items():
         told = ""
         if name in AIMS:
-            told = f"  {len(orjson.dumps(subjects[name]))} bytes; aim {AIMS[name]} us: " + (
-                "met" if value <= AIMS[name] else "MISSED"
-            )
+            late = is_compiled() and value > AIMS[name]
+            missed += late
+            told = f"  {len(orjson.dumps(subjects[name]))} bytes; aim of compiled rules {AIMS[name]} us"
+            told += ": MISSED" if late else ": met" if value <= AIMS[name] else ""
         elif name.endswith(", 5,000 nodes"):
             before = spent.get(name.removesuffix(", 5,000 nodes")) or spent[name.replace("5,000", "50")]
             late = value > GROWTH * before
