@@ -224,7 +224,7 @@ def _bucket_of(ref: Ref) -> int:
     return _bucket((ref.group, ref.kind, ref.namespace, ref.name))
 
 
-@remembered(1 << 16, longest=512)  # asked for with every decision that read the object
+@remembered(1 << 14)  # asked for with every decision that read the object
 def _bucket(names: tuple[str, str, str, str]) -> int:
     return sha256(repr(Ref(*names)).encode()).digest()[0]
 

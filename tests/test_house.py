@@ -1,5 +1,6 @@
 """The house: whose the import names are, what the lock file holds, and that no file names a machine."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -80,3 +81,18 @@ def test_modules_that_docstrings_name_exist():
             path = Path(*found.split("."))
             places = (path.with_suffix(".py"), path / "__init__.py", path.parent.with_suffix(".py"))
             assert found.endswith(".io") or any((ROOT / place).exists() for place in places), f"{name}: `{found}`"
+
+
+def test_what_comes_from_outside_is_not_remembered_without_end():
+    """No function of the rules or the doors that takes texts, bytes or JSON has a cache that counts its answers only.
+
+    `policies.remembered` is for those: it bounds the size of what they are asked by, too.
+    """
+    texts = ("str", "bytes", "Json", "JsonObject", "object", "Any", "Ref")
+    for path in sorted(path for folder in ("policies", "webhook") for path in (ROOT / folder).rglob("*.py")):
+        for one in ast.walk(ast.parse(path.read_text())):
+            if isinstance(one, ast.FunctionDef) and any(
+                "lru_cache" in ast.unparse(each) for each in one.decorator_list
+            ):
+                taken = [each for each in one.args.args if ast.unparse(each.annotation or ast.Name("Any")) in texts]
+                assert not taken, f"{path.relative_to(ROOT)}: {one.name}"

@@ -118,7 +118,7 @@ def _texts(said: Json) -> list[Any] | None:
     return None if isinstance(said, str) else []
 
 
-@remembered(512)  # containers stand at few places
+@remembered(256, longest=128)  # containers stand at few places
 def _numbered(path: str) -> tuple[str, ...]:
     """The paths of the elements of a list, as many as a line may have."""
     return tuple(f"{path}[{index}]" for index in range(_MOST))
