@@ -69,7 +69,8 @@ def is_url(text: str) -> bool:
 
 def _members(value: JsonObject, trail: _Trail) -> Iterator[tuple[_Trail, str, Json]]:
     for key, below in value.items():
-        yield (trail, key), str(key), below
+        named = value.get("name") if key == "value" else None  # of a pair of both, the name says what the value is
+        yield (trail, key), named if isinstance(named, str) else str(key), below
 
 
 def _beside_pod(spec: JsonObject, trail: _Trail) -> Iterator[tuple[_Trail, str, Json]]:

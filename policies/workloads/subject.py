@@ -38,7 +38,7 @@ from policies.workloads.places import (
 )
 from policies.workloads.tables import table
 from policies.workloads.volumes import own_volumes
-from policies.workloads.within import hosts_within
+from policies.workloads.within import clouds_within, hosts_within
 
 _DEEPEST = 8  # objects inside of one another: how many is the sender's choice
 Mutate = Callable[[dict[str, Any]], JsonObject]  # a synthetic Pod to the Pod it will be
@@ -183,7 +183,8 @@ class Subject:
         return found + [one for held in self.inside for one in held.own(fact)] if entry.nests else found
 
     def _addresses(self) -> list[Any]:
-        return list(hosts_within(self._object, self._prefix, "data"))
+        found = list(hosts_within(self._object, self._prefix, "data"))
+        return found + list(clouds_within(self._object, self._prefix, "data"))
 
     def own_in(self, fact: str, template: str) -> list[Any]:
         """Those of them that stand inside of one template, such as KServe's `spec.predictor.model`."""

@@ -1,7 +1,7 @@
-"""What containers may be told by a whole ConfigMap (`envFrom`): its entries, as far as they can be variables.
+"""What containers may be told by a whole ConfigMap: its entries as variables (`envFrom`), and as files (`volumes`).
 
 Guarantees: an entry whose name a variable can have, and whose value is one line, is read like a variable of that name,
-beside the others; files that lie in a ConfigMap are not read. Paths name the entry.
+beside the others; any other is read like a file of that name. Paths name the entry.
 """
 
 import re
@@ -11,6 +11,7 @@ from policies.json import JsonObject
 from policies.workloads.addresses import Destination
 from policies.workloads.containers import Container
 from policies.workloads.destinations import destinations_of_container
+from policies.workloads.files import file_destinations
 from policies.workloads.paths import member
 
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*", re.IGNORECASE)
@@ -19,6 +20,9 @@ _INDEX = re.compile(r"\.env(?:\[(\d+)\])?")
 
 def told_by_entries(entries: JsonObject, path: str) -> Iterator[Destination]:
     """Where the entries of a ConfigMap lead."""
+    for name, value in entries.items():
+        if isinstance(value, str) and ("\n" in value.strip() or not _VARIABLE.fullmatch(name)):
+            yield from file_destinations(name, value, member(path, name), "data")
     pairs = [
         {"name": name, "value": value}
         for name, value in entries.items()

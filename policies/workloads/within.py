@@ -18,6 +18,8 @@ from policies.workloads.addresses import (
     text_addresses,
 )
 from policies.workloads.arguments import is_open
+from policies.workloads.buckets import cloud_of
+from policies.workloads.files import file_destinations
 from policies.workloads.paths import member
 from policies.workloads.rows import as_text
 from policies.workloads.structure import is_url, spelled, texts
@@ -27,6 +29,7 @@ from policies.workloads.text import loaded
 _PULLS = re.compile("(?:registry|registries|repository|image)$", re.IGNORECASE)  # from where images come
 _SPACE = re.compile(r"\s")
 _REGION = re.compile("(?:region|location|zone)(?:names?|s)?$", re.IGNORECASE)
+_REGIONS = re.compile("(?:region|location(?:constraint)?)$", re.IGNORECASE)
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9 -]{1,40}")  # of a region, or its name as Azure writes it
 _ARN = re.compile(r"arn:aws[a-z-]*:[a-z0-9-]+:([a-z]{2,}-[a-z0-9-]+):")
 
@@ -43,6 +46,8 @@ def hosts_within(value: Json, path: str, what: str) -> Iterator[Destination]:
     for trail, name, text in texts(value):
         if is_url(text):
             yield from text_addresses(text, _joined(path, spelled(trail)), what)
+        elif "\n" in text.strip():
+            yield from file_destinations("", text, _joined(path, spelled(trail)), what)
         elif ("." in text or ":" in text) and "://" not in text and not _SPACE.search(text.strip()):
             for host in () if _PULLS.search(name) else hosts_told(name, text.strip()):
                 yield destination(_joined(path, spelled(trail)), kind="host", host=host, what=what)
@@ -56,6 +61,16 @@ def regions_within(value: Json, path: str, what: str, provider: str) -> Iterator
             kind = "nodes" if arn is None and "zone" in name.lower() else "vendor"
             region = arn[1] if arn else text.replace(" ", "").lower()  # Azure: `West Europe`
             yield destination(_joined(path, spelled(trail)), kind=kind, provider=provider, region=region, what=what)
+
+
+def clouds_within(value: Json, path: str, what: str) -> Iterator[Destination]:
+    """Regions by their form as a cloud writes it, in fields that are named as such and stand beside no host."""
+    found = list(texts(value))
+    hosts = {id(trail[0]) for trail, name, text in found if trail and text and says_host(name)}
+    for trail, name, text in found:
+        if trail and id(trail[0]) not in hosts and _REGIONS.search(name) and (cloud := cloud_of(text)):
+            at = _joined(path, spelled(trail))
+            yield destination(at, kind="region", provider=cloud, region=text, what=what)
 
 
 def collector_destinations(config: Json, path: str, what: str) -> Iterator[Destination]:

@@ -106,12 +106,13 @@ def test_a_region_that_is_told_alone_is_where_a_client_sends_to(
         ({"OTEL_URL": "https://a.example.com", "x": "y"}, {"data.OTEL_URL": "https://a.example.com"}),
         ({"S3_BUCKET": "models", "AWS_REGION": "us-east-1"}, {"data.S3_BUCKET": "models", "data.AWS_REGION": ""}),
         ({"OPENAI_API_KEY": "x"}, {"data": "api.openai.com"}),
-        ({"config.yaml": "url: https://a.example.com\n", "NOTES": "https://a.example.com\nmore"}, {}),
+        ({"config.yaml": "url: https://a.example.com\n"}, {'data["config.yaml"]': "https://a.example.com"}),
+        ({"NOTES": "https://a.example.com\nmore", "readme.md": "url: https://a.example.com\n"}, {}),
         ({"LOG_LEVEL": "info", "FLAG": None, "TEN": 10}, {}),
     ],
     ids=str,
 )
 def test_entries_of_a_config_map_are_read_like_variables(entries: dict[str, object], wanted: dict[str, str]) -> None:
-    """Each by its name, beside the others; files in it are not read."""
+    """Each by its name, beside the others; any other is a file."""
     found = extract({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "data": entries})
     assert {one["path"]: one["host"] or one["bucket"] for one in found["destinations"]} == wanted
