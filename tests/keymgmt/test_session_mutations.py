@@ -11,10 +11,12 @@ import pytest
 
 from tests.keymgmt.mutations import Mutation, copied, fails_without, hold_with_all, only_long
 
-LINE, TROUBLE, RING, LOGIN, FILE, FILES, HARD = (
+LINE, TROUBLE, RING, BELIEVED, FAILING, LOGIN, FILE, FILES, HARD = (
     "test_transit_connection.py",
     "test_transit_trouble.py",
     "test_transit_keyring.py",
+    "test_transit_believed.py",
+    "test_transit_failing.py",
     "test_transit_login.py",
     "test_file_keyring.py",
     "test_keyring_files.py",
@@ -85,31 +87,31 @@ MUTATIONS = {
         "transit/keyring.py",
         "if not health.cluster_id or (site.cluster_id and health.cluster_id != site.cluster_id):",
         "if not health.cluster_id:",
-        f"{RING}::test_another_cluster",
+        f"{BELIEVED}::test_another_cluster",
     ),
     "another cluster while running": Mutation(
         "transit/keyring.py",
         "            if lineage != self._lineage:\n",
         "            if False:\n",
-        f"{RING}::test_another",
+        f"{BELIEVED}::test_another",
     ),
     "replication is not looked at": Mutation(
-        "transit/keyring.py", "if modes and not site.local_mount:", "if False:", f"{RING}::test_the_state"
+        "transit/keyring.py", "if modes and not site.local_mount:", "if False:", f"{BELIEVED}::test_the_state"
     ),
     "a sealed server is used": Mutation(
-        "transit/keyring.py", "    if health.sealed:\n", "    if False:\n", f"{RING}::test_the_state"
+        "transit/keyring.py", "    if health.sealed:\n", "    if False:\n", f"{BELIEVED}::test_the_state"
     ),
     "signatures are not verified": Mutation(
         "transit/keyring.py",
         "            Ed25519PublicKey.from_public_bytes(key.public).verify(signature, message)\n",
         "",
-        f"{RING}::test_bad_sig",
+        f"{BELIEVED}::test_bad_sig",
     ),
     "a data key of any size": Mutation(
         "transit/keyring.py",
         "            if len(data_key) != DATA_KEY_SIZE:\n",
         "            if False:\n",
-        f"{RING}::test_opening_fails",
+        f"{FAILING}::test_opening_fails",
     ),
     "withdrawn versions are asked for": Mutation(
         "transit/keyring.py",
@@ -118,16 +120,16 @@ MUTATIONS = {
         f"{RING}::test_with",
     ),
     "keys that could leave": Mutation(
-        "transit/facts.py", "    if broken:\n", "    if False:\n", f"{RING}::test_keys_that"
+        "transit/facts.py", "    if broken:\n", "    if False:\n", f"{BELIEVED}::test_keys_that"
     ),
     "restored servers": Mutation(
         "transit/facts.py",
         "if (same is not None and same.key_id != key.key_id) or key.version > latest.get(key.purpose, 0):",
         "if False:",
-        f"{RING}::test_a_restored",
+        f"{BELIEVED}::test_a_restored",
     ),
     "any type of key": Mutation(
-        "transit/facts.py", "    if key.type not in ALGORITHMS:\n", "    if False:\n", f"{RING}::test_keys_of"
+        "transit/facts.py", "    if key.type not in ALGORITHMS:\n", "    if False:\n", f"{BELIEVED}::test_keys_of"
     ),
     "one approver twice": Mutation(
         "approvals.py",
