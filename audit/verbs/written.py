@@ -24,7 +24,7 @@ def json_text(text: str) -> str:
     return harmless(text)
 
 
-def yaml_text(documents: Sequence[Any], width: int = 80) -> str:
+def yaml_text(documents: Sequence[Any], width: int = 80, *, leaves_in_a_line: bool = False) -> str:
     """The documents in YAML: with letters of every script, and all in ASCII where something invisible is among them."""
     import yaml
 
@@ -32,6 +32,7 @@ def yaml_text(documents: Sequence[Any], width: int = 80) -> str:
 
     def dumped(*, allow_unicode: bool) -> str:
         options: dict[str, Any] = {"sort_keys": False, "width": width, "allow_unicode": allow_unicode}
+        options["default_flow_style"] = None if leaves_in_a_line else False
         return str(yaml.dump_all(documents, Dumper=yaml.CSafeDumper, **options))
 
     text = dumped(allow_unicode=True)

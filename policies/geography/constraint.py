@@ -14,4 +14,5 @@ class Constraint:
     places: PlaceSet
 
     def __str__(self) -> str:
-        return f"`{self.path}` {self.says}: {self.places}"
+        left = str(self.places)  # which some say already
+        return f"`{self.path}` {self.says}{'' if self.says.endswith(f' {left}') else f': {left}'}"

@@ -4,12 +4,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from audit.verbs.written import json_text, written
+from audit.verbs.written import written, yaml_text
 from policies.explaining import Bound, Explanation, Found, PlaceRow, PodExplained, in_words
 from policies.manifests import Unreadable
-from policies.positions import line_of
 from policies.verbs.columns import columns
-from policies.verbs.rendering import resource
+from policies.verbs.lines import lines_of
+from policies.verbs.operators import operated
+from policies.verbs.rendering import resource, told
+from policies.verbs.terminal import folded, visible, width
 
 Values = Mapping[str, Any]
 
@@ -45,11 +47,15 @@ def render(found: Sequence[Explanation], unreadable: Sequence[Unreadable], outpu
     lines = [line for one in found for line in (*_object(one), "")]
     for one in unreadable:
         lines += [f"unreadable {one}", *([f"  fix: {one.hint}"] if one.hint else [])]
-    return "\n".join(lines).rstrip("\n") + "\n"
+    if not lines:
+        lines = ["nothing to explain: these are rules (`bailiwick check` says whether they are valid)"]
+    return "\n".join(folded(map(visible, lines), width())).rstrip("\n") + "\n"
 
 
 def _object(one: Explanation) -> Iterator[str]:
-    name = f"{one.namespace}/{one.name}" if one.namespace else one.name
+    metadata = one.document.value.get("metadata")
+    own = one.name or str((metadata if isinstance(metadata, dict) else {}).get("generateName") or "")
+    name = f"{one.namespace}/{own}" if one.namespace else own
     review = one.case.review
     what = f"{review.operation} {resource(review)}" if review is not None else one.kind or "no kind"
     yield f"{what} {name}  {one.document.source}:{one.document.line}"
@@ -58,16 +64,19 @@ def _object(one: Explanation) -> Iterator[str]:
     if one.actor is not None:
         yield f"  actor         {one.actor['kind']}, {_whence(one.actor)}"
     yield f"  verdict       {one.case.outcome}"
-    for reason in one.case.reasons:
-        where = f"line {line_of(one.document, reason.path)}, {reason.path}: " if reason.path else ""
-        yield f"    {reason.code}: {where}{reason.message}"
-        if reason.fix:
-            yield f"      fix: {reason.fix}"
+    for message, fix in told(one.document, one.case.reasons, _place):
+        yield f"    {message}"
+        if fix:
+            yield f"      fix: {fix}"
     for fact in dict.fromkeys(each.fact for each in one.found):
         yield f"  {fact}"
         yield from columns([_fact(each) for each in one.found if each.fact == fact], indent="    ")
     for pod in one.pods:
         yield from _pod(pod, one.bound)
+
+
+def _place(path: str, lines: str) -> str:
+    return f"{lines}, {path}: " if path else f"{lines}: "
 
 
 _RECOGNISED = {
@@ -139,7 +148,7 @@ def _pod(pod: PodExplained, bound: Bound) -> Iterator[str]:
         free = "" if bound.requires.get("residency") else "; the class doesn't ask for residency"
         yield f"    outside     {'; '.join(pod.refusals)}{free}"
     if pod.rows:
-        yield from columns([_HEADS, *(_row(row, pod, bound) for row in pod.rows)], indent="    ")
+        yield from columns([_HEADS, *(_row(row, pod, bound) for row in pod.rows)], indent="    ", within=width())
 
 
 def _correction(pod: PodExplained) -> Iterator[str]:
@@ -149,13 +158,9 @@ def _correction(pod: PodExplained) -> Iterator[str]:
         whom = "here" if pod.planned or not pod.path else "to its pods, when they are made"
         yield f"    corrected   could run {in_words(pod.corrected)}; the webhook adds {whom}:"
         for each in pod.additions:
-            yield f"      {each.path}  {_compact(each.value)}"
-
-
-def _compact(value: Any) -> str:
-    import orjson
-
-    return json_text(orjson.dumps(value).decode())
+            yield f"      {each.path}"
+            block = yaml_text([each.value], 100, leaves_in_a_line=True)
+            yield from (f"        {line}" for line in block.splitlines())
 
 
 _HEADS = ["PLACE", "COUNTRY", "OPERATED BY", "AS WRITTEN", "CORRECTED", "JURISDICTION"]
@@ -163,7 +168,7 @@ _HEADS = ["PLACE", "COUNTRY", "OPERATED BY", "AS WRITTEN", "CORRECTED", "JURISDI
 
 def _row(row: PlaceRow, pod: PodExplained, bound: Bound) -> list[str]:
     place = row.place
-    country, operator = (place.country, f"{place.operator or '?'} ({place.operator_country or '?'})") if place else "??"
+    country, operator = (place.country, operated(place)) if place else "??"
     after = "-" if pod.corrected is None else "yes" if row.corrected else "no"
     verdict = f"no: {'; '.join(row.refusals)}" if row.refusals else f"in `{bound.jurisdiction}`"
     return [
@@ -214,7 +219,7 @@ def _asked(one: Explanation) -> dict[str, Any]:
 
 
 def _reason(one: Explanation, reason: Any) -> dict[str, Any]:
-    line = line_of(one.document, reason.path)
+    line = lines_of(one.document, reason)[0]
     return {"code": reason.code, "message": reason.message, "path": reason.path, "line": line, "fix": reason.fix}
 
 

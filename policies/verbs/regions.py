@@ -88,21 +88,24 @@ def _table(
     found: "Sequence[Listed]", geography: "Geography", today: date, jurisdiction: str, ruled: bool
 ) -> Iterator[str]:
     from policies.verbs.columns import columns
+    from policies.verbs.terminal import width
 
     if len(found) == 1:
-        yield from columns([(key, value) for key, value in _single(found[0], geography, jurisdiction, ruled)])
+        single = list(_single(found[0], geography, jurisdiction, ruled))
+        yield from columns(single, within=width())
         return
     heads = ["PLACE", "COUNTRY", "LOCATION", "OPERATED BY", "CONTROLLED FROM", "KNOWN"]
     heads += ["DECLARED"] * ruled + [f"IN `{jurisdiction}`"] * bool(jurisdiction)
-    yield from columns([heads, *(_row(one, jurisdiction, ruled) for one in found)])
+    yield from columns([heads, *(_row(one, jurisdiction, ruled) for one in found)], within=width())
     yield f"{len(found)} places; data of {geography.regions.as_of}, seen on {today}"
 
 
 def _row(one: "Listed", jurisdiction: str, ruled: bool) -> list[str]:
+    from policies.verbs.operators import operated
+
     place = one.place
     power = ",".join(sorted(place.controlled_from)) or "?"
-    operator = f"{place.operator or '?'} ({place.operator_country or '?'})"
-    cells = [place.code, place.country, place.location or "-", operator, power, place.confidence]
+    cells = [place.code, place.country, place.location or "-", operated(place), power, place.confidence]
     cells += ["yes" if one.declared else "-"] * ruled
     return cells + [_verdict(one)] * bool(jurisdiction)
 

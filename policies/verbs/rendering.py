@@ -1,19 +1,24 @@
 """What a check found, as a table for people or as JSON and YAML for programs. Nothing here decides anything."""
 
+import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, replace
 from io import StringIO
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from audit.verbs.written import written
 from policies.checking import Case, Outcome
 from policies.decision import Reason
-from policies.manifests import Unreadable
-from policies.positions import line_of
+from policies.manifests import Document, Unreadable
 from policies.request import Request
+from policies.verbs.lines import lines_of
+from policies.verbs.terminal import colours, folded, visible, width
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from policies.kinds import Problem
     from policies.typecheck import Doubt
 
@@ -78,7 +83,7 @@ def _reason(case: Case, reason: Reason) -> dict[str, Any]:
         "policy": reason.policy,
         "message": reason.message,
         "path": reason.path,
-        "line": line_of(case.document, reason.path),
+        "line": lines_of(case.document, reason)[0],
         "fix": reason.fix,
         "controls": list(reason.controls),
         "actions": [str(action) for action in reason.actions],
@@ -105,39 +110,64 @@ def _table(cases: Sequence[Case], unreadable: Sequence[Unreadable], doubts: "Seq
     from rich.text import Text
 
     written = StringIO()
-    console = Console(file=written, highlight=False, soft_wrap=True, force_terminal=None)
+    console = Console(file=written, highlight=False, soft_wrap=True, force_terminal=colours())
     for case in cases:
-        console.print(_headline(case), end="")
-        for reason in case.reasons:
-            console.print(_detail(case, reason), end="")
+        console.print(_headline(case))
+        for message, fix in told(case.document, case.reasons, _place):
+            _say(console, "", message)
+            _say(console, "", f"fix: {fix}" if fix else "", "dim")
     for found in unreadable:
-        line = f"{'unreadable':<13} {found.where}: {found.message}\n"
-        console.print(Text(line, style="bold red"), end="")
-        if found.hint:
-            console.print(Text(f"{'':<13} fix: {found.hint}\n", style="dim"), end="")
+        _say(console, "unreadable", f"{found.where}: {found.message}", "bold red")
+        _say(console, "", f"fix: {found.hint}" if found.hint else "", "dim")
     for doubt in doubts:
-        console.print(_doubtful(doubt), end="")
+        head, *rest = str(doubt).split("\n")
+        _say(console, "warning", head, "yellow")
+        for line in rest:
+            console.print(Text(f"{'':<13}{visible(line)}"))
+        _say(console, "", f"fix: {doubt.hint}" if doubt.hint else "", "dim")
     total = ", ".join(f"{count} {outcome}" for outcome, count in _counts(cases, unreadable, doubts))
-    console.print(Text(f"{total or 'nothing to judge'}\n", style="bold"), end="")
+    console.print(Text(total or "nothing to judge: these are rules, and valid ones", style="bold"))
     return written.getvalue()
 
 
-def _doubtful(doubt: "Doubt | Problem") -> Any:
+def _say(console: "Console", what: str, message: str, style: str = "default") -> None:
+    """One line, folded where it's a terminal's; an empty one is none."""
     from rich.text import Text
 
-    head, *rest = str(doubt).split("\n")
-    text = Text(f"{'warning':<13} ", style="yellow").append(f"{head}\n", style="default")
-    for line in rest:
-        text.append(f"{'':<13}{line}\n", style="default")
-    if doubt.hint:
-        text.append(f"{'':<13} fix: {doubt.hint}\n", style="dim")
-    return text
+    for line in folded([f"{what:<13} {visible(message)}"], width(), hang=0 if not what else 14) if message else ():
+        console.print(Text(line, style=style))
+
+
+def told(document: Document, reasons: Sequence[Reason], place: Callable[[str, str], str]) -> Iterator[tuple[str, str]]:
+    """Message and remedy of each reason, as a person wants to read them. `place` puts a path and its lines in words.
+
+    What several conditions of policies don't know is said once, and a remedy after the last of those that it is for.
+    """
+    once: dict[tuple[str, str, str], Reason] = {}
+    for reason in reasons:
+        missing = _MISSING.match(reason.message) if reason.code == "undetermined" else None
+        message = missing[1] if missing else reason.message
+        once.setdefault((reason.code, reason.path, message), replace(reason, message=message))
+    kept = list(once.values())
+    for reason, following in zip_longest(kept, kept[1:]):
+        lines = lines_of(document, reason)
+        placed = reason.path or lines[0] != document.line
+        where = place(reason.path, f"line{'s' * (len(lines) > 1)} {', '.join(map(str, lines))}") if placed else ""
+        last = following is None or following.fix != reason.fix
+        yield f"{reason.code}: {where}{reason.message}", reason.fix if last else ""
+
+
+def _place(path: str, lines: str) -> str:
+    return f"{path} ({lines}): " if path else f"{lines}: "
+
+
+_MISSING = re.compile(r"(?:match condition `[^`]+`: )?(not known: .*)", re.DOTALL)
 
 
 def _headline(case: Case) -> Any:
     from rich.text import Text
 
-    shown = _case(case)
+    shown = {key: visible(said) if isinstance(said, str) else said for key, said in _case(case).items()}
     name = f"{shown['namespace']}/{shown['name']}" if shown["namespace"] else shown["name"]
     text = Text(f"{case.outcome:<13} ", style=STYLES[case.outcome])
     what = f"{shown['operation']} {shown['resource']}" if case.review else shown["kind"]
@@ -150,14 +180,4 @@ def _headline(case: Case) -> Any:
         text.append(guess, style="dim")
     if case.outcome is Outcome.NOT_JUDGED and not case.known:
         text.append("  a kind that is not known", style="dim")
-    return text.append("\n")
-
-
-def _detail(case: Case, reason: Reason) -> Any:
-    from rich.text import Text
-
-    where = f"{reason.path} (line {line_of(case.document, reason.path)}): " if reason.path else ""
-    text = Text(f"{'':<13} {reason.code}: {where}{reason.message}\n")
-    if reason.fix:
-        text.append(f"{'':<13} fix: {reason.fix}\n", style="dim")
     return text

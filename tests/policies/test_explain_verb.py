@@ -48,7 +48,7 @@ def test_programs_get_the_same_as_json_and_yaml() -> None:
     assert objects["vllm-mistral"]["pods"][0]["places"] == ["!"]
     assert objects["overseas"]["destinations"][0]["where"] == "aws.us-east-1"
     assert [reason["code"] for reason in objects["qwen"]["reasons"]] == ["place-conflict"]
-    assert objects["qwen"]["reasons"][0]["line"] == 16
+    assert objects["qwen"]["reasons"][0]["line"] == 18
     assert objects["nobody-said"]["dataClass"] == ""
 
 

@@ -180,9 +180,10 @@ def _shown(judged: "Sequence[Judged]", output: str) -> str:
     if not rows:
         return "nothing has to change\n"
     from policies.verbs.columns import columns
+    from policies.verbs.terminal import width
 
     cells = [[row["node"], row["place"] or "unknown", row["country"] or "-", _said(row), row["why"]] for row in rows]
-    lines = columns([["NODE", "PLACE", "COUNTRY", "LABEL", "WHY"], *cells])
+    lines = columns([["NODE", "PLACE", "COUNTRY", "LABEL", "WHY"], *cells], within=width())
     return "\n".join(lines) + f"\n{len(rows)} nodes, {sum(bool(row['change']) for row in rows)} to be changed\n"
 
 

@@ -60,7 +60,7 @@ def test_a_jurisdiction_without_places_fits_no_node() -> None:
 def test_a_conflict_shows_both_sides() -> None:
     """A contradiction names what the pod asks for, where, and what is admitted."""
     assert conflict(pod(nodeSelector={PLACE_LABEL: USA}), CODES) == (
-        f"`spec.nodeSelector[{PLACE_LABEL}]` asks for aws.us-east-1: aws.us-east-1; admitted: aws.eu-central-1, fra"
+        f"`spec.nodeSelector[{PLACE_LABEL}]` asks for aws.us-east-1; admitted: aws.eu-central-1, fra"
     )
     assert conflict(requiring(), CODES) is not None
     assert conflict(pod(nodeSelector={PLACE_LABEL: FRA}), CODES) is None

@@ -196,7 +196,7 @@ def test_a_runtime_class_narrows() -> None:
     kata = ("node.k8s.io/v1", "RuntimeClass", "kata", {"scheduling": {"nodeSelector": {PLACE_LABEL: FRA}}})
     found = ask(pod(runtimeClassName="kata"), cluster(kata))
     assert found.places == PlaceSet.of([FRA])
-    assert str(found.constraints[0]) == "`spec.runtimeClassName` `kata` asks for fra: fra"
+    assert str(found.constraints[0]) == "`spec.runtimeClassName` `kata` asks for fra"
 
 
 def test_an_unknown_matters_only_where_it_could() -> None:
