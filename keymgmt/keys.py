@@ -9,6 +9,7 @@ file changes its id too.
 
 import hashlib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -16,6 +17,7 @@ from functools import lru_cache
 
 from keymgmt.canonical import fields, from_base64url, stamp
 from keymgmt.envelopes.envelope import KEY_ID_PREFIX, KEY_ID_SIZE, key_id_text
+from keymgmt.errors import NoSuchKey
 from keymgmt.states import State
 
 REGION_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
@@ -65,6 +67,20 @@ class KeyFacts:
     def address(self) -> str:
         """Where the key is found, for people and errors."""
         return f"{self.region}/{self.purpose}?version={self.version}"
+
+
+def active_key(keys: Iterable[KeyFacts], region: str, purpose: str, purposes: Iterable[str]) -> KeyFacts:
+    """The version that a region produces with now. Raises NoSuchKey, which names the purposes that have keys."""
+    for key in keys:
+        if key.purpose == purpose and key.state is State.ACTIVE:
+            return key
+    raise no_active_key(region, purpose, purposes)
+
+
+def no_active_key(region: str, purpose: str, purposes: Iterable[str]) -> NoSuchKey:
+    """The error that names what there is instead."""
+    known = ", ".join(sorted(set(purposes)))
+    return NoSuchKey(f"region `{region}` has no active key for `{purpose}`; it has keys for: {known}")
 
 
 @lru_cache(maxsize=4096)  # asked for at every use of a key

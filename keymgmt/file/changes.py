@@ -8,6 +8,7 @@ from keymgmt.canonical import from_base64url, json_bytes, stamp, to_base64url
 from keymgmt.errors import NoSuchKey, NotApproved
 from keymgmt.file.document import SCHEMA, ApproversDoc, DerivationDoc, EntryDoc, KeyringDoc, head_of
 from keymgmt.file.unlock import Derivation
+from keymgmt.keys import no_active_key
 from keymgmt.ports import Approval, Quorum
 from keymgmt.states import Change, State, after
 
@@ -77,8 +78,7 @@ def latest(document: KeyringDoc, purpose: str) -> EntryDoc:
 
 def no_key(document: KeyringDoc, purpose: str) -> NoSuchKey:
     """The error that names what there is instead."""
-    known = ", ".join(sorted({entry.purpose for entry in document.keys}))
-    return NoSuchKey(f"region `{document.region}` has no active key for `{purpose}`; it has keys for: {known}")
+    return no_active_key(document.region, purpose, (entry.purpose for entry in document.keys))
 
 
 def with_entry(document: KeyringDoc, entry: EntryDoc) -> KeyringDoc:

@@ -6,13 +6,13 @@ a change means is for `changes`, and what the keys do is for the keyring.
 """
 
 import contextlib
-from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 
 from keymgmt.canonical import from_base64url
 from keymgmt.errors import KeyringInvalid, KeyringRolledBack, KeyringUnwritable, UnlockFailed
 from keymgmt.file import changes
+from keymgmt.file.changing import Apply
 from keymgmt.file.document import (
     Head,
     KeyringDoc,
@@ -29,8 +29,6 @@ from keymgmt.file.unlock import Unlock
 from keymgmt.keys import KeyFacts
 from keymgmt.public import encode_public
 from keymgmt.uses.use import KeyUses, recorded_change
-
-Apply = Callable[[KeyringDoc], tuple[KeyringDoc, str]]  # a change: the document after it, and the key's id
 
 
 class HeldDocument:

@@ -6,7 +6,7 @@ and erasing old copies of the file from backups.
 """
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from datetime import datetime
 from functools import partial
@@ -29,6 +29,7 @@ from keymgmt.errors import (
     SignerUnavailable,
 )
 from keymgmt.file import changes
+from keymgmt.file.changing import Apply, ChangingKeys, activating
 from keymgmt.file.document import (
     LINEAGE_SIZE,
     EntryDoc,
@@ -37,20 +38,19 @@ from keymgmt.file.document import (
     entry_of,
     facts,
 )
-from keymgmt.file.held import Apply, HeldDocument, public_bytes
+from keymgmt.file.held import HeldDocument, public_bytes
 from keymgmt.file.locksmith import NONCE_SIZE, Locksmith
 from keymgmt.file.store import KeyringFiles
 from keymgmt.file.unlock import Derivation, Unlock
 from keymgmt.keys import DEFAULT_PURPOSES, REGION_NAME, Algorithm, KeyFacts
-from keymgmt.ports import Approval, Quorum
 from keymgmt.secret import Secret
-from keymgmt.states import MAY, Change, State, Use, check_opening
+from keymgmt.states import MAY, State, Use, check_opening
 from keymgmt.uses.use import KeyUses, recorded
 
 Entropy = Callable[[int], bytes]
 
 
-class FileKeyring:
+class FileKeyring(ChangingKeys):
     """One region's keys. Make one with `create`, use one with `open`."""
 
     assurance: Literal["software"] = "software"
@@ -215,32 +215,11 @@ class FileKeyring:
 
     def rotate(self, purpose: str, now: datetime) -> KeyFacts:
         """A new active version; the one before is retired. Raises NoSuchKey for a purpose never created."""
-
-        def apply(document: KeyringDoc) -> tuple[KeyringDoc, str]:
-            staged, key_id = self._staged(document, purpose, now)
-            return changes.activated(staged, key_id), key_id
-
-        return self._change("rotate", apply)
+        return self._change("rotate", activating(lambda document: self._staged(document, purpose, now)))
 
     def stage(self, purpose: str, now: datetime) -> KeyFacts:
         """A new version that others can learn of before it is used. Raises NoSuchKey."""
         return self._change("stage", lambda document: self._staged(document, purpose, now))
-
-    def activate(self, key_id: str) -> KeyFacts:
-        """Make a staged version the active one; the one before is retired. Raises NoSuchKey, TransitionRefused."""
-        return self._change("activate", lambda document: (changes.activated(document, key_id), key_id))
-
-    def action(self, change: Change, key_id: str) -> bytes:
-        """What approvers sign to have a key revoked or destroyed: canonical JSON. Raises NoSuchKey."""
-        return changes.action_bytes(self._document, key_id, change)
-
-    def revoke(self, key_id: str, votes: Sequence[Approval], now: datetime) -> Quorum:
-        """Never use a key again. Raises NotApproved, NoSuchKey, TransitionRefused."""
-        return self._approved(Change.REVOKE, key_id, votes, now)
-
-    def destroy(self, key_id: str, votes: Sequence[Approval], now: datetime) -> Quorum:
-        """Drop a key's secret part, and with it all that was sealed to it. Raises as `revoke` does."""
-        return self._approved(Change.DESTROY, key_id, votes, now)
 
     def refresh(self) -> bool:
         """Take up what another process changed; True if it did. Raises as `open` does."""
@@ -253,21 +232,17 @@ class FileKeyring:
         """Write the public part again, as the keyring on disk says. Raises KeyringUnwritable."""
         self._held.publish()
 
-    def _approved(self, change: Change, key_id: str, votes: Sequence[Approval], now: datetime) -> Quorum:
-        given: list[Quorum] = []
-
-        def apply(document: KeyringDoc) -> tuple[KeyringDoc, str]:
-            given.append(changes.approved_by(document, key_id, change, votes, changes.approvers_of(document), now))
-            return changes.with_spent(changes.changed(document, key_id, change), given[0]), key_id
-
-        self._change(change, apply)
-        return given[0]
-
     def _change(self, operation: str, apply: Apply) -> KeyFacts:
         try:
             return self._held.change(operation, apply)
         finally:
             self._openers.clear()
+
+    def _listed(self) -> KeyringDoc:
+        return self._document
+
+    def _approvers(self, document: KeyringDoc) -> ApprovalPolicy | None:
+        return changes.approvers_of(document)
 
     @property
     def _document(self) -> KeyringDoc:

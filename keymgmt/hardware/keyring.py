@@ -8,7 +8,7 @@ says that it is a device, `software` where it does not. That the module stands i
 
 import hashlib
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 
@@ -29,22 +29,22 @@ from keymgmt.errors import (
     SignerUnavailable,
 )
 from keymgmt.file import changes
+from keymgmt.file.changing import Apply, ChangingKeys, activating
 from keymgmt.file.document import Head, KeyringDoc, entry_of, extends, facts, head_of
 from keymgmt.hardware.objects import KeyAttributes, ModuleFacts
 from keymgmt.hardware.register import implied, load_register, store_register
 from keymgmt.hardware.token import Token, TokenSite
 from keymgmt.hardware.versions import Versions
-from keymgmt.keys import Algorithm, KeyFacts
-from keymgmt.ports import Approval, Quorum
+from keymgmt.keys import Algorithm, KeyFacts, active_key
 from keymgmt.public import Assurance, encode_public
 from keymgmt.secret import Secret
 from keymgmt.signing import RingSigner
-from keymgmt.states import Change, State, check_opening
+from keymgmt.states import State, check_opening
 from keymgmt.transit.facts import generation_of
 from keymgmt.uses.use import KeyUses, recorded, recorded_change
 
 
-class Pkcs11Keyring:
+class Pkcs11Keyring(ChangingKeys):
     """One region's keys, as its token shows them."""
 
     def __init__(
@@ -204,48 +204,17 @@ class Pkcs11Keyring:
 
     def rotate(self, purpose: str, now: datetime, algorithm: Algorithm | None = None) -> KeyFacts:
         """A new active version, made in the module; `algorithm` for the first. Raises NoSuchKey, KeyServiceError."""
-
-        def apply(document: KeyringDoc) -> tuple[KeyringDoc, str]:
-            grown, key_id = self._staged(document, purpose, now, algorithm)
-            return changes.activated(grown, key_id), key_id
-
-        return self._change("rotate", apply)
+        return self._change("rotate", activating(lambda document: self._staged(document, purpose, now, algorithm)))
 
     def stage(self, purpose: str, now: datetime, algorithm: Algorithm | None = None) -> KeyFacts:
         """A new version that others can learn of before it is used. Raises as `rotate` does."""
         return self._change("stage", lambda document: self._staged(document, purpose, now, algorithm))
 
-    def activate(self, key_id: str) -> KeyFacts:
-        """Make a staged version the active one; the one before is retired. Raises NoSuchKey, TransitionRefused."""
-        return self._change("activate", lambda document: (changes.activated(document, key_id), key_id))
-
-    def action(self, change: Change, key_id: str) -> bytes:
-        """What approvers sign to have a key revoked or destroyed: canonical JSON. Raises NoSuchKey."""
-        return changes.action_bytes(self._registered(), key_id, change)
-
-    def revoke(self, key_id: str, votes: Sequence[Approval], now: datetime) -> Quorum:
-        """Never use a key again; it stays in the token. Raises NotApproved, NoSuchKey, TransitionRefused."""
-        return self._approved(Change.REVOKE, key_id, votes, now)
-
-    def destroy(self, key_id: str, votes: Sequence[Approval], now: datetime) -> Quorum:
-        """Remove a key from the token, and with it all that was sealed to it. Raises as `revoke` does."""
-        return self._approved(Change.DESTROY, key_id, votes, now)
-
-    def _approved(self, change: Change, key_id: str, votes: Sequence[Approval], now: datetime) -> Quorum:
-        given: list[Quorum] = []
-
-        def apply(document: KeyringDoc) -> tuple[KeyringDoc, str]:
-            given.append(changes.approved_by(document, key_id, change, votes, self.approvals, now))
-            return changes.with_spent(changes.changed(document, key_id, change), given[0]), key_id
-
-        self._change(change, apply)
-        return given[0]
-
-    def _change(self, operation: str, apply: Callable[[KeyringDoc], tuple[KeyringDoc, str]]) -> KeyFacts:
+    def _change(self, operation: str, apply: Apply) -> KeyFacts:
         """Apply a change to what the token says now. A key that is destroyed is gone before the register says so."""
         with self._lock:
             self._refreshed()
-            before = self._registered()
+            before = self._listed()
             wanted, key_id = apply(before)
             grown = changes.next_generation(before, wanted)
             key = facts(grown, changes.entry_by_id(grown, key_id))
@@ -273,13 +242,10 @@ class Pkcs11Keyring:
         return changes.with_entry(document, entry_of(key, None)), key.key_id
 
     def _active(self, purpose: str, algorithm: Algorithm) -> KeyFacts:
-        for key in self._keys:
-            if key.purpose == purpose and key.state is State.ACTIVE:
-                if key.algorithm != algorithm:
-                    raise NoSuchKey(f"key {key.address} is {key.algorithm}, and {algorithm} was asked for")
-                return key
-        known = ", ".join(sorted(self._site.keys))
-        raise NoSuchKey(f"region `{self.region}` has no active key for `{purpose}`; it has keys for: {known}")
+        key = active_key(self._keys, self.region, purpose, self._site.keys)
+        if key.algorithm != algorithm:
+            raise NoSuchKey(f"key {key.address} is {key.algorithm}, and {algorithm} was asked for")
+        return key
 
     def _read(self, known: Sequence[KeyFacts]) -> tuple[KeyFacts, ...]:
         """Every version, as token and register say. Raises KeyUnfit, KeyringRolledBack, KeyringInvalid."""
@@ -293,8 +259,11 @@ class Pkcs11Keyring:
             self._register, self._head = register, head_of(register)
         return keys
 
-    def _registered(self) -> KeyringDoc:
+    def _listed(self) -> KeyringDoc:
         return self._register or implied(self.region, self._versions.lineage, self._keys)
+
+    def _approvers(self, document: KeyringDoc) -> ApprovalPolicy | None:  # noqa: ARG002  # a token's register has none
+        return self.approvals
 
     def _used(self, operation: str, key: KeyFacts) -> AbstractContextManager[None]:
         return nullcontext() if self._uses is None else recorded(self._uses, operation, key)

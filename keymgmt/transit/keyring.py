@@ -30,7 +30,7 @@ from keymgmt.errors import (
     NoSuchKey,
     SignerUnavailable,
 )
-from keymgmt.keys import Algorithm, KeyFacts
+from keymgmt.keys import Algorithm, KeyFacts, active_key
 from keymgmt.public import encode_public
 from keymgmt.secret import Secret
 from keymgmt.signing import RingSigner
@@ -263,11 +263,7 @@ class TransitKeyring:
         return next((key for key in self._keys if key.id_bytes == key_id), None)
 
     def _active(self, purpose: str) -> KeyFacts:
-        for key in self._keys:
-            if key.purpose == purpose and key.state is State.ACTIVE:
-                return key
-        known = ", ".join(sorted(self._site.keys))
-        raise NoSuchKey(f"region `{self.region}` has no active key for `{purpose}`; it has keys for: {known}")
+        return active_key(self._keys, self.region, purpose, self._site.keys)
 
 
 def _check_library() -> None:
