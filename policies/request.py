@@ -1,5 +1,6 @@
 """One admission request as the rules see it: an AdmissionRequest (admission.k8s.io/v1), its object a plain dict."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import sha256
@@ -76,3 +77,10 @@ def request_digest(request: Request) -> bytes:
     """SHA-256 over the canonical JSON of the AdmissionRequest, its uid left out: equal questions, equal digests."""
     asked = {key: value for key, value in request.review.items() if key != "uid"}
     return sha256(canonical(asked)).digest()
+
+
+def labels_of(found: Json) -> Mapping[str, Json]:
+    """The labels of an object; none where it has none, or something else in their place."""
+    metadata = found.get("metadata") if isinstance(found, dict) else None
+    labels = metadata.get("labels") if isinstance(metadata, dict) else None
+    return labels if isinstance(labels, dict) else {}

@@ -14,9 +14,9 @@ from policies.deciding.evaluation import (
     run_common,
 )
 from policies.deciding.findings import Findings
-from policies.deciding.matching import Index, Key, Match, labels_of
+from policies.deciding.matching import Index, Key, Match
 from policies.facts.context import Facts
-from policies.request import Request
+from policies.request import Request, labels_of
 
 
 def candidates(index: Index[CompiledPolicy], request: Request, key: Key) -> list[tuple[Match, CompiledPolicy]]:

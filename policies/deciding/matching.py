@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from policies.json import Json, JsonObject
-from policies.request import Request
+from policies.request import Request, labels_of
 
 Key = tuple[str, str, str, str, str]  # group, version, plural, subresource, operation
 
@@ -124,12 +124,6 @@ class Match:
         if self.objects.trivial:
             return True
         return any(self.objects.matches(labels_of(found)) for found in (request.object, request.old_object) if found)
-
-
-def labels_of(found: Json) -> Mapping[str, Json]:
-    metadata = found.get("metadata") if isinstance(found, dict) else None
-    labels = metadata.get("labels") if isinstance(metadata, dict) else None
-    return labels if isinstance(labels, dict) else {}
 
 
 T = TypeVar("T")

@@ -6,13 +6,13 @@ for the decision, since several rules ask the same.
 
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 from policies.facts.actor import places_of_account
 from policies.facts.classification import KEY_ANNOTATION, DataClassFact, JurisdictionFact
 from policies.facts.destinations import reached
 from policies.facts.governing import classes, governing, law_of
 from policies.facts.keeping import kept_in_group, kept_on_node, kept_on_nodes
+from policies.facts.surroundings import Surroundings
 from policies.facts.unknown import decided, fetch
 from policies.facts.volumes import key_of_class, keys_of, place_of
 from policies.geography import (
@@ -38,9 +38,6 @@ from policies.workloads.levels import weakest
 from policies.workloads.pods import PodFact
 from policies.workloads.volumes import class_of
 
-if TYPE_CHECKING:
-    from policies.facts.context import Situation
-
 Operations = list[dict[str, Json]]
 _CLASSES = Query("resource.k8s.io", "DeviceClass")
 _NONE: frozenset[str] = frozenset()
@@ -49,9 +46,9 @@ _NONE: frozenset[str] = frozenset()
 class Cluster:
     """One request's view of the cluster. Methods raise Undetermined where the snapshot doesn't tell."""
 
-    def __init__(self, situation: "Situation") -> None:
-        self._situation = situation
-        self._geography = situation.law.geography
+    def __init__(self, around: Surroundings) -> None:
+        self._around = around
+        self._geography = around.law.geography
         self._places: dict[int, tuple[JsonObject, PlaceSet]] = {}  # by identity; the pod is kept, so ids stay its own
         self._found: dict[int, tuple[JsonObject, Possible]] = {}  # likewise
         self._conflicts: dict[tuple[int, str], tuple[JsonObject, str]] = {}  # likewise, and by the jurisdiction's name
@@ -60,7 +57,7 @@ class Cluster:
         """Where the pod could run: an upper bound, also for nodes that don't exist yet."""
         remembered = self._places.get(id(pod))
         if remembered is None:
-            found, rule = self._possible(pod), self._situation.jurisdiction.rule
+            found, rule = self._possible(pod), self._around.jurisdiction.rule
             remembered = self._places[id(pod)] = (pod, found.places if rule is None else decided(found.under(rule)))
         return remembered[1]
 
@@ -95,7 +92,7 @@ class Cluster:
 
     def place_of_node(self, name: str) -> PlaceSet:
         """Where one node is. A node that doesn't exist, or whose place nobody can tell, is nowhere known."""
-        node = fetch(self._situation.snapshot, Ref("", "Node", "", name))
+        node = fetch(self._around.snapshot, Ref("", "Node", "", name))
         place = place_of_node(node, self._geography) if node is not None else UnknownPlace("no such node")
         return PlaceSet.of((UNPLACED if isinstance(place, UnknownPlace) else place.code,))
 
@@ -104,7 +101,7 @@ class Cluster:
 
         A node that nobody can place could be any. One that is proxied may be named with a scheme and a port.
         """
-        law, on = self._situation.law, self._situation.today
+        law, on = self._around.law, self._around.today
         places = self.place_of_node(_node_name(node)) if node else PlaceSet.of((UNPLACED,))
         anywhere = UNPLACED in places
         facts = (JurisdictionFact(name, rule, on) for name, rule in sorted(law.rules.items()))
@@ -120,15 +117,15 @@ class Cluster:
 
     def is_infrastructure(self, namespace: str) -> bool:
         """Whether a namespace is the cluster's own machinery, whose workloads are never judged."""
-        return namespace in self._situation.law.exempt
+        return namespace in self._around.law.exempt
 
     def changed(self, found: Json, before: Json) -> bool:
         """Whether the object boils down to something else than it did before the request."""
-        return is_changed(found, before, self._situation.law.catalogue)
+        return is_changed(found, before, self._around.law.catalogue)
 
     def debuggers(self, pod: JsonObject) -> list[JsonObject]:
         """The debug containers that the request adds to the pod, and the devices that they would see into."""
-        before = self._situation.request.old_object
+        before = self._around.request.old_object
         spec = before.get("spec") if isinstance(before, dict) else None
         return debuggers_of(pod["spec"], spec, pod["devices"])
 
@@ -137,7 +134,7 @@ class Cluster:
         name = pod["runtime"]
         if not name:
             return "container"
-        found = fetch(self._situation.snapshot, Ref("node.k8s.io", "RuntimeClass", "", name))
+        found = fetch(self._around.snapshot, Ref("node.k8s.io", "RuntimeClass", "", name))
         return runtime_level(str(found.get("handler") or "")) if found is not None else "container"
 
     def isolation(self, pod: JsonObject) -> str:
@@ -145,7 +142,7 @@ class Cluster:
         asked = pod.source.fact("extended") if isinstance(pod, PodFact) else ()
         if not asked:
             return str(pod["isolation"])
-        classes = self._situation.snapshot.list(_CLASSES)
+        classes = self._around.snapshot.list(_CLASSES)
         found = () if isinstance(classes, Unknown) else devices_of_extended(asked, classes)
         return weakest(level for level in (pod["isolation"], *(one["level"] for one in found)) if level)
 
@@ -169,12 +166,12 @@ class Cluster:
             case "node":
                 return kept_on_node(destination["cluster"], self.place_of_node)
             case "node-group":
-                return kept_in_group(destination["cluster"], self._situation, self.place_of_node)
-        return _whereabouts(reached(destination, self._situation, self._geography))
+                return kept_in_group(destination["cluster"], self._around, self.place_of_node)
+        return _whereabouts(reached(destination, self._around, self._geography))
 
     def _of_namespace(self, name: str) -> JsonObject:
         """What lies in a namespace may lie wherever its jurisdiction lets it."""
-        law = law_of(name, self._situation)
+        law = law_of(name, self._around)
         codes = _codes(law) if law is not None else _NONE
         unknown = "" if codes else f"namespace `{name}` is bound to no jurisdiction with a place in this cluster"
         nowhere = Located(None, unknown)
@@ -184,23 +181,23 @@ class Cluster:
         """Where a volume lies, or would; `inside` where that is where its pod runs, or nowhere yet."""
         if volume["kind"] == "nodes":
             return kept_on_nodes(volume["object"], self.place_of_node)
-        return _whereabouts(place_of(volume, self._situation, self._geography))
+        return _whereabouts(place_of(volume, self._around, self._geography))
 
     def keys_of(self, volume: JsonObject) -> list[JsonObject]:
         """The key that a claim's volume will be under, if one is named."""
-        return list(keys_of(volume, self._situation, self._geography))
+        return list(keys_of(volume, self._around, self._geography))
 
     def governing(self, workload: JsonObject) -> list[JurisdictionFact]:
         """The jurisdictions that bind what the object holds or moves, whosever it is."""
-        return governing(workload, self._situation)
+        return governing(workload, self._around)
 
     def classes(self, workload: JsonObject) -> list[DataClassFact]:
         """The classes of the namespaces whose data the object holds or moves, whosever it is."""
-        return classes(workload, self._situation)
+        return classes(workload, self._around)
 
     def bound(self) -> bool:
         """Whether any jurisdiction is in force here at all."""
-        return bool(self._situation.law.rules)
+        return bool(self._around.law.rules)
 
     def declares(self, places: PlaceSet) -> bool:
         """Whether all of these are places where the ClusterProfile says that this cluster has nodes."""
@@ -219,14 +216,14 @@ class Cluster:
 
         The affinity of a pod that exists can't be changed any more.
         """
-        new = self._situation.request.operation == Operation.CREATE
+        new = self._around.request.operation == Operation.CREATE
         return (pod for pod in workload["pods"] if (pod["path"] == "" and new) or pod["planned"])
 
     def _possible(self, pod: JsonObject) -> Possible:
         remembered = self._found.get(id(pod))
         if remembered is None:
-            situation = self._situation
-            found = possible(pod, situation.snapshot, self._geography, situation.request.namespace)
+            around = self._around
+            found = possible(pod, around.snapshot, self._geography, around.request.namespace)
             remembered = self._found[id(pod)] = (pod, found)
         return remembered[1]
 
@@ -239,24 +236,24 @@ class Cluster:
             return ""
         if not key.attested:
             return "no attestation is declared"
-        since, now = moment(key.attested), self._situation.now
+        since, now = moment(key.attested), self._around.now
         if since > now:
             return f"its attestation of {key.attested} is to come"
         return "" if now - since <= timedelta(hours=key.within) else f"its attestation of {key.attested} is too old"
 
     def _inherited_keys(self) -> Iterator[JsonObject]:
-        request = self._situation.request
+        request = self._around.request
         if request.kind.kind == "PersistentVolumeClaim":
             yield from self._key_of_claim(request.object)
             return
-        metadata = (self._situation.namespace_object or {}).get("metadata") or {}
+        metadata = (self._around.namespace_object or {}).get("metadata") or {}
         if reference := (metadata.get("annotations") or {}).get(KEY_ANNOTATION):
             yield {"path": "", "reference": str(reference), "purpose": "namespace"}
 
     def _key_of_claim(self, claim: Json) -> Iterator[JsonObject]:
         """The key of the claim's storage class. The default class is nobody's promise."""
         name = class_of(claim)
-        if name and (reference := key_of_class(name, self._situation, self._geography)):
+        if name and (reference := key_of_class(name, self._around, self._geography)):
             yield {"path": "spec.storageClassName", "reference": reference, "purpose": "volume"}
 
 

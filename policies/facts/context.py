@@ -1,41 +1,37 @@
 """One request's facts: computed when first touched, remembered, shared by all policies of a decision.
 
-`Situation` holds what doesn't depend on the object (namespace, class, jurisdiction, cluster); `Facts` what does. A
+`Situation` holds what doesn't depend on the object (its `Surroundings`, the cluster); `Facts` what does. A
 mutated object gets new `Facts` over the same situation.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import date, datetime
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
 from policies.cel import EvaluationError, Program
-from policies.deciding.matching import labels_of
 from policies.decision import Summary
 from policies.facts.actor import actor_fact
-from policies.facts.classification import CLASS_LABEL, JURISDICTION_LABEL, DataClassFact, JurisdictionFact
 from policies.facts.cluster import Cluster
 from policies.facts.law import Law
-from policies.facts.unknown import fetch
+from policies.facts.surroundings import Surroundings
 from policies.json import Json, JsonObject
 from policies.request import Request
-from policies.snapshot import Ref, Snapshot
+from policies.snapshot import Snapshot
 from policies.workloads import extract
 from policies.workloads.devices import weakest
 
 Admitted = Callable[["Situation", Json], Json]  # a template's pod as our own mutations will make it
 
 
-class Situation:
-    """What surrounds the object of one request, for as long as a decision takes."""
+class Situation(Surroundings):
+    """The surroundings, and what is found out about the object in them."""
 
     def __init__(
         self, law: Law, request: Request, snapshot: Snapshot, now: datetime, admitted: Admitted | None = None
     ) -> None:
         """Without `admitted`, templates are seen as they stand: so do mutations, which correct some of them there."""
-        self.law, self.request = law, request
-        self.touched: set[str] = set()  # what rules looked at beside the object
-        self._snapshot, self._now = snapshot, now
+        super().__init__(law, request, snapshot, now)
         self._admitted = admitted
         self._facts: Facts | None = None
 
@@ -69,40 +65,6 @@ class Situation:
             return extract(document, catalogue=self.law.catalogue)
         return extract(document, lambda pod: admitted(self, pod), self.law.catalogue)
 
-    @property
-    def now(self) -> datetime:
-        """The moment of the decision. Whoever needs no more than the day asks for the jurisdiction."""
-        self.touched.add("now")
-        return self._now
-
-    @property
-    def snapshot(self) -> Snapshot:
-        self.touched.add("snapshot")
-        return self._snapshot
-
-    @cached_property
-    def namespace_object(self) -> Json:
-        """The Namespace of a namespaced request, else None. Raises Undetermined where it isn't known."""
-        if not self._in_namespace:
-            return None
-        found = fetch(self.snapshot, Ref("", "Namespace", "", self.request.namespace))
-        if found is None:
-            raise EvaluationError(f"namespace `{self.request.namespace}` does not exist")
-        return found
-
-    @cached_property
-    def labelled(self) -> Json:
-        """What carries the class and jurisdiction labels: the namespace, or an object outside any namespace itself."""
-        return self.namespace_object if self._in_namespace else self.request.subject or {}
-
-    @cached_property
-    def data_class(self) -> DataClassFact:
-        return self.law.data_class(_label(self.labelled, CLASS_LABEL))
-
-    @cached_property
-    def jurisdiction(self) -> JurisdictionFact:
-        return self.law.jurisdiction(_label(self.labelled, JURISDICTION_LABEL), self.today)
-
     @cached_property
     def actor(self) -> JsonObject:
         """Where whoever asks acts from. Raises Undetermined where nobody asks."""
@@ -113,18 +75,9 @@ class Situation:
         """Where whoever asks acts from, as far as a rule asked for it: else it is nobody's business."""
         return self.actor["places"].tokens if "actor" in self.__dict__ else ()
 
-    @property
-    def today(self) -> date:
-        """The day of the decision: a decision that looks at no more than that is good for the whole day."""
-        return self._now.date()
-
     @cached_property
     def cluster(self) -> Cluster:
         return Cluster(self)
-
-    @property
-    def _in_namespace(self) -> bool:
-        return bool(self.request.namespace) and self.request.kind.kind != "Namespace"
 
 
 class Facts(dict[str, object]):
@@ -179,10 +132,6 @@ FACTS: Mapping[str, Callable[[Facts], object]] = {
     "cluster": lambda facts: facts.situation.cluster,
     "actor": lambda facts: facts.situation.actor,
 }
-
-
-def _label(found: Json, key: str) -> str:
-    return str(labels_of(found).get(key) or "")
 
 
 def _references(found: Iterable[Any]) -> tuple[str, ...]:

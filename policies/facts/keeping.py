@@ -5,8 +5,8 @@ node affinity; nodes that don't exist yet count. What may be anywhere says so in
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
+from policies.facts.surroundings import Surroundings
 from policies.facts.unknown import fetch
 from policies.geography import UNPLACED, PlaceSet
 from policies.geography.affinity import own_constraints, terms_places
@@ -15,9 +15,6 @@ from policies.geography.place import PLACE_LABEL
 from policies.geography.placeset import ANYWHERE
 from policies.json import JsonObject
 from policies.snapshot import Ref
-
-if TYPE_CHECKING:
-    from policies.facts.context import Situation
 
 NodePlaces = Callable[[str], PlaceSet]  # from a node's name to where it is believed to be
 _GROUP = ("serving.kserve.io", "LocalModelNodeGroup")
@@ -29,9 +26,9 @@ def kept_on_node(name: str, nodes: NodePlaces) -> JsonObject:
     return _kept(places, f"nobody knows where node `{name}` is" if UNPLACED in places else "")
 
 
-def kept_in_group(name: str, situation: "Situation", nodes: NodePlaces) -> JsonObject:
+def kept_in_group(name: str, around: Surroundings, nodes: NodePlaces) -> JsonObject:
     """What is kept on the nodes of KServe's LocalModelNodeGroup of that name."""
-    found = fetch(situation.snapshot, Ref(*_GROUP, "", name))
+    found = fetch(around.snapshot, Ref(*_GROUP, "", name))
     if found is None:
         return _kept(PlaceSet.of((UNPLACED,)), f"there is no LocalModelNodeGroup `{name}`")
     held = at(found, "spec", "persistentVolumeSpec")

@@ -5,9 +5,9 @@ nowhere yet: whoever gives it one changes its spec, and is judged then.
 """
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from policies.facts.classification import KEY_ANNOTATION
+from policies.facts.surroundings import Surroundings
 from policies.facts.unknown import decided, fetch
 from policies.geography import Geography, UnknownPlace, place_of_node
 from policies.geography.fields import at
@@ -25,69 +25,66 @@ from policies.json import JsonObject
 from policies.snapshot import Absent, Ref, Unknown, lookup
 from policies.workloads.remote import volume_destinations
 
-if TYPE_CHECKING:
-    from policies.facts.context import Situation
-
 _SELECTED = "volume.kubernetes.io/selected-node"
 _STORAGE = "storage.k8s.io"
 
 
-def place_of(volume: JsonObject, situation: "Situation", geography: Geography) -> Located:
+def place_of(volume: JsonObject, around: Surroundings, geography: Geography) -> Located:
     """`volume` as `policies.workloads` gives it; `inside` where it lies where its pod runs, or nowhere yet."""
     held = volume["object"]
     match volume["kind"]:
         case "claim":
-            return _claim(volume["storageClass"], held, situation, geography)
+            return _claim(volume["storageClass"], held, around, geography)
         case "volume":
             return _volume(held, geography)
         case "class":
             return place_of_class(held, geography)
         case "snapshot-class":
             return place_of_snapshot_class(held, geography)
-    return _snapshot(held, situation, geography)
+    return _snapshot(held, around, geography)
 
 
-def keys_of(volume: JsonObject, situation: "Situation", geography: Geography) -> Iterator[JsonObject]:
+def keys_of(volume: JsonObject, around: Surroundings, geography: Geography) -> Iterator[JsonObject]:
     """The key of a claim: the one that it is annotated with, else that of its class."""
     said = at(volume["object"], "metadata", "annotations", KEY_ANNOTATION)
     reference = said if isinstance(said, str) else ""
     if not reference and (name := volume["storageClass"]):
-        reference = key_of_class(name, situation, geography)
+        reference = key_of_class(name, around, geography)
     if reference:
         yield {"path": volume["path"], "reference": reference, "purpose": "volume"}
 
 
-def key_of_class(name: str, situation: "Situation", geography: Geography) -> str:
+def key_of_class(name: str, around: Surroundings, geography: Geography) -> str:
     """The key of a storage class by its name, as declared or as its parameters say; empty for none."""
     declared = any(one["name"] == name for one in geography.declarations("storageClasses"))
     bare = {"metadata": {"name": name}}
-    found = bare if declared else fetch(situation.snapshot, Ref(_STORAGE, "StorageClass", "", name))
+    found = bare if declared else fetch(around.snapshot, Ref(_STORAGE, "StorageClass", "", name))
     return key_of_storage_class(found or bare, geography)
 
 
-def _claim(name: str, held: JsonObject, situation: "Situation", geography: Geography) -> Located:
+def _claim(name: str, held: JsonObject, around: Surroundings, geography: Geography) -> Located:
     """Where the volume lies that it names, if that is there; else where its class makes one."""
     volume = at(held, "spec", "volumeName")
     if isinstance(volume, str) and volume:
-        named = lookup(situation.snapshot, Ref("", "PersistentVolume", "", volume))
+        named = lookup(around.snapshot, Ref("", "PersistentVolume", "", volume))
         if not isinstance(named, Absent | Unknown):  # else it is judged when it is bound to the claim
             return _volume(decided(named), geography)
-    return _claim_of_class(name, held, situation, geography)
+    return _claim_of_class(name, held, around, geography)
 
 
-def _claim_of_class(name: str, held: JsonObject, situation: "Situation", geography: Geography) -> Located:
+def _claim_of_class(name: str, held: JsonObject, around: Surroundings, geography: Geography) -> Located:
     if not name:
         return Located(None, "it has no storage class yet", inside=True)
     found = declared_class(name, geography)
     if found is None:
-        storage_class = fetch(situation.snapshot, Ref(_STORAGE, "StorageClass", "", name))
+        storage_class = fetch(around.snapshot, Ref(_STORAGE, "StorageClass", "", name))
         if storage_class is None:
             return Located(None, f"class `{name}` makes no volumes: only one that is there can be bound", inside=True)
         found = place_of_class(storage_class, geography)
     node = at(held, "metadata", "annotations", _SELECTED)
     if not found.inside or not isinstance(node, str) or not node:
         return found
-    held_node = fetch(situation.snapshot, Ref("", "Node", "", node))
+    held_node = fetch(around.snapshot, Ref("", "Node", "", node))
     place = place_of_node(held_node, geography) if held_node is not None else UnknownPlace("no such node")
     if isinstance(place, UnknownPlace):
         return Located(None, f"it is to be made beside node `{node}`: {place.reason}")
@@ -114,12 +111,12 @@ def _volume(volume: JsonObject, geography: Geography) -> Located:
     return found if found.place else reached[0]
 
 
-def _snapshot(held: JsonObject, situation: "Situation", geography: Geography) -> Located:
+def _snapshot(held: JsonObject, around: Surroundings, geography: Geography) -> Located:
     """By the handle of what was there before; else beside its volume, or where its class says."""
     handle = at(held, "spec", "source", "snapshotHandle")
     if isinstance(handle, str) and handle:
         return place_of_snapshot_handle(handle, geography)
-    found = _by_class(held, situation, geography)
+    found = _by_class(held, around, geography)
     volume = at(held, "spec", "source", "volumeHandle")
     named = place_of_source(volume, geography) if isinstance(volume, str) else None
     if named is None or not (found.inside or found.place):
@@ -129,11 +126,11 @@ def _snapshot(held: JsonObject, situation: "Situation", geography: Geography) ->
     return Located(named, f"its volume is in `{named}`")
 
 
-def _by_class(held: JsonObject, situation: "Situation", geography: Geography) -> Located:
+def _by_class(held: JsonObject, around: Surroundings, geography: Geography) -> Located:
     name = at(held, "spec", "volumeSnapshotClassName")
     if not isinstance(name, str) or not name:
         return Located(None, "it has no snapshot class yet", inside=True)
-    found = fetch(situation.snapshot, Ref("snapshot.storage.k8s.io", "VolumeSnapshotClass", "", name))
+    found = fetch(around.snapshot, Ref("snapshot.storage.k8s.io", "VolumeSnapshotClass", "", name))
     if found is None:
         return Located(None, f"there is no snapshot class `{name}`")
     return place_of_snapshot_class(found, geography)

@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from policies.deciding.matching import Selector, labels_of
+from policies.deciding.matching import Selector
 from policies.facts.unknown import Undetermined
 from policies.json import Json
 from policies.native.model import Constraints, Rule
 from policies.native.surroundings import Surroundings
-from policies.request import GroupKind, Request, Resource
+from policies.request import GroupKind, Request, Resource, labels_of
 
 _NAMESPACES = Resource("", "v1", "namespaces")
 _EXEMPT = "admissionregistration.k8s.io"

@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 
-from policies.deciding.matching import labels_of
 from policies.json import Json, JsonObject
 from policies.native.model import ParamRef
 from policies.native.surroundings import Surroundings
-from policies.request import GroupKind
+from policies.request import GroupKind, labels_of
 
 
 class ParamsRefused(Exception):
