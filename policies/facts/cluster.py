@@ -26,6 +26,7 @@ from policies.geography import (
     place_of_node,
     possible,
 )
+from policies.geography.constrain import NOWHERE_HERE
 from policies.geography.keys import place_of_key
 from policies.geography.located import Located
 from policies.json import Json, JsonObject
@@ -228,7 +229,8 @@ class Cluster:
         return remembered[1]
 
     def _contradiction(self, pod: JsonObject, jurisdiction: JurisdictionFact) -> str:
-        return conflict(pod, _codes(jurisdiction)) or self._possible(pod).contradiction()
+        found = conflict(pod, _codes(jurisdiction)) or self._possible(pod).contradiction()
+        return f"`{jurisdiction['name']}` admits no place of this cluster" if found == NOWHERE_HERE else found
 
     def _unattested(self, key: Located) -> str:
         """Why no attestation of the key counts now; empty when one does, or none is asked for."""

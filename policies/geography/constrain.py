@@ -22,6 +22,8 @@ from policies.json import Json, JsonObject
 
 _POINTER = f"/spec/affinity/nodeAffinity/{REQUIRED}"  # no token holds `~` or `/`, so none needs escaping
 
+NOWHERE_HERE = "no place of this cluster is admitted"  # a conflict that the pod has no part in
+
 Operation = dict[str, Json]
 
 
@@ -63,7 +65,7 @@ def conflict(pod: JsonObject, codes: frozenset[str]) -> str | None:
     if mistyped := unreadable(spec):
         return mistyped
     if not _placed(codes).codes:
-        return "no place of this cluster is admitted"
+        return NOWHERE_HERE
     if not reachable(spec, _set_of(codes)).empty:
         return None
     own = list(own_constraints(spec))

@@ -29,7 +29,7 @@ def believed_place(node: JsonObject, geography: Geography) -> Place | UnknownPla
         return stranger or sites[0].place
     if len(placed) > 1:
         return UnknownPlace(f"it could be at {_names(placed)}: declare fewer regions, or sites")
-    return placed[0] if placed else UnknownPlace("; ".join(reasons) or _undeclared(geography))
+    return placed[0] if placed else UnknownPlace("; ".join(reasons) or _undeclared(node, geography))
 
 
 def labelled_place(node: JsonObject) -> str | None:
@@ -130,7 +130,11 @@ def _names(places: list[Place]) -> str:
     return " and ".join(f"`{place}`" for place in places)
 
 
-def _undeclared(geography: Geography) -> str:
+def _undeclared(node: JsonObject, geography: Geography) -> str:
     if geography.sites:
-        return "no site of the ClusterProfile matches"
+        said = {path: text_at(node, *path.split(".")) for path in ("spec.providerID", "status.nodeInfo.systemUUID")}
+        known = " and ".join(f"`{path}` `{text}`" for path, text in said.items() if text)
+        return "no site of the ClusterProfile matches" + (
+            f" its name, labels, {known}" if known else " its name or labels"
+        )
     return "the ClusterProfile declares no providers and sites"

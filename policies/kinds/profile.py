@@ -102,7 +102,9 @@ class SiteMatch(Part):
         "Labels and their values. Only labels below `node-restriction.kubernetes.io` prove anything by themselves, "
         "because kubelets can't set those."
     )
-    serials: Annotated[Items[Line], Len(0, 4096), Unique()] = listed("Serial numbers of machines or their controllers.")
+    serials: Annotated[Items[Line], Len(0, 4096), Unique()] = listed(
+        "Machines, by the UUID that a node says in `status.nodeInfo.systemUUID` (`dmidecode -s system-uuid`)."
+    )
 
 
 class Site(Part):

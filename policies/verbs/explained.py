@@ -9,7 +9,7 @@ from policies.explaining import Bound, Explanation, Found, PlaceRow, PodExplaine
 from policies.manifests import Unreadable
 from policies.verbs.columns import columns
 from policies.verbs.lines import lines_of
-from policies.verbs.operators import operated
+from policies.verbs.operators import against, operated
 from policies.verbs.rendering import resource, told
 from policies.verbs.terminal import folded, visible, width
 
@@ -143,7 +143,7 @@ def _pod(pod: PodExplained, bound: Bound) -> Iterator[str]:
         yield f"      line {every.line}  {every.path} doesn't count: {every.why}"
     for missing in pod.unresolved:
         yield f"      not known: {missing}"
-    yield from _correction(pod)
+    yield from _correction(pod, refused=_refused(pod, bound))
     if pod.refusals:
         free = "" if bound.requires.get("residency") else "; the class doesn't ask for residency"
         yield f"    outside     {'; '.join(pod.refusals)}{free}"
@@ -151,8 +151,13 @@ def _pod(pod: PodExplained, bound: Bound) -> Iterator[str]:
         yield from columns([_HEADS, *(_row(row, pod, bound) for row in pod.rows)], indent="    ", within=width())
 
 
-def _correction(pod: PodExplained) -> Iterator[str]:
-    if pod.corrected is None:
+def _refused(pod: PodExplained, bound: Bound) -> bool:
+    """Is the pod refused for its place, whatever the webhook adds?"""
+    return pod.corrected is None or bool(pod.refusals and bound.requires.get("residency"))
+
+
+def _correction(pod: PodExplained, *, refused: bool) -> Iterator[str]:
+    if refused or pod.corrected is None:
         yield "    corrected   not: it would be refused"
     elif pod.additions:
         whom = "here" if pod.planned or not pod.path else "to its pods, when they are made"
@@ -169,8 +174,8 @@ _HEADS = ["PLACE", "COUNTRY", "OPERATED BY", "AS WRITTEN", "CORRECTED", "JURISDI
 def _row(row: PlaceRow, pod: PodExplained, bound: Bound) -> list[str]:
     place = row.place
     country, operator = (place.country, operated(place)) if place else "??"
-    after = "-" if pod.corrected is None else "yes" if row.corrected else "no"
-    verdict = f"no: {'; '.join(row.refusals)}" if row.refusals else f"in `{bound.jurisdiction}`"
+    after = "-" if _refused(pod, bound) else "yes" if row.corrected else "no"
+    verdict = against(row.code, row.refusals) if row.refusals else f"in `{bound.jurisdiction}`"
     return [
         row.code,
         country,

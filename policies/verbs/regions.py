@@ -111,7 +111,9 @@ def _row(one: "Listed", jurisdiction: str, ruled: bool) -> list[str]:
 
 
 def _verdict(one: "Listed") -> str:
-    return "no: " + "; ".join(one.refusals) if one.refusals else "yes"
+    from policies.verbs.operators import against
+
+    return against(one.place.code, one.refusals) if one.refusals else "yes"
 
 
 def _single(one: "Listed", geography: "Geography", jurisdiction: str, ruled: bool) -> Iterator[tuple[str, str]]:

@@ -12,6 +12,7 @@ from audit.verbs.written import written
 from policies.checking import Case, Outcome
 from policies.decision import Reason
 from policies.manifests import Document, Unreadable
+from policies.positions import line_of
 from policies.request import Request
 from policies.verbs.lines import lines_of
 from policies.verbs.terminal import colours, folded, visible, width
@@ -151,7 +152,7 @@ def told(document: Document, reasons: Sequence[Reason], place: Callable[[str, st
     kept = list(once.values())
     for reason, following in zip_longest(kept, kept[1:]):
         lines = lines_of(document, reason)
-        placed = reason.path or lines[0] != document.line
+        placed = reason.path or lines[0] != line_of(document, "")
         where = place(reason.path, f"line{'s' * (len(lines) > 1)} {', '.join(map(str, lines))}") if placed else ""
         last = following is None or following.fix != reason.fix
         yield f"{reason.code}: {where}{reason.message}", reason.fix if last else ""

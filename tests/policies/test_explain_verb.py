@@ -28,7 +28,7 @@ def test_a_person_sees_places_constraints_and_verdict() -> None:
     rows = {
         line.split()[0]: line for line in shown.stdout.splitlines() if line.strip().startswith(("aws.", "scaleway."))
     }
-    assert rows["aws.us-east-1"].endswith("no: `aws.us-east-1` is located in US")
+    assert rows["aws.us-east-1"].endswith("no: located in US")
     assert rows["aws.eu-central-1"].endswith("in `eu`")
     assert "DE" in rows["aws.eu-central-1"].split()
     assert "verdict       denied" in shown.stdout

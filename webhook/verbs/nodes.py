@@ -179,12 +179,15 @@ def _shown(judged: "Sequence[Judged]", output: str) -> str:
         return written({"nodes": rows}, output)
     if not rows:
         return "nothing has to change\n"
+    from audit.verbs.said import counted
     from policies.verbs.columns import columns
     from policies.verbs.terminal import width
 
     cells = [[row["node"], row["place"] or "unknown", row["country"] or "-", _said(row), row["why"]] for row in rows]
     lines = columns([["NODE", "PLACE", "COUNTRY", "LABEL", "WHY"], *cells], within=width())
-    return "\n".join(lines) + f"\n{len(rows)} nodes, {sum(bool(row['change']) for row in rows)} to be changed\n"
+    return (
+        "\n".join(lines) + f"\n{counted(len(rows), 'node')}, {sum(bool(row['change']) for row in rows)} to be changed\n"
+    )
 
 
 def _row(one: "Judged") -> dict[str, Any]:

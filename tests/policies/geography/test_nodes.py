@@ -145,7 +145,11 @@ def test_agreement_is_believed(where: Geography, of: dict[str, Any], code: str) 
             "is of ovhcloud",
         ),
         (geography(), node("n", AWS_ID, region="eu-central-1"), "declares no providers and sites"),
-        (geography(sites=[site("fra-dc1", nodeNames=["bm-*"])]), node("vm-1"), "no site of the ClusterProfile matches"),
+        (
+            geography(sites=[site("fra-dc1", nodeNames=["bm-*"])]),
+            node("vm-1"),
+            "no site of the ClusterProfile matches its name",
+        ),
         (
             geography(sites=[site("a", nodeNames=["bm-*"]), site("b", nodeNames=["*-7"])]),
             node("bm-7"),
