@@ -13,20 +13,17 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from audit.checks.findings import Finding, Findings, unread
-from audit.checks.tile_check import TileCheck
-from audit.checks.verify import Progress, Report, verify_log
-from audit.errors import AuditError, LogCorrupt, MerkleError
+from audit.checks.pruned_check import PrunedCheck, report_without_records
+from audit.checks.report import Progress, Report
+from audit.checks.verify import verify_log
+from audit.errors import AuditError, LogCorrupt
 from audit.files.layout import CHECKPOINT, wal_of
 from audit.files.log import successor_in
 from audit.files.recovery import segment_paths
 from audit.files.segments import parse_header
 from audit.files.shards import (
-    GENESIS,
     SHARDS,
-    TOMBSTONE,
     Shard,
     is_pruned,
     keys_of_shards,
@@ -35,12 +32,9 @@ from audit.files.shards import (
     shard_origin,
 )
 from audit.files.store import Disk, FileSystem
-from audit.reading import has_segments, read_checkpoint, read_records, read_tile
-from audit.tlog.checkpoints import Checkpoint, verified_checkpoint
-from audit.tlog.merkle import leaf_hash
-from audit.tlog.notes import VerifierKey, parse_note
-from audit.tlog.tiles import TILE_WIDTH, parse_tile
-from audit.tlog.tlog_proof import TlogProof
+from audit.reading import has_segments, read_checkpoint, read_records
+from audit.tlog.checkpoints import Checkpoint
+from audit.tlog.notes import VerifierKey
 
 MOMENT = 1.0  # seconds that a writer may take between two shards
 
@@ -112,6 +106,7 @@ class _ChainCheck:
         self._quick = quick
         self._progress = progress
         self._between = Findings()
+        self._pruned = PrunedCheck(self._files, keys)
         self._geneses: dict[int, Mapping[str, Any] | str] = {}  # first records by shard, or why they can't be read
         self._successors: dict[int, str] = {}
 
@@ -153,7 +148,7 @@ class _ChainCheck:
             self._geneses[shard.number], self._successors[shard.number] = self._first(one), self._successor(one)
             if not is_pruned(shard.directory, self._files):
                 return one
-        one = ShardReport(shard, pruned=True, report=self._pruned(shard))
+        one = ShardReport(shard, pruned=True, report=self._pruned.report(shard))
         self._geneses[shard.number] = self._first(one)
         return one
 
@@ -162,7 +157,7 @@ class _ChainCheck:
         self._geneses[shard.number], self._successors[shard.number] = unread(error), ""
         findings = Findings()
         findings.problem("directory", unread(error))
-        return ShardReport(shard, pruned=False, report=_report(findings, None, ()))
+        return ShardReport(shard, pruned=False, report=report_without_records(findings, None, ()))
 
     def _base(self, numbers: list[int]) -> str:
         """The log's name, as the first shard that has one says."""
@@ -255,16 +250,12 @@ class _ChainCheck:
 
     def _genesis(self, one: ShardReport) -> Mapping[str, Any]:
         """The first record: of a pruned shard, as its proof holds it."""
-        if not one.pruned:
-            first = next(iter(read_records(one.shard.directory, 0, 1, self._files)))
-            if first.unreadable:
-                raise LogCorrupt(f"record 0 {first.unreadable}")
-            return first.fields
-        proof = TlogProof.parse(self._files.read(one.shard.directory / GENESIS))
-        proof.verify(leaf_hash(proof.extra or b""), keys_of_shards(self._keys, one.shard.origin), one.shard.origin)
-        if proof.index:
-            raise MerkleError(f"`{GENESIS}` proves record {proof.index}, not the first")
-        return _object(proof.extra)
+        if one.pruned:
+            return self._pruned.first(one.shard)
+        first = next(iter(read_records(one.shard.directory, 0, 1, self._files)))
+        if first.unreadable:
+            raise LogCorrupt(f"record 0 {first.unreadable}")
+        return first.fields
 
     def _successor(self, one: ShardReport) -> str:
         if not one.report.records:
@@ -274,93 +265,6 @@ class _ChainCheck:
             return successor_in(next(iter(read_records(one.shard.directory, last, last + 1, self._files))).leaf)
         except (AuditError, OSError, ValueError, StopIteration):
             return ""  # what can't be read is said by whoever verified the shard
-
-    # — a pruned shard —
-
-    def _pruned(self, shard: Shard) -> Report:
-        """The hashes make the root of the checkpoint, and a signed record says that the rest was removed."""
-        findings = Findings()
-        keys = keys_of_shards(self._keys, shard.origin)
-        checkpoint: Checkpoint | None = None
-        signers: tuple[str, ...] = ()
-        try:
-            data = self._files.read(shard.directory / CHECKPOINT)
-            checkpoint, note = verified_checkpoint(data, keys, shard.origin)
-            signers = tuple(key.name for key in note.verified_by(keys))
-            self._hashes(shard, checkpoint, findings)
-            self._tombstone(shard, checkpoint, data, findings)
-        except (AuditError, OSError) as error:
-            findings.problem(CHECKPOINT, f"of a pruned shard: {unread(error)}")
-        if segment_paths(self._files, wal_of(shard.directory)):
-            findings.note("wal", "is still there: the pruning is under way")
-        return _report(findings, checkpoint, signers)
-
-    def _hashes(self, shard: Shard, checkpoint: Checkpoint, findings: Findings) -> None:
-        tiles = TileCheck(self._files, shard.directory, checkpoint.size, [checkpoint.size], findings)
-        try:
-            for index in range(-(-checkpoint.size // TILE_WIDTH)):
-                width = min(TILE_WIDTH, checkpoint.size - index * TILE_WIDTH)
-                tiles.group(parse_tile(read_tile(self._files, shard.directory, 0, index, width), width), None)
-        except (MerkleError, OSError) as error:
-            findings.problem("tile/0", f"can't be read on: {error}")
-            return
-        tiles.finish()
-        if tiles.roots.get(checkpoint.size) != checkpoint.root:
-            findings.problem("tile", f"the hashes of the {checkpoint.size} pruned records make another root")
-
-    def _tombstone(self, shard: Shard, checkpoint: Checkpoint, note: bytes, findings: Findings) -> None:
-        """The record of the pruning lies in a later shard of this log, and is of this shard."""
-        try:
-            proof = TlogProof.parse(self._files.read(shard.directory / TOMBSTONE))
-            claimed = read_origin(proof)
-            base = shard.origin.removesuffix(f"/{shard.number}") if shard.number else shard.origin
-            number = claimed.removeprefix(f"{base}/")
-            if not (number.isdecimal() and int(number) > shard.number):
-                raise MerkleError(f"its record is in `{claimed}`, which is no later shard of this log")
-            proof.verify(leaf_hash(proof.extra or b""), keys_of_shards(self._keys, claimed), claimed)
-            said = _object(proof.extra)
-        except (AuditError, OSError, ValueError) as error:
-            findings.problem(TOMBSTONE, f"doesn't show that the shard was pruned: {error}")
-            return
-        expected = {
-            "origin": shard.origin,
-            "size": checkpoint.size,
-            "root": checkpoint.root.hex(),
-            "checkpoint": sha256(note).hexdigest(),
-        }
-        is_prune = str(said.get("schema")).startswith("bailiwick.prune/")
-        if not is_prune or any(said.get(name) != value for name, value in expected.items()):
-            findings.problem(TOMBSTONE, "is the record of something else than the pruning of this shard")
-
-
-def _report(findings: Findings, checkpoint: Checkpoint | None, signers: tuple[str, ...]) -> Report:
-    """The report on a shard whose records aren't here."""
-    return Report(
-        problems=tuple(findings.problems),
-        notes=tuple(findings.notes),
-        total_problems=findings.total,
-        checkpoint=checkpoint,
-        signed_by=signers,
-        cosignatures=(),
-        records=checkpoint.size if checkpoint else 0,
-        unsigned=0,
-        writers={},
-        tenants=0,
-        sealed=0,
-        erased=0,
-    )
-
-
-def read_origin(proof: TlogProof) -> str:
-    """Whose log a proof says that it is about. Raises NoteMalformed."""
-    return Checkpoint.parse(parse_note(proof.checkpoint).text).origin
-
-
-def _object(leaf: bytes | None) -> Mapping[str, Any]:
-    fields = orjson.loads(leaf or b"")
-    if not isinstance(fields, dict):
-        raise LogCorrupt("the record in the proof is no JSON object")
-    return fields
 
 
 def _origin_of(directory: Path, files: FileSystem) -> str:

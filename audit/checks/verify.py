@@ -8,65 +8,29 @@ checkpoint goes. What no signed checkpoint covers yet is stated: only the counte
 Segments are checked each by itself (`checks.stretches`), in several processes where asked, and joined here in order.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import orjson
 
 from audit.checks.crew import Crew
-from audit.checks.findings import Finding, Findings, unread
+from audit.checks.findings import Findings
 from audit.checks.part_check import check_archive, segment_firsts
 from audit.checks.record_check import RecordCheck
-from audit.checks.rollback_check import put_back
+from audit.checks.report import Progress, Report
+from audit.checks.signed_check import SignedCheck
 from audit.checks.spine_check import SpineCheck
 from audit.checks.stretches import Ground, Leaves, Stretch, check_bundles, check_segment
 from audit.checks.tile_check import TileCheck
-from audit.errors import AuditError, LogCorrupt, MerkleError
-from audit.files.heads import TreeHead
-from audit.files.layout import CHECKPOINT, HEAD, archive_of, wal_of
+from audit.errors import LogCorrupt
+from audit.files.layout import CHECKPOINT, archive_of, wal_of
 from audit.files.segments import parse_header, segment_name
 from audit.files.store import Disk, FileSystem
-from audit.reading import read_checkpoint, read_records
-from audit.tlog.checkpoints import Checkpoint, Cosignature, verified_checkpoint, verified_cosignatures
-from audit.tlog.notes import VerifierKey, parse_note
+from audit.tlog.checkpoints import Checkpoint
+from audit.tlog.notes import VerifierKey
 from audit.tlog.tiles import TILE_WIDTH
 
 BUNDLES_AT_ONCE = 32  # of a directory without segments
-Progress = Callable[[int, int], None]
-"""`progress(done, total)` in records; the total may grow."""
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """The result. `ok` when nothing is wrong; an unsigned tail and other notes leave it so."""
-
-    problems: tuple[Finding, ...]
-    notes: tuple[Finding, ...]
-    total_problems: int  # more than are listed, when there are very many
-    checkpoint: Checkpoint | None  # verified under one of the keys, None when it isn't
-    signed_by: tuple[str, ...]
-    cosignatures: tuple[Cosignature, ...]
-    records: int  # verified
-    unsigned: int  # records at the end that no verified checkpoint covers
-    writers: dict[str, int]  # each writer's last number
-    tenants: int
-    sealed: int  # sealed parts that records name and the archive holds
-    erased: int  # sealed parts that are gone and declared erased
-    first: int = 0  # number of the first verified record; not 0 for a range
-    erasures: frozenset[bytes] = frozenset()  # hashes of all sealed parts that are declared erased
-    unreadable: Mapping[int, str] = field(default_factory=dict)  # records that nobody can read, and why
-    about_unreadable: int = 0  # problems that are nothing else
-
-    @property
-    def ok(self) -> bool:
-        return self.total_problems == 0
-
-    @property
-    def is_intact(self) -> bool:
-        """Whether nothing is wrong but that records can't be read: all are there, as they were appended and signed."""
-        return self.total_problems == self.about_unreadable
 
 
 def verify_log(
@@ -117,7 +81,6 @@ class _Verification:
     ) -> None:
         self._files = files
         self._directory = directory
-        self._keys = keys
         self._asked = asked  # the first record and the end that were asked for; limits are those of whole tiles
         self._begin, self._end = limits
         self._is_range = limits != (0, 1 << 62)
@@ -126,19 +89,18 @@ class _Verification:
         self._progress = progress
         self._findings = Findings()
         self._records = RecordCheck(self._findings)
-        self._signers: tuple[VerifierKey, ...] = ()
-        self._cosignatures: tuple[Cosignature, ...] = ()
+        self._signed = SignedCheck(files, directory, keys, self._remembered, self._findings, is_range=self._is_range)
         self._hashes: list[bytes] = []  # of records whose tile isn't whole yet
         self._entries: list[bytes] = []
 
     def run(self, origin: str | None, erased: frozenset[bytes], *, foreign: bool, quick: bool) -> Report:
         self._records.erased |= erased
-        claimed, verified = self._checkpoint()
+        claimed, verified = self._signed.checkpoint()
         firsts = segment_firsts(self._files, wal_of(self._directory))
         names = self._origins(claimed, firsts)
         if origin is not None and names and origin not in names:
             return self._another(origin, names[0])
-        head = self._head(claimed)
+        head = self._signed.head(claimed)
         published = max(claimed.size if claimed else 0, head.size if head else 0)
         sizes = [one.size for one in (claimed, head, *self._remembered) if one]
         tree = claimed.size if claimed else published
@@ -169,10 +131,10 @@ class _Verification:
         elif self._asked[1] is not None and tiles.size < self._asked[1]:
             self._findings.note("range", f"ends with record {tiles.size - 1}: the log has no more")
         tiles.finish()
-        self._roots(tiles, claimed, head)
-        self._announced(claimed)
+        self._signed.roots(tiles, claimed, head)
+        self._signed.announced(claimed, self._records)
         if verified is not None and not foreign and verified.size < tiles.size:
-            self._put_back(verified.size)
+            self._signed.put_back(verified.size)
         sealed, gone = (0, 0) if foreign else self._sealed(ground, has_wal=bool(firsts))
         return self._report(tiles.size, verified, sealed, gone)
 
@@ -186,8 +148,8 @@ class _Verification:
             notes=tuple(self._findings.notes),
             total_problems=self._findings.total,
             checkpoint=verified,
-            signed_by=tuple(key.name for key in self._signers),
-            cosignatures=self._cosignatures,
+            signed_by=tuple(key.name for key in self._signed.signers),
+            cosignatures=self._signed.cosignatures,
             records=max(0, size - self._begin),
             unsigned=unsigned,
             writers={_text(by): seq for by, seq in self._records.writers.items()},
@@ -204,7 +166,7 @@ class _Verification:
         """The report on a log that isn't the one that was meant: nothing else about it matters."""
         self._findings = Findings()
         self._findings.problem("origin", f"this is the log `{found}`, not `{expected}`; nothing else was looked at")
-        self._signers, self._cosignatures = (), ()
+        self._signed.signers, self._signed.cosignatures = (), ()
         return self._report(self._begin, None, 0, 0)
 
     def _origins(self, claimed: Checkpoint | None, firsts: Sequence[int]) -> list[str]:
@@ -223,46 +185,6 @@ class _Verification:
                 )
             names.append(claimed.origin)
         return names
-
-    def _checkpoint(self) -> tuple[Checkpoint | None, Checkpoint | None]:
-        """The checkpoint as it claims to be, and again when a key verifies it."""
-        try:
-            data = self._files.read(self._directory / CHECKPOINT)
-        except OSError as error:
-            why = "is missing" if isinstance(error, FileNotFoundError) else unread(error)
-            self._findings.problem(CHECKPOINT, f"{why}: nothing here is signed")
-            return None, None
-        claimed = None
-        try:
-            note = parse_note(data)
-            claimed = Checkpoint.parse(note.text)
-            verified, note = verified_checkpoint(data, self._keys)
-            self._signers = note.verified_by(self._keys)
-            self._cosignatures = verified_cosignatures(note, self._keys)
-            self._unknown_signatures(len(note.signatures))
-        except MerkleError as error:
-            self._findings.problem(CHECKPOINT, str(error))
-            return claimed, None
-        return claimed, verified
-
-    def _unknown_signatures(self, count: int) -> None:
-        unknown = count - len(self._signers) - len(self._cosignatures)
-        if unknown:
-            self._findings.note(CHECKPOINT, f"carries {unknown} signatures by keys that were not given")
-
-    def _head(self, claimed: Checkpoint | None) -> TreeHead | None:
-        try:
-            head = TreeHead.parse(self._files.read(self._directory / HEAD), HEAD)
-        except FileNotFoundError:
-            return None
-        except (AuditError, OSError) as error:
-            self._findings.problem(HEAD, unread(error))
-            return None
-        if claimed is not None and claimed.size > head.size:
-            self._findings.problem(
-                HEAD, f"is at {head.size} records, behind the checkpoint's {claimed.size}: put back?"
-            )
-        return head
 
     def _walk(self, ground: Ground, tiles: TileCheck | SpineCheck, firsts: Sequence[int]) -> None:
         """Every record in order: those of the segments, then from the bundles what these have lost, or all."""
@@ -348,36 +270,6 @@ class _Verification:
             why = "was not looked at for a range" if firsts else "is not here: a mirror holds no sealed parts"
             self._findings.note("archive", why)
         return 0, 0
-
-    def _roots(self, tiles: TileCheck | SpineCheck, claimed: Checkpoint | None, head: TreeHead | None) -> None:
-        seen = [(CHECKPOINT, claimed), (HEAD, head), *(("remembered checkpoint", one) for one in self._remembered)]
-        for where, known in seen:
-            root = tiles.roots.get(known.size) if known is not None else None
-            if known is None or (root is None and self._is_range):
-                continue
-            if root is None:
-                self._findings.problem(where, f"covers {known.size} records, only {tiles.size} are there")
-            elif root != known.root:
-                self._findings.problem(where, f"the first {known.size} records have another root than it says")
-        seen_size = max((one.size for one in self._remembered), default=0)
-        if claimed is not None and claimed.size < seen_size <= tiles.size:
-            self._findings.problem(CHECKPOINT, f"covers {claimed.size} records, one of {seen_size} was seen: put back?")
-
-    def _put_back(self, covered: int) -> None:
-        """Say so when the unsigned records show that a newer checkpoint was there."""
-        with suppress(AuditError, OSError, ValueError, KeyError, TypeError):  # damage is said by whoever found it
-            why = put_back(read_records(self._directory, covered, files=self._files))
-            if why and read_checkpoint(self._directory, self._files).size == covered:  # not one that was signed since
-                self._findings.problem(CHECKPOINT, why)
-
-    def _announced(self, claimed: Checkpoint | None) -> None:
-        """Say of a key that signed and that no record names; genesis and key-rotation records do. The name too."""
-        own = self._records.origin
-        if claimed is not None and own and own != claimed.origin:
-            self._findings.problem(CHECKPOINT, f"is of the log `{claimed.origin}`, the first record is of `{own}`")
-        for key in self._signers:
-            if self._records.announced and str(key) not in self._records.announced:
-                self._findings.note(CHECKPOINT, f"is signed by `{key}`, which no record of this log announces")
 
 
 def _text(escaped: bytes) -> str:

@@ -6,7 +6,7 @@ others are not its reader's business. Its own completeness it shows by the tenan
 
 from collections.abc import Sequence
 
-from audit.checks.verify import Report
+from audit.checks.report import Report
 from audit.exports.chains import Chains
 from audit.exports.exceptions import MOST, details, moment, told
 from audit.exports.markup import table

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from audit.checks.verify import Report
+from audit.checks.report import Report
 from audit.exports import charts
 from audit.exports.controls import Control, Tally, controls
 from audit.exports.markup import facts, note_block, scrolling, table, table_section

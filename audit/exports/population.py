@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from audit.checks.verify import Report, verify_log
+from audit.checks.report import Report
+from audit.checks.verify import verify_log
 from audit.errors import AuditError, LogCorrupt, MerkleError
 from audit.exports.selection import Selection, tenant_of
 from audit.files.store import Disk

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from audit.checks.verify import Report
+from audit.checks.report import Report
 from audit.exports.packing import LEAF_BUDGET
 from audit.tlog.notes import VerifierKey
 from audit.tlog.proofs import Subtrees

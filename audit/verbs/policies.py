@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from audit.checks.verify import Report
+    from audit.checks.report import Report
     from audit.tlog.checkpoints import Checkpoint
     from audit.tlog.notes import VerifierKey
     from audit.tlog.policy import Policy

@@ -17,7 +17,7 @@ from audit.verbs.written import written
 
 if TYPE_CHECKING:
     from audit.checks.chain_check import ChainReport
-    from audit.checks.verify import Report
+    from audit.checks.report import Report
     from audit.tlog.checkpoints import Checkpoint
     from audit.tlog.notes import VerifierKey
 

@@ -8,7 +8,8 @@ from typing import Any, Protocol
 
 import psycopg
 
-from audit.checks.verify import Report, verify_log
+from audit.checks.report import Report
+from audit.checks.verify import verify_log
 from audit.files.log import FileLog
 from audit.key_changes import KeysInUse
 from audit.mirror import Mirror

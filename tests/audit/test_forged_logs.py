@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from audit.checks.verify import Report, verify_log
+from audit.checks.report import Report
+from audit.checks.verify import verify_log
 from audit.errors import LogForked
 from audit.files.log import FileLog
 from audit.mirror import Mirror

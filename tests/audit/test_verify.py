@@ -10,7 +10,8 @@ from typing import Any
 import orjson
 import pytest
 
-from audit.checks.verify import Report, verify_log
+from audit.checks.report import Report
+from audit.checks.verify import verify_log
 from audit.errors import LogCorrupt, LogRefused, LogRolledBack
 from audit.files.heads import FileHead
 from audit.files.log import FileLog

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
-from audit.checks.verify import Report, verify_log
+from audit.checks.report import Report
+from audit.checks.verify import verify_log
 from audit.errors import MerkleError
 from audit.files.layout import CHECKPOINT
 from audit.files.log import FileLog, LogSettings
