@@ -117,7 +117,7 @@ def leads_to(name: str, value: str, path: str) -> Iterator[Destination]:
 
 def hosts_told(name: str, value: str) -> tuple[str, ...]:
     """The hosts in the value of a field of an object, whose name may be written in any way."""
-    return _hosts_told((_CAMEL.sub("_", name), value))
+    return _hosts_told((_CAMEL.sub("_", name).replace(".", "_"), value))
 
 
 @remembered(4096)  # pods of one template say the same

@@ -56,6 +56,8 @@ def destinations_of_pod(
     if "hostAliases" in spec or "dnsConfig" in spec:
         found += _names(spec, spec_at)
     annotations = metadata.get("annotations")
+    if isinstance(annotations, dict) and any(str(key).startswith(_commanding()) for key in annotations):
+        found += _commanded(annotations, f"{meta_at}annotations")
     if isinstance(annotations, dict) and annotations and not _told_by_annotations().isdisjoint(annotations):
         found += _annotated(annotations, f"{meta_at}annotations")
     return found
@@ -64,6 +66,21 @@ def destinations_of_pod(
 @cache
 def _told_by_annotations() -> frozenset[str]:
     return frozenset((*table("facts")["destination_annotations"], *table("facts")["written_annotations"]))
+
+
+@cache
+def _commanding() -> tuple[str, ...]:
+    return tuple(name.rstrip("*") for name in table("facts")["command_annotations"])
+
+
+def _commanded(annotations: JsonObject, where: str) -> Iterator[Destination]:
+    """What commands in annotations contact: a text, or a list of words as JSON."""
+    for key, value in annotations.items():
+        if isinstance(value, str) and str(key).startswith(_commanding()):
+            held = loaded(value) if value[:1] == "[" else None
+            command = {"command": held} if isinstance(held, list) else {"script": value}
+            for one in destinations_of_words(words_of(command, "", Variables())):
+                yield {**one, "path": f'{where}["{key}"]'}
 
 
 def _annotated(annotations: JsonObject, where: str) -> Iterator[Destination]:

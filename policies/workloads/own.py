@@ -23,7 +23,7 @@ from policies.workloads.destinations import destinations_of_container
 from policies.workloads.devices import count_of, devices_of_container, devices_of_map, extended_of_container
 from policies.workloads.dra import devices_of_claim
 from policies.workloads.images import Image, listed, parse_image
-from policies.workloads.ingress import nginx_destinations
+from policies.workloads.ingress import log_destinations, nginx_destinations
 from policies.workloads.levels import Device, Holds, device
 from policies.workloads.models import models_of_container, models_of_script
 from policies.workloads.paths import member
@@ -250,8 +250,8 @@ def _destinations(path: str, value: Json, row: Row) -> Iterator[Destination]:
             yield from regions_within(value, path, row["what"], row["provider"])
         case "urls" | "hosts" | "collector":
             yield from _WITHIN[row["read"]](value, path, row["what"])
-        case "restic":
-            yield from repository(as_text(value), path, row["what"])
+        case "attributes" | "restic":
+            yield from _OF_TEXT[row["read"]](as_text(value), path, row["what"])
         case "":
             fields = said(row, value)
             told = ("bucket", "host", "cluster", "region", "provider")
@@ -299,6 +299,12 @@ _READS: dict[str, Callable[[JsonObject, str, Row], Iterator[Destination]]] = {
     "trigger": lambda trigger, path, row: trigger_destinations(trigger, path, row["what"]),
     "zone-filter": _zones,
     "requirements": _requirements,
+}
+
+
+_OF_TEXT: dict[str, Callable[[str, str, str], Iterator[Destination]]] = {
+    "attributes": log_destinations,
+    "restic": repository,
 }
 
 

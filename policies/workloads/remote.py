@@ -17,14 +17,13 @@ def volume_destinations(volume: JsonObject, where: str) -> Iterator[Destination]
     """Where a volume of a pod lies that is not the node's, a claim's or the cluster's own."""
     if volume.keys().isdisjoint(_remote()):
         return
-    for source, field in table("facts")["network_volumes"].items():
+    for source, fields in table("facts")["network_volumes"].items():
         held = volume.get(source)
-        if held is None:
-            continue
-        value = held.get(field) if isinstance(held, dict) else None
-        for host in [value] if isinstance(value, str) else listed(value):
-            if isinstance(host, str) and host:
-                yield destination(f"{where}.{source}.{field}", kind="host", host=host, what="data")
+        for field in [fields] if isinstance(fields, str) else fields:
+            value = held.get(field) if isinstance(held, dict) else None
+            for host in [value] if isinstance(value, str) else listed(value):
+                if isinstance(host, str) and host:
+                    yield destination(f"{where}.{source}.{field}", kind="host", host=host, what="data")
     for source, row in table("facts")["cloud_volumes"].items():
         if isinstance(held := volume.get(source), dict):
             named = held.get(row["field"])
@@ -45,9 +44,14 @@ def _remote() -> frozenset[str]:
 def csi_destinations(csi: JsonObject, where: str) -> Iterator[Destination]:
     """A volume by a CSI driver: its bucket, its server, any address among its attributes; else where the driver is."""
     driver, attributes = csi.get("driver"), csi.get("volumeAttributes")
-    if not isinstance(driver, str) or driver in table("facts")["csi_local"]:
-        return
     held = attributes if isinstance(attributes, dict) else {}
+    if not isinstance(driver, str):
+        return
+    if driver in table("facts")["csi_local"]:
+        for name, value in held.items():
+            if isinstance(value, str) and "://" in value:
+                yield from text_addresses(value, member(f"{where}.volumeAttributes", name), "data")
+        return
     found = list(_attributes(driver, held, f"{where}.volumeAttributes"))
     yield from found
     if not found:

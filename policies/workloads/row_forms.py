@@ -32,7 +32,7 @@ _READS: Mapping[str, tuple[str, ...]] = {
     "destinations": (
         "command", "yaml-urls", "envoy", "named-url", "component", "environment", "mapping",
         "requirements", "restic", "zone-filter", "urls", "hosts", "collector", "entries", "nginx",
-        "trigger", "regions",
+        "trigger", "regions", "attributes",
     ),
     "nested": ("pod", "pod-spec"),
     "namespaces": ("keys",),

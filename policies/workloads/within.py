@@ -46,8 +46,10 @@ def hosts_within(value: Json, path: str, what: str) -> Iterator[Destination]:
     for trail, name, text in texts(value):
         if is_url(text):
             yield from text_addresses(text, _joined(path, spelled(trail)), what)
-        elif "\n" in text.strip():
+        elif "\n" in text.strip() or ("{" in text and _SPACE.search(text)):
             yield from file_destinations("", text, _joined(path, spelled(trail)), what)
+        elif "://" in text and says_host(name) and not _SPACE.search(text.strip()):  # of JDBC, for one
+            yield from text_addresses(text, _joined(path, spelled(trail)), what)
         elif ("." in text or ":" in text) and "://" not in text and not _SPACE.search(text.strip()):
             for host in () if _PULLS.search(name) else hosts_told(name, text.strip()):
                 yield destination(_joined(path, spelled(trail)), kind="host", host=host, what=what)
