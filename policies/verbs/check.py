@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from policies.verbs.given import Told, told_options
+from policies.verbs.waiting import waiting
 
 if TYPE_CHECKING:
     from policies.checking import Case
@@ -59,7 +60,8 @@ def check(
     from policies.misgivings import misgivings
     from policies.verbs.rendering import render
 
-    given = told.gathered(paths, packs=packs, openapi=openapi)
+    with waiting("reading"):
+        given = told.gathered(paths, packs=packs, openapi=openapi)
     if given.nothing:
         read = ", ".join("standard input" if path == "-" else f"`{path}`" for path in paths)
         raise click.UsageError(f"nothing to judge in {read}: did what should have written it fail?")
@@ -72,7 +74,9 @@ def check(
         *misgivings(given.engine.law, given.places, now.date()),
         *given.doubts,
     ]
-    click.echo(render(found, given.unreadable, output, doubts), nl=False)
+    with waiting("writing"):
+        report = render(found, given.unreadable, output, doubts)
+    click.echo(report, nl=False)
     sys.exit(_exit_code(found, given.unreadable))
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import click
 
 from policies.verbs.given import Told, told_options
+from policies.verbs.waiting import waiting
 
 
 @click.command()
@@ -35,12 +36,15 @@ def explain(
     from policies.explaining import explain as explained
     from policies.verbs.explained import render
 
-    given = told.gathered(paths, packs=packs)
+    with waiting("reading"):
+        given = told.gathered(paths, packs=packs)
     if given.nothing:
         raise click.UsageError("nothing to explain: did what should have written it fail?")
     for outweighed in given.outweighed:
         click.echo(f"warning: {outweighed} (fix: {outweighed.hint})", err=True)
     now = datetime.now(UTC)
-    found = [explained(document, given.engine, given.snapshot, now, told.namespace) for document in given.documents]
-    click.echo(render(found, given.unreadable, output), nl=False)
+    with waiting("explaining"):
+        found = [explained(document, given.engine, given.snapshot, now, told.namespace) for document in given.documents]
+        report = render(found, given.unreadable, output)
+    click.echo(report, nl=False)
     sys.exit(2 if given.unreadable else 0)

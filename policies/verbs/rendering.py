@@ -52,6 +52,19 @@ def render(
 
 
 def _case(case: Case) -> dict[str, Any]:
+    return {
+        **_head(case),
+        "outcome": str(case.outcome),
+        "known": case.known,
+        **({"supposedNamespace": case.supposed} if case.supposed else {}),
+        "policies": list(case.policies),
+        "reasons": [_reason(case, reason) for reason in case.reasons],
+        "patch": list(case.patch),
+    }
+
+
+def _head(case: Case) -> dict[str, Any]:
+    """What was judged."""
     found = case.document.value
     metadata = found["metadata"] if isinstance(found.get("metadata"), dict) else {}
     if case.review is not None:  # what is connected to has options and no name of its own
@@ -64,12 +77,6 @@ def _case(case: Case) -> dict[str, Any]:
         "namespace": metadata.get("namespace") or "",
         "name": metadata.get("name") or metadata.get("generateName") or "",
         **({"operation": str(case.review.operation), "resource": resource(case.review)} if case.review else {}),
-        "outcome": str(case.outcome),
-        "known": case.known,
-        **({"supposedNamespace": case.supposed} if case.supposed else {}),
-        "policies": list(case.policies),
-        "reasons": [_reason(case, reason) for reason in case.reasons],
-        "patch": list(case.patch),
     }
 
 
@@ -168,7 +175,7 @@ _MISSING = re.compile(r"(?:match condition `[^`]+`: )?(not known: .*)", re.DOTAL
 def _headline(case: Case) -> Any:
     from rich.text import Text
 
-    shown = {key: visible(said) if isinstance(said, str) else said for key, said in _case(case).items()}
+    shown = {key: visible(said) if isinstance(said, str) else said for key, said in _head(case).items()}
     name = f"{shown['namespace']}/{shown['name']}" if shown["namespace"] else shown["name"]
     text = Text(f"{case.outcome:<13} ", style=STYLES[case.outcome])
     what = f"{shown['operation']} {shown['resource']}" if case.review else shown["kind"]

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from policies.verbs.given import Told, told_options
+from policies.verbs.terminal import folded, visible, width
+from policies.verbs.waiting import waiting
 
 if TYPE_CHECKING:
     from policies.geography import Transfer
@@ -15,17 +17,22 @@ if TYPE_CHECKING:
     from policies.reliance import Reliance, Relying
 
 
+def _day(_context: click.Context, _option: click.Parameter, text: str | None) -> date | None:
+    try:
+        return None if text is None else date.fromisoformat(text)
+    except ValueError as fault:
+        raise click.BadParameter(f"`{text}` is no day of the calendar: write it like 2027-01-31") from fault
+
+
 @click.command()
 @click.argument("paths", nargs=-1, metavar="[FILE]...")
 @told_options(required=True)
-@click.option(
-    "--on", "day", metavar="DATE", type=click.DateTime(["%Y-%m-%d"]), help="As of this day; today if left out."
-)
+@click.option("--on", "day", metavar="DATE", callback=_day, help="As of this day; today if left out.")
 @click.option("-o", "--output", type=click.Choice(["table", "json", "yaml"]), default="table", show_default=True)
 def transfers(
     paths: Sequence[str],
     told: Told,
-    day: datetime | None,
+    day: date | None,
     output: str,
 ) -> None:
     """List the transfers of the jurisdictions, and which objects send data over a border by them.
@@ -43,9 +50,12 @@ def transfers(
     """
     from policies.reliance import reliances
 
-    given = told.gathered(paths)
-    on = (day or datetime.now(UTC)).date()
-    found = list(reliances(given.documents, given.engine, given.snapshot, on, told.namespace))
+    on = day or datetime.now(UTC).date()
+    with waiting("looking for what relies on transfers"):
+        given = told.gathered(paths)
+        if paths and given.nothing:
+            raise click.UsageError("nothing to look through: did what should have written it fail?")
+        found = list(reliances(given.documents, given.engine, given.snapshot, on, told.namespace))
     for outweighed in given.outweighed:
         click.echo(f"warning: {outweighed} (fix: {outweighed.hint})", err=True)
     for broken in given.unreadable:
@@ -56,7 +66,7 @@ def transfers(
 
 def _shown(found: "Sequence[Reliance]", on: date, output: str) -> str:
     if output == "table":
-        return "".join(f"{line}\n" for line in _table(found, on))
+        return "".join(f"{line}\n" for line in folded(map(visible, _table(found, on)), width()))
     from audit.verbs.written import written
 
     return written({"on": on.isoformat(), "transfers": [_entry(one) for one in found]}, output)

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
+import pty
 import re
+import struct
+import subprocess
+import sys
+import termios
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -135,3 +143,55 @@ def test_a_table_fits_where_it_can() -> None:
     rows = [("PLACE", "OPERATED BY", "WHY"), ("aws.eu-central-1", "one two three " * 6, "four five six " * 6)]
     assert max(map(len, columns(rows, within=80))) <= 80
     assert next(iter(columns(rows, within=80))).startswith("PLACE             OPERATED BY")
+
+
+def at_a_terminal(*words: str | Path, columns: int = 80, code: str = "", **environment: str) -> str:
+    """What somebody sees whose terminal is so wide, standard error included."""
+    leader, follower = pty.openpty()
+    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    run = [sys.executable, *(("-c", code) if code else ("-m", "bailiwick", *map(str, words)))]
+    variables = {key: said for key, said in os.environ.items() if key not in ("COLUMNS", "NO_COLOR", "TERM")}
+    with subprocess.Popen(
+        run, stdout=follower, stderr=follower, stdin=follower, env={**variables, "TERM": "xterm", **environment}
+    ):
+        os.close(follower)
+        seen = b""
+        with suppress(OSError):  # the other end is gone
+            while read := os.read(leader, 1 << 16):
+                seen += read
+    os.close(leader)
+    return seen.decode().replace("\r\n", "\n")
+
+
+def test_a_narrow_terminal_and_one_without_colours() -> None:
+    """Lines fold at words where they fit; colours are there for who sees them, and not where NO_COLOR asks."""
+    manifest = QUICKSTART / "manifests" / "20-vllm-deployment.yaml"
+    shown = at_a_terminal("check", manifest, *GIVEN)
+    assert "\x1b[1;31mdenied" in shown
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", shown).splitlines()
+    assert all(len(line) <= 80 for line in plain if "Deployment" not in line)
+    assert "\x1b[1;31m" not in at_a_terminal("check", manifest, *GIVEN, NO_COLOR="1")
+    table = at_a_terminal("regions", "frankfurt", columns=100).splitlines()
+    assert max(map(len, table)) <= 100
+
+
+def test_who_waits_is_told_what_for() -> None:
+    """After a moment, and only at a terminal: a pipe gets nothing."""
+    code = "import time\nfrom policies.verbs.waiting import waiting\nwith waiting('reading', {}): time.sleep(0.5)\n"
+    assert "reading" in at_a_terminal(code=code.format(0.1))
+    assert "reading" not in at_a_terminal(code=code.format(5.0))
+    piped = subprocess.run([sys.executable, "-c", code.format(0.0)], capture_output=True, check=True)
+    assert (piped.stdout, piped.stderr) == (b"", b"")
+
+
+@pytest.mark.parametrize("day", ["tomorrow", "2027-02-30", "31.12.2027"])
+def test_a_day_that_is_none(day: str) -> None:
+    """The mistake is told with a day as it is written."""
+    shown = CliRunner().invoke(command, ["transfers", "--rules", str(QUICKSTART / "rules"), "--on", day])
+    assert (shown.exit_code, "write it like 2027-01-31" in shown.output) == (2, True)
+
+
+def test_nothing_to_look_through_is_a_mistake() -> None:
+    """A pipeline whose first half failed hears of it, instead of learning that nothing relies on anything."""
+    shown = CliRunner().invoke(command, ["transfers", "-", "--rules", str(QUICKSTART / "rules")], input="")
+    assert (shown.exit_code, "nothing to look through" in shown.output) == (2, True)
