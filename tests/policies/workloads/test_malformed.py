@@ -35,7 +35,8 @@ def steps_of_kinds():
 def texts_of(row):
     """Paths at which text is read for the addresses in it, whatever else may stand there."""
     found = (one for fact in FACTS for one in row.get(fact, ()) if isinstance(one, dict) and one.get("read"))
-    return {tuple(parse(one["at"])) for one in found if one["read"] == "yaml-urls"}
+    anything = ("yaml-urls", "urls", "hosts", "regions", "collector")
+    return {tuple(parse(one["at"])) for one in found if one["read"] in anything}
 
 
 def paths_of(row):
