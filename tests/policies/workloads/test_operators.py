@@ -52,10 +52,8 @@ def facts(version, kind, **parts):
         (
             "toolhive.stacklok.dev/v1beta1",
             "MCPRegistry",
-            {
-                "configYAML": "sources: [{git: {repository: https://git.example/r.git}}]\ndatabase: {host: db.example.com}"
-            },
-            {"to": [("tools", "https://git.example/r.git", ""), ("tools", "db.example.com", "")]},
+            {"configYAML": "sources: [{git: {repository: https://git.example/r}}]\ndatabase: {host: db.example.com}"},
+            {"to": [("tools", "https://git.example/r", ""), ("tools", "db.example.com", "")]},
         ),
         (
             "toolhive.stacklok.dev/v1beta1",
