@@ -11,6 +11,7 @@ from datetime import datetime
 from policies.checking import creation
 from policies.decision import Decision
 from policies.explaining.devices import claims_told
+from policies.explaining.expressions import place_expressions
 from policies.explaining.uncounted import Uncounted, uncounted
 from policies.geography import (
     ANYWHERE,
@@ -23,6 +24,7 @@ from policies.geography import (
     Possible,
     possible,
 )
+from policies.geography.affinity import REQUIRED_PATH, required_affinity
 from policies.json import Json, JsonObject
 from policies.manifests import Document
 from policies.patch import apply, parse_pointer
@@ -111,7 +113,7 @@ def explain_pod(pod: PodFact, document: Document, around: Surroundings) -> PodEx
         runtime=pod["runtime"],
         written=written.places,
         corrected=after,
-        narrowings=tuple(_narrowings(written, base, document)),
+        narrowings=tuple(_narrowings(written, pod["spec"], base, document)),
         uncounted=tuple(_uncounted(pod["spec"], base, document, around)),
         unresolved=tuple(_missing(one) for one in written.unresolved),
         rows=tuple(_rows(written.places, after, around)),
@@ -136,11 +138,15 @@ def _corrected(pod: JsonObject, operations: list[JsonObject], around: Surroundin
     return possible(apply(pod, operations), around.snapshot, around.geography, around.namespace).places
 
 
-def _narrowings(found: Possible, base: str, document: Document) -> Iterator[Narrowing]:
+def _narrowings(found: Possible, spec: JsonObject, base: str, document: Document) -> Iterator[Narrowing]:
+    required = required_affinity(spec)
     left = ANYWHERE
     for each in found.constraints:
         left = left & each.places
         below = each.path.removeprefix("spec.").replace(f"[{PLACE_LABEL}]", f'["{PLACE_LABEL}"]')
+        expressions = list(place_expressions(required)) if each.path == REQUIRED_PATH else []
+        if len(expressions) == 1:  # the one line to change; several are all in the same words
+            below = f"{below}.{expressions[0]}"
         where = base + pointer(below)
         yield Narrowing(_dotted(where), line_at(document, where), each.says, left)
 

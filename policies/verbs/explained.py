@@ -138,7 +138,8 @@ def _pod(pod: PodExplained, bound: Bound) -> Iterator[str]:
         yield f"    isolation   {f'GPUs {pod.isolation}' if pod.isolation else 'no GPUs'}{runtime}"
     yield f"    could run   {in_words(pod.written)}"
     for each in pod.narrowings:
-        yield f"      line {each.line}  {each.path} {each.says}: leaves {each.leaves}"
+        says = "" if each.says == "allows" else f" {each.says}"  # what it allows is what it leaves
+        yield f"      line {each.line}  {each.path}{says}: leaves {each.leaves}"
     for every in pod.uncounted:
         yield f"      line {every.line}  {every.path} doesn't count: {every.why}"
     for missing in pod.unresolved:

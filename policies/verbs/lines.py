@@ -4,7 +4,10 @@ import re
 from collections.abc import Sequence
 
 from policies.decision import Reason
+from policies.explaining.expressions import place_expressions
 from policies.geography import PLACE_LABEL
+from policies.geography.affinity import REQUIRED_PATH
+from policies.json import Json
 from policies.manifests import Document
 from policies.positions import line_of
 
@@ -18,11 +21,23 @@ def lines_of(document: Document, reason: Reason) -> Sequence[int]:
     if not reason.code.startswith(_OF_PODS):
         return (whole,)
     named = (found.replace(f"[{PLACE_LABEL}]", f'["{PLACE_LABEL}"]') for found in _NAMED.findall(reason.message))
-    lines = {line for below in named if (line := _below(document, reason.path, below)) > whole}
+    lines = {line for below in named for line in _below(document, reason.path, below) if line > whole}
     return sorted(lines) or (whole,)
 
 
-def _below(document: Document, pod: str, path: str) -> int:
-    """`pod` is a template with a spec, or a spec itself; what isn't there is no further down than what is above it."""
+def _below(document: Document, pod: str, path: str) -> Sequence[int]:
+    """`pod` is a template with a spec, or a spec itself; what isn't there is no further down than what is above it.
+
+    Of a required affinity they are the lines where it says something about places, if it does.
+    """
     bases = (path, f"{pod}.{path}", f"{pod}.{path.removeprefix('spec.')}") if not path.startswith(pod) else (path,)
-    return max(line_of(document, base) for base in bases)
+    found = max(bases, key=lambda base: line_of(document, base))
+    within = (f"{found}.{below}" for below in place_expressions(_at(document, found)))
+    return [line_of(document, each) for each in within if path == REQUIRED_PATH] or [line_of(document, found)]
+
+
+def _at(document: Document, path: str) -> Json:
+    value: Json = document.value
+    for part in path.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return value

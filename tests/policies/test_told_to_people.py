@@ -58,6 +58,20 @@ def test_a_refused_place_is_told_by_its_own_line(spec: str, says: str, line: int
     assert f": line {line}: " in run("explain", pod(spec)).stdout
 
 
+def test_an_affinity_is_told_by_the_line_of_its_expression() -> None:
+    """Of a long affinity it is the expression about places, and not the field above all terms; `explain` says which."""
+    label, path = "bailiwick.node-restriction.kubernetes.io/place", "requiredDuringSchedulingIgnoredDuringExecution"
+    text = pod(
+        f"  affinity:\n    nodeAffinity:\n      {path}:\n        nodeSelectorTerms:\n        - matchExpressions:\n"
+        f"          - {{key: gpu, operator: Exists}}\n          - {{key: {label}, operator: In, values: [aws.us-east-1]}}\n"
+    )
+    assert "place-conflict: line 12: " in run("check", text).stdout
+    constraint = (
+        f"line 12  spec.affinity.nodeAffinity.{path}.nodeSelectorTerms[0].matchExpressions[1]: leaves aws.us-east-1"
+    )
+    assert constraint in run("explain", text).stdout
+
+
 def test_a_template_is_told_by_the_line_of_its_own_field() -> None:
     """The message names what stands in a Pod; the line is that of the template, wherever its spec is."""
     text = (
