@@ -132,7 +132,7 @@ def test_each_constraint_has_its_line_and_what_it_leaves() -> None:
     """In the order in which they narrow; what only looks like a constraint is named with the reason."""
     pod = only_pod(written(POD))
     told = [(each.line, each.path.partition(".")[2].partition(".")[0].partition("[")[0]) for each in pod.narrowings]
-    assert told == [(10, "nodeSelector"), (14, "affinity")]
+    assert told == [(10, "nodeSelector"), (17, "affinity")]
     assert [each.leaves for each in pod.narrowings] == [PlaceSet.of({"aws.eu-west-3"})] * 2
     assert {each.line: each.why.split()[0] for each in pod.uncounted} == {
         9: "a",  # a kubelet may set this label

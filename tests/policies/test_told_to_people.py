@@ -63,7 +63,8 @@ def test_an_affinity_is_told_by_the_line_of_its_expression() -> None:
     label, path = "bailiwick.node-restriction.kubernetes.io/place", "requiredDuringSchedulingIgnoredDuringExecution"
     text = pod(
         f"  affinity:\n    nodeAffinity:\n      {path}:\n        nodeSelectorTerms:\n        - matchExpressions:\n"
-        f"          - {{key: gpu, operator: Exists}}\n          - {{key: {label}, operator: In, values: [aws.us-east-1]}}\n"
+        f"          - {{key: gpu, operator: Exists}}\n"
+        f"          - {{key: {label}, operator: In, values: [aws.us-east-1]}}\n"
     )
     assert "place-conflict: line 12: " in run("check", text).stdout
     constraint = (
