@@ -301,6 +301,20 @@ def test_what_travels_through_a_status(scene: Scene) -> None:
     assert (main.status, "isolation-too-weak" in main.message) == (403, True)
 
 
+def test_what_travels_through_the_status_of_an_ingress(scene: Scene) -> None:
+    """Where it mirrors requests to, by an annotation, is refused; what its controller reports isn't even sent."""
+    path = f"/apis/networking.k8s.io/v1/namespaces/{scene.clinic}/ingresses"
+    backend = {"service": {"name": "x", "port": {"number": 80}}}
+    scene.plane.request("POST", path, {"metadata": {"name": "i"}, "spec": {"defaultBackend": backend}}).ok()
+    mirror = _noted(**{"nginx.ingress.kubernetes.io/mirror-target": "https://mirror.example.com/"})
+    refused = scene.plane.request("PATCH", f"{path}/i/status", mirror)
+    assert (refused.status, "data-outside-jurisdiction" in refused.message) == (403, True)
+    before = len(scene.records("status"))
+    reported = {"status": {"loadBalancer": {"ingress": [{"ip": "203.0.113.7"}]}}}
+    scene.plane.request("PATCH", f"{path}/i/status", reported).ok()
+    assert len(scene.records("status")) == before
+
+
 def test_custom_resources_keep_their_labels_through_a_status(scene: Scene) -> None:
     """So nothing that is judged travels through theirs: allowed on purpose."""
     path = "/apis/bailiwick.dev/v1alpha1/jurisdictions/eu/status"

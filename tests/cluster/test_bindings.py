@@ -86,9 +86,9 @@ def create(guard: Guard, namespace: str, name: str, **spec: Any) -> Reply:
     return guard.cluster.request("POST", f"/api/v1/namespaces/{namespace}/pods", found)
 
 
-def bind(guard: Guard, namespace: str, name: str, node: str, *, legacy: bool) -> Reply:
+def bind(guard: Guard, namespace: str, name: str, node: str, *, legacy: bool, **metadata: Json) -> Reply:
     """By the pod's subresource, or by the resource that was there before it."""
-    binding = {"metadata": {"name": name}, "target": {"apiVersion": "v1", "kind": "Node", "name": node}}
+    binding = {"metadata": {"name": name, **metadata}, "target": {"apiVersion": "v1", "kind": "Node", "name": node}}
     root = f"/api/v1/namespaces/{namespace}"
     return guard.cluster.request("POST", f"{root}/bindings" if legacy else f"{root}/pods/{name}/binding", binding)
 
@@ -182,6 +182,18 @@ def test_whoever_binds_past_the_scheduler_is_judged(guard: Guard, clinic: str, a
     records = bindings(guard, clinic)
     assert [one["verdict"] for one in records] == ["denied", "denied", "denied", "allowed"]
     assert {one.get("subresource", "") for one in records} == {"" if legacy else "binding"}
+
+
+@pytest.mark.parametrize("legacy", [False, True], ids=["pods/binding", "bindings"])
+def test_a_binding_puts_nothing_on_the_pod(guard: Guard, clinic: str, add_node: AddNode, legacy: bool) -> None:
+    """Annotations and labels, which the API server copies past its admission, are refused; a bare one is let through."""
+    add_node("plain", **machine("eu-central-1"))
+    guard.cluster.wait_for("the label", lambda: place(guard, "plain") == "aws.eu-central-1")
+    create(guard, clinic, "bound", schedulerName="nobody").ok()
+    for more in ({"annotations": {"gpu-fraction": "0.5"}}, {"labels": {"kueue.x-k8s.io/multikueue-origin": "us"}}):
+        reply = bind(guard, clinic, "bound", "plain", legacy=legacy, **more)
+        assert (reply.status, "pod-changed-by-binding" in reply.message) == (403, True)
+    assert bind(guard, clinic, "bound", "plain", legacy=legacy).status == 201
 
 
 @pytest.mark.parametrize("legacy", [False, True], ids=["pods/binding", "bindings"])

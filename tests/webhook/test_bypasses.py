@@ -56,7 +56,9 @@ class Attempt:
         plural, _, below = self.resource.partition("/")
         if self.subresource:
             plural, below = "pods", self.subresource
-        if plural:
+        if plural == made.resource.plural:  # its own, with a subresource
+            made = replace(made, subresource=below)
+        elif plural:
             made = replace(made, resource=Resource("", "v1", plural), subresource=below)
         if self.before is not None:
             made = replace(made, operation=Operation.UPDATE, old_object=self.before)

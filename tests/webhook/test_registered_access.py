@@ -39,12 +39,13 @@ def test_connections_are_sent_to_the_closed_door() -> None:
 
 
 def test_only_statuses_through_which_something_travels_are_sent() -> None:
-    """Devices, images and pods within annotations; keys of claims; services of a mesh. The others pass on purpose."""
+    """What annotations say: devices, images and pods; keys of claims; services of a mesh; mirrors of an ingress."""
     sent = {name for hook in hooks(*packs()).values() for rule in hook["rules"] for name in rule["resources"]}
     assert {name for name in sent if name.endswith("/status")} == {
         "pods/status",
         "persistentvolumeclaims/status",
         "services/status",
+        "ingresses/status",
     }
 
 
