@@ -186,7 +186,7 @@ def test_whoever_binds_past_the_scheduler_is_judged(guard: Guard, clinic: str, a
 
 @pytest.mark.parametrize("legacy", [False, True], ids=["pods/binding", "bindings"])
 def test_a_binding_puts_nothing_on_the_pod(guard: Guard, clinic: str, add_node: AddNode, legacy: bool) -> None:
-    """Annotations and labels, which the API server copies past its admission, are refused; a bare one is let through."""
+    """Annotations and labels, which the API server copies past its admission, are refused; a bare one passes."""
     add_node("plain", **machine("eu-central-1"))
     guard.cluster.wait_for("the label", lambda: place(guard, "plain") == "aws.eu-central-1")
     create(guard, clinic, "bound", schedulerName="nobody").ok()
