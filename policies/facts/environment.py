@@ -68,6 +68,16 @@ def _refusals(jurisdiction: JurisdictionFact, places: PlaceSet) -> list[str]:
     return jurisdiction.rule.refusals(places)
 
 
+def _refusals_of(jurisdiction: JurisdictionFact, places: PlaceSet, what: str) -> list[str]:
+    """The same of one kind of data: a transfer that would have let it go, and is over, is part of the reason."""
+    told, rule = _refusals(jurisdiction, places), jurisdiction.rule
+    if rule is None or places.cofinite:
+        return told
+    outside = [place for place in map(rule.geography.by_code, sorted(places.codes)) if not rule.admits_place(place)]
+    over = dict.fromkeys(each for place in outside for each in rule.lapsed(place, what, jurisdiction.on))
+    return [*told, *(f"transfer `{each.name}` lapsed after {each.last_day}" for each in over)]
+
+
 def _transfers(jurisdiction: JurisdictionFact, places: PlaceSet, what: str) -> bool:
     """Is every place of a finite set inside or reached by a transfer that is in force today, and one by a transfer?"""
     rule = jurisdiction.rule
@@ -118,7 +128,14 @@ def _asks(name: str, args: list[CelType], result: CelType, call: Callable[..., o
 
 _FUNCTIONS = (
     Function("admits", [method([JURISDICTION, PLACE_SET], BOOL, _admits)], cost=_LOOKUP),
-    Function("refusals", [method([JURISDICTION, PLACE_SET], list_of(STRING), _refusals)], cost=_LOOKUP),
+    Function(
+        "refusals",
+        [
+            method([JURISDICTION, PLACE_SET], list_of(STRING), _refusals),
+            method([JURISDICTION, PLACE_SET, STRING], list_of(STRING), _refusals_of),
+        ],
+        cost=_LOOKUP,
+    ),
     Function("transfers", [method([JURISDICTION, PLACE_SET, STRING], BOOL, _transfers)], cost=_LOOKUP),
     Function("isolation", [free([STRING], INT, _rank(device_rank, "device"))]),
     Function("runtimeIsolation", [free([STRING], INT, _rank(runtime_rank, "runtime"))]),

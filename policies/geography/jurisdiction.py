@@ -139,6 +139,11 @@ class JurisdictionRule:
             return None
         return next((transfer for transfer in self.transfers if transfer.covers(to, what, on)), None)
 
+    def lapsed(self, to: Place | None, what: str, on: date) -> list[Transfer]:
+        """Transfers by which it could go there to their last day, which is over."""
+        over = (each for each in self.transfers if each.last_day is not None and each.last_day < on)
+        return [each for each in over if to is not None and each.covers(to, what, each.last_day or on)]
+
     def _refusals(self, code: str) -> Iterator[str]:
         place = self.geography.by_code(code)
         if place is None:

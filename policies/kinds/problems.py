@@ -153,10 +153,13 @@ def _not_among(path: Path, value: Any, words: Sequence[str]) -> Finding:
     return Finding(path, f"expected {expected}, not {shown(value)}", f"did you mean `{meant}`?" if meant else "")
 
 
+_CODE = 8  # characters of the longest code that is no name
+
+
 def _wrong_text(path: Path, value: Any, context: Mapping[str, Any]) -> Finding:
     if not isinstance(value, str):
         return Finding(path, f"expected {context['words']}, not {shown(value)}", _type_hint("text", value))
-    if len(value) > context["most"]:
+    if len(value) > context["most"] > _CODE:  # a name in the place of a code is wrong, not long
         return Finding(path, f"expected at most {context['most']} characters, not {len(value)}")
     example = f"for example `{context['example']}`" if context["example"] else ""
     hint = context["slips"].get(value.upper(), example)

@@ -55,6 +55,15 @@ def test_who_may_be_trusted_with_secrets(cluster: str, inside: set[str]) -> None
             ]
 
 
+def test_a_refusal_names_the_transfer_that_has_lapsed() -> None:
+    """Whoever sent backups to Virginia for years hears why they may not any more, and since when."""
+    cases = told("check", "frankfurt", BANK / "manifests" / "30-backups.yaml", *tenants("frankfurt"))["cases"]
+    assert [reason["message"] for case in cases for reason in case["reasons"]] == [
+        "backups would lie outside `bank-eu`: `aws.us-east-1` is located in US; "
+        "transfer `backups-to-virginia` lapsed after 2025-12-31"
+    ]
+
+
 def test_what_relies_on_each_transfer() -> None:
     """Traces rely on one in force, backups on one that has lapsed: a finding."""
     found = {

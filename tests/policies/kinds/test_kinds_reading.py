@@ -56,6 +56,15 @@ def data_class(**said: object) -> dict[str, object]:
     return {**least, **said}
 
 
+@pytest.mark.parametrize("name", ["Germany", "de", "DEU"])
+def test_a_country_by_another_name_is_told_its_form(name: str) -> None:
+    """A name is no code that is too long: what is expected is said, with an example."""
+    spec = f"spec: {{locatedIn: {{countries: [{name}]}}}}"
+    (found,) = problems(f"{HEAD}kind: Jurisdiction\nmetadata: {{name: eu}}\n{spec}\n")
+    assert found.message == f"expected an ISO 3166-1 alpha-2 country code, not `{name}`"
+    assert found.hint == "for example `DE`"
+
+
 def test_lines_and_hints() -> None:
     """Every problem stands at its line, in the order of lines, and says what to do."""
     found = [(problem.line, problem.field, problem.message, problem.hint) for problem in problems(JURISDICTION)]
