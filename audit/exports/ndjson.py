@@ -12,6 +12,7 @@ from base64 import b64decode
 import orjson
 
 from audit.exports.population import Population
+from audit.exports.safe_json import harmless
 from audit.exports.sinks import Writes
 from audit.reading import LoggedRecord
 
@@ -19,10 +20,11 @@ _FLUSHED = 256
 
 
 class NdjsonExport:
-    """Every selected record."""
+    """Every selected record. `shown`: on a terminal, where what is invisible in a leaf stands as an escape."""
 
-    def __init__(self, population: Population, at: Writes) -> None:
+    def __init__(self, population: Population, at: Writes, *, shown: bool = False) -> None:
         self._at = at
+        self._shown = shown
         verified = b"true" if population.is_verified else b"false"
         self._tail = b',"log":%b,"verified":%b}\n' % (orjson.dumps(population.origin), verified)
         self._lines: list[bytes] = []
@@ -34,7 +36,8 @@ class NdjsonExport:
             self.finish()
 
     def finish(self) -> None:
-        self._at.write(b"".join(self._lines))
+        lines = b"".join(self._lines)
+        self._at.write(harmless(lines.decode(errors="replace")).encode() if self._shown else lines)
         self._lines.clear()
 
 

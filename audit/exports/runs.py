@@ -65,7 +65,7 @@ def _csv(population: Population, opened: Targets, target: str, _: Sections) -> S
 def _ndjson(population: Population, opened: Targets, target: str, _: Sections) -> Sink:
     from audit.exports.ndjson import NdjsonExport
 
-    return NdjsonExport(population, opened.open(target))
+    return NdjsonExport(population, opened.open(target), shown=opened.is_terminal(target))
 
 
 def _parquet(population: Population, opened: Targets, target: str, _: Sections) -> Sink:

@@ -25,6 +25,10 @@ class Targets:
         self._open.append((file, fresh, path))
         return file
 
+    def is_terminal(self, target: str) -> bool:
+        """Whether somebody looks on."""
+        return target == STANDARD_OUTPUT and sys.stdout.isatty()
+
     def folder(self, target: str, *names: str) -> list[IO[bytes]]:
         """Files in a folder, which is made; on standard output one after the other."""
         if target != STANDARD_OUTPUT:

@@ -2,7 +2,12 @@
 
 import base64
 import json
+import os
+import pty
+import subprocess
+import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -94,3 +99,21 @@ def test_what_programs_read_is_harmless_too(state: Path, tmp_path: Path, output:
     _shows("prove", state, 8, "--to", proof)
     _shows("verify-proof", proof, "--key", state / "log.vkeys", "-o", output)
     _shows("export", state, "--csv", tmp_path / "a\u202eb.csv", "-o", output)
+
+
+def test_lines_of_records_are_harmless_on_a_terminal_alone(state: Path) -> None:
+    """NDJSON has the leaf's own bytes in a pipe and in a file; on a terminal they are shown with escapes."""
+    asked = [sys.executable, "-m", "bailiwick", "audit", "export", str(state), "--ndjson", "-", "--unverified"]
+    piped = subprocess.run(asked, capture_output=True, check=True).stdout
+    assert EVIL.replace("\x1b", "\\u001b").encode() in piped
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(asked, stdout=theirs, stderr=subprocess.DEVNULL) as process:
+        os.close(theirs)
+        shown = b""
+        with suppress(OSError), os.fdopen(ours, "rb", buffering=0) as terminal:
+            while more := terminal.read(65536):
+                shown += more
+    assert process.returncode == 0
+    text = shown.decode().replace("\r\n", "\n")
+    assert INVISIBLE.findall(text.replace("\n", "")) == []
+    assert [json.loads(line) for line in text.splitlines()] == [json.loads(line) for line in piped.split(b"\n")[:-1]]
