@@ -26,9 +26,10 @@ _ANY_ENDPOINT = (
     "MINIO_URL",
 )
 _ANY_REGION = ("AWS_REGION", "AWS_DEFAULT_REGION", "S3_REGION")
+_ASSIGNED = re.compile(r"([A-Za-z_]\w*)=([\w.:/-]+)")
 _REGION = re.compile(r"(?:.*[_.-])?(?:REGION|LOCATION)", re.IGNORECASE)
 _STORE = re.compile(
-    r"(?=.*(?:ENDPOINT|URL|HOST|SERVER|ADDR))(?!.*(?:OTEL|OTLP))(?=.*(?:S3|AWS|MINIO|STORAGE|STORE|BUCKET|OBJECT)|ENDPOINT).*"
+    r"(?=.*(?:ENDPOINT|URL|HOST|SERVER|ADDR))(?!.*(?:OTEL|OTLP)|AWS_ENDPOINT_URL_(?!S3))(?=.*(?:S3|AWS|MINIO|STORAGE|STORE|BUCKET|OBJECT)|ENDPOINT).*"
 )
 _CLOUDS = (
     (re.compile(r"(?:af|ap|ca|cn|eu|il|me|mx|sa|us)(?:-gov|-iso[a-z]?)?-(?:[a-z]+)-[1-9]"), "aws"),
@@ -78,8 +79,20 @@ def cloud_of(region: str) -> str:
     return next((cloud for pattern, cloud in _CLOUDS if pattern.fullmatch(region)), "")
 
 
+def commands_of(words: Sequence[Word]) -> Iterator[list[Word]]:
+    """The commands of a line, each with its words: flags of one say nothing of another."""
+    command: list[Word] = []
+    for word in words:
+        if word[0] == END:
+            yield command
+            command = []
+        else:
+            command.append(word)
+    yield command
+
+
 def flags_of(words: Sequence[Word]) -> dict[str, Word]:
-    """The values of flags and where they stand, by the names that variables for them would have."""
+    """The values of flags and variables of a line and where they stand, by the names that variables would have."""
     found: dict[str, Word] = {}
     for index, (text, path) in enumerate(words):
         if text[:1] == "-":
@@ -87,6 +100,8 @@ def flags_of(words: Sequence[Word]) -> dict[str, Word]:
             said = (value, path) if given or index + 1 == len(words) else words[index + 1]
             if said[0] and said[0][:1] != "-" and said[0] != END:
                 found[name.lstrip("-").replace("-", "_").replace(".", "_").upper()] = said
+        elif "=" in text and (match := _ASSIGNED.fullmatch(text)):
+            found[match[1].upper()] = match[2], path
     return found
 
 

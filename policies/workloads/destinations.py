@@ -21,7 +21,7 @@ from policies.workloads.addresses import (
     purpose_of,
 )
 from policies.workloads.arguments import Variables, runs, words_of
-from policies.workloads.buckets import flags_of, told_buckets, told_regions
+from policies.workloads.buckets import commands_of, flags_of, told_buckets, told_regions
 from policies.workloads.contacts import destinations_of_words
 from policies.workloads.containers import Container, actions_of
 from policies.workloads.images import listed
@@ -39,7 +39,7 @@ _OWN |= {"status.hostIPs": "localhost", "metadata.namespace": "namespace", "meta
 _WRITTEN = re.compile(r"metadata\.(annotations|labels)\['([^']+)'\]")  # field paths of what anybody may write
 _SEARCHED = re.compile(r"(?:[a-z0-9-]+\.)?svc\.cluster\.local\.?|cluster\.local\.?|\.|svc")
 _REPOSITORIES = ("RESTIC_REPOSITORY", "RESTIC_REPOSITORY2", "RESTIC_FROM_REPOSITORY")
-_STORED = ("ucket", "egion", "account")
+_STORED = ("ucket", "egion", "EGION", "account")
 _LISTENS = re.compile("listen|bind", re.IGNORECASE)  # where a server waits, not where it calls
 
 
@@ -128,8 +128,9 @@ def _flagged(container: Container, variables: Variables) -> Iterator[Destination
     if line is not None and not line.stores():
         return
     words = line.words if line is not None else words_of(container.held, container.at, variables)
-    flags = flags_of(words) if any(mark in text for text, _ in words for mark in _STORED) else {}
-    if flags:
+    if not any(mark in text for text, _ in words for mark in _STORED):
+        return
+    for flags in filter(None, map(flags_of, commands_of(words))):
         told = {**_by_name(container), **{name: text for name, (text, _) in flags.items()}}
         for name, fields in [*told_buckets(told), *told_regions(told)]:
             if name in flags:
@@ -169,17 +170,20 @@ def _environment(container: Container, variables: Variables, own: Own) -> Iterat
         yield from _implied(_by_name(container), f"{container.at}env")
     names = "\n".join(container.names)
     if any(mark in names for mark in ("REGION", "region", "LOCATION", "RCLONE_CONFIG_")):
-        yield from _told_apart(container)
+        yield from _told_apart(container, variables)
     if "BUCKET" in names or "bucket" in names:
         index_of = {name: index for index, name, _, _ in container.variables}  # of two with one name, the last counts
         for name, fields in told_buckets(_by_name(container)):
             yield destination(f"{container.at}env[{index_of[name]}]", what=purpose_of(name), **fields)
 
 
-def _told_apart(container: Container) -> Iterator[Destination]:
+def _told_apart(container: Container, variables: Variables) -> Iterator[Destination]:
     """Regions that are told alone, and remotes that variables set up."""
     index_of = {name: index for index, name, _, _ in container.variables}
-    told = _by_name(container)
+    told: dict[str, Json] = {
+        name: variables.told(index, value) if isinstance(value, str) else value
+        for index, name, value, _ in container.variables
+    }
     for name, fields in told_regions(told):
         yield destination(f"{container.at}env[{index_of[name]}]", what=purpose_of(name), **fields)
     for name, one in told_remotes(told):

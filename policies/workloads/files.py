@@ -17,6 +17,7 @@ from policies.workloads.structure import texts
 from policies.workloads.text import loaded
 from policies.workloads.written import is_file
 
+_DEEPEST = 2  # files within files
 _LONGEST = 1 << 17  # characters; a longer file is data
 _PROSE = re.compile(
     r".*\.(?:md|txt|rst|html?|css|m?js|tsx?|svg|xml|xsd|py|ipynb|rb|lua|go|java|sql|csv|tsv|jsonl|crt|pem|key|pub|log"
@@ -68,9 +69,12 @@ def file_destinations(name: str, text: str, path: str, what: str) -> Iterator[De
             yield destination(path, kind="region", provider=cloud_of(region), region=region, what=what)
 
 
-def _structured(value: Json) -> Iterator[str]:
+def _structured(value: Json, depth: int = 0) -> Iterator[str]:
     for trail, name, text in texts(value):
-        if _BUCKET.match(text):
+        if "\n" in text.strip() and depth < _DEEPEST and not _PROSE.fullmatch(name) and not _lies_aside(trail):
+            held = loaded(text) if ":" in text else None
+            yield from _structured(held, depth + 1) if isinstance(held, dict | list) else _lines(text)
+        elif _BUCKET.match(text):
             yield text.strip()
         elif says_host(name) and not _ASIDE.fullmatch(_snake(name)) and not _lies_aside(trail):
             yield from (host for host in hosts_told(name, text.strip()) if not _is_filled_in(host))
@@ -89,7 +93,7 @@ def _lines(text: str) -> Iterator[str]:
     for line in text.splitlines():
         if _COMMENT.match(line):
             continue
-        for part in re.split(r"[{};](?=\s|$)", line):
+        for part in re.split(r"[{}]|;(?=\s|$)", line):
             match = _DIRECTIVE.match(part)
             if (
                 match

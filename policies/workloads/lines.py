@@ -77,7 +77,7 @@ class Line:
 
     def stores(self) -> bool:
         """Whether a flag may name a bucket, a region or an account of a store."""
-        return any(mark in self._whole for mark in ("ucket", "egion", "account"))
+        return any(mark in self._whole for mark in ("ucket", "egion", "EGION", "account"))
 
     def _leads(self, at: int) -> bool:
         """Whether a word with a colon or a dot may lead somewhere: by its own flag, or by the one before it."""

@@ -12,7 +12,8 @@ from policies.workloads.addresses import Destination, destination
 from policies.workloads.arguments import Word
 
 _REMOTE = re.compile(r"(?P<name>:?[A-Za-z_][\w.+@-]*)(?P<said>(?:,[^:]*)?):(?!//)(?P<rest>.*)", re.DOTALL)
-_LOCAL = ("local", "memory", "alias", "crypt", "union", "cache", "chunker", "compress", "combine", "hasher")
+_LOCAL = ("local", "memory")
+_AROUND = ("alias", "crypt", "union", "cache", "chunker", "compress", "combine", "hasher")  # made of other remotes
 _REPOSITORIES = ("-r", "--repo", "--from-repo", "--repo2")
 _STORES = {"AWS": "aws", "": "aws", "Alibaba": "alibaba", "GCS": "gcp"}
 _ADDRESSES = ("--rc-addr", "--addr", "--metrics-addr", "--rc-web-fetch-url")
@@ -82,6 +83,10 @@ def told_remotes(told: Mapping[str, Json]) -> Iterator[tuple[str, Destination]]:
 def _remote(type_: str, said: Mapping[str, str], rest: str, path: str) -> Iterator[Destination]:
     host = said.get("endpoint") or said.get("url") or said.get("host") or ""
     if type_ in _LOCAL:
+        return
+    if type_ in _AROUND:
+        if ":" in said.get("remote", "") + said.get("upstreams", ""):
+            yield destination(path, kind="host", host="$(RCLONE_CONFIG)", what="data")
         return
     if host:
         yield destination(path, kind="host", host=host, what="data")

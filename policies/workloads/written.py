@@ -24,7 +24,7 @@ _PLAIN = re.compile(
 )
 _MEMBER = re.compile(
     rf"(?:(?<![\w.-])|(?<=-D)|(?<=--))([a-z][\w.-]*)"
-    rf"[\"']?\s*[=:]\s*[\"']?{_VIA}({_NAME})(?=$|[\"'\s,;:&)}}\]/?])",
+    rf"[\"']?\s*[=:]\s*[\"']?{_VIA}({_NAME}(?:,{_NAME})*)(?=$|[\"'\s,;:&)}}\]/?])",
     re.IGNORECASE,
 )
 _ACCOUNT = re.compile(r"(?:^|;)\s*AccountName\s*=\s*([\w-]+)", re.IGNORECASE)  # of Azure's storage
@@ -71,8 +71,8 @@ def _says_no_host(name: str) -> bool:
 def _members(text: str, says_host: Callable[[str], bool]) -> Iterator[str]:
     """Of objects and connection strings: `{"endpoint": "a.example"}`, `host=a.example user=x`, `Server=tcp:a,1433`."""
     for match in _MEMBER.finditer(text):
-        if says_host(match[1]) and not is_file(match[2]):
-            yield match[2]
+        if says_host(match[1]):
+            yield from (host for host in match[2].split(",") if not is_file(host))
     if "sqlserver" in text and (server := _SERVER.search(text)):
         yield server[1]
     if "ccount" in text and (account := _ACCOUNT.search(text)):
