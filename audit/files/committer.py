@@ -72,7 +72,7 @@ class Committer:
     def commit(self, items: Sequence[Item]) -> Committed:
         """Make a batch durable. Raises OSError when none of it counts, SyncFailed when all is uncertain."""
         try:
-            pairs, parts = self._numbered(items)
+            pairs, parts = numbered(self._counters, items)
             archived = self._next_part
             if parts:
                 self._append_parts(parts)
@@ -83,14 +83,6 @@ class Committer:
         self._counters.keep()
         self._next += len(pairs)
         return Committed(first, pairs)
-
-    def _numbered(self, items: Sequence[Item]) -> tuple[list[Pair], list[Pair]]:
-        """Hash and leaf of each record, hash and ciphertext of each sealed part."""
-        parts: list[Pair] = []
-        sealed = {place: _named(item[1], parts) for place, item in enumerate(items) if item[1]}
-        pairs = self._counters.number([item[0] for item in items], sealed)
-        assert all([len(leaf) <= LEAF_LIMIT for _, leaf in pairs]), "a record leaves room for what the log adds"  # noqa: C419
-        return pairs, parts
 
     def _append_parts(self, parts: Sequence[Pair]) -> None:
         body = frames_body(parts)
@@ -111,6 +103,15 @@ class Committer:
 
     def _state(self, kind: str, first: int) -> dict[str, Any]:
         return {"first": first, "kind": kind, "origin": self._origin}
+
+
+def numbered(counters: Counters, items: Sequence[Item]) -> tuple[list[Pair], list[Pair]]:
+    """Hash and leaf of each record under the next numbers, hash and ciphertext of each sealed part."""
+    parts: list[Pair] = []
+    sealed = {place: _named(item[1], parts) for place, item in enumerate(items) if item[1]}
+    pairs = counters.number([item[0] for item in items], sealed)
+    assert all([len(leaf) <= LEAF_LIMIT for _, leaf in pairs]), "a record leaves room for what the log adds"  # noqa: C419
+    return pairs, parts
 
 
 def _named(sealed: Sequence[Part], parts: list[Pair]) -> list[SealedName]:

@@ -7,37 +7,32 @@ so the order has no gaps; a trigger and two unique keys refuse what would break 
 """
 
 import contextlib
-import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
 
 import orjson
-from psycopg import Connection, Error
+from psycopg import Error
 from psycopg import errors as server
 
-from audit.errors import LogBusy, LogEnded, LogLocked, LogPoisoned, LogRefused
-from audit.files.committer import Committed, Item
-from audit.files.segments import archive_hash, frames_body
+from audit.errors import LogBusy, LogEnded, LogPoisoned, LogRefused
+from audit.files.committer import Committed, Item, numbered
+from audit.files.segments import frames_body
 from audit.key_changes import Standing
-from audit.leaves.counters import Counters, Pair, SealedName
-from audit.leaves.record import LEAF_LIMIT
-from audit.postgres.address import Address, cut_off, let_go
+from audit.leaves.counters import Counters
+from audit.postgres.address import Address
 from audit.postgres.errors import refusal
 from audit.postgres.registry import joined, standing_keys
-from audit.postgres.safety import check_server
-from audit.postgres.sureness import Sureness, Unsure
+from audit.postgres.seat import Seat, Session
+from audit.postgres.sureness import Unsure
 from audit.postgres.tables import Tables
 from audit.postgres.told import KEY_USED, rows_of
 from audit.settings import Writer
 
-WRITER_LOCK = 1112822596  # advisory lock class of writers' names; turns have the one before
 SNAPSHOT_EVERY = 1 << 16  # records between two snapshots of all counters
 RETRY_SECONDS = 0.05
 
-Session = Connection[tuple[Any, ...]]
 Items = Callable[[int], Sequence[Item]]
 """The records to write, told how many are there already."""
 
@@ -49,10 +44,6 @@ VALUES (%b, %b, %b, %b, %b, %b, %b, %b)
 _PARTS = """
 INSERT INTO bailiwick.part (log, sha256, data)
 SELECT %b, * FROM unnest(%b::bytea[], %b::bytea[]) ON CONFLICT DO NOTHING
-"""
-_LEFTOVERS = """
-SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity
-WHERE application_name = %s AND usename = current_user AND pid <> pg_backend_pid()
 """
 
 
@@ -99,14 +90,10 @@ class Turns:
         self._vkey = vkey
         self._writer = writer
         self._patience = patience
-        self._application = f"bailiwick {sha256(f'{writer.name}/{writer.boot}'.encode()).hexdigest()[:32]}"
-        self._session: Session | None = None
+        self._seat = Seat(address, writer, patience)
         self._tip: Tip | None = None
         self._doubt: Doubt | None = None
-        self._sureness: Sureness | None = None
         self._snapshot = 0
-        self._guard = threading.Lock()
-        self._since: float | None = None  # when the commit under way began
 
     @property
     def size(self) -> int:
@@ -116,9 +103,9 @@ class Turns:
     def open(self) -> None:
         """Connect, look at the server, find the log or make it, take up its counters. Raises LogRefused, LogLocked."""
         try:
-            session = self._connected()
+            session = self._seat.session()
             self.log = joined(session, self._origin, self._vkey, self._signed_before)
-            self._take_name(session)
+            self._seat.take(self.log)
             row = session.execute(
                 "SELECT size, state FROM bailiwick.counters WHERE log = %s ORDER BY size DESC LIMIT 1", [self.log]
             ).fetchone()
@@ -135,24 +122,16 @@ class Turns:
 
     def close(self) -> None:
         """Let go of the session."""
-        with self._guard:
-            session, self._session = self._session, None
-        if session is not None:
-            let_go(session)
+        self._seat.close()
 
     def cut(self, seconds: float) -> bool:
         """Break off a commit that has been under way for longer than this; from another thread."""
-        with self._guard:
-            since, session = self._since, self._session
-            if since is None or session is None or time.monotonic() - since < seconds:
-                return False
-            cut_off(session)
-            return True
+        return self._seat.cut(seconds)
 
     def last_schema(self) -> str:
         """The schema of the last record by this writer's name, empty without one. Raises psycopg.Error."""
         row = (
-            self._connected()
+            self._seat.session()
             .execute(
                 "SELECT body, count FROM bailiwick.batch WHERE log = %s AND writer = %s ORDER BY seq DESC LIMIT 1",
                 [self.log, self._writer.name],
@@ -168,12 +147,12 @@ class Turns:
 
     def standing_keys(self, named: str) -> Standing:
         """As the log knows them now; for whoever makes records, within their turn. Raises psycopg.Error."""
-        return standing_keys(self._connected(), self.log, named)
+        return standing_keys(self._seat.session(), self.log, named)
 
     def keep_keys(self, used: Mapping[str, str], at: int) -> None:
         """These are in use, and no record needs to say so: none was before. Within a turn. Raises psycopg.Error."""
         for purpose, key in used.items():
-            self._connected().execute(KEY_USED, [self.log, purpose, key, at])
+            self._seat.session().execute(KEY_USED, [self.log, purpose, key, at])
 
     def commit(self, make: Items) -> Committed:
         """Make the records durable as one batch.
@@ -183,29 +162,27 @@ class Turns:
         end = time.monotonic() + self._patience
         before = self._doubt  # of an earlier call, whose callers were refused
         while True:
-            self._since = time.monotonic()
-            try:
-                session = self._connected()
-                doubt = self._doubt
-                settled = self._settled(session)
-                if settled is not None and doubt is not before:
-                    return settled
-                return self._attempt(session, make)
-            except (Error, Unsure) as error:
-                if not self._lost(error) and isinstance(error, Error):
-                    raise refusal(error) from error
-                if time.monotonic() >= end:
-                    raise LogBusy(f"the database can't be reached: {_told(error)}") from error
-                time.sleep(RETRY_SECONDS)
-            finally:
-                self._since = None
+            with self._seat.busy():
+                try:
+                    session = self._seat.session()
+                    doubt = self._doubt
+                    settled = self._settled(session)
+                    if settled is not None and doubt is not before:
+                        return settled
+                    return self._attempt(session, make)
+                except (Error, Unsure) as error:
+                    if not self._seat.lost(error) and isinstance(error, Error):
+                        raise refusal(error) from error
+                    if time.monotonic() >= end:
+                        raise LogBusy(f"the database can't be reached: {_told(error)}") from error
+                    time.sleep(RETRY_SECONDS)
 
     def settle(self) -> bool:
         """Reach the server again and learn what became of a batch in doubt; false when it can't be reached."""
         try:
-            self._settled(self._connected())
+            self._settled(self._seat.session())
         except (Error, Unsure) as error:
-            self._lost(error)
+            self._seat.lost(error)
             return False
         return True
 
@@ -236,7 +213,7 @@ class Turns:
         if not items:
             session.execute("COMMIT")
             return Committed(first, [])
-        pairs, parts = self._numbered(items)
+        pairs, parts = numbered(self.counters, items)
         digest = sha256(b"".join([leaf for leaf, _ in pairs])).digest()
         committed = Committed(first, pairs)
         chains = orjson.dumps(self.counters.changed())
@@ -251,9 +228,9 @@ class Turns:
             body = frames_body(pairs)
             session.execute(_BATCH, [self.log, first, len(pairs), self._writer.name, seq, digest, chains, body])
             self._doubt = Doubt(seq, digest, committed)
-            self._sure.begin()
+            self._seat.sureness.begin()
             session.execute("COMMIT")
-        self._sure.check()
+        self._seat.sureness.check()
         self._done(Tip(first, len(pairs), digest))
         if state is not None:
             self._snapshot = first
@@ -283,48 +260,10 @@ class Turns:
             self.counters.merge(orjson.loads(chains), writer, seq + count - 1)
             self._tip = Tip(first, count, digest)
 
-    def _numbered(self, items: Sequence[Item]) -> tuple[list[Pair], list[Pair]]:
-        """Hash and leaf of each record, hash and ciphertext of each sealed part."""
-        parts: list[Pair] = []
-        sealed: dict[int, list[SealedName]] = {}
-        for place, (_, given) in enumerate(items):
-            for key_id, data in given:
-                digest = archive_hash(data)
-                parts.append((digest, data))
-                sealed.setdefault(place, []).append((key_id, digest, len(data)))
-        pairs = self.counters.number([item[0] for item in items], sealed)
-        assert all(len(leaf) <= LEAF_LIMIT for _, leaf in pairs), "a record leaves room for what the log adds"
-        return pairs, parts
-
     def _state_due(self, first: int) -> bytes | None:
         if first - self._snapshot < self.snapshot_every:
             return None
         return orjson.dumps(self.counters.state())
-
-    # — sessions —
-
-    def _connected(self) -> Session:
-        """The session, made anew when it is gone. Raises OperationalError, LogRefused, LogLocked."""
-        if self._session is not None and not self._session.closed:
-            return self._session
-        session = self._address.connect(self._application, write=True, patience=self._patience)
-        try:
-            session.execute(_LEFTOVERS, [self._application])
-            check_server(session)
-            sureness = Sureness(session)
-            if self.log:
-                self._take_name(session)
-        except BaseException:
-            session.close()
-            raise
-        with self._guard:
-            self._session, self._sureness = session, sureness
-        return session
-
-    @property
-    def _sure(self) -> Sureness:
-        assert self._sureness is not None
-        return self._sureness
 
     def _settled(self, session: Session) -> Committed | None:
         """What became of the batch in doubt: committed, and durable wherever a commit has to be, or never written.
@@ -350,25 +289,11 @@ class Turns:
         # a commit of our own: when it is durable, so is what came before it
         values = [self.log, self._writer.name, doubt.seq]
         session.execute("INSERT INTO bailiwick.settled (log, writer, seq) VALUES (%s, %s, %s)", values)
-        self._sure.begin()
+        self._seat.sureness.begin()
         session.execute("COMMIT")
-        self._sure.check()
+        self._seat.sureness.check()
         self._done(Tip(row[0], row[1], row[3]))
         return doubt.committed
-
-    def _take_name(self, session: Session) -> None:
-        row = session.execute(
-            "SELECT pg_try_advisory_lock(%s, hashtext(%s))", [WRITER_LOCK, f"{self.log}/{self._writer.name}"]
-        ).fetchone()
-        if row is None or not row[0]:
-            raise LogLocked(f"another process writes as `{self._writer.name}`: give each replica a name of its own")
-
-    def _lost(self, error: Exception) -> bool:
-        """Whether the session is of no use any more; then it is let go."""
-        if isinstance(error, Unsure) or self._session is None or self._session.broken or self._session.closed:
-            self.close()
-            return True
-        return False
 
 
 def _told(error: Exception) -> str:
