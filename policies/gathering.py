@@ -180,13 +180,14 @@ def read_regions(file: str) -> "Regions":
 
 def read_catalogue(file: str) -> "Catalogue":
     """The built-in kinds with a deployer's file over them. Raises RulesInvalid with every fault, file and line."""
+    from policies.geography.compile import reading_failed
     from policies.workloads.catalogue import builtin as known
     from policies.workloads.compile import CatalogueMalformed, overridden
 
     try:
         return overridden(known(), Path(file).read_text(encoding="utf-8"), file)
     except (OSError, UnicodeDecodeError) as fault:
-        raise RulesInvalid([f"{file}: cannot be read: {fault}"]) from fault
+        raise RulesInvalid([f"{file}: cannot be read: {reading_failed(fault)}"]) from fault
     except CatalogueMalformed as malformed:
         raise RulesInvalid(str(malformed).splitlines()) from malformed
 

@@ -110,6 +110,8 @@ def test_a_start_imports_nothing_heavy():
         (["replay"], "did you mean `audit replay`"),
         (["serve", "--port", "99999"], "Invalid value for '--port'"),
         (["serve", "--probes-port", "-1"], "Invalid value for '--probes-port'"),
+        (["serve", "--linger", "-1"], "Invalid value for '--linger'"),
+        (["serve", "--shard-records", "-1"], "Invalid value for '--shard-records'"),
         (["check"], "Missing argument"),
         (["check", "--no-such"], "No such option"),
         (["regions", "eu-centrl-1"], "did you mean `eu-central-1`"),

@@ -22,7 +22,14 @@ def load_document(path: File) -> Document:
     try:
         return parse(str(path), path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as fault:
-        raise RegionsInvalid(f"{path}: cannot be read: {fault}") from fault
+        raise RegionsInvalid(f"{path}: cannot be read: {reading_failed(fault)}") from fault
+
+
+def reading_failed(fault: OSError | UnicodeDecodeError) -> str:
+    """Why a file of the deployer's own can't be read, in words of ours."""
+    if isinstance(fault, UnicodeDecodeError):
+        return "the text is not UTF-8"
+    return (fault.strerror or str(fault)).lower() + (": look at the spelling" * isinstance(fault, FileNotFoundError))
 
 
 def load_regions(override: File | None = None) -> Regions:

@@ -4,6 +4,7 @@ A word that could mean several things means all of them; several words are ANDed
 `eu-west-2` is two. What nobody knows is `PlaceNotFound`, which says what was probably meant. Pure.
 """
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -15,6 +16,8 @@ from policies.geography.jurisdiction import JurisdictionRule
 from policies.geography.keys import place_of_key
 from policies.geography.located import Located
 from policies.geography.place import Place
+
+_CALLED = {"uk": "gb", "usa": "us"}  # what everybody calls two countries, against their codes
 
 
 class PlaceNotFound(ValueError):
@@ -88,14 +91,15 @@ def _meanings(word: str, geography: Geography, on: date) -> list[Match]:
     tests: tuple[Callable[[Place], bool], ...] = (
         lambda place: lower in (place.code.lower(), place.provider, (place.zone or place.region).lower()),
         lambda place: lower == "sites" and not place.provider,
-        lambda place: lower == place.country.lower(),
+        lambda place: place.country.lower() in (lower, _CALLED.get(lower)),
         lambda place: place.country in _members(lower, geography, on),
     )
     named = [Match(place) for place in places if any(test(place) for test in tests)]
     inside = [match for match in _zones(word, geography) if match.place not in [one.place for one in named]]
     if named or inside:
         return [*named, *inside]
-    return [Match(place) for place in places if len(lower) > 2 and lower in place.location.lower()] or [
+    begun = re.compile(rf"\b{re.escape(lower)}", re.IGNORECASE)  # of a word: Busan is not in the USA
+    return [Match(place) for place in places if len(lower) > 2 and begun.search(place.location)] or [
         Match(located.place, located.because) for located in _referred(word, geography) if located.place
     ]
 

@@ -225,5 +225,6 @@ def test_no_start_without_a_certificate(tmp_path: Path, missing: str) -> None:
     """Nothing starts with half a pair, and the message names the file."""
     issue(tmp_path)
     (tmp_path / missing).unlink()
-    with pytest.raises(TlsUnusable, match=missing):
+    with pytest.raises(TlsUnusable, match=missing) as refused:
         LiveTls(Tls(tmp_path / "tls.crt", tmp_path / "tls.key"), Metrics())
+    assert "PEM" in refused.value.hint  # with a hint it is the operator's to mend, and no fault of ours

@@ -23,7 +23,8 @@ def declared(rules: Sequence[str], api: ApiServer | None = None, regions: str | 
 
     loaded = load_rules(rules) if rules or api is None else parsed(_stored(api))
     refuse((loaded,))
-    return Law.of(rulebook_of(loaded.kinds), None if regions is None else read_regions(regions))
+    own = None if regions is None else read_regions(regions)
+    return Law.of(rulebook_of(loaded.kinds), own, places=loaded.places)
 
 
 def profile_of(law: "Law") -> dict[str, object]:

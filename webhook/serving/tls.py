@@ -26,6 +26,8 @@ _Looks = tuple[tuple[int, ...], ...]
 class TlsUnusable(Exception):
     """The certificate, key or client authority can't be served; the message says which and why."""
 
+    hint = "give a PEM certificate with its key, or neither: then one is made in the state directory"
+
 
 class Observer(Protocol):
     def certificate_loaded(self, expires: float) -> None: ...
@@ -107,7 +109,9 @@ def _expiry(certificate: Path) -> datetime:
     try:
         return x509.load_pem_x509_certificate(certificate.read_bytes()).not_valid_after_utc
     except (OSError, ValueError) as cause:
-        raise TlsUnusable(f"certificate `{certificate}` can't be read: {cause}") from cause
+        raise TlsUnusable(
+            f"certificate `{certificate}` can't be read: {getattr(cause, 'strerror', '') or cause}"
+        ) from cause
 
 
 def _refuse_password() -> str:

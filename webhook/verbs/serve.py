@@ -36,11 +36,34 @@ PORT = click.IntRange(0, 65535)
 @click.option("--client-ca", metavar="FILE", help="Serve only clients with a certificate of this authority.")
 @click.option("--tls12", is_flag=True, help="Allow TLS 1.2 too.")
 @click.option("--packs/--no-packs", default=True, show_default=True, help="The built-in policies.")
-@click.option("--log-reserve", default=512, show_default=True, help="MiB free below which nothing is recorded.")
-@click.option("--log-alarm", default=2048, show_default=True, help="MiB free below which that is announced.")
-@click.option("--shard-records", default=0, help="Go on in a new shard of the log when it has so many; 0: never.")
-@click.option("--shard-days", default=0.0, help="The same by its age.")
-@click.option("--keep-days", default=180, show_default=True, help="No shard is pruned before it is so old.")
+@click.option(
+    "--log-reserve",
+    type=click.IntRange(min=0),
+    default=512,
+    show_default=True,
+    help="MiB free below which nothing is recorded.",
+)
+@click.option(
+    "--log-alarm",
+    type=click.IntRange(min=0),
+    default=2048,
+    show_default=True,
+    help="MiB free below which that is announced.",
+)
+@click.option(
+    "--shard-records",
+    type=click.IntRange(min=0),
+    default=0,
+    help="Go on in a new shard of the log when it has so many; 0: never.",
+)
+@click.option("--shard-days", type=click.FloatRange(min=0), default=0.0, help="The same by its age.")
+@click.option(
+    "--keep-days",
+    type=click.IntRange(min=0),
+    default=180,
+    show_default=True,
+    help="No shard is pruned before it is so old.",
+)
 @click.option("--log", metavar="URL", help="A log that replicas share: postgres://... without a password in it.")
 @click.option(
     "--log-password-file", metavar="FILE", help="The database's password; PGPASSWORD and PGPASSFILE work too."
@@ -50,7 +73,13 @@ PORT = click.IntRange(0, 65535)
 @click.option("--key-uses", multiple=True, metavar="DIR", help="Take up this book of key uses too; repeatable.")
 @click.option("--label-nodes", is_flag=True, help="Label nodes with their places; of several replicas one does it.")
 @lease_options("label-")
-@click.option("--linger", default=5.0, show_default=True, help="Seconds of answering on after SIGTERM.")
+@click.option(
+    "--linger",
+    type=click.FloatRange(min=0),
+    default=5.0,
+    show_default=True,
+    help="Seconds of answering on after SIGTERM.",
+)
 def serve(**options: Any) -> None:
     """Run the admission webhook until SIGTERM.
 

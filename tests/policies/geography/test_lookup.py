@@ -52,6 +52,9 @@ def test_a_country_and_a_set_are_their_places() -> None:
     inside = {match.place.code for match in find(["EU"], GEOGRAPHY, TODAY)}
     members = GEOGRAPHY.regions.sets["EU"].on(TODAY)
     assert inside == {place.code for place in known_places(GEOGRAPHY) if place.country in members}
+    for called, code in (("UK", "GB"), ("usa", "US")):
+        assert {match.place.country for match in find([called], GEOGRAPHY, TODAY)} == {code}
+        assert set(codes(code)) <= set(codes(called))
     lapsed = [match.place.country for match in find(["EU_ADEQUACY"], GEOGRAPHY, date(2032, 1, 1))]
     assert "GB" not in lapsed
     assert "JP" in lapsed
