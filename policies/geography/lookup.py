@@ -10,14 +10,13 @@ from dataclasses import dataclass
 from datetime import date
 from difflib import get_close_matches
 
+from policies.geography.countries import BY_NAME, NAMED
 from policies.geography.geography import Geography
 from policies.geography.hosts import host_of, place_of_host, place_of_registry
 from policies.geography.jurisdiction import JurisdictionRule
 from policies.geography.keys import place_of_key
 from policies.geography.located import Located
 from policies.geography.place import Place
-
-_CALLED = {"uk": "gb", "usa": "us"}  # what everybody calls two countries, against their codes
 
 
 class PlaceNotFound(ValueError):
@@ -91,7 +90,7 @@ def _meanings(word: str, geography: Geography, on: date) -> list[Match]:
     tests: tuple[Callable[[Place], bool], ...] = (
         lambda place: lower in (place.code.lower(), place.provider, (place.zone or place.region).lower()),
         lambda place: lower == "sites" and not place.provider,
-        lambda place: place.country.lower() in (lower, _CALLED.get(lower)),
+        lambda place: place.country.lower() == lower or place.country == BY_NAME.get(lower),
         lambda place: place.country in _members(lower, geography, on),
     )
     named = [Match(place) for place in places if any(test(place) for test in tests)]
@@ -150,7 +149,7 @@ def vocabulary(geography: Geography) -> dict[str, str]:
     """Everything that has a name here, by its lower-case form."""
     names: list[str] = [*geography.regions.providers, *geography.regions.sets]
     for place in known_places(geography):
-        names += [place.code, place.zone or place.region, place.country]
+        names += [place.code, place.zone or place.region, place.country, *NAMED.get(place.country, ())]
         names += [part.strip(" ()") for part in place.location.replace("(", ",").split(",")]
     return {name.lower(): name for name in names if name}
 

@@ -20,7 +20,10 @@ _DETAIL: Mapping[str, Callable[[Values], str]] = {
     "models": lambda one: (
         f"{one['reference']}{' at ' + one['revision'] if one['revision'] else ''}{_mark(one, 'pinned')}"
     ),
-    "devices": lambda one: f"{one['count']} x {one['resource'] or one['claim'] or one['mechanism']}: {one['level']}",
+    "devices": lambda one: (
+        f"{one['count']} x ".removeprefix("0 x ")
+        + f"{one['resource'] or one['claim'] or one['mechanism']}: {one['level']}"
+    ),
     "destinations": lambda one: f"{one['what'] or one['kind']} to {_target(one)}",
     "volumes": lambda one: one["kind"] + (f" of class {one['storageClass']}" if one["storageClass"] else ""),
     "keys": lambda one: f"{one['reference']} ({one['purpose']})",

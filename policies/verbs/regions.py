@@ -24,8 +24,8 @@ def regions(
 ) -> None:
     """Look at the places that are known: where they are, who operates them, who has power over the operator.
 
-    WORDS are names: of a provider, a country (ISO alpha-2), a set of countries (EU, EEA, EU_ADEQUACY), a region, a
-    zone, a site, a city, or the reference of a host, a registry or a key. Several words must all fit.
+    WORDS are names: of a provider, a country (by its name or ISO alpha-2), a set of countries (EU, EEA, EU_ADEQUACY),
+    a region, a zone, a site, a city, or the reference of a host, a registry or a key. Several words must all fit.
 
     \b
     bailiwick regions aws eu-central-1

@@ -87,6 +87,7 @@ def test_a_gpu_that_is_shared_is_told_by_what_shares_it() -> None:
     text = (QUICKSTART / "manifests" / "90-escape.yaml").read_text()
     shown = run("check", text).stdout
     assert "isolation-too-weak: line 43: GPU isolation is `shared` by `spec.containers[0].env[0]`, class" in shown
+    assert "line 43  spec.containers[0].env[0]  environment: shared" in run("explain", text).stdout
 
 
 def test_what_is_not_known_is_said_once() -> None:

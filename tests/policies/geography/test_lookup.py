@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policies.geography import Geography, JurisdictionRule
+from policies.geography.countries import NAMED
 from policies.geography.lookup import PlaceNotFound, find, known_places, listed, vocabulary
 
 TODAY = date(2026, 11, 21)
@@ -52,12 +53,19 @@ def test_a_country_and_a_set_are_their_places() -> None:
     inside = {match.place.code for match in find(["EU"], GEOGRAPHY, TODAY)}
     members = GEOGRAPHY.regions.sets["EU"].on(TODAY)
     assert inside == {place.code for place in known_places(GEOGRAPHY) if place.country in members}
-    for called, code in (("UK", "GB"), ("usa", "US")):
-        assert {match.place.country for match in find([called], GEOGRAPHY, TODAY)} == {code}
-        assert set(codes(code)) <= set(codes(called))
     lapsed = [match.place.country for match in find(["EU_ADEQUACY"], GEOGRAPHY, date(2032, 1, 1))]
     assert "GB" not in lapsed
     assert "JP" in lapsed
+
+
+def test_a_country_by_its_name_is_all_that_is_located_there() -> None:
+    """What its code finds is what its names find, and not only places whose provider writes the country down."""
+    for code in {place.country for place in known_places(GEOGRAPHY)}:
+        assert NAMED[code], code
+        for called in NAMED[code]:
+            assert set(codes(code)) <= set(codes(called.upper())), called
+    assert {match.place.country for match in find(["Germany"], GEOGRAPHY, TODAY)} == {"DE"}
+    assert {match.place.country for match in find(["usa"], GEOGRAPHY, TODAY)} == {"US"}
 
 
 def test_everything_is_listed_once() -> None:
