@@ -83,6 +83,20 @@ def no_active_key(region: str, purpose: str, purposes: Iterable[str]) -> NoSuchK
     return NoSuchKey(f"region `{region}` has no active key for `{purpose}`; it has keys for: {known}")
 
 
+def latest_versions(keys: Iterable[KeyFacts]) -> dict[str, int]:
+    """The newest version by purpose, in whatever state."""
+    latest: dict[str, int] = {}
+    for key in keys:
+        latest[key.purpose] = max(latest.get(key.purpose, 0), key.version)
+    return latest
+
+
+def generation_of(keys: Iterable[KeyFacts]) -> int:
+    """Grows whenever a key gets a version or loses one."""
+    keys = tuple(keys)
+    return sum(latest_versions(keys).values()) + sum(key.state is State.REVOKED for key in keys)
+
+
 @lru_cache(maxsize=4096)  # asked for at every use of a key
 def _ids_of(key: KeyFacts) -> tuple[bytes, str]:
     parts = (key.region, key.purpose, key.algorithm, str(key.version), stamp(key.created))

@@ -35,12 +35,11 @@ from keymgmt.hardware.objects import KeyAttributes, ModuleFacts
 from keymgmt.hardware.register import implied, load_register, store_register
 from keymgmt.hardware.token import Token, TokenSite
 from keymgmt.hardware.versions import Versions
-from keymgmt.keys import Algorithm, KeyFacts, active_key
+from keymgmt.keys import Algorithm, KeyFacts, active_key, generation_of
 from keymgmt.public import Assurance, encode_public
 from keymgmt.secret import Secret
 from keymgmt.signing import RingSigner
 from keymgmt.states import State, check_opening
-from keymgmt.transit.facts import generation_of
 from keymgmt.uses.use import KeyUses, recorded, recorded_change
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from keymgmt.attestation import ServerClaim
 from keymgmt.transit.errors import AnswerInvalid
-from keymgmt.transit.facts import KeySettings, parse_health, parse_key_settings
+from keymgmt.transit.facts import KeySettings, parse_health, parse_key_settings, replication_of
 from keymgmt.transit.session import VaultSession
 from keymgmt.transit.site import TransitSite
 
@@ -26,7 +26,7 @@ def describe(session: VaultSession) -> tuple[ServerClaim, dict[str, KeySettings]
 def _server(session: VaultSession, site: TransitSite) -> ServerClaim:
     _, answer = session.connection.health()
     health = parse_health(site, answer)
-    modes = {health.replication_performance_mode, health.replication_dr_mode} - {"disabled", "unknown", ""}
+    modes = replication_of(health)
     return ServerClaim(
         url=site.url,
         urn=site.urn,

@@ -7,7 +7,7 @@ now says that they were never on.
 
 import base64
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from keymgmt.canonical import fields
 from keymgmt.errors import KeyringRolledBack
-from keymgmt.keys import Algorithm, KeyFacts
+from keymgmt.keys import Algorithm, KeyFacts, latest_versions
 from keymgmt.states import State
 from keymgmt.transit.errors import AnswerInvalid, KeyUnfit
 from keymgmt.transit.site import TransitSite
@@ -170,7 +170,7 @@ def _rsa(text: str) -> bytes:
 def merged(region: str, known: Sequence[KeyFacts], found: Sequence[KeyFacts]) -> tuple[KeyFacts, ...]:
     """What was known and is found now: what went missing is revoked. Raises KeyringRolledBack when history changed."""
     now = {(key.purpose, key.version): key for key in found}
-    latest = _latest(found)
+    latest = latest_versions(found)
     gone: list[KeyFacts] = []
     for key in known:
         same = now.get((key.purpose, key.version))
@@ -184,17 +184,10 @@ def merged(region: str, known: Sequence[KeyFacts], found: Sequence[KeyFacts]) ->
     return tuple(sorted([*gone, *found], key=lambda key: (key.purpose, key.version)))
 
 
-def generation_of(keys: Iterable[KeyFacts]) -> int:
-    """Grows whenever a key gets a version or loses one."""
-    keys = tuple(keys)
-    return sum(_latest(keys).values()) + sum(key.state is State.REVOKED for key in keys)
-
-
-def _latest(keys: Iterable[KeyFacts]) -> dict[str, int]:
-    latest: dict[str, int] = {}
-    for key in keys:
-        latest[key.purpose] = max(latest.get(key.purpose, 0), key.version)
-    return latest
+def replication_of(health: _Health) -> set[str]:
+    """The ways in which the server replicates what it has; empty when it doesn't."""
+    modes: set[str] = {health.replication_performance_mode, health.replication_dr_mode}
+    return modes - {"disabled", "unknown", ""}
 
 
 def _untyped(site: TransitSite, what: str, error: ValidationError) -> AnswerInvalid:

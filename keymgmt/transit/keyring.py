@@ -30,7 +30,7 @@ from keymgmt.errors import (
     NoSuchKey,
     SignerUnavailable,
 )
-from keymgmt.keys import Algorithm, KeyFacts, active_key
+from keymgmt.keys import Algorithm, KeyFacts, active_key, generation_of
 from keymgmt.public import encode_public
 from keymgmt.secret import Secret
 from keymgmt.signing import RingSigner
@@ -42,13 +42,11 @@ from keymgmt.transit.errors import (
     ExtraMissing,
     Refusal,
     RequestRefused,
-    Sealed,
-    Standby,
-    Uninitialized,
     WrongServer,
 )
-from keymgmt.transit.facts import KeySettings, generation_of, lineage_of, merged, parse_health, parse_key
+from keymgmt.transit.facts import KeySettings, merged
 from keymgmt.transit.login import Login
+from keymgmt.transit.server import checked_server, read_keys
 from keymgmt.transit.session import VaultSession
 from keymgmt.transit.site import TransitSite
 from keymgmt.uses.use import KeyUse, KeyUses, NoUses, UseUnrecorded, stamp_now
@@ -102,8 +100,8 @@ class TransitKeyring:
         """
         _check_library()
         session = VaultSession(VaultConnection(site, clock=clock, sleep=sleep), login, clock=clock)
-        lineage = _checked_server(session.connection)
-        return cls(session, merged(site.region, known, _read(session, lineage)), lineage, clock, uses)
+        lineage = checked_server(session.connection)
+        return cls(session, merged(site.region, known, read_keys(session, lineage)), lineage, clock, uses)
 
     @property
     def region(self) -> str:
@@ -142,10 +140,10 @@ class TransitKeyring:
         """Read the keys again; True when they changed. Raises as `connect` does, and then nothing has changed."""
         with self._lock:
             self._looked = self._clock()
-            lineage = _checked_server(self._session.connection)
+            lineage = checked_server(self._session.connection)
             if lineage != self._lineage:
                 raise WrongServer(f"`{self._site.url}` is another cluster than before; find out who replaced it")
-            found = merged(self.region, self._keys, _read(self._session, lineage))
+            found = merged(self.region, self._keys, read_keys(self._session, lineage))
             if found == self._keys:
                 return False
             self._keys, self._generation = found, max(generation_of(found), self._generation + 1)
@@ -271,38 +269,6 @@ def _check_library() -> None:
         import hvac  # type: ignore[import-untyped]  # noqa: F401  # half a second, and an extra
     except ImportError as error:
         raise ExtraMissing("key services need hvac; install `bailiwick[vault]`") from error
-
-
-def _checked_server(connection: VaultConnection) -> bytes:
-    """The lineage of a server that is up, pinned and not replicating its keys elsewhere. Raises KeyServiceError."""
-    site = connection.site
-    status, answer = connection.health()
-    health = parse_health(site, answer)
-    if status == 501 or not health.initialized:
-        raise Uninitialized(f"`{site.url}` was never initialised; initialise and unseal it")
-    if health.sealed:
-        raise Sealed(f"`{site.url}` is sealed; unseal it")
-    if status not in {200, 429, 473}:
-        raise Standby(f"`{site.url}` is a standby that serves nothing (status {status}); name the active node")
-    if not health.cluster_id or (site.cluster_id and health.cluster_id != site.cluster_id):
-        raise WrongServer(f"`{site.url}` is not the cluster that is pinned for `{site.region}`; find out who answers")
-    modes = {health.replication_performance_mode, health.replication_dr_mode} - {"disabled", "unknown", ""}
-    if modes and not site.local_mount:
-        raise WrongServer(f"`{site.url}` replicates, so keys of `{site.region}` may lie elsewhere; mount with -local")
-    return lineage_of(site, health.cluster_id)
-
-
-def _read(session: VaultSession, lineage: bytes) -> tuple[KeyFacts, ...]:
-    site = session.connection.site
-    found: list[KeyFacts] = []
-    for purpose, name in site.keys.items():
-        found += parse_key(site, purpose, lineage, _read_key(session, name))
-    return tuple(found)
-
-
-def _read_key(session: VaultSession, name: str) -> Answer:
-    mount = session.connection.site.mount
-    return session.ask(lambda transit: transit.read_key(name, mount_point=mount))
 
 
 def _unopened(key: KeyFacts, error: RequestRefused) -> KeyManagementError:

@@ -84,7 +84,7 @@ MUTATIONS = {
         f"{TROUBLE}::test_a_kept",
     ),
     "the cluster is not pinned": Mutation(
-        "transit/keyring.py",
+        "transit/server.py",
         "if not health.cluster_id or (site.cluster_id and health.cluster_id != site.cluster_id):",
         "if not health.cluster_id:",
         f"{BELIEVED}::test_another_cluster",
@@ -96,10 +96,13 @@ MUTATIONS = {
         f"{BELIEVED}::test_another",
     ),
     "replication is not looked at": Mutation(
-        "transit/keyring.py", "if modes and not site.local_mount:", "if False:", f"{BELIEVED}::test_the_state"
+        "transit/server.py",
+        "if replication_of(health) and not site.local_mount:",
+        "if False:",
+        f"{BELIEVED}::test_the_state",
     ),
     "a sealed server is used": Mutation(
-        "transit/keyring.py", "    if health.sealed:\n", "    if False:\n", f"{BELIEVED}::test_the_state"
+        "transit/server.py", "    if health.sealed:\n", "    if False:\n", f"{BELIEVED}::test_the_state"
     ),
     "signatures are not verified": Mutation(
         "transit/keyring.py",
