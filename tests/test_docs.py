@@ -1,5 +1,6 @@
 """The documentation: every link leads somewhere, and every command line in it runs."""
 
+import json
 import re
 import shlex
 import subprocess
@@ -32,6 +33,19 @@ def test_every_command_line_of_the_docs_runs(page, line, tmp_path):
         [sys.executable, "-m", "bailiwick", *words], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
     )
     assert shown.returncode in (0, 1), f"{page}: {shown.stderr}"
+
+
+def test_what_the_readme_says_a_team_has_to_say_is_enough(tmp_path):
+    """Its YAML is a law under which a pod of the namespace is corrected, and admitted."""
+    (law,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    image = "r.example/model@sha256:" + "0" * 64
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": "clinic"}}
+    pod["spec"] = {"containers": [{"name": "a", "image": image}]}
+    (tmp_path / "all.yaml").write_text(f"{law}---\n{json.dumps(pod)}\n")
+    words = [sys.executable, "-m", "bailiwick", "check", str(tmp_path), "-o", "json"]
+    shown = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert shown.returncode == 0, shown.stdout
+    assert "mutated" in json.loads(shown.stdout)["summary"]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

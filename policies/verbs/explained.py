@@ -146,7 +146,7 @@ def _pod(pod: PodExplained, bound: Bound) -> Iterator[str]:
     for every in pod.uncounted:
         yield f"      line {every.line}  {every.path} doesn't count: {every.why}"
     for missing in pod.unresolved:
-        yield f"      not known: {missing}"
+        yield f"      not known: {missing}: with --cluster it might keep the pod closer"
     yield from _correction(pod, refused=_refused(pod, bound))
     if pod.refusals:
         free = "" if bound.requires.get("residency") else "; the class doesn't ask for residency"
