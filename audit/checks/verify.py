@@ -23,6 +23,7 @@ from audit.checks.spine_check import SpineCheck
 from audit.checks.stretches import Ground, Leaves, Stretch, check_bundles, check_segment
 from audit.checks.tile_check import TileCheck
 from audit.errors import LogCorrupt
+from audit.files.archive_end import PARTS_BEFORE, parts_before
 from audit.files.layout import CHECKPOINT, archive_of, wal_of
 from audit.files.segments import parse_header, segment_name
 from audit.files.store import Disk, FileSystem
@@ -260,6 +261,9 @@ class _Verification:
         }
         if stretch.first is not None and stretch.state.get("counters") != counters:
             self._findings.problem(where, "begins with other counters than the records before it give")
+        before = parts_before(stretch.state)
+        if PARTS_BEFORE in stretch.state and (before is None or before < len(self._records.sealed)):
+            self._findings.problem(where, "begins with fewer sealed parts than the records before it name")
 
     def _sealed(self, ground: Ground, *, has_wal: bool) -> tuple[int, int]:
         """How many named parts are there, and how many are declared erased."""

@@ -6,10 +6,11 @@ Guarantees that the cost follows the last segments and not the archive; what is 
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
-from audit.errors import LogRolledBack
+from audit.errors import LogCorrupt, LogRolledBack
 from audit.files.layout import ARCHIVE, archive_of
 from audit.files.recovery import LoadedSegment, Recovered, load_segment, segment_paths
 from audit.files.segments import batch_pairs
@@ -22,10 +23,12 @@ _HINT = f"an old `{ARCHIVE}` was put back, or its end is lost; bring the newer c
 
 
 def check_archive_end(files: FileSystem, directory: Path, origin: str, records: Recovered, parts: Recovered) -> None:
-    """Raise LogRolledBack when sealed parts are gone that the newest records name."""
+    """Raise LogRolledBack when parts are gone that the newest records name, LogCorrupt for a header of nonsense."""
     if records.tail is None:
         return
-    before = int(records.tail.state.get(PARTS_BEFORE, 0))  # releases that didn't say so left none
+    before = parts_before(records.tail.state)
+    if before is None:
+        raise LogCorrupt(f"segment `{records.tail.path.name}` says nothing of the sealed parts before it")
     if parts.size < before:
         told = f"the archive ends after {parts.size} sealed parts, at least {before} had been written"
         raise LogRolledBack(f"{told}: {_HINT}")
@@ -39,6 +42,12 @@ def check_archive_end(files: FileSystem, directory: Path, origin: str, records: 
         first, last = min(missing.values()), max(missing.values())
         where = f"record {first} names" if first == last else f"records {first} to {last} name"
         raise LogRolledBack(f"the archive has lost {len(missing)} sealed parts that {where}: {_HINT}")
+
+
+def parts_before(state: Mapping[str, Any]) -> int | None:
+    """How many parts were archived before a segment of records, 0 where no release said so; None for nonsense."""
+    said = state.get(PARTS_BEFORE, 0)
+    return said if type(said) is int and said >= 0 else None
 
 
 def _named(tail: LoadedSegment) -> Iterator[tuple[int, bytes]]:

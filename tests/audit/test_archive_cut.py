@@ -183,3 +183,16 @@ def test_damage_in_the_last_segment_is_told_as_damage(tmp_path: Path, killed: Pa
     last.write_bytes(data)
     with pytest.raises((LogCorrupt, LogRolledBack)):
         open_log(tmp_path / "log", segment_bytes=SEGMENT)
+
+
+@pytest.mark.parametrize("said", [0, -1, "7", None, True])
+def test_headers_that_say_something_else(tmp_path: Path, killed: Path, said: object) -> None:
+    """A header made anew that says fewer parts than were named is found by `verify`; nonsense is refused by a start."""
+    shutil.copytree(killed, tmp_path / "log")
+    last = max((tmp_path / "log" / "wal").glob("*.seg"))
+    data = last.read_bytes()
+    state, begin = parse_header(data, last.name)
+    last.write_bytes(header_bytes(state | {"parts": said}) + data[begin:])
+    problems = verify_log(tmp_path / "log", [KEY.verifier()]).problems
+    assert ["fewer sealed parts than the records" in str(problem) for problem in problems] == [True]
+    assert said == 0 or "says nothing of the sealed parts" in _refusal(tmp_path / "log")
