@@ -11,7 +11,7 @@ from typing import Any
 
 from policies.json import Json, JsonObject
 from policies.remembered import remembered
-from policies.workloads.arguments import is_open
+from policies.workloads.arguments import CHILD, is_open
 from policies.workloads.tables import table
 from policies.workloads.written import is_file, is_ipv6, plain_hosts
 
@@ -126,6 +126,8 @@ def _hosts_told(said: tuple[str, str]) -> tuple[str, ...]:
     name, value = said
     hosts: dict[str, None] = {}
     beside = False
+    if "{{" in value:
+        value = CHILD.sub("child", value)
     if "..." in value:
         value = _SPAN.sub("x", value)
     if "\\/" in value:  # as JSON may write slashes

@@ -21,6 +21,9 @@ _WORD = re.compile(r"""(?:[^\s"'\\;|&()<>]|\\.|"(?:[^"\\]|\\.)*"|'[^']*')+|\n|[;
 _QUOTED = re.compile(r"""\\(\n)|\\(.)|"((?:[^"\\]|\\.)*)"|'([^']*)'""", re.DOTALL)
 _ESCAPED = re.compile(r'\\([\\"$`\n])')
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
+CHILD = re.compile(  # the name of a service that KServe makes beside an LLMInferenceService
+    r"\{\{-?\s{0,8}ChildName \.ObjectMeta\.Name [`\"][a-z0-9-]{0,63}[`\"]\s{0,8}-?\}\}"
+)
 _OPEN = re.compile(r"\$[A-Za-z_({]|`")
 INTERPRETERS = ("python", "pypy", "node", "ruby", "perl", "deno", "bun", "php", "lua", "Rscript")
 INTERPRETER = re.compile(rf"(?:{'|'.join(INTERPRETERS)})[0-9.]*")
@@ -160,6 +163,8 @@ def _is_code(words: list[Word]) -> bool:
 
 def _element(text: str, path: str, variables: Variables) -> Iterator[Word]:
     """One element of a list: a word as it is, or a script when it holds more than one word."""
+    if "{{" in text:
+        text = CHILD.sub("child", text)
     if text and text[0] not in "{[<" and (" " in text or "\n" in text or "\t" in text):
         yield from split(text, path, variables)
     else:

@@ -28,6 +28,7 @@ _DEEPEST = 4  # shells inside of shells; what is deeper is reported
 _FIRST = 64  # words of a command among which a shell without arguments is looked for
 VERSION = "0123456789."  # what stands behind the name of an interpreter
 _SHELL_FLAG = re.compile(r"-[a-zA-Z]*c")
+_ASSIGNS = re.compile(r"[A-Za-z_]\w*=")
 _LOADS = re.compile(
     r"from_pretrained|snapshot_download|hf_hub_download|hub\.load|load_model|SentenceTransformer|CrossEncoder"
     r"|AutoModel|AutoTokenizer|\bLLM\s*\(|EngineArgs|Engine\s*\(|\bpipeline\s*\(|ollama\.|llama_cpp|diffusers"
@@ -145,7 +146,8 @@ def _script(
 
 
 def _is_script(text: str) -> bool:
-    return any(mark in text for mark in " \t\n;|&") or is_open(text)
+    """Whether a word is the text of a script: not one that a script which is read already begins with, `A=`date``."""
+    return any(mark in text for mark in " \t\n;|&") or (is_open(text) and _ASSIGNS.match(text) is None)
 
 
 def _argument(command: list[Word], at: int) -> bool:
@@ -157,13 +159,14 @@ def _elsewhere(command: list[Word], names: list[str], *, first: bool) -> Iterato
     """Arguments that come from elsewhere: of `xargs`, from a server's configuration file, of decoded text."""
     present, serving = frozenset(names), _serving()
     serves = any(name in serving or name.startswith(("vllm.", "sglang.")) for name in present)
+    configured = serves and not ("tune" in present and "run" in present)  # its recipes take what is on the disk
     shells = frozenset(table("models")["shells"])
     last = max((at for at, name in enumerate(names) if name in shells), default=-1)
     decodes = not present.isdisjoint(("-d", "-D", "--decode", "-di"))
     for at, (name, (text, path)) in enumerate(zip(names, command, strict=True)):
         if name in ("xargs", "parallel") and (serves or last > at):
             yield f"arguments of `{name}`", path
-        if serves and flag(text)[0] == "--config":
+        if configured and flag(text)[0] == "--config":
             yield text, path
         if name == "base64" and decodes:
             yield "decoded text", path

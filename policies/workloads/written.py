@@ -27,6 +27,9 @@ _MEMBER = re.compile(
     rf"[\"']?\s*[=:]\s*[\"']?{_VIA}({_NAME}(?:,{_NAME})*)(?=$|[\"'\s,;:&)}}\]/?])",
     re.IGNORECASE,
 )
+_GUID = re.compile(
+    r"(?:[0-9a-f]{2}:){7}[0-9a-f]{2}", re.IGNORECASE
+)  # of InfiniBand; no network routes to such addresses
 _ACCOUNT = re.compile(r"(?:^|;)\s*AccountName\s*=\s*([\w-]+)", re.IGNORECASE)  # of Azure's storage
 _SERVER = re.compile(r"jdbc:sqlserver:[^\s\"']*?;servername=([^;\s\"']+)", re.IGNORECASE)
 _SUFFIX = re.compile(r"EndpointSuffix\s*=\s*([\w.-]+)", re.IGNORECASE)
@@ -82,7 +85,7 @@ def _members(text: str, says_host: Callable[[str], bool]) -> Iterator[str]:
 
 def is_ipv6(text: str) -> bool:
     """Whether all of it is an IPv6 address, without brackets."""
-    if text.count(":") < 2 or len(text) > 64:
+    if text.count(":") < 2 or len(text) > 64 or _GUID.fullmatch(text):
         return False
     try:
         IPv6Address(text)

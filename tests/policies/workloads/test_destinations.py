@@ -57,6 +57,23 @@ def test_absence_is_not_local():
     assert destinations("cluster.open-cluster-management.io/v1beta1", "Placement", spec={}) == everywhere
 
 
+def test_a_service_that_kserve_makes_beside_a_model():
+    """A template's name of a child object is a service of the cluster; any other template may say anything."""
+    child = "tcp://{{ ChildName .ObjectMeta.Name `-epp-service` }}:5557"
+    other = "tcp://{{ `a.example` }}:5557"
+    container = {"name": "main", "image": "x", "args": ["--zmq-endpoint", child, "--to", other]}
+    found = destinations(
+        "serving.kserve.io/v1alpha2", "LLMInferenceService", spec={"template": {"containers": [container]}}
+    )
+    assert [one["host"] for one in found] == ["tcp://child:5557", "tcp://{{"]
+
+
+def test_a_guid_is_no_address():
+    """Eight pairs of hexadecimal digits name a port of a fabric, and no host."""
+    ports = {"pKeyGUIDPoolRangeStart": "02:00:00:00:00:00:00:00", "at": "2001:db8:0:0:0:0:0:1"}
+    assert [one["host"] for one in destinations("x.example/v1", "Fabric", spec=ports)] == ["2001:db8:0:0:0:0:0:1"]
+
+
 def test_a_service_that_is_only_a_name():
     """An ExternalName leads out; a type that ignores the field doesn't."""
     spec = {"type": "ExternalName", "externalName": "api.example.com"}

@@ -66,6 +66,19 @@ def test_command_lines(words, expected):
     assert models({"image": "x", "command": words}) == expected
 
 
+def test_what_is_assigned_before_a_command_is_no_script():
+    """Output that a variable is given loads nothing; output that is run, or named as a model, may be anything."""
+    assert models({"command": ["sh", "-c", "PS=`cat /etc/ps.host | sed s/a/b/`; python /var/train.py"]}) == []
+    assert models({"command": ["sh", "-c", "`cat /cmd`"]}) != []
+    assert models({"command": ["sh", "-c", "vllm serve `cat /m`"]}) != []
+
+
+def test_a_recipe_of_a_trainer():
+    """Recipes of torchtune train what lies on the disk; what it downloads it is told by name."""
+    assert models({"command": ["tune", "run", "full_finetune", "--config", "qwen2_5/1.5B_full"]}) == []
+    assert models({"command": ["tune", "download", "a/b"]}) != []
+
+
 def test_the_first_word_of_a_model_server():
     """An image that serves models takes a model as its first argument; another doesn't."""
     assert models({"image": "vllm/vllm-openai:v1", "args": ["a/b", "--port=1"]}) == [HF]
