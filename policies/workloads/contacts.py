@@ -4,9 +4,8 @@ Guarantees: linear in the words, never raises; each host once for each element o
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from functools import cache
-from itertools import islice, takewhile
 from typing import Any
 
 from policies.workloads.addresses import COPIED, HOST, Destination, destination, is_outside, leads_to, may_lead
@@ -17,6 +16,9 @@ from policies.workloads.written import is_file
 
 _DEVICE = re.compile(r".*/dev/(?:tcp|udp)/([^/\s]+)")  # what shells connect to as if it were a file
 _CARRYING = re.compile(r"[^.]*[$)}`][^.]*\.((?:[a-z0-9-]+\.)+[a-z]{2,})", re.IGNORECASE)  # names that carry data out
+_BUCKET = re.compile(r"s3[an]?://", re.IGNORECASE)
+_ENDPOINTS = ("--endpoint-url", "--endpoint", "--s3-endpoint", "--s3-endpoint-url")
+_NAME = 512  # characters of a name that carries something
 _INSTEAD = ("--resolve", "--connect-to")
 _READERS = {"restic": repository_of_words, "rclone": remote_of_words}
 _WRITES = ("-o", "--output", "-O", "-T", "--upload-file", "-i", "--cacert", "--cert", "--key", "-out", "-in")  # files
@@ -32,11 +34,14 @@ def destinations_of_words(words: list[Word], leading: Sequence[int] | None = Non
     seen: set[tuple[str, str]] = set()
     sends, senders, uploads = False, _senders(), _uploads()
     reads: Callable[[Sequence[Word], int], Iterator[Destination]] | None = None
+    told: list[set[str]] = []
     for index in range(len(words)) if leading is None else leading:
         text, path = words[index]
         before = words[index - 1][0] if index else ""
-        if text in uploads and (host := _uploaded(uploads[text].get(program(before)), words, index)):
-            yield destination(path, kind="vendor", host=host, what="data")
+        if text in uploads and (row := uploads[text].get(program(before))):
+            told = told or _flags(words)
+            if host := _uploaded(row, told[index]):
+                yield destination(path, kind="vendor", host=host, what="data")
         if text == END:
             reads = None
         elif reads is not None:
@@ -44,6 +49,10 @@ def destinations_of_words(words: list[Word], leading: Sequence[int] | None = Non
         else:
             reads = _READERS.get(program(text))
         if "." in text or ":" in text or "/dev/" in text:
+            if "://" in text and _BUCKET.match(text):  # where its command asks a store, the bucket is there
+                told = told or _flags(words)
+                if not told[index].isdisjoint(_ENDPOINTS):
+                    continue
             for one in _word(text, path, before, sends=sends):
                 if (path, one["host"]) not in seen:
                     seen.add((path, one["host"]))
@@ -73,12 +82,9 @@ def _uploads() -> dict[str, dict[str, Any]]:
     return found
 
 
-def _uploaded(row: Mapping[str, Any] | None, words: Sequence[Word], index: int) -> str:
-    """Where a command sends to, unless a word behind it says otherwise; empty for none."""
-    behind = takewhile(lambda word: word[0] != END, islice(words, index + 1, None))
-    if row is None or any(word.startswith(one) for word, _ in behind for one in row.get("unless", ())):
-        return ""
-    return str(row["host"])
+def _uploaded(row: Mapping[str, Any] | None, flags: Container[str]) -> str:
+    """Where a command sends to, unless one of its flags says otherwise; empty for none."""
+    return "" if row is None or any(one in flags for one in row.get("unless", ())) else str(row["host"])
 
 
 def _word(text: str, path: str, before: str, *, sends: bool) -> Iterable[Destination]:
@@ -93,7 +99,7 @@ def _word(text: str, path: str, before: str, *, sends: bool) -> Iterable[Destina
         return found
     if sends and text[:2] == "-h" and (match := HOST.fullmatch(text[2:])):  # of clients of databases
         return _reached(match[1], path)
-    if sends and "$" in text + before and (match := _CARRYING.fullmatch(text)):
+    if sends and len(text) < _NAME and ("$" in text or "$" in before) and (match := _CARRYING.fullmatch(text)):
         return _reached(match[1], path)
     if sends and text[:2] == "//":  # a share
         text = text[2:]
@@ -104,6 +110,19 @@ def _word(text: str, path: str, before: str, *, sends: bool) -> Iterable[Destina
         return leads_to("", text, path) if may_lead("", text) else ()
     name = name.lstrip("-")
     return leads_to(name, value, path) if may_lead(name, value) else ()
+
+
+def _flags(words: Sequence[Word]) -> list[set[str]]:
+    """For each word, the names of the flags of its command."""
+    found: list[set[str]] = []
+    flags: set[str] = set()
+    for text, _ in words:
+        if text == END:
+            flags = set()
+        elif text[:1] == "-":
+            flags.add(text.partition("=")[0])
+        found.append(flags)
+    return found
 
 
 def _instead(flag: str, text: str) -> Sequence[str]:

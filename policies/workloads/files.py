@@ -90,11 +90,11 @@ def _lies_aside(trail: object) -> bool:
 
 def _lines(text: str) -> Iterator[str]:
     """Of directives: each line, and each part of one between braces and semicolons."""
-    for line in text.splitlines():
+    for line in map(str.rstrip, text.splitlines()):
         if _COMMENT.match(line):
             continue
         for part in re.split(r"[{}]|;(?=\s|$)", line):
-            match = _DIRECTIVE.match(part)
+            match = _DIRECTIVE.match(part.rstrip())
             if (
                 match
                 and (says_host(match[1]) or _PASSES.fullmatch(match[1]))
@@ -126,7 +126,11 @@ def _regions(value: Json) -> Iterator[str]:
 
 
 def _regions_of_lines(text: str) -> Iterator[str]:
-    directives = [match for line in text.splitlines() if not _COMMENT.match(line) and (match := _DIRECTIVE.match(line))]
+    directives = [
+        match
+        for line in map(str.rstrip, text.splitlines())
+        if not _COMMENT.match(line) and (match := _DIRECTIVE.match(line))
+    ]
     if not any(says_host(match[1]) for match in directives):
         for match in directives:
             if _REGION.fullmatch(_snake(match[1])):

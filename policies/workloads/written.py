@@ -32,6 +32,7 @@ _GUID = re.compile(
 )  # of InfiniBand; no network routes to such addresses
 _ACCOUNT = re.compile(r"(?:^|;)\s*AccountName\s*=\s*([\w-]+)", re.IGNORECASE)  # of Azure's storage
 _SERVER = re.compile(r"jdbc:sqlserver:[^\s\"']*?;servername=([^;\s\"']+)", re.IGNORECASE)
+_CONNECTION = 4096  # characters of a connection string
 _SUFFIX = re.compile(r"EndpointSuffix\s*=\s*([\w.-]+)", re.IGNORECASE)
 _NO_HOSTS = re.compile(
     r"(?:version|ver|tag|release|revision|cidr|subnet|mask|range|network|no[_-]proxy|image"
@@ -76,7 +77,7 @@ def _members(text: str, says_host: Callable[[str], bool]) -> Iterator[str]:
     for match in _MEMBER.finditer(text):
         if says_host(match[1]):
             yield from (host for host in match[2].split(",") if not is_file(host))
-    if "sqlserver" in text and (server := _SERVER.search(text)):
+    if "sqlserver" in text and (server := _SERVER.search(text[:_CONNECTION])):
         yield server[1]
     if "ccount" in text and (account := _ACCOUNT.search(text)):
         suffix = _SUFFIX.search(text)
