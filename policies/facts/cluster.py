@@ -230,7 +230,10 @@ class Cluster:
 
     def _contradiction(self, pod: JsonObject, jurisdiction: JurisdictionFact) -> str:
         found = conflict(pod, _codes(jurisdiction)) or self._possible(pod).contradiction()
-        return f"`{jurisdiction['name']}` admits no place of this cluster" if found == NOWHERE_HERE else found
+        if found != NOWHERE_HERE:
+            return found
+        bare = "" if self._geography.inhabited() else ", for no ClusterProfile declares any"
+        return f"`{jurisdiction['name']}` admits no place of this cluster{bare}"
 
     def _unattested(self, key: Located) -> str:
         """Why no attestation of the key counts now; empty when one does, or none is asked for."""

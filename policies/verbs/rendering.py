@@ -8,6 +8,7 @@ from io import StringIO
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
+from audit.verbs.said import counted
 from audit.verbs.written import written
 from policies.checking import Case, Outcome
 from policies.decision import Reason
@@ -46,7 +47,7 @@ def render(
         "cases": [_case(case) for case in cases],
         "unreadable": [_unreadable(found) for found in unreadable],
         "warnings": [asdict(doubt) for doubt in doubts],
-        "summary": dict(_counts(cases, unreadable, doubts)),
+        "summary": dict(_counts(cases, unreadable)) | ({"warnings about policies": len(doubts)} if doubts else {}),
     }
     return written(report, output)
 
@@ -102,15 +103,16 @@ def _unreadable(found: Unreadable) -> dict[str, Any]:
     return {"source": found.source, "line": found.line, "message": found.message, "hint": found.hint}
 
 
-def _counts(
-    cases: Sequence[Case], unreadable: Sequence[Unreadable], doubts: "Sequence[Doubt | Problem]"
-) -> Iterator[tuple[str, int]]:
-    counted = Counter(case.outcome for case in cases)
-    yield from ((str(outcome), counted[outcome]) for outcome in Outcome if counted[outcome])
+def _counts(cases: Sequence[Case], unreadable: Sequence[Unreadable]) -> Iterator[tuple[str, int]]:
+    found = Counter(case.outcome for case in cases)
+    yield from ((str(outcome), found[outcome]) for outcome in Outcome if found[outcome])
     if unreadable:
         yield "unreadable", len(unreadable)
+
+
+def _warned(doubts: "Sequence[Doubt | Problem]") -> Iterator[str]:
     if doubts:
-        yield "warnings about policies", len(doubts)
+        yield f"{counted(len(doubts), 'warning')} about rules"
 
 
 def _table(cases: Sequence[Case], unreadable: Sequence[Unreadable], doubts: "Sequence[Doubt | Problem]") -> str:
@@ -133,7 +135,7 @@ def _table(cases: Sequence[Case], unreadable: Sequence[Unreadable], doubts: "Seq
         for line in rest:
             console.print(Text(f"{'':<13}{visible(line)}"))
         _say(console, "", f"fix: {doubt.hint}" if doubt.hint else "", "dim")
-    total = ", ".join(f"{count} {outcome}" for outcome, count in _counts(cases, unreadable, doubts))
+    total = ", ".join([*(f"{count} {outcome}" for outcome, count in _counts(cases, unreadable)), *_warned(doubts)])
     console.print(Text(total or "nothing to judge: these are rules, and valid ones", style="bold"))
     return written.getvalue()
 

@@ -161,6 +161,17 @@ def test_a_table_fits_where_it_can() -> None:
     assert next(iter(columns(rows, within=80))).startswith("PLACE             OPERATED BY")
 
 
+def test_a_cluster_that_nobody_describes_is_said_to_be_none(tmp_path: Path) -> None:
+    """Whoever gives a jurisdiction and no ClusterProfile hears what is missing, instead of looking for a wish."""
+    (tmp_path / "eu.yaml").write_text(
+        "apiVersion: bailiwick.dev/v1alpha1\nkind: Jurisdiction\nmetadata: {name: eu}\n"
+        "spec: {locatedIn: {sets: [EU]}}\n"
+    )
+    words = ["check", "-", "--rules", tmp_path / "eu.yaml", "--cluster", QUICKSTART / "cluster"]
+    shown = CliRunner().invoke(command, list(map(str, words)), input=pod("")).stdout
+    assert "`eu` admits no place of this cluster, for no ClusterProfile declares any" in shown
+
+
 def at_a_terminal(*words: str | Path, columns: int = 80, code: str = "", **environment: str) -> str:
     """What somebody sees whose terminal is so wide, standard error included."""
     leader, follower = pty.openpty()

@@ -77,7 +77,7 @@ def test_warnings_for_people(policies: Path) -> None:
     ]
     assert any(f"{policies}:22: ValidatingAdmissionPolicy `native`" in line for line in lines)
     assert any("`http.Get` is Kyverno's own" in line for line in lines)
-    assert lines[-1].endswith("3 warnings about policies")
+    assert lines[-1].endswith("3 warnings about rules")
 
 
 def test_warnings_for_programs(policies: Path) -> None:
