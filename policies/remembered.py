@@ -22,7 +22,7 @@ class Remembering(Protocol):
 
 
 def remembered(most: int, longest: int = LONGEST) -> Remembering:
-    """Remember up to `most` answers of a function of one text, or of one tuple of texts, of `longest` characters.
+    """Remember up to `most` answers of a function of a text, or a tuple of texts and numbers, of `longest` characters.
 
     What the function raises is not remembered.
     """
@@ -55,7 +55,9 @@ class _Answers(dict[Text, Answer]):
 
 def _size(text: object) -> int:
     """Characters, or bytes; of a tuple those of all its texts."""
-    return sum(map(len, text)) if isinstance(text, tuple) else len(text)  # type: ignore[arg-type]
+    if isinstance(text, tuple):
+        return sum(0 if isinstance(one, int) else len(one) for one in text)
+    return len(text)  # type: ignore[arg-type]
 
 
 class Shelf(Generic[Text, Answer]):

@@ -52,6 +52,7 @@ class Cluster:
         self._geography = around.law.geography
         self._places: dict[int, tuple[JsonObject, PlaceSet]] = {}  # by identity; the pod is kept, so ids stay its own
         self._found: dict[int, tuple[JsonObject, Possible]] = {}  # likewise
+        self._destinations: dict[int, tuple[JsonObject, JsonObject]] = {}  # likewise
         self._conflicts: dict[tuple[int, str], tuple[JsonObject, str]] = {}  # likewise, and by the jurisdiction's name
 
     def places(self, pod: JsonObject) -> PlaceSet:
@@ -161,6 +162,12 @@ class Cluster:
 
         What leads nowhere outside of the cluster is `inside` and has no place.
         """
+        remembered = self._destinations.get(id(destination))
+        if remembered is None:
+            remembered = self._destinations[id(destination)] = (destination, self._locate(destination))
+        return remembered[1]
+
+    def _locate(self, destination: JsonObject) -> JsonObject:
         match destination["kind"]:
             case "namespace":
                 return self._of_namespace(destination["cluster"])

@@ -24,6 +24,9 @@ __all__ = ["count_of", "devices_of_annotations", "devices_of_container", "device
 __all__ += ["devices_of_resources", "proofs_for", "proofs_of", "resource_row", "rows", "unproven", "weakest"]
 
 
+_NOTHING = re.compile(r"0*(?:\.0*)?(?:e[0-9]+)?")
+
+
 def devices_of_pod(
     containers: Iterable[Container], metadata: JsonObject, spec: JsonObject, meta_at: str, spec_at: str
 ) -> list[Device]:
@@ -134,7 +137,7 @@ def count_of(quantity: Json) -> int:
     if match:
         scale = {None: 1, "k": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
         return min(int(match[1]) * scale[match[2]], MOST)
-    return 0 if re.fullmatch(r"0*\.?0*(e[0-9]+)?", text) else 1
+    return 0 if _NOTHING.fullmatch(text) else 1
 
 
 def _worth(name: str, row: Any, beside: JsonObject, holds: Holds) -> tuple[str, str]:

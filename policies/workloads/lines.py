@@ -107,7 +107,7 @@ def literal(container: JsonObject, where: str) -> Line | None:
         return None
     if whole.count("\n") >= len(texts):
         return None
-    paths = _numbered(f"{where}command")[: len(command)] + _numbered(f"{where}args")[: len(arguments)]
+    paths = _numbered((f"{where}command", len(command))) + _numbered((f"{where}args", len(arguments)))
     return Line(list(zip(texts[1:], paths, strict=True)), whole)
 
 
@@ -118,10 +118,11 @@ def _texts(said: Json) -> list[Any] | None:
     return None if isinstance(said, str) else []
 
 
-@remembered(256, longest=128)  # containers stand at few places
-def _numbered(path: str) -> tuple[str, ...]:
-    """The paths of the elements of a list, as many as a line may have."""
-    return tuple(f"{path}[{index}]" for index in range(_MOST))
+@remembered(512, longest=128)  # containers stand at few places, and lines are of few lengths
+def _numbered(of: tuple[str, int]) -> tuple[str, ...]:
+    """The paths of the elements of a list: that of the list, and how many."""
+    path, count = of
+    return tuple(f"{path}[{index}]" for index in range(count))
 
 
 def _normal(name: str) -> str:

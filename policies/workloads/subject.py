@@ -60,8 +60,8 @@ class Subject:
     """An object, or an object inside of another; then `prefix` is where."""
 
     __slots__ = (
-        "_catalogue", "_depth", "_entry", "_found", "_inner", "_inside", "_lengths", "_made", "_mutate", "_object",
-        "_own", "_places", "_prefix", "_proofs", "kind",
+        "_catalogue", "_depth", "_entry", "_found", "_inner", "_inside", "_lengths", "_lent", "_made", "_mutate",
+        "_object", "_own", "_places", "_prefix", "_proofs", "kind",
     )  # fmt: skip
 
     def __init__(
@@ -81,6 +81,7 @@ class Subject:
         self._found: dict[str, int] = {}
         self._lengths: list[int] = []  # of the paths of the templates; few, however many templates there are
         self._inner: dict[str, dict[str, list[Any]]] = {}
+        self._lent: dict[bool, dict[str, list[JsonObject]]] = {}
         self._proofs: dict[str, Holds] = {}
 
     @property
@@ -115,15 +116,24 @@ class Subject:
     def _corrected(self, parts: JsonObject, place: Place, mutate: Mutate) -> JsonObject:
         """The pod after mutation, which sees what the kind keeps beside its containers, too."""
         pod = {"apiVersion": "v1", "kind": "Pod", **parts}
-        lent = [one for path, one in self._beside(place) if place.path in self._around(path)[-1:]]
+        lent = self._beside(flat=bool(place.template.flat)).get(place.path)
         return without_lent(mutate(with_lent(pod, lent))) if lent else mutate(pod)
 
-    def _beside(self, place: Place) -> Iterator[tuple[str, JsonObject]]:
-        """Containers outside of the pod's list, and devices that the kind counts itself, as containers ask for them."""
+    def _beside(self, *, flat: bool) -> dict[str, list[JsonObject]]:
+        """What stands beside the pods' lists, by the path of the innermost template; looked for once."""
+        if flat not in self._lent:
+            lent = self._lent[flat] = {}
+            for path, one in self._standing(flat=flat):
+                for around in self._around(path)[-1:]:
+                    lent.setdefault(around, []).append(one)
+        return self._lent[flat]
+
+    def _standing(self, *, flat: bool) -> Iterator[tuple[str, JsonObject]]:
+        """Containers outside of the lists, and devices that the kind counts itself, as containers ask for them."""
         entry = self._entry
         if entry is None:
             return
-        if entry.row.get("containers") and not place.template.flat:
+        if entry.row.get("containers") and not flat:
             for path, one, _, _ in entry.containers.find(self._object, self._prefix):
                 if isinstance(one, dict):
                     yield path, one
