@@ -31,7 +31,7 @@ _NOBODY = re.compile(  # where a server waits, a file of the container
 )
 _SPAN = re.compile(r"(?<=[a-z0-9-])\{[0-9]+\.{2,3}[0-9]+\}", re.IGNORECASE)  # `minio-{0...3}`: hosts by their number
 HOST = re.compile(
-    r"(?:[\w.-]+@)?((?:[a-z0-9-]+\.)+[a-z][a-z0-9-]+|(?:[0-9]{1,3}\.){3}[0-9]{1,3})(?::[^\s]*)?(?:/[^\s]*)?",
+    r"(?:[\w.-]+@)?((?:[a-z0-9-]+\.)+[a-z][a-z0-9-]+|(?:[0-9]{1,3}\.){3}[0-9]{1,3})(?:[:/][^\s]*)?",
     re.IGNORECASE,
 )
 COPIED = re.compile(r"[\w.-]+@((?:[a-z0-9-]+\.)+[a-z0-9-]+):\S*", re.IGNORECASE)  # user@host:path, of scp and Git

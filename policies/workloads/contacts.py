@@ -15,7 +15,9 @@ from policies.workloads.tables import table
 from policies.workloads.written import is_file
 
 _DEVICE = re.compile(r".*/dev/(?:tcp|udp)/([^/\s]+)")  # what shells connect to as if it were a file
-_CARRYING = re.compile(r"[^.]*[$)}`][^.]*\.((?:[a-z0-9-]+\.)+[a-z]{2,})", re.IGNORECASE)  # names that carry data out
+_CARRYING = re.compile(  # names that carry data out
+    r"(?=[^.]*[$)}`])[^.]*\.((?:[a-z0-9-]+\.)+[a-z]{2,})", re.IGNORECASE
+)
 _BUCKET = re.compile(r"s3[an]?://", re.IGNORECASE)
 _ENDPOINTS = ("--endpoint-url", "--endpoint", "--s3-endpoint", "--s3-endpoint-url")
 _NAME = 512  # characters of a name that carries something

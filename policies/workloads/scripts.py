@@ -37,7 +37,7 @@ _BUILDS = re.compile(
     r"\bexec\s*\(|\beval\s*\(|b64decode|base64|__import__|importlib|runpy|(?<!\bre\.)compile\s*\(|marshal|codecs|zlib|urlopen|urllib"
     r"|requests\.|httpx|subprocess|os\.system|os\.exec|popen|child_process|fetch\s*\(|Function\s*\("
 )
-_LATER = re.compile(r"^\s*(?:\$[({A-Za-z_]|\{\{)", re.MULTILINE)  # a line of code that somebody else writes
+_LATER = re.compile(r"^[^\S\n]*(?:\$[({A-Za-z_]|\{\{)", re.MULTILINE)  # a line of code that somebody else writes
 _FEEDS = re.compile(
     r"(?:\b(?:ba|da|z|k)?sh|\bsource|(?:^|[;&|\s])\.)\s+<\(|\b(?:python|node|perl|ruby)[0-9.]*\s+(?:-\s+)?<<"
 )

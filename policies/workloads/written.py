@@ -31,8 +31,9 @@ _GUID = re.compile(
     r"(?:[0-9a-f]{2}:){7}[0-9a-f]{2}", re.IGNORECASE
 )  # of InfiniBand; no network routes to such addresses
 _ACCOUNT = re.compile(r"(?:^|;)\s*AccountName\s*=\s*([\w-]+)", re.IGNORECASE)  # of Azure's storage
-_SERVER = re.compile(r"jdbc:sqlserver:[^\s\"']*?;servername=([^;\s\"']+)", re.IGNORECASE)
-_CONNECTION = 4096  # characters of a connection string
+_JDBC = re.compile("jdbc:sqlserver:", re.IGNORECASE)
+_SERVER = re.compile(";servername=([^;]+)", re.IGNORECASE)
+_APART = re.compile(r"[\s\"']+")
 _SUFFIX = re.compile(r"EndpointSuffix\s*=\s*([\w.-]+)", re.IGNORECASE)
 _NO_HOSTS = re.compile(
     r"(?:version|ver|tag|release|revision|cidr|subnet|mask|range|network|no[_-]proxy|image"
@@ -77,11 +78,20 @@ def _members(text: str, says_host: Callable[[str], bool]) -> Iterator[str]:
     for match in _MEMBER.finditer(text):
         if says_host(match[1]):
             yield from (host for host in match[2].split(",") if not is_file(host))
-    if "sqlserver" in text and (server := _SERVER.search(text[:_CONNECTION])):
-        yield server[1]
+    if "sqlserver" in text and (server := _sql_server(text)):
+        yield server
     if "ccount" in text and (account := _ACCOUNT.search(text)):
         suffix = _SUFFIX.search(text)
         yield f"{account[1]}.blob.{suffix[1] if suffix else 'core.windows.net'}"
+
+
+def _sql_server(text: str) -> str:
+    """The one that the first URL of JDBC names which names one as a property."""
+    for one in _APART.split(text):
+        begun = _JDBC.search(one)
+        if begun and (found := _SERVER.search(one, begun.end())):
+            return found[1]
+    return ""
 
 
 def is_ipv6(text: str) -> bool:

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from policies.cel.library.regex import find, matches
 from policies.checking import creation
 from policies.explaining.devices import fits
 from policies.geography import Geography
@@ -66,6 +67,9 @@ def beside(text: Texts, snapshot: MemorySnapshot) -> None:
     snapshot.digest_of(Ref("", text(), text(), text()))
     timeout_of(text("timeout=").encode(), 10.0, 30.0)
     locate(text.host(), Geography(), "hosts", ())
+    for _ in range(4):  # patterns have at most 10,000 characters
+        assert not matches("a", text()[:9_000])
+        assert not find("a", text()[:9_000])
 
 
 def test_nothing_stays_of_the_texts_of_tenants(judge: Callable[[Object], None]) -> None:
