@@ -13,7 +13,7 @@ from policies.workloads.addresses import HOST, Destination, destination, hosts_t
 from policies.workloads.arguments import is_open
 from policies.workloads.buckets import cloud_of
 from policies.workloads.contacts import script_destinations
-from policies.workloads.structure import texts
+from policies.workloads.structure import placed_texts
 from policies.workloads.text import loaded
 from policies.workloads.written import is_file
 
@@ -32,16 +32,18 @@ _ASIDE = re.compile(  # what names a page for people, a schema, or where it is r
     r"(?:ur[li]|host|address|domain)s?|listen.*|bind.*|server_names?|\$.*|(?:allowed|cors|virtual)_?hosts?",
     re.IGNORECASE,
 )
-_PLACES = (
-    "links",
-    "annotations",
-    "panels",
-    "labels",
-    "description",
-    "templating",
-    "listeners",
-    "scrape_configs",
-    "receivers",
+_PLACES = frozenset(
+    (
+        "links",
+        "annotations",
+        "panels",
+        "labels",
+        "description",
+        "templating",
+        "listeners",
+        "scrape_configs",
+        "receivers",
+    )
 )
 _DIRECTIVE = re.compile(r"\s*(?:-\s+)?[\"']?([A-Za-z][\w.-]*)[\"']?\s*(?:=>|[=:]|(?=\s))\s*(\S.*)")
 _PASSES = re.compile(r"(?:proxy|fastcgi|uwsgi|scgi|grpc|memcached)_pass|proxyjump|forward", re.IGNORECASE)
@@ -70,22 +72,14 @@ def file_destinations(name: str, text: str, path: str, what: str) -> Iterator[De
 
 
 def _structured(value: Json, depth: int = 0) -> Iterator[str]:
-    for trail, name, text in texts(value):
-        if "\n" in text.strip() and depth < _DEEPEST and not _PROSE.fullmatch(name) and not _lies_aside(trail):
+    for parts, name, text in placed_texts(value):
+        if "\n" in text.strip() and depth < _DEEPEST and not _PROSE.fullmatch(name) and _PLACES.isdisjoint(parts):
             held = loaded(text) if ":" in text else None
             yield from _structured(held, depth + 1) if isinstance(held, dict | list) else _lines(text)
         elif _BUCKET.match(text):
             yield text.strip()
-        elif says_host(name) and not _ASIDE.fullmatch(_snake(name)) and not _lies_aside(trail):
+        elif says_host(name) and not _ASIDE.fullmatch(_snake(name)) and _PLACES.isdisjoint(parts):
             yield from (host for host in hosts_told(name, text.strip()) if not _is_filled_in(host))
-
-
-def _lies_aside(trail: object) -> bool:
-    while isinstance(trail, tuple):
-        trail, part = trail
-        if part in _PLACES:
-            return True
-    return False
 
 
 def _lines(text: str) -> Iterator[str]:
@@ -118,10 +112,10 @@ def _is_filled_in(host: str) -> bool:
 
 def _regions(value: Json) -> Iterator[str]:
     """Those beside no host: an endpoint says better where a store is."""
-    found = list(texts(value))
-    hosts = {id(trail[0]) for trail, name, text in found if trail and text and says_host(name)}
-    for trail, name, text in found:
-        if trail and id(trail[0]) not in hosts and _REGION.fullmatch(_snake(name)) and cloud_of(text):
+    found = list(placed_texts(value))
+    hosts = {parts[:-1] for parts, name, text in found if text and says_host(name)}
+    for parts, name, text in found:
+        if parts[:-1] not in hosts and _REGION.fullmatch(_snake(name)) and cloud_of(text):
             yield text
 
 

@@ -62,6 +62,17 @@ def texts(value: Json) -> Iterator[tuple[_Trail, str, str]]:
             pending += reversed([row for row in rows if trail is not None or row[1] not in ("metadata", "status")])
 
 
+def placed_texts(value: Json) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
+    """The same, each with the keys and indices that lead to it, for values that are not deep."""
+    for trail, name, text in texts(value):
+        parts: list[str | int] = []
+        at = trail
+        while at is not None:
+            at, part = at
+            parts.append(part)
+        yield tuple(reversed(parts)), name, text
+
+
 def is_url(text: str) -> bool:
     """Whether a text begins as a URL does: not a sentence with a link in it."""
     return _URL.match(text) is not None
