@@ -6,6 +6,7 @@ object; never raises.
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 from policies.json import Json, JsonObject
 from policies.workloads.paths import member
@@ -19,7 +20,7 @@ _OF_POD = frozenset(
     ("volumes", "hostAliases", "dnsConfig", "hostname", "subdomain", "nodeName", "nodeSelector", "affinity")
 )
 
-_Trail = tuple["_Trail", str | int] | None  # paths are spelled out only for what is found
+_Trail = tuple[Any, str | int] | None  # a trail, and a step; paths are spelled out only for what is found
 
 
 def looks_like_pod_spec(value: Json) -> bool:
