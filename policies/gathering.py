@@ -37,6 +37,7 @@ class Given:
     nothing: bool = False  # there was nothing at all to read: more likely a mistake than a wish
     outweighed: tuple[Problem, ...] = ()  # rules among the documents that don't count, for others are in force
     places: Mapping[Identity, Document] = field(default_factory=dict)  # where the rules in force are written
+    namespaces: tuple[Document, ...] = ()  # those of the cluster, and among the documents
 
 
 def gather(
@@ -73,7 +74,10 @@ def gather(
     nothing = not (judged.others or judged.kinds or judged.unreadable)
     documents = tuple(document for document in judged.others if not _malformed(document))
     places = {identity: place for loaded in (ruled, held, added) for identity, place in loaded.places.items()}
-    return Given(engine, snapshot, documents, unreadable, doubts, nothing, outweighed, places)
+    namespaces = tuple(
+        found for loaded in (held, judged) for found in loaded.others if found.value.get("kind") == "Namespace"
+    )
+    return Given(engine, snapshot, documents, unreadable, doubts, nothing, outweighed, places, namespaces)
 
 
 def _added(judged: Loaded, given: Sequence[Loaded], packs: Iterable[Kind]) -> tuple[Loaded, tuple[Problem, ...]]:

@@ -5,10 +5,12 @@ nothing; but whoever wrote it should hear of it before a workload does. Pure; wh
 where rules are read.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from difflib import get_close_matches
+from typing import Any
 
+from policies.facts.classification import CLASS_LABEL, JURISDICTION_LABEL
 from policies.facts.law import Law
 from policies.geography import Geography
 from policies.geography.sites import Site
@@ -18,6 +20,8 @@ from policies.kinds.reading import Located
 
 # What the built-in policies ask transfers for.
 WHAT = ("access", "backups", "data", "identity", "images", "inference", "models", "telemetry", "tools", "workloads")
+_OURS = "bailiwick.dev/"
+_SAYING = (CLASS_LABEL, JURISDICTION_LABEL, "bailiwick.dev/infrastructure")
 SOON = 30  # days before its end from which a transfer is spoken of
 
 Step = str | int
@@ -32,6 +36,32 @@ def misgivings(law: Law, places: Places, today: date) -> Iterator[Problem]:
         yield from _problems("Jurisdiction", name, places, told)
     for name, spec in law.rulebook.specs("ClusterProfile"):
         yield from _problems("ClusterProfile", name, places, (*_twice(spec), *_unprovable(spec)))
+
+
+def misbound(law: Law, namespaces: Iterable[Located]) -> Iterator[Problem]:
+    """Labels of namespaces that bind them to nothing: a class or a law that isn't defined, a key that says nothing."""
+    for found in namespaces:
+        labels = _labels(found.value)
+        for label, defined in ((CLASS_LABEL, law.classes), (JURISDICTION_LABEL, law.rules)):
+            name = labels.get(label)
+            if name and name not in defined:
+                yield _label(found, label, f"`{name}` is not defined", get_close_matches(name, defined, 1))
+        for key in labels:
+            if key.startswith(_OURS) and key not in _SAYING:
+                yield _label(found, key, "a label that says nothing", get_close_matches(key, _SAYING, 1))
+
+
+def _labels(namespace: Mapping[str, Any]) -> Mapping[str, str]:
+    metadata = namespace.get("metadata")
+    labels = metadata.get("labels") if isinstance(metadata, dict) else None
+    return {key: said for key, said in labels.items() if isinstance(said, str)} if isinstance(labels, dict) else {}
+
+
+def _label(found: Located, label: str, message: str, near: list[str]) -> Problem:
+    name = found.value["metadata"].get("name")
+    hint = f"did you mean `{near[0]}`?" if near else "define it in the rules, or correct the label"
+    line = found.position(("metadata", "labels", label))
+    return Problem(found.source or f"Namespace `{name}`", line, f"metadata.labels[{label}]", message, hint)
 
 
 def _problems(kind: str, name: str, places: Places, told: tuple[Told, ...]) -> Iterator[Problem]:

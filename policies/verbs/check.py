@@ -44,7 +44,7 @@ def check(
     Helm print. Rules and namespaces found among them count as given by --rules and --cluster, unless those say
     otherwise: what is given outweighs what is judged, and so do the built-in rules once there are --rules. A rule that
     is outweighed is a warning, and so is what rules say and hardly mean: a place that nobody knows, a transfer that has
-    lapsed or soon will.
+    lapsed or soon will, a namespace whose labels name no class or law.
 
     Policies among them, native and Kyverno's included, are type-checked against the kinds that they are about; what
     doesn't fit is a warning.
@@ -57,7 +57,7 @@ def check(
     helm template chart | bailiwick check - --rules rules/ -o json
     """
     from policies.checking import check as judge
-    from policies.misgivings import misgivings
+    from policies.misgivings import misbound, misgivings
     from policies.verbs.rendering import render
 
     with waiting("reading"):
@@ -69,11 +69,8 @@ def check(
     judged = judge(given.documents, given.engine, given.snapshot, now, told.namespace, given.engine.law.catalogue)
     with _progress(judged, len(given.documents)) as cases:
         found = list(cases)
-    doubts: list[Doubt | Problem] = [
-        *given.outweighed,
-        *misgivings(given.engine.law, given.places, now.date()),
-        *given.doubts,
-    ]
+    odd = (*misgivings(given.engine.law, given.places, now.date()), *misbound(given.engine.law, given.namespaces))
+    doubts: list[Doubt | Problem] = [*given.outweighed, *odd, *given.doubts]
     with waiting("writing"):
         report = render(found, given.unreadable, output, doubts)
     click.echo(report, nl=False)

@@ -131,6 +131,33 @@ def test_sites_that_no_node_or_two_could_be_at() -> None:
     assert told({}, site("office"), site("one", labels=guarded)) == []
 
 
+@pytest.mark.parametrize(
+    ("label", "name", "says"),
+    [
+        ("bailiwick.dev/data-class", "confidental", "`confidental` is not defined"),
+        ("bailiwick.dev/data-class", "ledgers", "`ledgers` is not defined"),
+        ("bailiwick.dev/jurisdiction", "ue", "`ue` is not defined"),
+        ("bailiwick.dev/dataclass", "internal", "a label that says nothing"),
+    ],
+)
+def test_labels_that_bind_a_namespace_to_nothing(label: str, name: str, says: str, tmp_path: Path) -> None:
+    """By the line of the label, in the cluster's files as among those that are judged; right ones are passed over."""
+    right = (
+        "{bailiwick.dev/data-class: internal, bailiwick.dev/jurisdiction: eu, bailiwick.dev/infrastructure: x, a: b}"
+    )
+    namespaces = tmp_path / "ns.yaml"
+    namespaces.write_text(
+        f"apiVersion: v1\nkind: Namespace\nmetadata: {{name: right, labels: {right}}}\n---\n"
+        f"apiVersion: v1\nkind: Namespace\nmetadata:\n  name: wrong\n  labels:\n    {label}: {name}\n"
+    )
+    rules = ROOT / "examples/quickstart/rules"
+    for words in ((namespaces,), (rules, "--cluster", namespaces)):
+        report = json.loads(run("check", *words, "--rules", rules, "-o", "json").stdout)
+        assert [(one["line"], one["field"], one["message"]) for one in report["warnings"]] == [
+            (10, f"metadata.labels[{label}]", says)
+        ]
+
+
 def test_a_check_and_the_doctor_tell(tmp_path: Path) -> None:
     """By file and line, as a warning that changes no exit code; the doctor names what runs nowhere, too."""
     law = tmp_path / "law.yaml"
