@@ -58,6 +58,8 @@ def place_of_destination(destination: JsonObject, geography: Geography) -> Locat
         return _bucket(bucket, provider, destination["region"], host, geography)
     if destination["region"]:
         return place_of_bucket(geography, provider=provider, region=destination["region"], endpoint=host)
+    if not host and provider in geography.regions.providers:
+        return Located(None, f"nothing says in which region of `{provider}` it is: state it")
     if not host:
         return Located(
             None, f"nothing says where `{provider or kind}` is: state a host, and declare it in `spec.hosts`"

@@ -104,6 +104,15 @@ def test_addresses_of_the_cluster_s_own_networks(host: str, wanted: bool) -> Non
     assert not place_of_destination({**one, "host": host}, GEOGRAPHY).inside
 
 
+def test_a_cloud_without_a_region_is_asked_for_one():
+    """What leads to a cloud that is known is told to say where in it; what leads to another vendor, to name a host."""
+    one = {"path": "", "kind": "vendor", "host": "", "bucket": "", "cluster": "", "region": "", "what": "data"}
+    assert place_of_destination({**one, "provider": "aws"}, GEOGRAPHY).because == (
+        "nothing says in which region of `aws` it is: state it"
+    )
+    assert "state a host" in place_of_destination({**one, "provider": "somebody"}, GEOGRAPHY).because
+
+
 DECLARED = {
     **PROFILE,
     "sites": [{"name": "basel", "country": "CH"}],
