@@ -118,6 +118,12 @@ def facts(version, kind, **parts):
             },
         ),
         (
+            "serving.kserve.io/v1alpha1",
+            "Predictor",
+            {"path": "a/b", "storage": {"s3": {"secretKey": "k", "bucket": "models"}}},
+            {"models": ["a/b"], "to": [("models", "models", "")]},
+        ),
+        (
             "vllm.ai/v1alpha1",
             "SemanticRouter",
             {
