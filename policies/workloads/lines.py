@@ -19,7 +19,6 @@ from policies.workloads.scripts import VERSION, telling_names
 
 _LONGEST, _MOST = 4096, 64  # characters and words of a line; longer ones are read with care
 _CODE = re.compile(r"\n(?:-[A-Za-z]*[ce]|--eval|--print|-p)(?=\n|\Z)")  # as `CODE_FLAG`, among the words of a line
-_TWO_PARTS = re.compile(r"=[^\n]*=|\n(?!-)[^\n=]*=")  # a value with a name in it, or what isn't a flag with a value
 
 
 class Line:
@@ -70,7 +69,7 @@ class Line:
         sending = _glance().sending
         if not sending.isdisjoint(self._names) or not sending.isdisjoint(self._paths):
             return list(range(len(self.words)))
-        if "/dev/" in self._whole or _TWO_PARTS.search(self._whole):
+        if "/dev/" in self._whole or ("=" in self._whole and _names_within(self.words)):
             return list(range(len(self.words)))
         marked = [at for at, (text, _) in enumerate(self.words) if ":" in text or "." in text]
         return [at for at in marked if self._leads(at)]
@@ -89,6 +88,11 @@ class Line:
             return value[:1] in ("-", ".", "/") or may_lead(name.lstrip("-"), value)
         before = self.words[at - 1][0] if at else ""
         return may_lead("" if text[:1] in (".", "/") or before[:1] != "-" else before.lstrip("-"), text)
+
+
+def _names_within(words: list[Word]) -> bool:
+    """Whether a flag's value has a name in it, or what isn't a flag has a value."""
+    return any("=" in text and (text[:1] != "-" or text.count("=") > 1) for text, _ in words)
 
 
 def literal(container: JsonObject, where: str) -> Line | None:
