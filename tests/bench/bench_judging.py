@@ -128,10 +128,11 @@ def main() -> int:
     subjects = {"a Pod": pod(), "a Deployment": deployment(), "an LLMInferenceService": service()}
     engine = engine_of((parsed({"apiVersion": "bailiwick.dev/v1alpha1", **one} for one in LAW),), "bench")
     calls: dict[str, Call] = {"baseline": (lambda one: orjson.loads(orjson.dumps(one)), again(deployment()))}
-    calls |= {name: (extracted_and_placed(small), strangers(one)) for name, one in subjects.items()}
+    seeds = count()  # nothing that one has said does another repeat
+    calls |= {name: (extracted_and_placed(small), strangers(one, next(seeds))) for name, one in subjects.items()}
     calls |= {f"{name}, again": (extracted_and_placed(small), again(one)) for name, one in subjects.items()}
     for name, one in subjects.items():
-        calls[f"{name}, 5,000 nodes"] = extracted_and_placed(large), strangers(one)
+        calls[f"{name}, 5,000 nodes"] = extracted_and_placed(large), strangers(one, next(seeds))
         calls[f"decided: {name}, 50 nodes"] = decided(engine, small), repeat(one)
         calls[f"decided: {name}, 5,000 nodes"] = decided(engine, large), repeat(one)
     settle()  # as the webhook does when it starts
