@@ -122,7 +122,7 @@ def _texts(said: Json) -> list[Any] | None:
     return None if isinstance(said, str) else []
 
 
-@remembered(512, longest=128)  # containers stand at few places, and lines are of few lengths
+@remembered(1024, longest=128)  # containers stand at few places, and lines are of few lengths
 def _numbered(of: tuple[str, int]) -> tuple[str, ...]:
     """The paths of the elements of a list: that of the list, and how many."""
     path, count = of
