@@ -31,7 +31,7 @@ check: setup ## format, lint, types, layers, docs, chart
 	$(BIN)/lint-imports
 	$(BIN)/python -m policies.kinds.crds --check charts/bailiwick/crds
 	$(BIN)/python -m policies.geography.compile --check
-	$(BIN)/python -m policies.workloads.compile --check
+	$(BIN)/python -m policies.workloads.catalogue.compile --check
 	$(BIN)/python -m keymgmt.kms.compile --check
 
 test: check ## everything: checks, then the suite, with real servers where they can be had

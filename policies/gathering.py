@@ -185,8 +185,8 @@ def read_regions(file: str) -> "Regions":
 def read_catalogue(file: str) -> "Catalogue":
     """The built-in kinds with a deployer's file over them. Raises RulesInvalid with every fault, file and line."""
     from policies.geography.compile import reading_failed
-    from policies.workloads.catalogue import builtin as known
-    from policies.workloads.compile import CatalogueMalformed, overridden
+    from policies.workloads.catalogue.compile import CatalogueMalformed, overridden
+    from policies.workloads.catalogue.kinds import builtin as known
 
     try:
         return overridden(known(), Path(file).read_text(encoding="utf-8"), file)

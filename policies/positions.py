@@ -4,7 +4,7 @@ from typing import Any
 
 from policies.manifests import Document
 from policies.patch import parse_pointer
-from policies.workloads.paths import pointer
+from policies.workloads.catalogue.paths import pointer
 
 
 def line_of(document: Document, path: str) -> int:

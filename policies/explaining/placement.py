@@ -33,7 +33,7 @@ from policies.positions import line_at
 from policies.request import Phase
 from policies.snapshot import Pending, Snapshot, Unknown
 from policies.workloads import PodFact, rebase
-from policies.workloads.paths import member, pointer
+from policies.workloads.catalogue.paths import member, pointer
 
 
 @dataclass(frozen=True, slots=True)

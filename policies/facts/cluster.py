@@ -34,10 +34,10 @@ from policies.kinds.words import moment
 from policies.request import Operation
 from policies.snapshot import Query, Ref, Unknown
 from policies.workloads import debuggers_of, is_changed, isolation_constraint, rebase, runtime_level
-from policies.workloads.dra import devices_of_extended
-from policies.workloads.levels import weakest
+from policies.workloads.devices.dra import devices_of_extended
+from policies.workloads.devices.levels import weakest
 from policies.workloads.pods import PodFact
-from policies.workloads.volumes import class_of
+from policies.workloads.specs.volumes import class_of
 
 Operations = list[dict[str, Json]]
 _CLASSES = Query("resource.k8s.io", "DeviceClass")

@@ -19,7 +19,7 @@ from policies.json import Json, JsonObject
 from policies.request import Request
 from policies.snapshot import Snapshot
 from policies.workloads import extract
-from policies.workloads.devices import weakest
+from policies.workloads.devices.devices import weakest
 
 Admitted = Callable[["Situation", Json], Json]  # a template's pod as our own mutations will make it
 

@@ -23,7 +23,7 @@ from policies.geography.storage import (
 )
 from policies.json import JsonObject
 from policies.snapshot import Absent, Ref, Unknown, lookup
-from policies.workloads.remote import volume_destinations
+from policies.workloads.reach.remote import volume_destinations
 
 _SELECTED = "volume.kubernetes.io/selected-node"
 _STORAGE = "storage.k8s.io"

@@ -4,7 +4,7 @@ Guarantees: whatever changes a fact, or the spec of a pod that the object holds,
 """
 
 from policies.json import Json, JsonObject
-from policies.workloads.catalogue import Catalogue
+from policies.workloads.catalogue.kinds import Catalogue
 from policies.workloads.extract import extract
 from policies.workloads.lazy import whole
 

@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from policies.json import Json
-from policies.workloads.catalogue import Catalogue, builtin
+from policies.workloads.catalogue.kinds import Catalogue, builtin
+from policies.workloads.catalogue.structure import pod_specs
 from policies.workloads.lazy import Lazy
-from policies.workloads.places import Place
 from policies.workloads.pods import Pod, PodFact, joined
-from policies.workloads.structure import pod_specs
+from policies.workloads.specs.places import Place
 from policies.workloads.subject import Mutate, Subject
 
 Workload = dict[str, Any]  # group, version, kind, known, pods, and a list for each fact

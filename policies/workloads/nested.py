@@ -6,10 +6,10 @@ Guarantees: never raises; text that can't be read gives nothing here, and is lef
 from collections.abc import Iterator
 
 from policies.json import Json, JsonObject
-from policies.workloads.catalogue import Entry, Template
-from policies.workloads.places import Place
-from policies.workloads.rows import rows_of
-from policies.workloads.text import documents, loaded
+from policies.workloads.catalogue.kinds import Entry, Template
+from policies.workloads.catalogue.rows import rows_of
+from policies.workloads.names.text import documents, loaded
+from policies.workloads.specs.places import Place
 
 
 def nested_in(subject: JsonObject, entry: Entry, prefix: str) -> Iterator[tuple[str, dict[str, Json]]]:

@@ -7,7 +7,22 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from policies.json import Json, JsonObject
-from policies.workloads.addresses import (
+from policies.workloads.catalogue.kinds import Entry
+from policies.workloads.catalogue.paths import member
+from policies.workloads.catalogue.rows import Row, as_text, below, rows_of, said, where
+from policies.workloads.catalogue.tables import table
+from policies.workloads.commands.commands import models_of_words
+from policies.workloads.containers.container import Container
+from policies.workloads.containers.destinations import destinations_of_container
+from policies.workloads.containers.models import models_of_container, models_of_script
+from policies.workloads.containers.variables import told_by_entries
+from policies.workloads.devices.devices import count_of, devices_of_container, devices_of_map, extended_of_container
+from policies.workloads.devices.dra import devices_of_claim
+from policies.workloads.devices.levels import Device, Holds, device
+from policies.workloads.names.images import Image, listed, parse_image
+from policies.workloads.names.references import Model, parse_model
+from policies.workloads.names.text import loaded
+from policies.workloads.reach.addresses import (
     Destination,
     destination,
     envoy_addresses,
@@ -15,25 +30,10 @@ from policies.workloads.addresses import (
     names_host,
     text_addresses,
 )
-from policies.workloads.catalogue import Entry
-from policies.workloads.commands import models_of_words
-from policies.workloads.contacts import script_destinations
-from policies.workloads.containers import Container
-from policies.workloads.destinations import destinations_of_container
-from policies.workloads.devices import count_of, devices_of_container, devices_of_map, extended_of_container
-from policies.workloads.dra import devices_of_claim
-from policies.workloads.images import Image, listed, parse_image
-from policies.workloads.ingress import log_destinations, nginx_destinations
-from policies.workloads.levels import Device, Holds, device
-from policies.workloads.models import models_of_container, models_of_script
-from policies.workloads.paths import member
-from policies.workloads.references import Model, parse_model
-from policies.workloads.repositories import repository
-from policies.workloads.rows import Row, as_text, below, rows_of, said, where
-from policies.workloads.tables import table
-from policies.workloads.text import loaded
-from policies.workloads.variables import told_by_entries
-from policies.workloads.within import (
+from policies.workloads.reach.contacts import script_destinations
+from policies.workloads.reach.ingress import log_destinations, nginx_destinations
+from policies.workloads.reach.repositories import repository
+from policies.workloads.reach.within import (
     collector_destinations,
     hosts_within,
     regions_within,

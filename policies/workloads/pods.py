@@ -8,22 +8,22 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
 from policies.json import JsonObject
-from policies.workloads.addresses import Destination
-from policies.workloads.containers import Container, containers_in
-from policies.workloads.destinations import destinations_of_pod
-from policies.workloads.devices import devices_of_pod, extended_of_pod
-from policies.workloads.identities import Identity, identities_of_pod
-from policies.workloads.images import Image, images_of_spec, parse_image
+from policies.workloads.catalogue.paths import pointer
+from policies.workloads.catalogue.tables import table
+from policies.workloads.containers.container import Container, containers_in
+from policies.workloads.containers.destinations import destinations_of_pod
+from policies.workloads.containers.models import models_of_pod
+from policies.workloads.devices.devices import devices_of_pod, extended_of_pod
+from policies.workloads.devices.levels import Device, weakest
 from policies.workloads.lazy import Lazy
-from policies.workloads.levels import Device, weakest
-from policies.workloads.models import models_of_pod
-from policies.workloads.paths import pointer
-from policies.workloads.placement import Placement, placement_of_pod
-from policies.workloads.places import Place, pointers_of, spec_path
-from policies.workloads.references import Model
+from policies.workloads.names.images import Image, images_of_spec, parse_image
+from policies.workloads.names.references import Model
+from policies.workloads.reach.addresses import Destination
+from policies.workloads.specs.identities import Identity, identities_of_pod
+from policies.workloads.specs.placement import Placement, placement_of_pod
+from policies.workloads.specs.places import Place, pointers_of, spec_path
+from policies.workloads.specs.volumes import Volume, volumes_of_pod
 from policies.workloads.subject import Subject
-from policies.workloads.tables import table
-from policies.workloads.volumes import Volume, volumes_of_pod
 
 _LISTS, _LONGEST = 36, 256  # facts of one made pod that are remembered: of four paths, and characters of a path
 

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from policies.json import Json, JsonObject
-from policies.workloads.catalogue import Catalogue, Entry
-from policies.workloads.devices import proofs_of, unproven
-from policies.workloads.levels import Holds
-from policies.workloads.malformed import Malformed, misfits_of_entry, misfits_of_spec, too_deep
+from policies.workloads.catalogue.kinds import Catalogue, Entry
+from policies.workloads.catalogue.tables import table
+from policies.workloads.devices.devices import proofs_of, unproven
+from policies.workloads.devices.levels import Holds
 from policies.workloads.nested import nested_in, patched_pods
 from policies.workloads.own import (
     counted_devices,
@@ -24,8 +24,10 @@ from policies.workloads.own import (
     own_models,
     own_namespaces,
 )
-from policies.workloads.placement import own_placement
-from policies.workloads.places import (
+from policies.workloads.reach.within import clouds_within, hosts_within
+from policies.workloads.specs.malformed import Malformed, misfits_of_entry, misfits_of_spec, too_deep
+from policies.workloads.specs.placement import own_placement
+from policies.workloads.specs.places import (
     Place,
     catalogued,
     is_planned,
@@ -36,9 +38,7 @@ from policies.workloads.places import (
     with_lent,
     without_lent,
 )
-from policies.workloads.tables import table
-from policies.workloads.volumes import own_volumes
-from policies.workloads.within import clouds_within, hosts_within
+from policies.workloads.specs.volumes import own_volumes
 
 _DEEPEST = 8  # objects inside of one another: how many is the sender's choice
 Mutate = Callable[[dict[str, Any]], JsonObject]  # a synthetic Pod to the Pod it will be

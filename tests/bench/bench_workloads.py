@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from policies.workloads import extract
-from policies.workloads.catalogue import COMPILED, Catalogue
+from policies.workloads.catalogue.kinds import COMPILED, Catalogue
 from tests.bench.clock import microseconds
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4

@@ -25,9 +25,9 @@ from policies.remembered import LONGEST, Shelf, remembered
 from policies.request import Phase
 from policies.snapshot import MemorySnapshot, Ref
 from policies.workloads import extract, whole
-from policies.workloads.catalogue import Template
-from policies.workloads.places import Place
+from policies.workloads.catalogue.kinds import Template
 from policies.workloads.pods import MadePod, Reading
+from policies.workloads.specs.places import Place
 from tests.policies.hostile import Object, Texts, objects
 from tests.policies.law import EU, engine_under, namespace, ours, profile
 from webhook.serving.doors import timeout_of

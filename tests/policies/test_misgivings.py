@@ -92,7 +92,7 @@ def test_a_kind_of_data_that_no_policy_asks_for(what: str, says: str) -> None:
 
 def test_the_kinds_of_data_are_those_that_are_asked_for() -> None:
     """Each kind that the catalogue gives to a destination can be transferred by its name."""
-    catalogue = yaml.load((ROOT / "policies/workloads/catalogue.yaml").read_text(), yaml.CSafeLoader)
+    catalogue = yaml.load((ROOT / "policies/workloads/catalogue/catalogue.yaml").read_text(), yaml.CSafeLoader)
     assert said(catalogue) <= set(WHAT)
     assert told(transfer(what=list(WHAT))) == told(transfer(what=["*"])) == []
 

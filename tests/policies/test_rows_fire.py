@@ -10,8 +10,8 @@ from policies.geography.geography import Geography
 from policies.geography.hosts import place_of_host, place_of_registry
 from policies.geography.regions import Regions
 from policies.workloads import extract, runtime_level, whole
-from policies.workloads.devices import resource_row
-from policies.workloads.tables import table
+from policies.workloads.catalogue.tables import table
+from policies.workloads.devices.devices import resource_row
 
 MODELS, DEVICES, FACTS = table("models"), table("devices"), table("facts")
 

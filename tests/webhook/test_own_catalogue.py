@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from policies.replaying import Outcome
-from policies.workloads.catalogue import COMPILED, Catalogue, builtin, catalogue_digest
-from policies.workloads.compile import overridden
+from policies.workloads.catalogue.compile import overridden
+from policies.workloads.catalogue.kinds import COMPILED, Catalogue, builtin, catalogue_digest
 from tests.webhook.decided import CLUSTER, RULES, Decided
 from tests.webhook.own_file import is_followed, run
 from webhook.demo.process import Process

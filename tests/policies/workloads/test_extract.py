@@ -6,8 +6,8 @@ import pytest
 
 from policies.patch import apply
 from policies.workloads import extract, is_workload, kind_of, rebase, resource_of, whole
-from policies.workloads.catalogue import builtin
-from policies.workloads.compile import CatalogueMalformed, overridden
+from policies.workloads.catalogue.compile import CatalogueMalformed, overridden
+from policies.workloads.catalogue.kinds import builtin
 
 POD = {"containers": [{"name": "c", "image": "a/b:c", "resources": {"limits": {"nvidia.com/gpu": 1}}}]}
 

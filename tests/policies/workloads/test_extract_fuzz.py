@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from policies.workloads import extract, isolation_constraint, whole
-from policies.workloads.affinity import AffinityMalformed
-from policies.workloads.catalogue import builtin
-from policies.workloads.paths import EACH, EVERY, parse
+from policies.workloads.catalogue.kinds import builtin
+from policies.workloads.catalogue.paths import EACH, EVERY, parse
+from policies.workloads.specs.affinity import AffinityMalformed
 
 SCALARS = st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.floats(allow_nan=False) | st.text(max_size=8)
 TELLING = st.sampled_from(

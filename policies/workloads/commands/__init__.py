@@ -1,0 +1,1 @@
+"""Command lines: their words, the flags that programs know, the scripts that shells run."""

@@ -1,0 +1,1 @@
+"""One container: its lines, and the models and destinations that it names."""

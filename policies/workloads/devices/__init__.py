@@ -1,0 +1,1 @@
+"""Devices that pods ask for, how isolated they are, and what gets around that."""
