@@ -133,10 +133,11 @@ def _hosts_told(said: tuple[str, str]) -> tuple[str, ...]:
     if "\\/" in value:  # as JSON may write slashes
         value = value.replace("\\/", "/")
     if "://" in value:
-        for address in dict.fromkeys(match[0] for match in _ADDRESS.finditer(value)):
+        alone = _ADDRESS.fullmatch(value) is not None
+        for address in (value,) if alone else _ADDRESS.findall(value):
             if address.partition(":")[0].lower() not in table("facts")["hubs"]:
                 hosts[address] = None
-        value = _ADDRESS.sub(" ", value).strip()  # what stands beside them
+        value = "" if alone else _ADDRESS.sub(" ", value).strip()  # what stands beside them
         beside = value != ""
     elif ("." in value or ":" in value) and is_host_name(name) and name.upper() != "NO_PROXY":
         hosts |= {one: None for one in _BETWEEN.split(value) if _reads_like_host(one)} if _is_list(value) else {}

@@ -95,7 +95,8 @@ def _word(text: str, path: str, before: str, *, sends: bool) -> Iterable[Destina
     if before in _INSTEAD:
         return [one for host in _instead(before, text) for one in _reached(host, path)]
     if "://" in text:
-        return leads_to(text.partition("=")[0] if flagged else before, text, path)
+        name, _, value = text.partition("=") if flagged else (before, "", text)
+        return leads_to(name, value if _is_flag(name) else text, path)
     match = ("/dev/" in text and _DEVICE.match(text)) or ("@" in text and COPIED.fullmatch(text))
     if match and (found := _reached(match[1], path)):
         return found
@@ -125,6 +126,11 @@ def _flags(words: Sequence[Word]) -> list[set[str]]:
             flags.add(text.partition("=")[0])
         found.append(flags)
     return found
+
+
+def _is_flag(name: str) -> bool:
+    """Whether nothing in what stands before a value could be an address itself."""
+    return name[:1] == "-" and "." not in name and ":" not in name
 
 
 def _instead(flag: str, text: str) -> Sequence[str]:
