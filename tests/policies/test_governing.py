@@ -109,7 +109,7 @@ def test_every_kind_outside_of_namespaces_that_says_where_data_goes_is_judged() 
         for group in rule["apiGroups"]
         for plural in rule["resources"]
     }
-    kinds = yaml.safe_load((folder.parent / "workloads" / "catalogue.yaml").read_text())
+    kinds = yaml.safe_load((folder.parent / "workloads" / "catalogue" / "catalogue.yaml").read_text())
     telling = [
         kind
         for kind in kinds
