@@ -8,15 +8,15 @@ where rules are read.
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from difflib import get_close_matches
-from typing import Any
 
 from policies.facts.classification import CLASS_LABEL, JURISDICTION_LABEL
 from policies.facts.law import Law
 from policies.geography import Geography
 from policies.geography.sites import Site
-from policies.json import JsonObject
+from policies.json import Json, JsonObject
 from policies.kinds import Problem
 from policies.kinds.reading import Located
+from policies.request import labels_of
 
 # What the built-in policies ask transfers for.
 WHAT = ("access", "backups", "data", "identity", "images", "inference", "models", "telemetry", "tools", "workloads")
@@ -51,10 +51,8 @@ def misbound(law: Law, namespaces: Iterable[Located]) -> Iterator[Problem]:
                 yield _label(found, key, "a label that says nothing", get_close_matches(key, _SAYING, 1))
 
 
-def _labels(namespace: Mapping[str, Any]) -> Mapping[str, str]:
-    metadata = namespace.get("metadata")
-    labels = metadata.get("labels") if isinstance(metadata, dict) else None
-    return {key: said for key, said in labels.items() if isinstance(said, str)} if isinstance(labels, dict) else {}
+def _labels(namespace: Json) -> Mapping[str, str]:
+    return {key: said for key, said in labels_of(namespace).items() if isinstance(said, str)}
 
 
 def _label(found: Located, label: str, message: str, near: list[str]) -> Problem:

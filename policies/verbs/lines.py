@@ -7,7 +7,7 @@ from policies.decision import Reason
 from policies.explaining.expressions import place_expressions
 from policies.geography import PLACE_LABEL
 from policies.geography.affinity import REQUIRED_PATH
-from policies.json import Json
+from policies.geography.fields import at
 from policies.manifests import Document
 from policies.positions import line_of
 
@@ -32,12 +32,5 @@ def _below(document: Document, pod: str, path: str) -> Sequence[int]:
     """
     bases = (path, f"{pod}.{path}", f"{pod}.{path.removeprefix('spec.')}") if not path.startswith(pod) else (path,)
     found = max(bases, key=lambda base: line_of(document, base))
-    within = (f"{found}.{below}" for below in place_expressions(_at(document, found)))
+    within = (f"{found}.{below}" for below in place_expressions(at(document.value, *found.split("."))))
     return [line_of(document, each) for each in within if path == REQUIRED_PATH] or [line_of(document, found)]
-
-
-def _at(document: Document, path: str) -> Json:
-    value: Json = document.value
-    for part in path.split("."):
-        value = value.get(part) if isinstance(value, dict) else None
-    return value
