@@ -12,7 +12,7 @@ from functools import cache, partial
 from policies.json import Json, JsonObject
 from policies.workloads.catalogue.rows import as_text
 from policies.workloads.catalogue.tables import table
-from policies.workloads.commands.arguments import Variables, runs, words_of
+from policies.workloads.commands.arguments import Variables, Word, runs, words_of
 from policies.workloads.containers.container import Container, actions_of
 from policies.workloads.names.images import listed
 from policies.workloads.names.text import loaded
@@ -26,7 +26,7 @@ from policies.workloads.reach.addresses import (
     may_lead,
     purpose_of,
 )
-from policies.workloads.reach.buckets import commands_of, flags_of, told_buckets, told_regions
+from policies.workloads.reach.buckets import commands_of, flags_of, may_store, told_buckets, told_regions
 from policies.workloads.reach.contacts import destinations_of_words
 from policies.workloads.reach.remote import volume_destinations
 from policies.workloads.reach.repositories import is_elsewhere, repository, told_remotes
@@ -39,7 +39,6 @@ _OWN |= {"status.hostIPs": "localhost", "metadata.namespace": "namespace", "meta
 _WRITTEN = re.compile(r"metadata\.(annotations|labels)\['([^']+)'\]")  # field paths of what anybody may write
 _SEARCHED = re.compile(r"(?:[a-z0-9-]+\.)?svc\.cluster\.local\.?|cluster\.local\.?|\.|svc")
 _REPOSITORIES = ("RESTIC_REPOSITORY", "RESTIC_REPOSITORY2", "RESTIC_FROM_REPOSITORY")
-_STORED = ("ucket", "egion", "EGION", "account")
 _LISTENS = re.compile("listen|bind", re.IGNORECASE)  # where a server waits, not where it calls
 
 
@@ -106,29 +105,34 @@ def destinations_of_container(container: Container, metadata: JsonObject | None 
     found: list[Destination] = []
     if container.names:
         found += _environment(container, variables, own)
-    found += _contacted(container, variables)
-    found += _flagged(container, variables)
+    words = _words(container, variables)
+    found += _contacted(container, words)
+    found += _flagged(container, words)
     for field, hook in container.hooks:
         found += _hooks(hook, f"{container.at}{field}", variables)
     return found
 
 
-def _contacted(container: Container, variables: Variables) -> Iterable[Destination]:
-    """What a container's command line contacts."""
+def _words(container: Container, variables: Variables) -> list[Word]:
+    """The words of a container's command line, as far as it says what it runs."""
     line = container.line
     if line is not None:
-        leading = line.leading()
-        return destinations_of_words(line.words, leading) if leading else ()
-    return destinations_of_words(words_of(container.held, container.at, variables)) if runs(container.held) else ()
+        return line.words
+    return words_of(container.held, container.at, variables) if runs(container.held) else []
 
 
-def _flagged(container: Container, variables: Variables) -> Iterator[Destination]:
+def _contacted(container: Container, words: list[Word]) -> Iterable[Destination]:
+    """What a container's command line contacts."""
+    if container.line is None:
+        return destinations_of_words(words)
+    leading = container.line.leading()
+    return destinations_of_words(words, leading) if leading else ()
+
+
+def _flagged(container: Container, words: list[Word]) -> Iterator[Destination]:
     """Buckets and regions among the flags of a container's command line, with what its variables say of them."""
     line = container.line
-    if line is not None and not line.stores():
-        return
-    words = line.words if line is not None else words_of(container.held, container.at, variables)
-    if not any(mark in text for text, _ in words for mark in _STORED):
+    if not (any(may_store(text) for text, _ in words) if line is None else line.stores()):
         return
     for flags in filter(None, map(flags_of, commands_of(words))):
         told = {**_by_name(container), **{name: text for name, (text, _) in flags.items()}}
@@ -172,14 +176,14 @@ def _environment(container: Container, variables: Variables, own: Own) -> Iterat
     if any(mark in names for mark in ("REGION", "region", "LOCATION", "RCLONE_CONFIG_")):
         yield from _told_apart(container, variables)
     if "BUCKET" in names or "bucket" in names:
-        index_of = {name: index for index, name, _, _ in container.variables}  # of two with one name, the last counts
+        index_of = _index_of(container)
         for name, fields in told_buckets(_by_name(container)):
             yield destination(f"{container.at}env[{index_of[name]}]", what=purpose_of(name), **fields)
 
 
 def _told_apart(container: Container, variables: Variables) -> Iterator[Destination]:
     """Regions that are told alone, and remotes that variables set up."""
-    index_of = {name: index for index, name, _, _ in container.variables}
+    index_of = _index_of(container)
     told: dict[str, Json] = {
         name: variables.told(index, value) if isinstance(value, str) else value
         for index, name, value, _ in container.variables
@@ -188,6 +192,11 @@ def _told_apart(container: Container, variables: Variables) -> Iterator[Destinat
         yield destination(f"{container.at}env[{index_of[name]}]", what=purpose_of(name), **fields)
     for name, one in told_remotes(told):
         yield {**one, "path": f"{container.at}env[{index_of[name]}]"}
+
+
+def _index_of(container: Container) -> dict[str, int]:
+    """Where variables stand by their names; of two with one name, the last counts."""
+    return {name: index for index, name, _, _ in container.variables}
 
 
 def _by_name(container: Container) -> dict[str, Json]:
@@ -227,7 +236,8 @@ def _hooks(value: Json, where: str, variables: Variables) -> Iterator[Destinatio
     for at, action in actions_of(value, where):
         command = action.get("exec")
         if isinstance(command, dict):
-            yield from _contacted(Container(command, f"{at}.exec."), variables)
+            run = Container(command, f"{at}.exec.")
+            yield from _contacted(run, _words(run, variables))
         for kind in ("httpGet", "tcpSocket"):
             held = action.get(kind)
             host = held.get("host") if isinstance(held, dict) else None

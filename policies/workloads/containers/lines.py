@@ -15,6 +15,7 @@ from policies.workloads.commands.arguments import INTERPRETER, Word, program
 from policies.workloads.commands.commands import naming_words
 from policies.workloads.commands.scripts import VERSION, telling_names
 from policies.workloads.reach.addresses import may_lead
+from policies.workloads.reach.buckets import may_store
 from policies.workloads.reach.contacts import sending_names
 
 _LONGEST, _MOST = 4096, 64  # characters and words of a line; longer ones are read with care
@@ -76,7 +77,7 @@ class Line:
 
     def stores(self) -> bool:
         """Whether a flag may name a bucket, a region or an account of a store."""
-        return any(mark in self._whole for mark in ("ucket", "egion", "EGION", "account"))
+        return may_store(self._whole)
 
     def _leads(self, at: int) -> bool:
         """Whether a word with a colon or a dot may lead somewhere: by its own flag, or by the one before it."""

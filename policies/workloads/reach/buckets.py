@@ -26,6 +26,7 @@ _ANY_ENDPOINT = (
     "MINIO_URL",
 )
 _ANY_REGION = ("AWS_REGION", "AWS_DEFAULT_REGION", "S3_REGION")
+_MARKS = ("ucket", "egion", "EGION", "account")
 _ASSIGNED = re.compile(r"([A-Za-z_]\w*)=([\w.:/-]+)")
 _REGION = re.compile(r"(?:.*[_.-])?(?:REGION|LOCATION)", re.IGNORECASE)
 _STORE = re.compile(
@@ -72,6 +73,11 @@ def told_regions(told: Mapping[str, Json]) -> Iterator[tuple[str, dict[str, str]
     if found and not any(value and _STORE.fullmatch(name.upper()) for name, value in told.items()):
         for name, cloud in found.items():
             yield name, {"kind": "region", "provider": cloud, "region": as_text(told[name])}
+
+
+def may_store(text: str) -> bool:
+    """Whether a command line, or a word of it, may name a bucket, a region or an account of a store."""
+    return any(mark in text for mark in _MARKS)
 
 
 def cloud_of(region: str) -> str:
