@@ -66,12 +66,7 @@ def texts(value: Json) -> Iterator[tuple[_Trail, str, str]]:
 def placed_texts(value: Json) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
     """The same, each with the keys and indices that lead to it, for values that are not deep."""
     for trail, name, text in texts(value):
-        parts: list[str | int] = []
-        at = trail
-        while at is not None:
-            at, part = at
-            parts.append(part)
-        yield tuple(reversed(parts)), name, text
+        yield _steps(trail), name, text
 
 
 def is_url(text: str) -> bool:
@@ -105,11 +100,16 @@ def _is_container(value: Json) -> bool:
 
 def spelled(trail: _Trail) -> str:
     """The path that a trail stands for."""
+    path = ""
+    for part in _steps(trail):
+        path = f"{path}[{part}]" if isinstance(part, int) else member(path, str(part))
+    return path
+
+
+def _steps(trail: _Trail) -> tuple[str | int, ...]:
+    """From the top down."""
     parts: list[str | int] = []
     while trail is not None:
         trail, part = trail
         parts.append(part)
-    path = ""
-    for part in reversed(parts):
-        path = f"{path}[{part}]" if isinstance(part, int) else member(path, str(part))
-    return path
+    return tuple(reversed(parts))

@@ -16,13 +16,8 @@ _DEEPEST = 128
 
 def loaded(text: Json) -> Json:
     """The value that a text writes; None when it is no text, no YAML, or more than is read."""
-    if not isinstance(text, str) or len(text) > _LONGEST:
-        return None
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
-        found = _yaml(text)
-        return found[0] if len(found) == 1 else None
+    found = documents(text) if isinstance(text, str) else ()
+    return found[0] if len(found) == 1 else None
 
 
 def documents(text: str) -> list[Json]:

@@ -117,7 +117,7 @@ def leads_to(name: str, value: str, path: str) -> Iterator[Destination]:
 
 def hosts_told(name: str, value: str) -> tuple[str, ...]:
     """The hosts in the value of a field of an object, whose name may be written in any way."""
-    return _hosts_told((_CAMEL.sub("_", name).replace(".", "_"), value))
+    return _hosts_told((as_variable(name), value))
 
 
 @remembered(4096)  # pods of one template say the same
@@ -152,7 +152,12 @@ def _hosts_told(said: tuple[str, str]) -> tuple[str, ...]:
 
 def says_host(name: str) -> bool:
     """Whether a field of an object of this name holds a host, or what a host is to it."""
-    return _is_host_or_role(_CAMEL.sub("_", name).replace(".", "_"))
+    return _is_host_or_role(as_variable(name))
+
+
+def as_variable(name: str) -> str:
+    """The name of a field with its words apart, as variables have them: `redisHost`, `redis.host`."""
+    return _CAMEL.sub("_", name).replace(".", "_")
 
 
 @remembered(2048)

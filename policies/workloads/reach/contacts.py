@@ -84,9 +84,9 @@ def _uploads() -> dict[str, dict[str, Any]]:
     return found
 
 
-def _uploaded(row: Mapping[str, Any] | None, flags: Container[str]) -> str:
-    """Where a command sends to, unless one of its flags says otherwise; empty for none."""
-    return "" if row is None or any(one in flags for one in row.get("unless", ())) else str(row["host"])
+def _uploaded(row: Mapping[str, Any], flags: Container[str]) -> str:
+    """Where a command sends to, unless one of its flags says otherwise; empty then."""
+    return "" if any(one in flags for one in row.get("unless", ())) else str(row["host"])
 
 
 def _word(text: str, path: str, before: str, *, sends: bool) -> Iterable[Destination]:
@@ -94,8 +94,8 @@ def _word(text: str, path: str, before: str, *, sends: bool) -> Iterable[Destina
     flagged = text[:1] == "-"
     if before in _INSTEAD:
         return [one for host in _instead(before, text) for one in _reached(host, path)]
+    name, _, value = text.partition("=") if flagged else (before, "", text)
     if "://" in text:
-        name, _, value = text.partition("=") if flagged else (before, "", text)
         return leads_to(name, value if _is_flag(name) else text, path)
     match = ("/dev/" in text and _DEVICE.match(text)) or ("@" in text and COPIED.fullmatch(text))
     if match and (found := _reached(match[1], path)):
@@ -105,10 +105,9 @@ def _word(text: str, path: str, before: str, *, sends: bool) -> Iterable[Destina
     if sends and len(text) < _NAME and ("$" in text or "$" in before) and (match := _CARRYING.fullmatch(text)):
         return _reached(match[1], path)
     if sends and text[:2] == "//":  # a share
-        text = text[2:]
+        text = value = text[2:]
     if sends and not flagged and (match := HOST.fullmatch(text)) and before not in _WRITES and not is_file(match[1]):
         return _reached(match[1], path)
-    name, _, value = text.partition("=") if flagged else (before, "", text)
     if name[:1] != "-" or value[:1] in ("-", ".", "/", ":"):
         return leads_to("", text, path) if may_lead("", text) else ()
     name = name.lstrip("-")

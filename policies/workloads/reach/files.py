@@ -13,7 +13,15 @@ from policies.workloads.catalogue.structure import placed_texts
 from policies.workloads.commands.arguments import is_open
 from policies.workloads.names.text import loaded
 from policies.workloads.names.written import is_file
-from policies.workloads.reach.addresses import HOST, Destination, destination, hosts_told, is_outside, says_host
+from policies.workloads.reach.addresses import (
+    HOST,
+    Destination,
+    as_variable,
+    destination,
+    hosts_told,
+    is_outside,
+    says_host,
+)
 from policies.workloads.reach.buckets import cloud_of
 from policies.workloads.reach.contacts import script_destinations
 
@@ -49,7 +57,6 @@ _DIRECTIVE = re.compile(r"\s*(?:-\s+)?[\"']?([A-Za-z][\w.-]*)[\"']?\s*(?:=>|[=:]
 _PASSES = re.compile(r"(?:proxy|fastcgi|uwsgi|scgi|grpc|memcached)_pass|proxyjump|forward", re.IGNORECASE)
 _COMMENT = re.compile(r"\s*(?:[#;!%]|//|--|/\*|\*|<)")
 _TOKENS = re.compile(r"[\s,;\"'`<>()\[\]{}]+")
-_CAMEL = re.compile("(?<=[a-z0-9])(?=[A-Z])")
 _BUCKET = re.compile(r"\s*(?:s3[an]?|gs|gcs|abfss?|wasbs?|oss|cosn?|obs)://[^\s/]\S*\s*\Z")
 _REGION = re.compile(r"(?:.*[._-])?region", re.IGNORECASE)
 
@@ -62,23 +69,29 @@ def file_destinations(name: str, text: str, path: str, what: str) -> Iterator[De
         if name.endswith(_SHELLS) or _SHELL.match(text):
             yield from script_destinations(text, path)
         return
-    held = loaded(text) if ":" in text else None
-    hosts = list(dict.fromkeys(_structured(held) if isinstance(held, dict | list) else _lines(text)))
+    held = _structure(text)
+    hosts = list(dict.fromkeys(_lines(text) if held is None else _structured(held)))
     for host in hosts:
         yield destination(path, kind="host", host=host, what=what)
     if not hosts:
-        for region in dict.fromkeys(_regions(held) if isinstance(held, dict | list) else _regions_of_lines(text)):
+        for region in dict.fromkeys(_regions_of_lines(text) if held is None else _regions(held)):
             yield destination(path, kind="region", provider=cloud_of(region), region=region, what=what)
+
+
+def _structure(text: str) -> Json:
+    """The object or list that a text writes; None where it writes neither, and is read line by line."""
+    held = loaded(text) if ":" in text else None
+    return held if isinstance(held, dict | list) else None
 
 
 def _structured(value: Json, depth: int = 0) -> Iterator[str]:
     for parts, name, text in placed_texts(value):
         if "\n" in text.strip() and depth < _DEEPEST and not _PROSE.fullmatch(name) and _PLACES.isdisjoint(parts):
-            held = loaded(text) if ":" in text else None
-            yield from _structured(held, depth + 1) if isinstance(held, dict | list) else _lines(text)
+            held = _structure(text)
+            yield from _lines(text) if held is None else _structured(held, depth + 1)
         elif _BUCKET.match(text):
             yield text.strip()
-        elif says_host(name) and not _ASIDE.fullmatch(_snake(name)) and _PLACES.isdisjoint(parts):
+        elif says_host(name) and not _ASIDE.fullmatch(as_variable(name)) and _PLACES.isdisjoint(parts):
             yield from (host for host in hosts_told(name, text.strip()) if not _is_filled_in(host))
 
 
@@ -92,7 +105,7 @@ def _lines(text: str) -> Iterator[str]:
             if (
                 match
                 and (says_host(match[1]) or _PASSES.fullmatch(match[1]))
-                and not _ASIDE.fullmatch(_snake(match[1]))
+                and not _ASIDE.fullmatch(as_variable(match[1]))
             ):
                 yield from _of_directive(match[1], match[2].partition(" #")[0])
 
@@ -115,7 +128,7 @@ def _regions(value: Json) -> Iterator[str]:
     found = list(placed_texts(value))
     hosts = {parts[:-1] for parts, name, text in found if text and says_host(name)}
     for parts, name, text in found:
-        if parts[:-1] not in hosts and _REGION.fullmatch(_snake(name)) and cloud_of(text):
+        if parts[:-1] not in hosts and _REGION.fullmatch(as_variable(name)) and cloud_of(text):
             yield text
 
 
@@ -127,9 +140,5 @@ def _regions_of_lines(text: str) -> Iterator[str]:
     ]
     if not any(says_host(match[1]) for match in directives):
         for match in directives:
-            if _REGION.fullmatch(_snake(match[1])):
+            if _REGION.fullmatch(as_variable(match[1])):
                 yield from (token for token in _TOKENS.split(match[2]) if cloud_of(token))
-
-
-def _snake(name: str) -> str:
-    return _CAMEL.sub("_", name).replace(".", "_")
