@@ -55,10 +55,10 @@ def destinations_of_pod(
     if "hostAliases" in spec or "dnsConfig" in spec:
         found += _names(spec, spec_at)
     annotations = metadata.get("annotations")
-    if isinstance(annotations, dict) and any(str(key).startswith(_commanding()) for key in annotations):
+    if isinstance(annotations, dict) and annotations:
         found += _commanded(annotations, f"{meta_at}annotations")
-    if isinstance(annotations, dict) and annotations and not _told_by_annotations().isdisjoint(annotations):
-        found += _annotated(annotations, f"{meta_at}annotations")
+        if not _told_by_annotations().isdisjoint(annotations):
+            found += _annotated(annotations, f"{meta_at}annotations")
     return found
 
 
